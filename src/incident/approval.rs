@@ -1,0 +1,307 @@
+//! The plan shown, approved and frozen; what may become of it.
+//!
+//! A plan leaves nothing to choose: it says what is, what will be, and where, in absolute terms. Its digest is on
+//! the card, in each approval and in the run, so that what runs is what was read. Only an approval makes an
+//! [`ApprovedPlan`], and only an [`ApprovedPlan`] can be executed (field procedures P1, P4–P6).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::id::{RunId, UserId};
+use super::people::Actor;
+use super::time::{Instant, Millis};
+
+/// What an action can do to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// Only looks.
+    ReadOnly,
+    /// Changes something that can be changed back.
+    Reversible,
+    /// May lose something for good.
+    Destructive,
+}
+
+/// How urgent a rollback is and how long it may take (P4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Under 15 minutes, high risk accepted.
+    Urgent,
+    /// Under an hour.
+    Planned,
+    /// Under four hours.
+    Preventive,
+}
+
+/// One step of a plan, in absolute terms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// One line: “Switch the shop from 1.3.0 to 1.2.3”.
+    pub title: String,
+    /// What is changed, named so that nothing else can be meant. One live run per target.
+    pub target: String,
+    /// The state found while planning, compared again before acting.
+    pub from: Option<String>,
+    /// The state to be reached.
+    pub to: String,
+    /// The change in words, one line each.
+    pub diff: Vec<String>,
+    /// What it can do to the world.
+    pub risk: Risk,
+    /// Which provider planned it and will execute it.
+    pub provider: String,
+    /// The provider's own absolute facts; opaque to everybody else; holds no secret.
+    pub spec: Value,
+}
+
+/// Everything an approver needs to know, and exactly what will be executed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionPlan {
+    /// The action's key in the configuration.
+    pub action: String,
+    /// The action's title.
+    pub title: String,
+    /// The service it is for.
+    pub service: Option<String>,
+    /// Urgent, planned or preventive.
+    pub class: Class,
+    /// The steps, in order; never empty.
+    pub steps: Vec<PlannedStep>,
+    /// Why it is proposed, with figures, one line each.
+    pub why: Vec<String>,
+    /// When not to do it (P4).
+    pub cautions: Vec<String>,
+    /// What it will leave alone, where people might think otherwise.
+    pub will_not: Vec<String>,
+    /// The checks that must pass afterwards (P2), by key, with their titles.
+    pub verification: Vec<Verification>,
+    /// How long it usually takes.
+    pub expected: Millis,
+}
+
+/// One check of the verification plan (P2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The check's key in the configuration.
+    pub check: String,
+    /// What it looks at, for people.
+    pub title: String,
+}
+
+/// The fingerprint of a plan: SHA-256 over its canonical JSON, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub String);
+
+impl Digest {
+    /// The first twelve characters, as shown on cards.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+impl ActionPlan {
+    /// The plan's fingerprint. Equal plans have equal digests on every machine: fields are serialised in their
+    /// declared order and maps in key order.
+    pub fn digest(&self) -> Digest {
+        let canonical = serde_json::to_value(self).map(|value| value.to_string()).unwrap_or_default();
+        Digest(hex::encode(Sha256::digest(canonical.as_bytes())))
+    }
+
+    /// The worst that any step can do.
+    pub fn risk(&self) -> Risk {
+        self.steps.iter().map(|step| step.risk).max().unwrap_or(Risk::ReadOnly)
+    }
+
+    /// “1.3.0 → 1.2.3”: the first step's change, which is what people look for.
+    pub fn from_to(&self) -> (Option<&str>, &str) {
+        self.steps.first().map_or((None, ""), |step| (step.from.as_deref(), step.to.as_str()))
+    }
+}
+
+/// Who may approve an action, and how (P6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRule {
+    /// Who may approve; anybody in the incident's channel when empty.
+    pub by: Vec<Approver>,
+    /// How many different people must approve; 0 only for actions that change nothing.
+    pub needed: u8,
+    /// The person who asked may be one of them.
+    pub requester_may: bool,
+    /// How long a plan can be approved after it was shown.
+    pub expires_after: Millis,
+}
+
+/// Somebody who may approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approver {
+    /// A person of the plan, with the name that refusals show.
+    Contact {
+        /// The contact's Slack id.
+        user: UserId,
+        /// The contact's name.
+        name: String,
+    },
+    /// Whoever holds this role in the incident.
+    Role(super::people::Role),
+}
+
+/// One line of a check list that is ticked before an action (P5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckItem {
+    /// Its key within the action.
+    pub key: String,
+    /// What must be true.
+    pub text: String,
+    /// Approval is blocked until it is ticked.
+    pub required: bool,
+}
+
+/// One person's yes to one exact plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who.
+    pub by: Actor,
+    /// When.
+    pub at: Instant,
+    /// The plan that was on the card when they clicked.
+    pub digest: Digest,
+}
+
+/// A plan that the rules allow to run. Cannot be made but from a run with all its approvals
+/// ([`super::state::Run::approved_plan`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApprovedPlan {
+    run: RunId,
+    plan: ActionPlan,
+    digest: Digest,
+}
+
+impl ApprovedPlan {
+    pub(super) fn new(run: RunId, plan: ActionPlan, digest: Digest) -> Option<Self> {
+        (plan.digest() == digest).then_some(Self { run, plan, digest })
+    }
+
+    /// The run it belongs to.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// What was approved.
+    pub fn plan(&self) -> &ActionPlan {
+        &self.plan
+    }
+
+    /// Its fingerprint.
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+}
+
+/// How the execution of a plan ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// Every step is done and the verification passed.
+    Done,
+    /// The world moved between plan and action; nothing was done from that step on.
+    Stale {
+        /// The step that no longer fitted, from 0.
+        step: usize,
+        /// What was found instead.
+        found: String,
+    },
+    /// A step failed, or the verification did.
+    Failed {
+        /// The step, from 0; `None` when every step was done and the verification failed.
+        step: Option<usize>,
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// Nobody knows whether a step happened; a person must look.
+    Unknown {
+        /// The step, from 0.
+        step: usize,
+        /// What is known.
+        why: String,
+    },
+    /// A person stopped it between two steps.
+    Stopped {
+        /// How many steps were done.
+        done: usize,
+    },
+}
+
+/// What one check saw (field procedures H1–H7).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The check's key.
+    pub check: String,
+    /// What it looks at, for people.
+    pub title: String,
+    /// Good or bad.
+    pub verdict: Verdict,
+    /// The value seen, short: `200 in 41 ms`, `exit 1`.
+    pub value: String,
+    /// The limit it was held against, if there is one.
+    pub limit: Option<String>,
+    /// How long it took.
+    pub took: Millis,
+}
+
+/// The judgement of a check, worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Within its limits.
+    Pass,
+    /// Worth a look.
+    Warn,
+    /// Outside its limits.
+    Fail,
+    /// Gave no answer before the deadline.
+    Hung,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn plan(to: &str) -> ActionPlan {
+        ActionPlan {
+            action: "rollback-shop".into(),
+            title: "Roll back the shop".into(),
+            service: Some("shop".into()),
+            class: Class::Urgent,
+            steps: vec![PlannedStep {
+                title: format!("Switch the shop to {to}"),
+                target: "http:shop".into(),
+                from: Some("v2".into()),
+                to: to.into(),
+                diff: vec![],
+                risk: Risk::Reversible,
+                provider: "http".into(),
+                spec: serde_json::json!({"b": 1, "a": 2}),
+            }],
+            why: vec![],
+            cautions: vec![],
+            will_not: vec![],
+            verification: vec![],
+            expected: Millis::seconds(30),
+        }
+    }
+
+    #[test]
+    fn a_changed_plan_has_another_digest_and_cannot_pass_for_the_approved_one() {
+        let (shown, other) = (plan("v1"), plan("v0"));
+        assert_eq!(shown.digest(), plan("v1").digest());
+        assert_ne!(shown.digest(), other.digest());
+        let run = "run_1_1".parse().unwrap();
+        assert!(ApprovedPlan::new(run, shown.clone(), shown.digest()).is_some());
+        assert!(ApprovedPlan::new(run, other, shown.digest()).is_none());
+    }
+}

@@ -1,0 +1,414 @@
+//! The grammar: one file per subcommand, with its words, its rules and its tests.
+//!
+//! There is one grammar for everything: a slash command is a line, a button's value is a line, a modal makes the
+//! same [`Command`]; so there is one parser, one authorisation and one path. Help is generated from here.
+
+mod ack;
+mod approve;
+mod cancel;
+mod diag;
+mod lists;
+mod mitigate;
+mod note;
+mod page;
+mod postmortem;
+mod reopen;
+mod resolve;
+mod role;
+mod run;
+mod severity;
+mod start;
+mod tokens;
+mod update;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::decision::{Context, Decision};
+use super::id::{IncidentId, UserId};
+use super::state::Incident;
+use super::words::{Refusal, Words};
+
+pub use self::tokens::plain_text;
+pub use ack::Ack;
+pub use approve::{Approve, Reject, Settle, Stop, Tick, Untick};
+pub use cancel::Cancel;
+pub use diag::Diag;
+pub use lists::{Help, List, Status, Timeline};
+pub use mitigate::Mitigate;
+pub use note::Note;
+pub use page::Page;
+pub use postmortem::Postmortem;
+pub use reopen::Reopen;
+pub use resolve::Resolve;
+pub use role::RoleCommand;
+pub use run::{Rollback, RunAction};
+pub use severity::SeverityCommand;
+pub use start::Start;
+pub use update::{Hold, Send, Snooze, Update};
+
+/// A whole line: the command and, where the channel does not say it, the incident.
+#[derive(Debug, Clone, PartialEq, Parser, Serialize, Deserialize)]
+#[command(name = "/incident", no_binary_name = true, disable_help_flag = true, disable_help_subcommand = true, disable_version_flag = true)]
+pub struct Line {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+    /// The incident meant, when the command is not given in its channel.
+    #[arg(long = "in", global = true, value_name = "inc_7")]
+    pub incident: Option<IncidentId>,
+}
+
+/// Everything a person can ask for.
+#[derive(Debug, Clone, PartialEq, Subcommand, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Declare an incident.
+    #[command(visible_aliases = ["declare", "new"])]
+    Start(Start),
+    /// Answer the page and stop the climb.
+    #[command(visible_alias = "acknowledge")]
+    Ack(Ack),
+    /// Show how the incident stands.
+    Status(Status),
+    /// List open incidents.
+    List(List),
+    /// Change the severity.
+    #[command(visible_alias = "sev")]
+    Severity(SeverityCommand),
+    /// Take or give a role.
+    Role(RoleCommand),
+    /// Page a person or a level now.
+    Page(Page),
+    /// Run the service's checks.
+    #[command(visible_aliases = ["diagnose", "check"])]
+    Diag(Diag),
+    /// Plan a rollback.
+    Rollback(Rollback),
+    /// Plan any runbook action.
+    Run(RunAction),
+    /// Approve a plan.
+    Approve(Approve),
+    /// Reject a plan.
+    Reject(Reject),
+    /// Tick an item of a plan's check list.
+    Tick(Tick),
+    /// Un-tick an item of a plan's check list.
+    Untick(Untick),
+    /// Stop a run before its next step.
+    Stop(Stop),
+    /// Say what really happened in a run whose end is unknown.
+    Settle(Settle),
+    /// Write a status update.
+    Update(Update),
+    /// Send the customer text of an update.
+    Send(Send),
+    /// Hold back the customer text of an update.
+    Hold(Hold),
+    /// Put the update reminder off.
+    Snooze(Snooze),
+    /// Add a line to the timeline.
+    Note(Note),
+    /// Show the timeline.
+    Timeline(Timeline),
+    /// Users are no longer affected.
+    Mitigate(Mitigate),
+    /// The incident is over.
+    Resolve(Resolve),
+    /// It is not over after all.
+    Reopen(Reopen),
+    /// It was no incident.
+    Cancel(Cancel),
+    /// Compile the post-mortem.
+    #[command(visible_alias = "pm")]
+    Postmortem(Postmortem),
+    /// Explain the commands.
+    Help(Help),
+}
+
+/// The modal that a command opens when it comes without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modal {
+    /// Declare an incident.
+    Start,
+    /// Write a status update.
+    Update,
+    /// Resolve.
+    Resolve,
+}
+
+impl Command {
+    /// The modal to open instead of acting, if the command came without what it needs.
+    pub fn modal(&self) -> Option<Modal> {
+        match self {
+            Command::Start(start) if start.is_bare() => Some(Modal::Start),
+            Command::Update(update) if update.is_bare() => Some(Modal::Update),
+            Command::Resolve(resolve) if resolve.is_bare() => Some(Modal::Resolve),
+            _ => None,
+        }
+    }
+
+    /// The incident that the command itself names.
+    pub fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Command::Approve(Approve { run }) | Command::Reject(Reject { run, .. }) => Some(run.incident),
+            Command::Tick(Tick { run, .. }) | Command::Untick(Untick { run, .. }) => Some(run.incident),
+            Command::Stop(Stop { run }) | Command::Settle(Settle { run, .. }) => Some(run.incident),
+            Command::Send(Send { update }) | Command::Hold(Hold { update, .. }) => Some(update.incident),
+            _ => None,
+        }
+    }
+
+    /// Needs an incident to make sense.
+    pub fn needs_incident(&self) -> bool {
+        !matches!(self, Command::Start(_) | Command::List(_) | Command::Help(_))
+    }
+
+    /// Decides what follows.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when the rules say no.
+    pub fn decide(&self, context: Context<'_>, incident: Option<&Incident>) -> Result<Decision, Refusal> {
+        if let Command::Start(start) = self {
+            return start.decide(context);
+        }
+        if let Command::List(list) = self {
+            return Ok(list.decide(context));
+        }
+        if let Command::Help(help) = self {
+            return Ok(help.decide(context));
+        }
+        let incident = incident.ok_or_else(|| Refusal::new("refusal.no_incident"))?;
+        match self {
+            Command::Start(_) | Command::List(_) | Command::Help(_) => Ok(Decision::none()),
+            Command::Ack(ack) => ack.decide(context, incident),
+            Command::Status(status) => Ok(status.decide(context)),
+            Command::Severity(severity) => severity.decide(context, incident),
+            Command::Role(role) => role.decide(context, incident),
+            Command::Page(page) => page.decide(context, incident),
+            Command::Diag(diag) => diag.decide(context, incident),
+            Command::Rollback(rollback) => rollback.decide(context, incident),
+            Command::Run(run) => run.decide(context, incident),
+            Command::Approve(approve) => approve.decide(context, incident),
+            Command::Reject(reject) => reject.decide(context, incident),
+            Command::Tick(tick) => tick.decide(context, incident),
+            Command::Untick(untick) => untick.decide(context, incident),
+            Command::Stop(stop) => stop.decide(context, incident),
+            Command::Settle(settle) => settle.decide(context, incident),
+            Command::Update(update) => update.decide(context, incident),
+            Command::Send(send) => send.decide(context, incident),
+            Command::Hold(hold) => hold.decide(context, incident),
+            Command::Snooze(snooze) => snooze.decide(context, incident),
+            Command::Note(note) => note.decide(context, incident),
+            Command::Timeline(timeline) => Ok(timeline.decide(context)),
+            Command::Mitigate(mitigate) => mitigate.decide(context, incident),
+            Command::Resolve(resolve) => resolve.decide(context, incident),
+            Command::Reopen(reopen) => reopen.decide(context, incident),
+            Command::Cancel(cancel) => cancel.decide(context, incident),
+            Command::Postmortem(postmortem) => postmortem.decide(context, incident),
+        }
+    }
+}
+
+/// A line that the grammar does not know. Shown with its cure; nothing is stored.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("not understood: {}", .0.key)]
+pub struct UsageError(pub Words);
+
+/// Reads a line as it came from Slack, a button or a terminal.
+///
+/// # Errors
+/// A [`UsageError`] that names the word that was not understood and the nearest one that would have been.
+pub fn parse(line: &str) -> Result<Line, UsageError> {
+    let words = tokens::split(line);
+    if words.is_empty() {
+        return Ok(Line { command: Command::Help(Help { topic: None }), incident: None });
+    }
+    // The command's own word is not case-sensitive: phones begin lines with a capital.
+    let lowered = words.iter().enumerate().map(|(n, word)| if n == 0 { word.to_lowercase() } else { word.clone() });
+    Line::try_parse_from(lowered).map_err(|error| usage_error(&error, words.first().map_or("", String::as_str)))
+}
+
+fn usage_error(error: &clap::Error, command: &str) -> UsageError {
+    let text = |kind| error.get(kind).map(context_text).unwrap_or_default();
+    let usage = usage_of(&command.to_lowercase()).unwrap_or_else(|| "/incident help".to_owned());
+    let words = match error.kind() {
+        ErrorKind::InvalidSubcommand | ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            match nearest(command) {
+                Some(nearest) => Words::new("usage.did_you_mean").with("suggestion", nearest),
+                None => Words::new("usage.unknown_command"),
+            }
+            .with("found", command)
+        }
+        ErrorKind::MissingRequiredArgument => {
+            Words::new("usage.missing").with("missing", text(ContextKind::InvalidArg)).with("usage", usage)
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => Words::new("usage.bad_value")
+            .with("found", text(ContextKind::InvalidValue))
+            .with("argument", text(ContextKind::InvalidArg))
+            .with("usage", usage),
+        _ => Words::new("usage.not_understood").with("found", text(ContextKind::InvalidArg)).with("usage", usage),
+    };
+    UsageError(words)
+}
+
+fn context_text(value: &ContextValue) -> String {
+    match value {
+        ContextValue::String(text) => text.clone(),
+        ContextValue::Strings(texts) => texts.join(" "),
+        other => other.to_string(),
+    }
+}
+
+/// How a command is typed, from the grammar: `/incident role <role> [person]`.
+pub fn usage_of(command: &str) -> Option<String> {
+    let mut root = Line::command();
+    root.build();
+    let found = root.get_subcommands_mut().find(|sub| {
+        sub.get_name() == command || sub.get_all_aliases().any(|alias| alias == command)
+    })?;
+    let rendered = found.render_usage().to_string();
+    let usage = rendered.trim_start_matches("Usage:").replace(" [OPTIONS]", "").replace("--in <inc_7>", "");
+    Some(usage.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// One line of the generated help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CommandHelp {
+    /// The command's word; its sentence is the label `help.<name>`.
+    pub name: String,
+    /// Other words for it.
+    pub aliases: Vec<String>,
+    /// How it is typed.
+    pub usage: String,
+}
+
+/// Every command, in the order of the grammar.
+pub fn all_help() -> Vec<CommandHelp> {
+    let root = Line::command();
+    let commands = root.get_subcommands().map(|sub| CommandHelp {
+        name: sub.get_name().to_owned(),
+        aliases: sub.get_visible_aliases().map(str::to_owned).collect(),
+        usage: usage_of(sub.get_name()).unwrap_or_default(),
+    });
+    commands.collect()
+}
+
+/// The command whose word is closest to `word`, if any is close.
+fn nearest(word: &str) -> Option<String> {
+    let root = Line::command();
+    let all = root.get_subcommands().flat_map(|sub| {
+        std::iter::once(sub.get_name().to_owned()).chain(sub.get_all_aliases().map(str::to_owned).collect::<Vec<_>>())
+    });
+    let word = word.to_lowercase();
+    let near = all.map(|candidate| (distance(&word, &candidate), candidate)).min();
+    near.filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 3)).map(|(_, candidate)| candidate)
+}
+
+/// Edits (insert, delete, replace, swap of neighbours) between two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(40).collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for (i, left) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, right) in b.iter().enumerate() {
+            let cost = usize::from(left != right);
+            let mut best = (rows[i][j] + cost).min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *right && a[i] == b[j - 1] {
+                best = best.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+/// Free text of a command: the words as typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text {
+    /// The words.
+    #[arg(value_parser = tokens::plain_word, trailing_var_arg = true, allow_hyphen_values = true, value_name = "text")]
+    words: Vec<String>,
+}
+
+impl Text {
+    /// A text that was written in a modal.
+    pub fn of(text: &str) -> Self {
+        Self { words: vec![text.to_owned()] }
+    }
+
+    /// The text.
+    pub fn text(&self) -> String {
+        tokens::join(&self.words)
+    }
+
+    /// The text, unless it is empty.
+    pub fn optional(&self) -> Option<String> {
+        Some(self.text()).filter(|text| !text.is_empty())
+    }
+}
+
+/// A person as typed: `me`, a mention, or the key of a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// Whoever types.
+    Me,
+    /// A mention.
+    User(UserId),
+    /// The key of a contact of the emergency plan.
+    Key(String),
+}
+
+impl std::str::FromStr for Who {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(inside) = text.strip_prefix("<@").and_then(|rest| rest.strip_suffix('>')) {
+            let id = inside.split('|').next().unwrap_or_default();
+            return Ok(Who::User(UserId(id.to_owned())));
+        }
+        match text.to_lowercase().as_str() {
+            "me" | "moi" => Ok(Who::Me),
+            key => Ok(Who::Key(key.trim_start_matches('@').to_owned())),
+        }
+    }
+}
+
+impl Who {
+    /// The Slack person meant.
+    ///
+    /// # Errors
+    /// When the key is nobody's, or that contact has no Slack id, or nobody types.
+    pub fn user(&self, context: Context<'_>) -> Result<UserId, Refusal> {
+        match self {
+            Who::Me => context.by.person().cloned().ok_or_else(|| Refusal::new("refusal.me_at_terminal")),
+            Who::User(user) => Ok(user.clone()),
+            Who::Key(key) => {
+                let contact = context.rules.contacts.get(key);
+                let contact = contact.ok_or_else(|| unknown_person(context, key))?;
+                contact.slack.clone().ok_or_else(|| Refusal::new("refusal.no_slack_id").with("name", contact.name.as_str()))
+            }
+        }
+    }
+}
+
+/// The refusal that names the people that would have been understood.
+fn unknown_person(context: Context<'_>, key: &str) -> Refusal {
+    let known: Vec<Value> = context.rules.contacts.keys().map(|key| Value::from(key.as_str())).collect();
+    Refusal::new("refusal.unknown_person").with("found", key).with("known", known)
+}
+
+/// The incident must still need people.
+///
+/// # Errors
+/// A refusal that says how it ended.
+fn must_be_open(incident: &Incident) -> Result<(), Refusal> {
+    if incident.status.is_open() {
+        return Ok(());
+    }
+    Err(Refusal::new("refusal.not_open").with("incident", incident.id.to_string()).with("status", incident.status.word()))
+}

@@ -1,0 +1,158 @@
+//! From what a thumb typed to words.
+//!
+//! Phones turn `--` into a dash and quotes into typographic ones; Slack escapes `& < >` and wraps mentions and links.
+//! Apostrophes are letters (`it's slow`), and quotes group words only behind an option (`--service "web shop"`),
+//! so that free text stays as it was typed.
+
+/// Splits a command line into words.
+pub fn split(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut rest = line;
+    loop {
+        let trimmed = rest.trim_start_matches(is_space);
+        let gap = rest.len() - trimmed.len();
+        let new_line = !words.is_empty() && rest.get(..gap).is_some_and(|gap| gap.contains('\n'));
+        if trimmed.is_empty() {
+            return words;
+        }
+        let after_option = words.last().is_some_and(|word| word.starts_with("--") && !word.contains('='));
+        let (word, remainder) = if after_option { quoted(trimmed).unwrap_or_else(|| plain(trimmed)) } else { plain(trimmed) };
+        let word = dashes(&word);
+        words.push(if new_line { format!("\n{word}") } else { word });
+        rest = remainder;
+    }
+}
+
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}' | '\u{2060}')
+}
+
+/// One word up to the next space; a Slack reference `<…|two words>` is one word.
+fn plain(text: &str) -> (String, &str) {
+    let reference = text.strip_prefix('<').filter(|rest| rest.starts_with(['@', '#', '!']) || rest.starts_with("http"));
+    let end = match reference.and_then(|_| text.find('>')) {
+        Some(close) => close + 1,
+        None => text.find(is_space).unwrap_or(text.len()),
+    };
+    let (word, rest) = text.split_at(end);
+    (word.to_owned(), rest)
+}
+
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut chars = text.chars();
+    let close: &[char] = match chars.next()? {
+        '"' | '“' | '”' => &['"', '”', '“'],
+        '„' => &['“', '”', '"'],
+        '«' => &['»'],
+        _ => return None,
+    };
+    let inside = chars.as_str();
+    let end = inside.find(close)?;
+    let (word, rest) = inside.split_at(end);
+    let rest = rest.chars().next().map_or(rest, |c| rest.get(c.len_utf8()..).unwrap_or_default());
+    Some((word.trim_matches(is_space).to_owned(), rest))
+}
+
+/// `—drill` is `--drill` that a phone corrected; a lone dash stays a dash.
+fn dashes(word: &str) -> String {
+    let bare = word.trim_start_matches(['—', '–']);
+    if bare.len() < word.len() && bare.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        format!("--{bare}")
+    } else {
+        word.to_owned()
+    }
+}
+
+/// A word as plain text: Slack's escapes undone, references replaced by what people see.
+/// A mention never survives as a mention.
+pub fn plain_word(word: &str) -> Result<String, std::convert::Infallible> {
+    Ok(plain_text(word))
+}
+
+/// A text as plain text, see [`plain_word`].
+pub fn plain_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('<') {
+        let (before, from) = rest.split_at(open);
+        out.push_str(before);
+        let reference = from.find('>').and_then(|close| Some((from.get(1..close)?, from.get(close + 1..)?)));
+        match reference.and_then(|(inside, after)| Some((shown(inside)?, after))) {
+            Some((shown, after)) => {
+                out.push_str(&shown);
+                rest = after;
+            }
+            None => {
+                out.push('<');
+                rest = from.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    out.push_str(rest);
+    out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+/// What people see of a Slack reference; `None` when it is none.
+fn shown(inside: &str) -> Option<String> {
+    let (target, label) = inside.split_once('|').map_or((inside, None), |(target, label)| (target, Some(label)));
+    let label = label.filter(|label| !label.is_empty());
+    let mut chars = target.chars();
+    match chars.next()? {
+        '@' => Some(format!("@{}", label.unwrap_or(chars.as_str()).trim_start_matches('@'))),
+        '#' => Some(format!("#{}", label.unwrap_or(chars.as_str()).trim_start_matches('#'))),
+        '!' => Some(format!("@{}", label.unwrap_or(chars.as_str()).trim_start_matches('@'))),
+        _ if target.starts_with("http") || target.starts_with("mailto:") => Some(match label {
+            Some(label) if !target.ends_with(label) => format!("{label} ({target})"),
+            _ => target.trim_start_matches("mailto:").to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+/// Words of free text put together again.
+pub fn join(words: &[String]) -> String {
+    words.join(" ").replace(" \n", "\n").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apostrophes_and_quotes_in_free_text_stay_as_typed() {
+        assert_eq!(join(&split("note it’s  the \"new\" one")), "note it’s the \"new\" one");
+    }
+
+    #[test]
+    fn a_phones_dash_is_an_option_and_a_lone_dash_is_not() {
+        assert_eq!(split("start —drill x"), ["start", "--drill", "x"]);
+        assert_eq!(split("note a — b"), ["note", "a", "—", "b"]);
+    }
+
+    #[test]
+    fn quotes_of_any_kind_group_behind_an_option() {
+        for line in ["--service \"web shop\" x", "--service “web shop” x", "--service « web shop » x"] {
+            assert_eq!(split(line), ["--service", "web shop", "x"], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_mention_in_free_text_becomes_plain_text() {
+        assert_eq!(plain_text("ask <@U1|lead> in <#C1|ops>, not <!channel>"), "ask @lead in #ops, not @channel");
+        assert_eq!(plain_text("a &lt;b&gt; &amp;lt; c < d"), "a <b> &lt; c < d");
+        assert_eq!(plain_text("see <https://example.com/x>"), "see https://example.com/x");
+    }
+
+    #[test]
+    fn lines_of_a_note_stay_lines() {
+        assert_eq!(join(&split("one\ntwo  three\n\nfour")), "one\ntwo three\nfour");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_makes_it_panic(line in ".{0,400}") {
+            let words = split(&line);
+            plain_text(&join(&words));
+        }
+    }
+}

@@ -1,0 +1,541 @@
+//! What may come in, what must be done about it. `decide` is the one door to the core.
+//!
+//! Pure: the same incident, input and instant give the same decision on every machine, so a decision can be
+//! repeated after a crash, in a test, and in a simulation.
+
+use serde::{Deserialize, Serialize};
+
+use super::approval::{ActionPlan, CheckResult, Outcome};
+use super::command::Command;
+use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
+use super::people::{Actor, Contact, Way};
+use super::rules::Rules;
+use super::state::Incident;
+use super::time::{Instant, Millis};
+use super::timeline::{Card, CapturedBy, Fact};
+use super::words::{Refusal, Words};
+
+/// Where a command's answer goes. Slack's `response_url` lives 30 minutes and five uses; after that the answer is
+/// posted as an ephemeral message, then as a direct message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyTo {
+    /// To one person in Slack.
+    Person {
+        /// Who.
+        user: UserId,
+        /// Where they asked.
+        channel: Option<ChannelId>,
+        /// Slack's one-time address for answers.
+        response_url: Option<String>,
+    },
+    /// To whoever waits at the terminal; the answer is kept in the store.
+    Terminal,
+    /// To nobody.
+    Nobody,
+}
+
+/// Something that came in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "input", rename_all = "snake_case")]
+pub enum Input {
+    /// A command line, a button or a modal.
+    Command {
+        /// Who.
+        by: Actor,
+        /// What.
+        command: Box<Command>,
+        /// The channel it was given in.
+        channel: Option<ChannelId>,
+        /// Where the answer goes.
+        reply: ReplyTo,
+    },
+    /// Something happened in Slack.
+    Chat(ChatEvent),
+    /// The result of something Vigie did outside.
+    Report(Report),
+    /// `wake_at` has come.
+    Wake,
+}
+
+/// What Slack tells about the incident's channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum ChatEvent {
+    /// Somebody put 📌 on a message.
+    Pinned {
+        /// Who.
+        by: UserId,
+        /// The message.
+        message: MessageRef,
+    },
+    /// Somebody took 📌 away.
+    Unpinned {
+        /// Who.
+        by: UserId,
+        /// The message.
+        message: MessageRef,
+    },
+    /// Somebody chose the message shortcut; the message came with it.
+    Shortcut {
+        /// Who.
+        by: UserId,
+        /// The message.
+        message: MessageRef,
+        /// Its author.
+        author: Option<UserId>,
+        /// Its text.
+        text: String,
+        /// Its thread's first message, for a reply.
+        thread: Option<String>,
+        /// Where an answer goes.
+        reply: ReplyTo,
+    },
+    /// A message was edited.
+    Edited {
+        /// The message.
+        message: MessageRef,
+        /// The text it has now.
+        text: String,
+    },
+    /// A message was deleted.
+    Deleted {
+        /// The message.
+        message: MessageRef,
+    },
+    /// The channel was archived or deleted, or the bot was removed from it.
+    ChannelLost {
+        /// The channel.
+        channel: ChannelId,
+        /// Slack's word: `is_archived`, `channel_not_found`, `not_in_channel`.
+        why: String,
+    },
+    /// The channel can be used again.
+    ChannelRegained {
+        /// The channel.
+        channel: ChannelId,
+    },
+}
+
+impl ChatEvent {
+    /// The conversation it is about.
+    pub fn channel(&self) -> &ChannelId {
+        match self {
+            ChatEvent::Pinned { message, .. }
+            | ChatEvent::Unpinned { message, .. }
+            | ChatEvent::Shortcut { message, .. }
+            | ChatEvent::Edited { message, .. }
+            | ChatEvent::Deleted { message } => &message.channel,
+            ChatEvent::ChannelLost { channel, .. } | ChatEvent::ChannelRegained { channel } => channel,
+        }
+    }
+}
+
+/// A result that came back from outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub enum Report {
+    /// The channel exists and is ours.
+    ChannelOpened {
+        /// Slack's id.
+        channel: ChannelId,
+        /// The name it got.
+        name: String,
+    },
+    /// A card was posted for the first time.
+    CardPosted {
+        /// Which.
+        card: Card,
+        /// Where.
+        message: MessageRef,
+    },
+    /// People were invited.
+    Invited {
+        /// Who is in.
+        users: Vec<UserId>,
+        /// Who could not be invited, and why.
+        failed: Vec<(UserId, String)>,
+    },
+    /// Something could not be said or done in Slack, for good.
+    ChatFailed {
+        /// What was to be done.
+        effect: Box<Effect>,
+        /// Slack's word for the reason.
+        code: String,
+        /// A sentence.
+        why: String,
+    },
+    /// A page was taken by its provider.
+    PageDelivered {
+        /// The page.
+        page: PageId,
+        /// The provider's id or note.
+        note: String,
+    },
+    /// A page did not get through.
+    PageFailed {
+        /// The page.
+        page: PageId,
+        /// Why.
+        why: String,
+    },
+    /// A message that somebody wanted captured was read.
+    MessageRead {
+        /// Who wanted it.
+        by: UserId,
+        /// The message.
+        message: MessageRef,
+        /// Its author.
+        author: Option<UserId>,
+        /// Its text.
+        text: String,
+        /// Its thread's first message, for a reply.
+        thread: Option<String>,
+    },
+    /// A round of diagnostics ended.
+    Diagnosed {
+        /// The round.
+        diagnostic: DiagnosticId,
+        /// What was seen.
+        results: Vec<CheckResult>,
+    },
+    /// A plan was made, or could not be.
+    Planned {
+        /// The run.
+        run: RunId,
+        /// The plan, or why there is none.
+        plan: Result<Box<ActionPlan>, String>,
+    },
+    /// An execution began.
+    RunStarted {
+        /// The run.
+        run: RunId,
+        /// Its fence.
+        fence: i64,
+    },
+    /// A step began.
+    StepStarted {
+        /// The run.
+        run: RunId,
+        /// The step, from 0.
+        step: usize,
+    },
+    /// A step ended well.
+    StepFinished {
+        /// The run.
+        run: RunId,
+        /// The step, from 0.
+        step: usize,
+        /// What it did.
+        note: String,
+        /// How long it took.
+        took: Millis,
+        /// Its output.
+        output: Option<String>,
+    },
+    /// Verification began.
+    VerificationStarted {
+        /// The run.
+        run: RunId,
+    },
+    /// Verification ended.
+    VerificationFinished {
+        /// The run.
+        run: RunId,
+        /// What was seen.
+        results: Vec<CheckResult>,
+    },
+    /// An execution ended.
+    RunFinished {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: Outcome,
+        /// The failing step's output.
+        output: Option<String>,
+    },
+    /// A text reached a destination.
+    TextDelivered {
+        /// The update.
+        update: UpdateId,
+        /// The destination.
+        destination: String,
+        /// The provider's id or note.
+        note: String,
+    },
+    /// A text did not reach a destination.
+    TextFailed {
+        /// The update.
+        update: UpdateId,
+        /// The destination.
+        destination: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// What must be done outside. Written to the outbox in the transaction that appends the facts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// Reach one person in one way.
+    Page {
+        /// The page; also the idempotency key.
+        page: PageId,
+        /// Whom.
+        contact: Box<Contact>,
+        /// How.
+        way: Way,
+    },
+    /// Make the incident's channel (or adopt ours), set its topic and bookmarks.
+    OpenChannel,
+    /// Post a card, or edit it to how the incident stands when it is sent. Waiting copies of one card fold into one.
+    ShowCard {
+        /// Which.
+        card: Card,
+    },
+    /// Bring the topic and bookmarks in line with the incident.
+    Topic,
+    /// Invite people to the channel.
+    Invite {
+        /// Whom.
+        users: Vec<UserId>,
+    },
+    /// Publish somebody's Home tab afresh.
+    Home {
+        /// Whose.
+        user: UserId,
+    },
+    /// Answer one person, seen by nobody else.
+    Reply {
+        /// Where.
+        to: ReplyTo,
+        /// What.
+        words: Words,
+    },
+    /// Answer one person with something longer than a sentence.
+    ReplyWith {
+        /// Where.
+        to: ReplyTo,
+        /// What to show.
+        sheet: Sheet,
+    },
+    /// Read a message from Slack that somebody wants in the timeline.
+    ReadMessage {
+        /// Who wants it.
+        by: UserId,
+        /// The message.
+        message: MessageRef,
+    },
+    /// Run a service's checks side by side.
+    Diagnose {
+        /// The round.
+        diagnostic: DiagnosticId,
+        /// The service.
+        service: String,
+    },
+    /// Make the plan of an action; reads only.
+    Plan {
+        /// The run.
+        run: RunId,
+    },
+    /// Execute the approved plan of a run, at most once.
+    Run {
+        /// The run.
+        run: RunId,
+    },
+    /// Send a text to one audience.
+    Deliver {
+        /// The update.
+        update: UpdateId,
+        /// The audience's name in the configuration.
+        audience: String,
+        /// Which text.
+        customer: bool,
+    },
+}
+
+/// An answer that is more than one sentence, seen by one person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "sheet", rename_all = "snake_case")]
+pub enum Sheet {
+    /// How the incident stands.
+    Status,
+    /// The timeline, newest last.
+    Timeline,
+    /// All open incidents.
+    List,
+    /// Help on everything or on one command.
+    Help {
+        /// The command.
+        topic: Option<String>,
+    },
+    /// The actions that can be chosen, each with a button.
+    Actions {
+        /// Only rollbacks.
+        rollbacks: bool,
+    },
+}
+
+/// The order in which the engine serves effects: a slow lane never delays another (durability rule 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Reaching people.
+    Page,
+    /// Looking at and changing the world.
+    Action,
+    /// Telling people outside the incident.
+    Comms,
+    /// Slack.
+    Chat,
+}
+
+impl Lane {
+    /// Every lane, most urgent first.
+    pub const ALL: [Lane; 4] = [Lane::Page, Lane::Action, Lane::Comms, Lane::Chat];
+
+    /// The word in the store.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Lane::Page => "page",
+            Lane::Action => "action",
+            Lane::Comms => "comms",
+            Lane::Chat => "chat",
+        }
+    }
+}
+
+impl Effect {
+    /// The lane it is served in.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Effect::Page { .. } => Lane::Page,
+            Effect::Diagnose { .. } | Effect::Plan { .. } | Effect::Run { .. } => Lane::Action,
+            Effect::Deliver { .. } => Lane::Comms,
+            _ => Lane::Chat,
+        }
+    }
+
+    /// The queue it waits in: one sender at a time, order kept (durability rule 3).
+    pub fn queue(&self, incident: Option<IncidentId>) -> String {
+        let of = incident.map(|id| id.to_string()).unwrap_or_default();
+        match self {
+            Effect::Page { page, .. } => format!("page:{page}"),
+            Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
+            Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
+            Effect::Deliver { update, audience, customer } => format!("comms:{update}:{audience}:{customer}"),
+            Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
+            Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),
+            Effect::Home { user } => format!("chat:home:{user}"),
+            Effect::Reply { to, .. } | Effect::ReplyWith { to, .. } => match to {
+                ReplyTo::Person { user, .. } => format!("chat:reply:{user}"),
+                ReplyTo::Terminal | ReplyTo::Nobody => "chat:reply".into(),
+            },
+            _ => format!("chat:{of}"),
+        }
+    }
+
+    /// Waiting effects with the same key fold into one: the state is read when it is sent, so the newest wins.
+    pub fn fold_key(&self) -> Option<String> {
+        match self {
+            Effect::ShowCard { card } => Some(format!("card:{}", card.name())),
+            Effect::Topic => Some("topic".into()),
+            Effect::Home { user } => Some(format!("home:{user}")),
+            _ => None,
+        }
+    }
+}
+
+/// What follows from an input.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decision {
+    /// What is now true, in order.
+    pub facts: Vec<Fact>,
+    /// What must be done, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// What a decision is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The team's rules.
+    pub rules: &'a Rules,
+    /// Now.
+    pub now: Instant,
+    /// Who caused it.
+    pub by: &'a Actor,
+    /// Where it was said.
+    pub channel: Option<&'a ChannelId>,
+    /// Where the answer goes.
+    pub reply: &'a ReplyTo,
+    /// The number the store reserved, should an incident be declared.
+    pub fresh: IncidentId,
+}
+
+/// Decides. `incident` is the one the input belongs to: that of the channel, or the one it names.
+///
+/// # Errors
+/// A [`Refusal`] when the rules say no: nothing changes, and the sentence is shown to the person who asked.
+pub fn decide(context: Context<'_>, incident: Option<&Incident>, input: &Input) -> Result<Decision, Refusal> {
+    match input {
+        Input::Command { command, .. } => command.decide(context, incident),
+        Input::Chat(event) => Ok(incident.map(|incident| super::capture::chat(context, incident, event)).unwrap_or_default()),
+        Input::Report(report) => Ok(incident.map(|incident| super::report::report(context, incident, report)).unwrap_or_default()),
+        Input::Wake => Ok(incident.map(|incident| super::wake::wake(context, incident)).unwrap_or_default()),
+    }
+}
+
+impl Input {
+    /// Who caused it.
+    pub fn by(&self) -> Actor {
+        match self {
+            Input::Command { by, .. } => by.clone(),
+            Input::Chat(ChatEvent::Pinned { by, .. } | ChatEvent::Unpinned { by, .. } | ChatEvent::Shortcut { by, .. }) => {
+                Actor::Person(by.clone())
+            }
+            Input::Report(Report::MessageRead { by, .. }) => Actor::Person(by.clone()),
+            Input::Chat(_) | Input::Report(_) | Input::Wake => Actor::Vigie,
+        }
+    }
+
+    /// How a captured message came in.
+    pub const fn captured_by(&self) -> CapturedBy {
+        match self {
+            Input::Chat(ChatEvent::Shortcut { .. }) => CapturedBy::Shortcut,
+            _ => CapturedBy::Reaction,
+        }
+    }
+}
+
+impl Decision {
+    /// Nothing to do.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds a fact.
+    pub fn fact(&mut self, fact: Fact) -> &mut Self {
+        self.facts.push(fact);
+        self
+    }
+
+    /// Adds an effect.
+    pub fn effect(&mut self, effect: Effect) -> &mut Self {
+        self.effects.push(effect);
+        self
+    }
+
+    /// Adds the posting or refreshing of a card.
+    pub fn show(&mut self, card: Card) -> &mut Self {
+        self.effect(Effect::ShowCard { card })
+    }
+
+    /// Adds an answer to the person who asked.
+    pub fn reply(&mut self, context: Context<'_>, words: Words) -> &mut Self {
+        match context.reply {
+            ReplyTo::Nobody => self,
+            to => self.effect(Effect::Reply { to: to.clone(), words }),
+        }
+    }
+}

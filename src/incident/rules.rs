@@ -1,0 +1,126 @@
+//! What the configuration allows, in the core's own words. Compiled once from the files; read-only afterwards.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::approval::{ApprovalRule, CheckItem, Class, Risk};
+use super::id::{ChannelId, UserId};
+use super::people::Contact;
+use super::severity::Severity;
+use super::time::Millis;
+
+/// Everything `decide` needs to know about the team.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Rules {
+    /// The severities, worst first; never empty.
+    pub severities: Vec<Severity>,
+    /// The severity of an incident declared without one.
+    pub default_severity: String,
+    /// Everybody of the emergency plan, by key.
+    pub contacts: BTreeMap<String, Contact>,
+    /// The services, by key.
+    pub services: BTreeMap<String, Service>,
+    /// The runbook actions, by key.
+    pub actions: BTreeMap<String, RunbookAction>,
+    /// Where incidents are announced.
+    pub announce_in: Option<ChannelId>,
+    /// The workspace's language: `en` or `fr`.
+    pub locale: String,
+    /// The team's IANA time zone, for documents and text messages.
+    pub zone: String,
+    /// Incident channels' names start with this.
+    pub channel_prefix: String,
+    /// Incident channels are private.
+    pub private_channels: bool,
+    /// Who must approve a customer text.
+    pub customer_approval: CustomerApproval,
+    /// Names of the audiences that a customer text goes to, of those that are internal likewise.
+    pub audiences: Audiences,
+    /// People who are invited to each incident beside those who were paged.
+    pub invite_always: Vec<UserId>,
+    /// How long a snoozed reminder stays quiet.
+    pub snooze: Millis,
+    /// Public status page, named in customer texts.
+    pub status_page: Option<String>,
+    /// Contact named in customer texts.
+    pub customer_contact: Option<String>,
+}
+
+/// Where texts go (section 8 of the field procedures).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audiences {
+    /// For internal texts, beside the incident's channel.
+    pub internal: Vec<String>,
+    /// For customer texts.
+    pub customer: Vec<String>,
+}
+
+/// The second pair of eyes on customer texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerApproval {
+    /// Who may approve; anybody but the author when empty.
+    pub by: Vec<super::approval::Approver>,
+}
+
+/// Something the team runs and can look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its key in the configuration.
+    pub key: String,
+    /// Its name for people.
+    pub title: String,
+    /// Its checks, by key, with their titles (H7).
+    pub checks: Vec<super::approval::Verification>,
+    /// Other words that point to it in an incident's title.
+    pub aliases: Vec<String>,
+}
+
+/// An action people may run, as far as the rules are concerned; how it is done is the provider's business.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunbookAction {
+    /// Its key in the configuration.
+    pub key: String,
+    /// Its title for people.
+    pub title: String,
+    /// The service it belongs to.
+    pub service: Option<String>,
+    /// It takes the service back to an earlier state: offered by `/incident rollback`.
+    pub is_rollback: bool,
+    /// Urgent, planned or preventive (P4).
+    pub class: Class,
+    /// The most it may do; a plan that would do more is refused.
+    pub risk: Risk,
+    /// Who may approve.
+    pub approval: ApprovalRule,
+    /// What is ticked first (P5).
+    pub checklist: Vec<CheckItem>,
+}
+
+impl Rules {
+    /// The severity a word means: its key, its label or one of its aliases, whatever the case.
+    pub fn severity(&self, word: &str) -> Option<&Severity> {
+        let same = |other: &str| other.to_lowercase() == word.to_lowercase();
+        self.severities.iter().find(|s| same(&s.key) || same(&s.label) || s.aliases.iter().any(|a| same(a)))
+    }
+
+    /// The service a word means.
+    pub fn service(&self, word: &str) -> Option<&Service> {
+        let same = |other: &str| other.to_lowercase() == word.to_lowercase();
+        self.services.values().find(|s| same(&s.key) || same(&s.title) || s.aliases.iter().any(|a| same(a)))
+    }
+
+    /// The service that a title speaks of: the first whose key, name or alias stands in it as a word; the only
+    /// service when there is just one.
+    pub fn service_in(&self, title: &str) -> Option<&Service> {
+        if let (1, Some(only)) = (self.services.len(), self.services.values().next()) {
+            return Some(only);
+        }
+        title.split(|c: char| !c.is_alphanumeric() && c != '-').find_map(|word| self.service(word))
+    }
+
+    /// The contact who has this Slack id.
+    pub fn contact_of(&self, user: &UserId) -> Option<&Contact> {
+        self.contacts.values().find(|contact| contact.slack.as_ref() == Some(user))
+    }
+}

@@ -1,0 +1,849 @@
+//! How an incident stands: the fold of its timeline.
+//!
+//! [`Incident::apply`] is the one mutator. It matches every fact, so a new fact does not compile until somebody has
+//! said what it changes; `replay(timeline) == stored row` is demanded of every scenario in the tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::approval::{ActionPlan, Approval, ApprovedPlan, CheckResult, Digest, Outcome};
+use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
+use super::people::{Actor, Contact, Role, Way};
+use super::rules::RunbookAction;
+use super::severity::Severity;
+use super::time::{Instant, Millis};
+use super::timeline::{Card, Entry, Fact};
+
+/// Where an incident is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Declared; nobody has answered yet.
+    Triggered,
+    /// Somebody is on it.
+    Acknowledged,
+    /// Users are no longer affected.
+    Mitigated,
+    /// Over.
+    Resolved,
+    /// It was none.
+    Cancelled,
+}
+
+impl Status {
+    /// The word in the store and in label keys.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Status::Triggered => "triggered",
+            Status::Acknowledged => "acknowledged",
+            Status::Mitigated => "mitigated",
+            Status::Resolved => "resolved",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// Still needs people.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Status::Triggered | Status::Acknowledged | Status::Mitigated)
+    }
+}
+
+/// Who did something, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Who.
+    pub by: Actor,
+    /// When.
+    pub at: Instant,
+}
+
+/// The incident's channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    /// Slack's id.
+    pub id: ChannelId,
+    /// Its name.
+    pub name: String,
+    /// Slack's word for why it cannot be used; `None` while it can.
+    pub lost: Option<String>,
+}
+
+/// Where the climb stands (E2).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ladder {
+    /// The level paged last, from 0.
+    pub level: usize,
+    /// The round, from 0.
+    pub round: u32,
+    /// When the next level is paged; `None` once somebody answered or nobody is left.
+    pub next_at: Option<Instant>,
+    /// Everybody stayed silent; the fall-back was told.
+    pub exhausted: bool,
+}
+
+/// One page and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageState {
+    /// Whom.
+    pub contact: Contact,
+    /// How.
+    pub way: Way,
+    /// The level; `None` for a page by hand or to the fall-back.
+    pub level: Option<usize>,
+    /// The round.
+    pub round: u32,
+    /// When it was decided.
+    pub at: Instant,
+    /// Who paged by hand, and what they wrote.
+    pub by_hand: Option<(Actor, Option<String>)>,
+    /// What became of it.
+    pub outcome: PageOutcome,
+}
+
+/// What became of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PageOutcome {
+    /// On its way.
+    Sending,
+    /// Taken by the provider.
+    Delivered {
+        /// When.
+        at: Instant,
+    },
+    /// Did not get through.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Where a runbook action is between asking and outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The plan is being made.
+    Planning,
+    /// No plan could be made.
+    PlanFailed {
+        /// Why.
+        why: String,
+    },
+    /// Waiting for approvals.
+    Pending,
+    /// Approved; the channel is being told (P3).
+    Announcing {
+        /// Runs then even if the channel could not be told.
+        run_by: Instant,
+    },
+    /// Handed to the action lane.
+    Released,
+    /// Being executed.
+    Running,
+    /// Steps done, verification running.
+    Verifying,
+    /// Ended.
+    Finished {
+        /// How.
+        outcome: Outcome,
+    },
+    /// Somebody said no.
+    Rejected {
+        /// Who and when.
+        mark: Mark,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Nobody approved in time.
+    Expired,
+}
+
+/// How one step stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepState {
+    /// When it began.
+    pub started_at: Instant,
+    /// What it did and how long it took, once it has ended well.
+    pub done: Option<(String, Millis)>,
+    /// Its output.
+    pub output: Option<String>,
+}
+
+/// A runbook action asked for in this incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// The action as configured when it was asked for.
+    pub action: RunbookAction,
+    /// Who asked, and when.
+    pub asked: Mark,
+    /// The plan, once there is one.
+    pub plan: Option<ActionPlan>,
+    /// Its fingerprint.
+    pub digest: Option<Digest>,
+    /// The last moment at which it can be approved.
+    pub expires_at: Option<Instant>,
+    /// The ticked items of the check list.
+    pub ticked: BTreeSet<String>,
+    /// The approvals so far, one a person.
+    pub approvals: Vec<Approval>,
+    /// Where it is.
+    pub phase: Phase,
+    /// The fence of its execution.
+    pub fence: Option<i64>,
+    /// When execution began.
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// Its steps, as far as they have begun.
+    pub steps: Vec<StepState>,
+    /// What the verification saw.
+    pub verification: Vec<CheckResult>,
+    /// Somebody asked to stop it.
+    pub stop_asked: bool,
+    /// The failing step's output.
+    pub output: Option<String>,
+    /// What a person said really happened, when nobody knew.
+    pub settled: Option<bool>,
+}
+
+impl Run {
+    /// Approvals still missing.
+    pub fn missing_approvals(&self) -> usize {
+        usize::from(self.action.approval.needed).saturating_sub(self.approvals.len())
+    }
+
+    /// Required items of the check list that nobody ticked.
+    pub fn missing_items(&self) -> Vec<&super::approval::CheckItem> {
+        self.action.checklist.iter().filter(|item| item.required && !self.ticked.contains(&item.key)).collect()
+    }
+
+    /// The plan, if the rules allow it to run: released, with all approvals for exactly this plan.
+    pub fn approved_plan(&self) -> Option<ApprovedPlan> {
+        let released = matches!(self.phase, Phase::Released | Phase::Running | Phase::Verifying);
+        let (plan, digest) = (self.plan.as_ref()?, self.digest.as_ref()?);
+        let enough = self.missing_approvals() == 0 && self.approvals.iter().all(|a| &a.digest == digest);
+        (released && enough).then(|| ApprovedPlan::new(self.id, plan.clone(), digest.clone())).flatten()
+    }
+
+    /// May change the world now or soon, or nobody knows whether it did: its targets are locked (durability rule 6).
+    pub fn holds_targets(&self) -> bool {
+        match &self.phase {
+            Phase::Announcing { .. } | Phase::Released | Phase::Running | Phase::Verifying => true,
+            Phase::Finished { outcome: Outcome::Unknown { .. } } => self.settled.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Waits for somebody or does something.
+    pub fn is_live(&self) -> bool {
+        self.holds_targets() || matches!(self.phase, Phase::Planning | Phase::Pending)
+    }
+}
+
+/// The customer text's way to its readers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustomerText {
+    /// Waits for a second pair of eyes.
+    Pending,
+    /// May go out, and goes.
+    Approved {
+        /// By whom.
+        mark: Mark,
+    },
+    /// Must not go out.
+    Rejected {
+        /// By whom.
+        mark: Mark,
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+/// A status update.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusUpdate {
+    /// Its name.
+    pub id: UpdateId,
+    /// Who wrote it, and when.
+    pub written: Mark,
+    /// For the team.
+    pub internal: Option<String>,
+    /// For customers.
+    pub customer: Option<String>,
+    /// Where the customer text is.
+    pub customer_state: Option<CustomerText>,
+    /// When the next one was promised for.
+    pub next_at: Option<Instant>,
+    /// Where it arrived: destination and provider's note.
+    pub delivered: Vec<(String, String)>,
+    /// Where it did not: destination and reason.
+    pub failed: Vec<(String, String)>,
+}
+
+/// A round of diagnostics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// Who asked, and when.
+    pub asked: Mark,
+    /// The service.
+    pub service: String,
+    /// What was seen; `None` while it runs.
+    pub results: Option<Vec<CheckResult>>,
+}
+
+/// The next status update (M7).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateDue {
+    /// When the next update or the next reminder is due; `None` while nobody need be reminded.
+    pub at: Option<Instant>,
+    /// When it was promised for.
+    pub promised: Option<Instant>,
+    /// Reminders since the last update.
+    pub reminded: u32,
+}
+
+/// A message taken into the timeline, as it reads now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captured {
+    /// Its author.
+    pub author: Option<UserId>,
+    /// Its text now.
+    pub text: String,
+    /// It was edited after it was captured.
+    pub edited: bool,
+    /// It was deleted in Slack.
+    pub deleted: bool,
+    /// The 📌 was taken away again.
+    pub withdrawn: bool,
+}
+
+/// What the resolver said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// Who and when.
+    pub mark: Mark,
+    /// How it was resolved.
+    pub summary: String,
+    /// What it did to users.
+    pub impact: Option<String>,
+    /// The root cause.
+    pub cause: Option<String>,
+}
+
+/// An incident as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its name.
+    pub id: IncidentId,
+    /// What is wrong.
+    pub title: String,
+    /// The severity stamped into it, with its policy.
+    pub severity: Severity,
+    /// The service concerned.
+    pub service: Option<String>,
+    /// Where it is in its life.
+    pub status: Status,
+    /// An exercise.
+    pub drill: bool,
+    /// The language of its channel.
+    pub locale: String,
+    /// Who declared it, and when.
+    pub declared: Mark,
+    /// Where the command was given.
+    pub place: Option<ChannelId>,
+    /// Its channel, once there is one.
+    pub channel: Option<Channel>,
+    /// The climb.
+    pub ladder: Ladder,
+    /// Every page.
+    #[serde(with = "pairs")]
+    pub pages: BTreeMap<PageId, PageState>,
+    /// The first answer.
+    pub acknowledged: Option<Mark>,
+    /// Everybody who answered.
+    pub acknowledged_by: BTreeSet<UserId>,
+    /// When users were no longer affected, and how.
+    pub mitigated: Option<(Mark, Option<String>)>,
+    /// How it ended.
+    pub resolution: Option<Resolution>,
+    /// When it was cancelled, and why.
+    pub cancelled: Option<(Mark, Option<String>)>,
+    /// Who holds which role.
+    pub roles: BTreeMap<Role, UserId>,
+    /// Everybody invited to the channel.
+    pub invited: BTreeSet<UserId>,
+    /// Where each card stands.
+    #[serde(with = "pairs")]
+    pub cards: BTreeMap<Card, MessageRef>,
+    /// Every runbook action.
+    #[serde(with = "pairs")]
+    pub runs: BTreeMap<RunId, Run>,
+    /// Every status update.
+    #[serde(with = "pairs")]
+    pub updates: BTreeMap<UpdateId, StatusUpdate>,
+    /// Every round of diagnostics.
+    #[serde(with = "pairs")]
+    pub diagnostics: BTreeMap<DiagnosticId, Diagnostic>,
+    /// Every captured message.
+    #[serde(with = "pairs")]
+    pub captured: BTreeMap<MessageRef, Captured>,
+    /// The next status update.
+    pub update_due: UpdateDue,
+    /// Versions of the post-mortem so far.
+    pub postmortems: u32,
+    /// Reminders so far, over the whole incident.
+    pub reminders: u32,
+    /// Facts applied so far.
+    pub seq: u64,
+}
+
+/// Maps whose keys are not plain strings are stored as lists of pairs: JSON objects know only strings.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::de::DeserializeOwned;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<K, V, S>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        serializer.collect_seq(map.iter())
+    }
+
+    pub fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: DeserializeOwned + Ord,
+        V: DeserializeOwned,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+/// A timeline that cannot be read as an incident.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadTimeline {
+    /// The first fact is not a declaration.
+    #[error("the timeline does not begin with a declaration")]
+    NotDeclared,
+    /// An entry is missing or doubled.
+    #[error("entry {found} of the timeline stands where entry {expected} should stand")]
+    Gap {
+        /// The number that should have come.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+}
+
+/// The incident that a timeline tells of.
+///
+/// # Errors
+/// When the timeline does not begin with a declaration or has a gap.
+pub fn replay(timeline: &[Entry]) -> Result<Incident, BadTimeline> {
+    let (first, rest) = timeline.split_first().ok_or(BadTimeline::NotDeclared)?;
+    let mut incident = Incident::declared(first)?;
+    for entry in rest {
+        if entry.seq != incident.seq + 1 {
+            return Err(BadTimeline::Gap { expected: incident.seq + 1, found: entry.seq });
+        }
+        incident.apply(entry);
+    }
+    Ok(incident)
+}
+
+impl Incident {
+    /// The incident that a first entry declares.
+    ///
+    /// # Errors
+    /// When the entry is not a declaration.
+    pub fn declared(entry: &Entry) -> Result<Self, BadTimeline> {
+        let Fact::Declared { id, title, severity, service, drill, locale, place } = &entry.fact else {
+            return Err(BadTimeline::NotDeclared);
+        };
+        let mut incident = Self {
+            id: *id,
+            title: title.clone(),
+            severity: severity.as_ref().clone(),
+            service: service.clone(),
+            status: Status::Triggered,
+            drill: *drill,
+            locale: locale.clone(),
+            declared: Mark { by: entry.by.clone(), at: entry.at },
+            place: place.clone(),
+            channel: None,
+            ladder: Ladder::default(),
+            pages: BTreeMap::new(),
+            acknowledged: None,
+            acknowledged_by: BTreeSet::new(),
+            mitigated: None,
+            resolution: None,
+            cancelled: None,
+            roles: BTreeMap::new(),
+            invited: BTreeSet::new(),
+            cards: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            updates: BTreeMap::new(),
+            diagnostics: BTreeMap::new(),
+            captured: BTreeMap::new(),
+            update_due: UpdateDue::default(),
+            postmortems: 0,
+            reminders: 0,
+            seq: entry.seq,
+        };
+        incident.promise_update(entry.at);
+        Ok(incident)
+    }
+
+    /// Takes one more fact in. The only way an incident changes.
+    pub fn apply(&mut self, entry: &Entry) {
+        let mark = Mark { by: entry.by.clone(), at: entry.at };
+        self.seq = entry.seq;
+        match &entry.fact {
+            Fact::Declared { .. } | Fact::CaptureAsked { .. } | Fact::NoteAdded { .. } | Fact::Fault { .. } => {}
+            Fact::ChatFailed { .. } => {}
+            Fact::ChannelOpened { channel, name } => {
+                self.channel = Some(Channel { id: channel.clone(), name: name.clone(), lost: None });
+            }
+            Fact::ChannelLost { why } => self.lose_channel(Some(why.clone())),
+            Fact::ChannelRegained => self.lose_channel(None),
+            Fact::CardPosted { card, message } => {
+                self.cards.insert(card.clone(), message.clone());
+            }
+            Fact::Invited { users, failed: _ } => self.invited.extend(users.iter().cloned()),
+            Fact::Escalated { level, round, because_silent: _ } => self.climb_to(*level, *round, entry.at),
+            Fact::Paged { page, contact, way, level, round, message } => {
+                let by_hand = entry.by.person().is_some() && level.is_none();
+                let state = PageState {
+                    contact: contact.as_ref().clone(),
+                    way: *way,
+                    level: *level,
+                    round: *round,
+                    at: entry.at,
+                    by_hand: by_hand.then(|| (entry.by.clone(), message.clone())),
+                    outcome: PageOutcome::Sending,
+                };
+                self.pages.insert(*page, state);
+            }
+            Fact::PageDelivered { page, note: _ } => self.page_outcome(*page, PageOutcome::Delivered { at: entry.at }),
+            Fact::PageFailed { page, why } => self.page_outcome(*page, PageOutcome::Failed { why: why.clone() }),
+            Fact::LadderExhausted => {
+                self.ladder.exhausted = true;
+                self.ladder.next_at = None;
+            }
+            Fact::Acknowledged => self.take_acknowledgement(mark),
+            Fact::SeverityChanged { severity, reason: _ } => self.change_severity(severity, entry.at),
+            Fact::RoleAssigned { role, user } => {
+                self.roles.insert(*role, user.clone());
+            }
+            Fact::MessageCaptured { message, author, text, by: _, thread: _ } => {
+                let captured =
+                    Captured { author: author.clone(), text: text.clone(), edited: false, deleted: false, withdrawn: false };
+                self.captured.insert(message.clone(), captured);
+            }
+            Fact::MessageEdited { message, text } => {
+                if let Some(captured) = self.captured.get_mut(message) {
+                    captured.text = text.clone();
+                    captured.edited = true;
+                }
+            }
+            Fact::MessageDeleted { message } => {
+                if let Some(captured) = self.captured.get_mut(message) {
+                    captured.deleted = true;
+                }
+            }
+            Fact::CaptureWithdrawn { message } => {
+                if let Some(captured) = self.captured.get_mut(message) {
+                    captured.withdrawn = true;
+                }
+            }
+            Fact::DiagnosticStarted { diagnostic, service } => {
+                self.diagnostics
+                    .insert(*diagnostic, Diagnostic { asked: mark, service: service.clone(), results: None });
+            }
+            Fact::DiagnosticFinished { diagnostic, results } => {
+                if let Some(round) = self.diagnostics.get_mut(diagnostic) {
+                    round.results = Some(results.clone());
+                }
+            }
+            Fact::PlanAsked { run, action } => {
+                self.runs.insert(*run, Run::asked(*run, action.as_ref().clone(), mark));
+            }
+            Fact::PlanShown { run, .. }
+            | Fact::PlanFailed { run, .. }
+            | Fact::ItemTicked { run, .. }
+            | Fact::ApprovalGiven { run, .. }
+            | Fact::Approved { run, .. }
+            | Fact::PlanRejected { run, .. }
+            | Fact::PlanExpired { run }
+            | Fact::RunReleased { run, .. }
+            | Fact::RunStarted { run, .. }
+            | Fact::StepStarted { run, .. }
+            | Fact::StepFinished { run, .. }
+            | Fact::VerificationStarted { run }
+            | Fact::VerificationFinished { run, .. }
+            | Fact::StopAsked { run }
+            | Fact::RunFinished { run, .. }
+            | Fact::RunSettled { run, .. } => {
+                if let Some(run) = self.runs.get_mut(run) {
+                    run.apply(&entry.fact, mark);
+                }
+            }
+            Fact::UpdatePosted { update, internal, customer, next_at } => {
+                let written = StatusUpdate {
+                    id: *update,
+                    written: mark,
+                    internal: internal.clone(),
+                    customer: customer.clone(),
+                    customer_state: customer.as_ref().map(|_| CustomerText::Pending),
+                    next_at: *next_at,
+                    delivered: Vec::new(),
+                    failed: Vec::new(),
+                };
+                self.updates.insert(*update, written);
+                self.promise_update(entry.at);
+                if self.update_due.at.is_some() && next_at.is_some() {
+                    self.update_due.at = *next_at;
+                    self.update_due.promised = *next_at;
+                }
+            }
+            Fact::CustomerTextApproved { update } => {
+                self.set_customer_state(*update, CustomerText::Approved { mark });
+            }
+            Fact::CustomerTextRejected { update, reason } => {
+                self.set_customer_state(*update, CustomerText::Rejected { mark, reason: reason.clone() });
+            }
+            Fact::TextDelivered { update, destination, note } => {
+                if let Some(update) = self.updates.get_mut(update) {
+                    update.delivered.push((destination.clone(), note.clone()));
+                }
+            }
+            Fact::TextFailed { update, destination, why } => {
+                if let Some(update) = self.updates.get_mut(update) {
+                    update.failed.push((destination.clone(), why.clone()));
+                }
+            }
+            Fact::UpdateReminded { number, who: _, climbs_at } => {
+                self.update_due.reminded = *number;
+                self.update_due.at = Some(*climbs_at);
+                self.reminders += 1;
+            }
+            Fact::ReminderSnoozed { until } => self.update_due.at = Some(*until),
+            Fact::Mitigated { text } => {
+                self.status = Status::Mitigated;
+                self.mitigated = Some((mark, text.clone()));
+                self.ladder.next_at = None;
+            }
+            Fact::Resolved { summary, impact, cause } => {
+                self.end(Status::Resolved);
+                self.resolution = Some(Resolution {
+                    mark,
+                    summary: summary.clone(),
+                    impact: impact.clone(),
+                    cause: cause.clone(),
+                });
+            }
+            Fact::Reopened { reason: _ } => {
+                self.status = Status::Acknowledged;
+                self.mitigated = None;
+                self.resolution = None;
+                self.cancelled = None;
+                self.promise_update(entry.at);
+            }
+            Fact::Cancelled { reason } => {
+                self.end(Status::Cancelled);
+                self.cancelled = Some((mark, reason.clone()));
+            }
+            Fact::PostMortemCompiled { number } => self.postmortems = *number,
+        }
+    }
+
+    /// When something must happen by itself: the earliest of all that is due. Derived, never set (invariant: no
+    /// timer is ever set or cancelled).
+    pub fn wake_at(&self) -> Option<Instant> {
+        let runs = self.runs.values().filter_map(|run| match &run.phase {
+            Phase::Pending => run.expires_at,
+            Phase::Announcing { run_by } => Some(*run_by),
+            _ => None,
+        });
+        let climb = if self.status.is_open() { self.ladder.next_at } else { None };
+        let update = if self.status.is_open() { self.update_due.at } else { None };
+        runs.chain(climb).chain(update).min()
+    }
+
+    /// The channel, if it can be used.
+    pub fn usable_channel(&self) -> Option<&Channel> {
+        self.channel.as_ref().filter(|channel| channel.lost.is_none())
+    }
+
+    /// The newest round of diagnostics that has ended.
+    pub fn last_diagnostic(&self) -> Option<(&DiagnosticId, &Diagnostic)> {
+        self.diagnostics.iter().rev().find(|(_, round)| round.results.is_some())
+    }
+
+    /// The newest status update.
+    pub fn last_update(&self) -> Option<&StatusUpdate> {
+        self.updates.values().next_back()
+    }
+
+    /// When it stopped, for open incidents `None`.
+    pub fn ended_at(&self) -> Option<Instant> {
+        let resolved = self.resolution.as_ref().map(|r| r.mark.at);
+        resolved.or_else(|| self.cancelled.as_ref().map(|(mark, _)| mark.at))
+    }
+
+    /// How long it has lasted, or did last.
+    pub fn duration(&self, now: Instant) -> Millis {
+        self.ended_at().unwrap_or(now).since(self.declared.at)
+    }
+
+    /// Whoever is in charge: the commander, else whoever answered first, else whoever declared it.
+    pub fn in_charge(&self) -> Option<&UserId> {
+        let commander = self.roles.get(&Role::Commander);
+        let answered = self.acknowledged.as_ref().and_then(|mark| mark.by.person());
+        commander.or(answered).or_else(|| self.declared.by.person())
+    }
+
+    fn lose_channel(&mut self, why: Option<String>) {
+        if let Some(channel) = &mut self.channel {
+            channel.lost = why;
+        }
+    }
+
+    fn climb_to(&mut self, level: usize, round: u32, at: Instant) {
+        let wait = self.severity.policy.levels.get(level).map(|l| l.wait);
+        self.ladder = Ladder { level, round, next_at: wait.map(|wait| at + wait), exhausted: false };
+    }
+
+    fn page_outcome(&mut self, page: PageId, outcome: PageOutcome) {
+        if let Some(page) = self.pages.get_mut(&page) {
+            page.outcome = outcome;
+        }
+    }
+
+    fn take_acknowledgement(&mut self, mark: Mark) {
+        self.ladder.next_at = None;
+        if let Some(user) = mark.by.person() {
+            self.acknowledged_by.insert(user.clone());
+        }
+        if self.status == Status::Triggered {
+            self.status = Status::Acknowledged;
+        }
+        if self.acknowledged.is_none() {
+            self.acknowledged = Some(mark);
+        }
+    }
+
+    fn change_severity(&mut self, severity: &Severity, at: Instant) {
+        self.severity = severity.clone();
+        self.promise_update(at);
+    }
+
+    fn set_customer_state(&mut self, update: UpdateId, state: CustomerText) {
+        if let Some(update) = self.updates.get_mut(&update) {
+            update.customer_state = Some(state);
+        }
+    }
+
+    /// The next update is owed one interval from `at`, or never when the severity asks for none.
+    fn promise_update(&mut self, at: Instant) {
+        let due = self.severity.update_every.map(|every| at + every);
+        self.update_due = UpdateDue { at: due, promised: due, reminded: 0 };
+    }
+
+    fn end(&mut self, status: Status) {
+        self.status = status;
+        self.ladder.next_at = None;
+        self.update_due = UpdateDue::default();
+    }
+}
+
+impl Run {
+    fn asked(id: RunId, action: RunbookAction, asked: Mark) -> Self {
+        Self {
+            id,
+            action,
+            asked,
+            plan: None,
+            digest: None,
+            expires_at: None,
+            ticked: BTreeSet::new(),
+            approvals: Vec::new(),
+            phase: Phase::Planning,
+            fence: None,
+            started_at: None,
+            ended_at: None,
+            steps: Vec::new(),
+            verification: Vec::new(),
+            stop_asked: false,
+            output: None,
+            settled: None,
+        }
+    }
+
+    fn apply(&mut self, fact: &Fact, mark: Mark) {
+        match fact {
+            Fact::PlanShown { plan, digest, expires_at, .. } => {
+                self.plan = Some(plan.as_ref().clone());
+                self.digest = Some(digest.clone());
+                self.expires_at = Some(*expires_at);
+                self.phase = Phase::Pending;
+            }
+            Fact::PlanFailed { why, .. } => {
+                self.phase = Phase::PlanFailed { why: why.clone() };
+                self.ended_at = Some(mark.at);
+            }
+            Fact::ItemTicked { item, ticked: true, .. } => {
+                self.ticked.insert(item.clone());
+            }
+            Fact::ItemTicked { item, ticked: false, .. } => {
+                self.ticked.remove(item);
+            }
+            Fact::ApprovalGiven { digest, .. } => {
+                self.approvals.push(Approval { by: mark.by, at: mark.at, digest: digest.clone() });
+            }
+            Fact::Approved { run_by, .. } => self.phase = Phase::Announcing { run_by: *run_by },
+            Fact::PlanRejected { reason, .. } => {
+                self.ended_at = Some(mark.at);
+                self.phase = Phase::Rejected { mark, reason: reason.clone() };
+            }
+            Fact::PlanExpired { .. } => {
+                self.ended_at = Some(mark.at);
+                self.phase = Phase::Expired;
+            }
+            Fact::RunReleased { .. } => self.phase = Phase::Released,
+            Fact::RunStarted { fence, .. } => {
+                self.fence = Some(*fence);
+                self.started_at = self.started_at.or(Some(mark.at));
+                self.phase = Phase::Running;
+            }
+            Fact::StepStarted { step, .. } => {
+                self.steps.truncate(*step);
+                self.steps.push(StepState { started_at: mark.at, done: None, output: None });
+            }
+            Fact::StepFinished { step, note, took, output, .. } => {
+                if let Some(state) = self.steps.get_mut(*step) {
+                    state.done = Some((note.clone(), *took));
+                    state.output = output.clone();
+                }
+            }
+            Fact::VerificationStarted { .. } => self.phase = Phase::Verifying,
+            Fact::VerificationFinished { results, .. } => self.verification = results.clone(),
+            Fact::StopAsked { .. } => self.stop_asked = true,
+            Fact::RunFinished { outcome, output, .. } => {
+                self.ended_at = Some(mark.at);
+                self.output = output.clone();
+                self.phase = Phase::Finished { outcome: outcome.clone() };
+            }
+            Fact::RunSettled { happened, .. } => self.settled = Some(*happened),
+            _ => {}
+        }
+    }
+}
