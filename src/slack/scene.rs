@@ -1,0 +1,35 @@
+//! What a card is drawn from: everything it may look at, gathered before, so that drawing is a plain function.
+
+use slack_morphism::prelude::SlackBlock;
+
+use crate::incident::rules::Rules;
+use crate::incident::state::Incident;
+use crate::incident::time::Instant;
+use crate::incident::timeline::Entry;
+use crate::render::Renderer;
+
+/// What drawing may look at.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The team's rules.
+    pub rules: &'a Rules,
+    /// Texts.
+    pub render: &'a Renderer,
+    /// Now.
+    pub now: Instant,
+    /// The incident, for everything that belongs to one.
+    pub incident: Option<&'a Incident>,
+    /// Its timeline, oldest first.
+    pub timeline: &'a [Entry],
+    /// Every open incident, worst first; for lists and Home.
+    pub open: &'a [Incident],
+}
+
+/// A message ready to be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    /// What notifications and screen readers say: the first line, never empty.
+    pub text: String,
+    /// The blocks; at most 50.
+    pub blocks: Vec<SlackBlock>,
+}
