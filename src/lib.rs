@@ -1,2 +1,3 @@
 //! Vigie
+pub mod paging;
 pub mod render;
