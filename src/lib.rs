@@ -2,4 +2,6 @@
 
 pub mod clock;
 pub mod incident;
+pub mod paging;
+pub mod render;
 pub mod store;
