@@ -1,1 +1,2 @@
 //! Vigie
+pub mod render;
