@@ -232,6 +232,18 @@ fn a_person_is_mentioned_in_slack_and_named_elsewhere() {
 }
 
 #[test]
+fn several_people_read_like_a_sentence() {
+    let pen = Pen::new();
+    let several =
+        json!({"p": [{"id": "U1", "name": "On-call lead"}, "DBA", {"id": null, "name": "CTO"}]});
+    assert_eq!(
+        pen.slack("{{people p}}", several.clone()),
+        "<@U1>, DBA and CTO"
+    );
+    assert_eq!(pen.fr("{{people p}}", several), "On-call lead, DBA et CTO");
+}
+
+#[test]
 fn a_link_has_a_name_in_slack_and_an_address_elsewhere() {
     let pen = Pen::new();
     let link = json!({"l": "https://status.example.com/?a=1&b=2"});

@@ -142,13 +142,10 @@ impl Walk {
             subject
         };
         let mut names = self.scope().names;
-        match &call.block_param {
-            Some(BlockParam::Single(name) | BlockParam::Pair((name, _))) => {
-                if let Some(name) = name.as_name() {
-                    names.insert(name.to_owned(), here.clone());
-                }
-            }
-            _ => {}
+        if let Some(BlockParam::Single(name) | BlockParam::Pair((name, _))) = &call.block_param
+            && let Some(name) = name.as_name()
+        {
+            names.insert(name.to_owned(), here.clone());
         }
         Some(Scope { here, names })
     }

@@ -23,18 +23,46 @@ pub(super) fn anchor(call: &Call<'_, '_>) -> Markup {
     let address = call.words(0)?;
     let text = one_line(&call.words(1)?);
     Ok(match call.style.dialect {
-        Dialect::Plain => format!("{text}: {address}"),
+        Dialect::Plain => spelt_out(call, text, address)?,
         Dialect::Slack => match escape::slack_address(&address) {
             Some(address) => format!("<{address}|{}>", escape::slack(&text)),
-            None => escape::slack(&format!("{text}: {address}")),
+            None => spelt_out(call, text, address)?,
         },
     })
+}
+
+fn spelt_out(call: &Call<'_, '_>, text: String, address: String) -> Markup {
+    let variables = Map::from_iter([
+        ("name".to_owned(), text.into()),
+        ("address".to_owned(), address.into()),
+    ]);
+    call.label("format.link", variables)
 }
 
 /// `{{person somebody}}`: a Slack mention where the person has a Slack id, the name elsewhere.
 /// `somebody` is `{id, name}` (either may be null) or a bare name.
 pub(super) fn person(call: &Call<'_, '_>) -> Markup {
-    let somebody = call.argument(0)?;
+    one_person(call, call.argument(0)?)
+}
+
+/// `{{people several}}`: a list of persons, read like a sentence.
+pub(super) fn people(call: &Call<'_, '_>) -> Markup {
+    let Value::Array(several) = call.argument(0)? else {
+        return Err(call.fault("needs a list of persons"));
+    };
+    let mut names = Vec::with_capacity(several.len());
+    for somebody in several {
+        names.push(one_person(call, somebody)?);
+    }
+    let last = names.pop().unwrap_or_default();
+    if names.is_empty() {
+        return Ok(last);
+    }
+    let joint = call.label("format.list_last", Map::new())?;
+    Ok(format!("{}{joint}{last}", names.join(", ")))
+}
+
+fn one_person(call: &Call<'_, '_>, somebody: &Value) -> Markup {
     let field = |name: &str| somebody.get(name).and_then(Value::as_str);
     let id = field("id").filter(|id| is_slack_id(id));
     let name = somebody.as_str().or_else(|| field("name")).or(id);

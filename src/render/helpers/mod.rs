@@ -50,12 +50,13 @@ const TEXT: [(&str, TextHelper); 9] = [
     ("upper", text::upper),
 ];
 
-const MARKUP: [(&str, MarkupHelper); 8] = [
+const MARKUP: [(&str, MarkupHelper); 9] = [
     ("anchor", markup::anchor),
     ("bold", markup::bold),
     ("date", time::date),
     ("datetime", time::datetime),
     ("label", markup::label),
+    ("people", markup::people),
     ("person", markup::person),
     ("slackdate", time::slackdate),
     ("time", time::time),
