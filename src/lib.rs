@@ -1,4 +1,6 @@
-//! Vigie runs a team's emergency plan with them, in Slack.
+//! Vigie runs a team’s emergency plan with them, in Slack.
 
 pub mod clock;
 pub mod incident;
+pub mod render;
+pub mod slack;
