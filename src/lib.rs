@@ -4,3 +4,4 @@ pub mod clock;
 pub mod incident;
 pub mod render;
 pub mod slack;
+pub mod store;
