@@ -1,2 +1,5 @@
-//! Vigie
+//! Vigie runs a team's emergency plan with them, in Slack.
+
+pub mod incident;
 pub mod render;
+pub mod slack;
