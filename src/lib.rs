@@ -1,5 +1,7 @@
 //! Vigie runs a team's emergency plan with them, in Slack.
 
+pub mod clock;
 pub mod incident;
 pub mod render;
 pub mod slack;
+pub mod store;
