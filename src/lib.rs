@@ -5,4 +5,5 @@ pub mod clock;
 pub mod incident;
 pub mod paging;
 pub mod render;
+pub mod slack;
 pub mod store;
