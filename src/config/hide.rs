@@ -23,7 +23,7 @@ static SHAPES: LazyLock<Regex> = LazyLock::new(|| {
 
 static SECRET_KEY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|routing_?key|authorization|credential)",
+        r"(?i)(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|routing[_-]?key|authorization|credential)",
     )
     .expect("the names of secret keys are a valid regular expression")
 });

@@ -53,16 +53,17 @@ pub(super) struct Text {
     pub inferred: bool,
 }
 
-impl Text {
-    /// The one variable that the whole text is: `${NAME}` and nothing else.
-    pub fn variable(&self) -> Option<&str> {
-        let name = self.written.strip_prefix("${")?.strip_suffix('}')?;
-        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_').then_some(name)
-    }
+/// Where the values come from that the file only names.
+pub(super) struct Sources<'v> {
+    /// `${NAME}`.
+    pub variables: Variables<'v>,
+    /// `token_file: path`: reads the file.
+    pub files: &'v dyn Fn(&str) -> std::io::Result<String>,
 }
 
-/// Reads the text into a tree with the variables filled in. Faults are noted; `None` when nothing could be read.
-pub(super) fn read(text: &str, variables: &Variables<'_>, findings: &mut Findings<'_>) -> Option<Node> {
+/// Reads the text into a tree with the variables and secret files filled in. Faults are noted; `None` when nothing
+/// could be read.
+pub(super) fn read(text: &str, sources: &Sources<'_>, findings: &mut Findings<'_>) -> Option<Node> {
     let rough = match parse(text, DuplicateKeyPolicy::Error) {
         Ok(rough) => rough,
         Err(error) => {
@@ -75,7 +76,7 @@ pub(super) fn read(text: &str, variables: &Variables<'_>, findings: &mut Finding
             parse(text, DuplicateKeyPolicy::FirstWins).map_err(|error| note(text, &error, findings)).ok()?
         }
     };
-    let mut building = Building { text, variables, findings, next: 0 };
+    let mut building = Building { text, sources, findings, next: 0 };
     Some(building.node(rough, String::new(), None))
 }
 
@@ -117,7 +118,7 @@ fn placed(location: Location) -> Option<Place> {
 
 struct Building<'a, 't, 'v> {
     text: &'a str,
-    variables: &'a Variables<'v>,
+    sources: &'a Sources<'v>,
     findings: &'a mut Findings<'t>,
     next: usize,
 }
@@ -143,7 +144,7 @@ impl Building<'_, '_, '_> {
                     .map(|(key, value)| {
                         let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
                         let node = self.node(value, path, placed(key.referenced));
-                        (key.value, node)
+                        self.from_file(key.value, node)
                     })
                     .collect(),
             ),
@@ -151,17 +152,39 @@ impl Building<'_, '_, '_> {
         Node { id, path, place, key_place, value }
     }
 
+    /// `token_file: path` stands for `token` with the file's content.
+    fn from_file(&mut self, key: String, mut node: Node) -> (String, Node) {
+        let Some(stem) = key.strip_suffix("_file").filter(|stem| hide::is_secret_key(stem)) else { return (key, node) };
+        if let Value::Text(path) = &node.value {
+            node.value = match (self.sources.files)(&path.text) {
+                Ok(content) => Value::Text(Text {
+                    text: content.trim_end().to_owned(),
+                    written: format!("the content of {}", path.written),
+                    inferred: false,
+                }),
+                Err(error) => {
+                    let what = format!("“{}” cannot be read: {error}", path.written);
+                    let cure = "give the path of a file that holds nothing but the secret; it counts from this file's folder";
+                    self.findings.fault(Some(node.place), what, cure);
+                    Value::Broken
+                }
+            };
+        }
+        (stem.to_owned(), node)
+    }
+
     /// Fills the variables in; a credential that is written out is a fault wherever it stands.
     fn filled(&mut self, written: String, inferred: bool, place: Place, path: &str) -> Value {
-        if hide::is_secret_shaped(&written) {
-            let key = path.rsplit('.').next().unwrap_or(path);
+        let key = path.rsplit('.').next().unwrap_or(path);
+        let literal = hide::is_secret_key(key) && !key.ends_with("_file") && !names_a_variable(&written);
+        if literal || hide::is_secret_shaped(&written) {
             self.findings.fault(
                 Some(place),
                 format!("“{key}” holds a credential that is written out"),
-                "put it into an environment variable and write ${ITS_NAME} here; change the credential if others can read this file",
+                "put it into an environment variable and write ${ITS_NAME} here; change it if others can read this file",
             );
         }
-        let text = match expanded(&written, self.variables) {
+        let text = match expanded(&written, &self.sources.variables) {
             Ok(text) => text,
             Err(trouble) => {
                 self.findings.fault(Some(place), trouble.what, trouble.cure);
@@ -177,6 +200,11 @@ impl Building<'_, '_, '_> {
         let length = usize::try_from(span.byte_len()?).ok()?;
         self.text.get(from..from.checked_add(length)?).map(|slice| slice.trim().to_owned())
     }
+}
+
+/// A variable without a default: a default would be a credential in the file.
+fn names_a_variable(written: &str) -> bool {
+    written.contains("${") && !written.contains(":-")
 }
 
 /// The tree as the YAML reader gives it.
@@ -255,7 +283,12 @@ mod tests {
     fn tree(text: &str) -> (Option<Node>, String) {
         let mut findings = Findings::new("f.yml", text);
         let lookup = |name: &str| (name == "PORT").then(|| "8025".to_owned());
-        let node = read(text, &Variables::new(&lookup), &mut findings);
+        let files = |path: &str| match path {
+            "/run/secrets/token" => Ok("hunter2\n".to_owned()),
+            _ => Err(std::io::Error::other("no such file")),
+        };
+        let sources = Sources { variables: Variables::new(&lookup), files: &files };
+        let node = read(text, &sources, &mut findings);
         (node, findings.end().err().map(|faults| faults.to_string()).unwrap_or_default())
     }
 
@@ -298,5 +331,19 @@ mod tests {
         assert!(faults.starts_with("f.yml:2:"), "{faults}");
         let (_, faults) = tree("a: {port: ${PORT}, host: x}\n");
         assert!(faults.contains("put quotes round a variable"), "{faults}");
+    }
+
+    #[test]
+    fn a_credential_comes_from_the_environment_or_a_file_and_is_never_written_out() {
+        let (node, faults) = tree("a:\n  auth_token: ${PORT}\n  token_file: /run/secrets/token\n  note: the token is secret\n");
+        assert_eq!(faults, "");
+        let node = node.unwrap();
+        let Value::Text(token) = &find(find(&node, "a"), "token").value else { panic!() };
+        assert_eq!(token.text, "hunter2");
+
+        let (_, faults) = tree("password: hunter3\nsecret: ${SECRET:-hunter4}\nnote: xoxb-12345678-abc\npassword_file: /gone\n");
+        assert_eq!(faults.matches("holds a credential that is written out").count(), 3, "{faults}");
+        assert!(faults.contains("f.yml:4:16: “/gone” cannot be read"), "{faults}");
+        assert!(!faults.contains("hunter") && !faults.contains("12345678"), "{faults}");
     }
 }

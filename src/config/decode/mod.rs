@@ -23,8 +23,6 @@ use super::node::Node;
 pub(super) const WITH_PLACE: &str = "vigie: value with its place";
 /// The name by which a type asks for the text of a single word.
 pub(super) const WORD: &str = "vigie: word";
-/// The name by which a type asks for a credential that must come from the environment.
-pub(super) const CREDENTIAL: &str = "vigie: credential";
 
 /// What could be read, and which entries had to be left out.
 pub(super) struct Decoded<T> {
@@ -111,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::config::interpolate::Variables;
-    use crate::config::node;
+    use crate::config::node::{self, Sources};
 
     #[derive(Debug, Deserialize, PartialEq)]
     struct Garden {
@@ -145,7 +143,9 @@ mod tests {
     fn read(text: &str) -> (Option<Garden>, Vec<String>, BTreeSet<String>) {
         let mut findings = Findings::new("g.yml", text);
         let lookup = |name: &str| (name == "WIDE").then(|| "hunter2".to_owned());
-        let tree = node::read(text, &Variables::new(&lookup), &mut findings).unwrap();
+        let files = |_: &str| Err(std::io::Error::other("no files here"));
+        let sources = Sources { variables: Variables::new(&lookup), files: &files };
+        let tree = node::read(text, &sources, &mut findings).unwrap();
         let decoded = decode(&tree, &mut findings);
         let faults = findings.end().err().map(|faults| faults.0).unwrap_or_default();
         (decoded.file, faults.iter().map(super::super::fault::Fault::headline).collect(), decoded.broken)

@@ -4,7 +4,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 
 use super::access::{Choice, Fields, Items, Located, NoFields, NoItems};
 use super::stop::{Kind, Stop};
-use super::{CREDENTIAL, State, WITH_PLACE, WORD};
+use super::{State, WITH_PLACE, WORD};
 use crate::config::node::{Node, Text, Value};
 
 /// What a [`Reader`] stands on.
@@ -176,7 +176,7 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Stop> {
         match (name, self.source) {
             (WITH_PLACE, _) => self.place(visitor.visit_seq(Located::new(self))),
-            (WORD | CREDENTIAL, Source::Missing(_)) => self.place(visitor.visit_unit()),
+            (WORD, Source::Missing(_)) => self.place(visitor.visit_unit()),
             (WORD, Source::Node(node)) => match &node.value {
                 Value::Text(text) => self.place(visitor.visit_str(&text.text)),
                 Value::Empty => self.place(Err(Stop::invalid_type(serde::de::Unexpected::Unit, &visitor))),
@@ -184,17 +184,6 @@ impl<'de> Deserializer<'de> for Reader<'_, '_> {
                 Value::Map(_) => self.place(Err(Stop::invalid_type(serde::de::Unexpected::Map, &visitor))),
                 Value::Broken => Err(Stop::leave_out(node)),
             },
-            (CREDENTIAL, Source::Node(_)) => {
-                let cure =
-                    "put it into an environment variable and write ${ITS_NAME} here, or use the key that ends in _file";
-                let Some(text) = self.text("a credential", cure)? else {
-                    return self.place(visitor.visit_unit());
-                };
-                if text.variable().is_none() {
-                    return self.place(Err(Stop::fault("a credential is written out here", cure)));
-                }
-                self.place(visitor.visit_str(&text.text))
-            }
             _ => self.place(visitor.visit_newtype_struct(self)),
         }
     }
