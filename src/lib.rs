@@ -1,1 +1,4 @@
-//! Vigie
+//! Vigie runs a team's emergency plan with them, in Slack.
+
+pub mod clock;
+pub mod incident;

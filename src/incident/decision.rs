@@ -12,7 +12,7 @@ use super::people::{Actor, Contact, Way};
 use super::rules::Rules;
 use super::state::Incident;
 use super::time::{Instant, Millis};
-use super::timeline::{Card, CapturedBy, Fact};
+use super::timeline::{CapturedBy, Card, Fact};
 use super::words::{Refusal, Words};
 
 /// Where a command's answer goes. Slack's `response_url` lives 30 minutes and five uses; after that the answer is
@@ -480,8 +480,12 @@ pub struct Context<'a> {
 pub fn decide(context: Context<'_>, incident: Option<&Incident>, input: &Input) -> Result<Decision, Refusal> {
     match input {
         Input::Command { command, .. } => command.decide(context, incident),
-        Input::Chat(event) => Ok(incident.map(|incident| super::capture::chat(context, incident, event)).unwrap_or_default()),
-        Input::Report(report) => Ok(incident.map(|incident| super::report::report(context, incident, report)).unwrap_or_default()),
+        Input::Chat(event) => {
+            Ok(incident.map(|incident| super::capture::chat(context, incident, event)).unwrap_or_default())
+        }
+        Input::Report(report) => {
+            Ok(incident.map(|incident| super::report::report(context, incident, report)).unwrap_or_default())
+        }
         Input::Wake => Ok(incident.map(|incident| super::wake::wake(context, incident)).unwrap_or_default()),
     }
 }
@@ -491,9 +495,9 @@ impl Input {
     pub fn by(&self) -> Actor {
         match self {
             Input::Command { by, .. } => by.clone(),
-            Input::Chat(ChatEvent::Pinned { by, .. } | ChatEvent::Unpinned { by, .. } | ChatEvent::Shortcut { by, .. }) => {
-                Actor::Person(by.clone())
-            }
+            Input::Chat(
+                ChatEvent::Pinned { by, .. } | ChatEvent::Unpinned { by, .. } | ChatEvent::Shortcut { by, .. },
+            ) => Actor::Person(by.clone()),
             Input::Report(Report::MessageRead { by, .. }) => Actor::Person(by.clone()),
             Input::Chat(_) | Input::Report(_) | Input::Wake => Actor::Vigie,
         }
@@ -504,38 +508,6 @@ impl Input {
         match self {
             Input::Chat(ChatEvent::Shortcut { .. }) => CapturedBy::Shortcut,
             _ => CapturedBy::Reaction,
-        }
-    }
-}
-
-impl Decision {
-    /// Nothing to do.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// Adds a fact.
-    pub fn fact(&mut self, fact: Fact) -> &mut Self {
-        self.facts.push(fact);
-        self
-    }
-
-    /// Adds an effect.
-    pub fn effect(&mut self, effect: Effect) -> &mut Self {
-        self.effects.push(effect);
-        self
-    }
-
-    /// Adds the posting or refreshing of a card.
-    pub fn show(&mut self, card: Card) -> &mut Self {
-        self.effect(Effect::ShowCard { card })
-    }
-
-    /// Adds an answer to the person who asked.
-    pub fn reply(&mut self, context: Context<'_>, words: Words) -> &mut Self {
-        match context.reply {
-            ReplyTo::Nobody => self,
-            to => self.effect(Effect::Reply { to: to.clone(), words }),
         }
     }
 }

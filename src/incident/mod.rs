@@ -11,10 +11,12 @@ pub mod approval;
 pub mod capture;
 pub mod command;
 pub mod decision;
+pub mod draft;
 pub mod id;
 pub mod ladder;
 pub mod people;
 pub mod postmortem;
+
 pub mod report;
 pub mod rules;
 pub mod run;

@@ -13,7 +13,7 @@ use super::people::{Actor, Contact, Role, Way};
 use super::rules::RunbookAction;
 use super::severity::Severity;
 use super::time::{Instant, Millis};
-use super::timeline::{Card, Entry, Fact};
+use super::timeline::{Card, Entry, Fact, PageWhy};
 
 /// Where an incident is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,14 +89,12 @@ pub struct PageState {
     pub contact: Contact,
     /// How.
     pub way: Way,
-    /// The level; `None` for a page by hand or to the fall-back.
-    pub level: Option<usize>,
-    /// The round.
-    pub round: u32,
-    /// When it was decided.
-    pub at: Instant,
-    /// Who paged by hand, and what they wrote.
-    pub by_hand: Option<(Actor, Option<String>)>,
+    /// Why.
+    pub why: PageWhy,
+    /// Who caused it, and when.
+    pub mark: Mark,
+    /// What a person who paged by hand wrote.
+    pub message: Option<String>,
     /// What became of it.
     pub outcome: PageOutcome,
 }
@@ -136,6 +134,8 @@ pub enum Phase {
     Announcing {
         /// Runs then even if the channel could not be told.
         run_by: Instant,
+        /// The timeline entry of the approval, which the channel is told about.
+        told_by: u64,
     },
     /// Handed to the action lane.
     Released,
@@ -507,8 +507,7 @@ impl Incident {
         let mark = Mark { by: entry.by.clone(), at: entry.at };
         self.seq = entry.seq;
         match &entry.fact {
-            Fact::Declared { .. } | Fact::CaptureAsked { .. } | Fact::NoteAdded { .. } | Fact::Fault { .. } => {}
-            Fact::ChatFailed { .. } => {}
+            Fact::Declared { .. } | Fact::NoteAdded { .. } | Fact::Fault { .. } | Fact::ChatFailed { .. } => {}
             Fact::ChannelOpened { channel, name } => {
                 self.channel = Some(Channel { id: channel.clone(), name: name.clone(), lost: None });
             }
@@ -519,15 +518,13 @@ impl Incident {
             }
             Fact::Invited { users, failed: _ } => self.invited.extend(users.iter().cloned()),
             Fact::Escalated { level, round, because_silent: _ } => self.climb_to(*level, *round, entry.at),
-            Fact::Paged { page, contact, way, level, round, message } => {
-                let by_hand = entry.by.person().is_some() && level.is_none();
+            Fact::Paged { page, contact, way, why, message } => {
                 let state = PageState {
                     contact: contact.as_ref().clone(),
                     way: *way,
-                    level: *level,
-                    round: *round,
-                    at: entry.at,
-                    by_hand: by_hand.then(|| (entry.by.clone(), message.clone())),
+                    why: *why,
+                    mark,
+                    message: message.clone(),
                     outcome: PageOutcome::Sending,
                 };
                 self.pages.insert(*page, state);
@@ -544,8 +541,13 @@ impl Incident {
                 self.roles.insert(*role, user.clone());
             }
             Fact::MessageCaptured { message, author, text, by: _, thread: _ } => {
-                let captured =
-                    Captured { author: author.clone(), text: text.clone(), edited: false, deleted: false, withdrawn: false };
+                let captured = Captured {
+                    author: author.clone(),
+                    text: text.clone(),
+                    edited: false,
+                    deleted: false,
+                    withdrawn: false,
+                };
                 self.captured.insert(message.clone(), captured);
             }
             Fact::MessageEdited { message, text } => {
@@ -593,7 +595,7 @@ impl Incident {
             | Fact::RunFinished { run, .. }
             | Fact::RunSettled { run, .. } => {
                 if let Some(run) = self.runs.get_mut(run) {
-                    run.apply(&entry.fact, mark);
+                    run.apply(entry, mark);
                 }
             }
             Fact::UpdatePosted { update, internal, customer, next_at } => {
@@ -643,12 +645,8 @@ impl Incident {
             }
             Fact::Resolved { summary, impact, cause } => {
                 self.end(Status::Resolved);
-                self.resolution = Some(Resolution {
-                    mark,
-                    summary: summary.clone(),
-                    impact: impact.clone(),
-                    cause: cause.clone(),
-                });
+                self.resolution =
+                    Some(Resolution { mark, summary: summary.clone(), impact: impact.clone(), cause: cause.clone() });
             }
             Fact::Reopened { reason: _ } => {
                 self.status = Status::Acknowledged;
@@ -670,7 +668,7 @@ impl Incident {
     pub fn wake_at(&self) -> Option<Instant> {
         let runs = self.runs.values().filter_map(|run| match &run.phase {
             Phase::Pending => run.expires_at,
-            Phase::Announcing { run_by } => Some(*run_by),
+            Phase::Announcing { run_by, .. } => Some(*run_by),
             _ => None,
         });
         let climb = if self.status.is_open() { self.ladder.next_at } else { None };
@@ -788,8 +786,8 @@ impl Run {
         }
     }
 
-    fn apply(&mut self, fact: &Fact, mark: Mark) {
-        match fact {
+    fn apply(&mut self, entry: &Entry, mark: Mark) {
+        match &entry.fact {
             Fact::PlanShown { plan, digest, expires_at, .. } => {
                 self.plan = Some(plan.as_ref().clone());
                 self.digest = Some(digest.clone());
@@ -809,7 +807,9 @@ impl Run {
             Fact::ApprovalGiven { digest, .. } => {
                 self.approvals.push(Approval { by: mark.by, at: mark.at, digest: digest.clone() });
             }
-            Fact::Approved { run_by, .. } => self.phase = Phase::Announcing { run_by: *run_by },
+            Fact::Approved { run_by, .. } => {
+                self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq };
+            }
             Fact::PlanRejected { reason, .. } => {
                 self.ended_at = Some(mark.at);
                 self.phase = Phase::Rejected { mark, reason: reason.clone() };

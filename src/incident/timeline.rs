@@ -76,6 +76,25 @@ pub enum CapturedBy {
     Shortcut,
 }
 
+/// Why somebody is paged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PageWhy {
+    /// It is their level's turn.
+    Level {
+        /// The level, from 0.
+        level: usize,
+        /// The round, from 0.
+        round: u32,
+    },
+    /// Somebody asked for them.
+    ByHand,
+    /// Every level stayed silent.
+    Fallback,
+    /// The status update is overdue and those in charge before them did not write it (M7).
+    UpdateOverdue,
+}
+
 /// Something that happened. Serialised with its name in `kind`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -149,10 +168,8 @@ pub enum Fact {
         contact: Box<Contact>,
         /// How.
         way: Way,
-        /// The level it belongs to; `None` for a page by hand or to the fall-back.
-        level: Option<usize>,
-        /// The round.
-        round: u32,
+        /// Why.
+        why: PageWhy,
         /// A message of the person who paged by hand.
         message: Option<String>,
     },
@@ -192,11 +209,6 @@ pub enum Fact {
     NoteAdded {
         /// The line.
         text: String,
-    },
-    /// Somebody wants a message in the timeline; it is being read from Slack.
-    CaptureAsked {
-        /// The message.
-        message: MessageRef,
     },
     /// A message of the channel was taken into the timeline.
     MessageCaptured {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::must_be_open;
 use crate::incident::decision::{Context, Decision};
+use crate::incident::draft::Draft;
 use crate::incident::state::Incident;
 use crate::incident::timeline::Fact;
 use crate::incident::words::{Refusal, Words};
@@ -15,20 +16,16 @@ pub struct Ack {}
 impl Ack {
     pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
         must_be_open(incident)?;
-        if let Some(user) = context.by.person()
-            && incident.acknowledged_by.contains(user)
-        {
+        if context.by.person().is_some_and(|user| incident.acknowledged_by.contains(user)) {
             return Err(Refusal::new("refusal.already_acknowledged"));
         }
-        let mut decision = Decision::none();
-        decision.fact(Fact::Acknowledged);
-        decision.join_channel(context, incident);
-        decision.refresh(context, incident);
-        decision.refresh_pages(incident);
+        let mut draft = Draft::of(context, incident);
+        draft.fact(Fact::Acknowledged);
         if incident.acknowledged.is_none() {
-            decision.notice(incident);
+            draft.notice();
         }
-        decision.reply(context, Words::new("reply.acknowledged").with("incident", incident.id.to_string()));
-        Ok(decision)
+        draft.invite_actor().refresh().refresh_pages();
+        draft.reply(Words::new("reply.acknowledged").with("incident", incident.id.to_string()));
+        Ok(draft.finish())
     }
 }

@@ -51,7 +51,13 @@ pub use update::{Hold, Send, Snooze, Update};
 
 /// A whole line: the command and, where the channel does not say it, the incident.
 #[derive(Debug, Clone, PartialEq, Parser, Serialize, Deserialize)]
-#[command(name = "/incident", no_binary_name = true, disable_help_flag = true, disable_help_subcommand = true, disable_version_flag = true)]
+#[command(
+    name = "/incident",
+    no_binary_name = true,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    disable_version_flag = true
+)]
 pub struct Line {
     /// The command.
     #[command(subcommand)]
@@ -182,7 +188,7 @@ impl Command {
         }
         let incident = incident.ok_or_else(|| Refusal::new("refusal.no_incident"))?;
         match self {
-            Command::Start(_) | Command::List(_) | Command::Help(_) => Ok(Decision::none()),
+            Command::Start(_) | Command::List(_) | Command::Help(_) => Ok(Decision::default()),
             Command::Ack(ack) => ack.decide(context, incident),
             Command::Status(status) => Ok(status.decide(context)),
             Command::Severity(severity) => severity.decide(context, incident),
@@ -226,22 +232,44 @@ pub fn parse(line: &str) -> Result<Line, UsageError> {
     if words.is_empty() {
         return Ok(Line { command: Command::Help(Help { topic: None }), incident: None });
     }
+    let first = words.first().map_or("", String::as_str);
+    let (command, rest) = (first.to_lowercase(), words.get(1..).unwrap_or_default());
     // The command's own word is not case-sensitive: phones begin lines with a capital.
-    let lowered = words.iter().enumerate().map(|(n, word)| if n == 0 { word.to_lowercase() } else { word.clone() });
-    Line::try_parse_from(lowered).map_err(|error| usage_error(&error, words.first().map_or("", String::as_str)))
+    let line = std::iter::once(command.clone()).chain(protect_dashes(&command, rest));
+    Line::try_parse_from(line).map_err(|error| usage_error(&error, first))
+}
+
+/// In a command with free text, a word that begins with a dash and is none of its options is text: `note -5 %`.
+fn protect_dashes(command: &str, words: &[String]) -> Vec<String> {
+    let mut root = Line::command();
+    root.build();
+    let found = root.find_subcommand(command);
+    let has_text = found.is_some_and(|sub| sub.get_arguments().any(|argument| argument.get_id() == "words"));
+    let is_option = |word: &str| {
+        let name = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or(name));
+        name.is_some_and(|name| found.is_some_and(|sub| sub.get_arguments().any(|arg| arg.get_long() == Some(name))))
+    };
+    let protect = |word: &String| {
+        if has_text && word.starts_with('-') && !is_option(word) {
+            format!("{}{word}", tokens::GUARD)
+        } else {
+            word.clone()
+        }
+    };
+    words.iter().map(protect).collect()
 }
 
 fn usage_error(error: &clap::Error, command: &str) -> UsageError {
     let text = |kind| error.get(kind).map(context_text).unwrap_or_default();
     let usage = usage_of(&command.to_lowercase()).unwrap_or_else(|| "/incident help".to_owned());
     let words = match error.kind() {
-        ErrorKind::InvalidSubcommand | ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            match nearest(command) {
-                Some(nearest) => Words::new("usage.did_you_mean").with("suggestion", nearest),
-                None => Words::new("usage.unknown_command"),
-            }
-            .with("found", command)
+        ErrorKind::InvalidSubcommand
+        | ErrorKind::MissingSubcommand
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => match nearest(command) {
+            Some(nearest) => Words::new("usage.did_you_mean").with("suggestion", nearest),
+            None => Words::new("usage.unknown_command"),
         }
+        .with("found", command),
         ErrorKind::MissingRequiredArgument => {
             Words::new("usage.missing").with("missing", text(ContextKind::InvalidArg)).with("usage", usage)
         }
@@ -266,9 +294,9 @@ fn context_text(value: &ContextValue) -> String {
 pub fn usage_of(command: &str) -> Option<String> {
     let mut root = Line::command();
     root.build();
-    let found = root.get_subcommands_mut().find(|sub| {
-        sub.get_name() == command || sub.get_all_aliases().any(|alias| alias == command)
-    })?;
+    let found = root
+        .get_subcommands_mut()
+        .find(|sub| sub.get_name() == command || sub.get_all_aliases().any(|alias| alias == command))?;
     let rendered = found.render_usage().to_string();
     let usage = rendered.trim_start_matches("Usage:").replace(" [OPTIONS]", "").replace("--in <inc_7>", "");
     Some(usage.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -331,7 +359,7 @@ fn distance(a: &str, b: &str) -> usize {
 #[serde(transparent)]
 pub struct Text {
     /// The words.
-    #[arg(value_parser = tokens::plain_word, trailing_var_arg = true, allow_hyphen_values = true, value_name = "text")]
+    #[arg(value_parser = tokens::plain_word, value_name = "text")]
     words: Vec<String>,
 }
 
@@ -390,7 +418,10 @@ impl Who {
             Who::Key(key) => {
                 let contact = context.rules.contacts.get(key);
                 let contact = contact.ok_or_else(|| unknown_person(context, key))?;
-                contact.slack.clone().ok_or_else(|| Refusal::new("refusal.no_slack_id").with("name", contact.name.as_str()))
+                contact
+                    .slack
+                    .clone()
+                    .ok_or_else(|| Refusal::new("refusal.no_slack_id").with("name", contact.name.as_str()))
             }
         }
     }
@@ -410,5 +441,73 @@ fn must_be_open(incident: &Incident) -> Result<(), Refusal> {
     if incident.status.is_open() {
         return Ok(());
     }
-    Err(Refusal::new("refusal.not_open").with("incident", incident.id.to_string()).with("status", incident.status.word()))
+    Err(Refusal::new("refusal.not_open")
+        .with("incident", incident.id.to_string())
+        .with("status", incident.status.word()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(line: &str) -> Command {
+        parse(line).unwrap().command
+    }
+
+    #[test]
+    fn free_text_may_hold_dashes_and_options_may_stand_anywhere() {
+        let Command::Start(start) = command("Start sev2 load at -5 % --drill --now") else { panic!() };
+        assert!(start.drill);
+        assert_eq!(start.text.text(), "sev2 load at -5 % --now");
+        assert_eq!(parse("note hello --in inc_7").unwrap().incident, Some(IncidentId(7)));
+        assert_eq!(parse("note hello --in INC-7 there").unwrap().incident, Some(IncidentId(7)));
+    }
+
+    #[test]
+    fn every_button_line_reads_back() {
+        for line in [
+            "approve run_7_1",
+            "reject run_7_1",
+            "tick run_7_1 db",
+            "settle run_7_1 not-happened",
+            "send upd_7_1",
+            "hold upd_7_1 too early",
+            "snooze --in inc_7",
+            "ack --in inc_7",
+            "run rollback-shop --in inc_7",
+            "stop run_7_1",
+            "role commander <@U1|lead>",
+            "page level 2 come quick",
+            "postmortem",
+            "update --in inc_7",
+            "help",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_gets_the_nearest_one() {
+        let wrong = parse("rolback").unwrap_err().0;
+        assert_eq!((wrong.key.as_str(), wrong.vars["suggestion"].as_str()), ("usage.did_you_mean", Some("rollback")));
+        assert_eq!(parse("xyzzyquux").unwrap_err().0.key, "usage.unknown_command");
+        assert_eq!(parse("role").unwrap_err().0.key, "usage.missing");
+        assert_eq!(parse("approve nonsense").unwrap_err().0.key, "usage.bad_value");
+    }
+
+    #[test]
+    fn every_command_has_a_usage_line() {
+        for help in all_help() {
+            assert!(help.usage.starts_with(&format!("/incident {}", help.name)), "{help:?}");
+        }
+        assert_eq!(usage_of("role").as_deref(), Some("/incident role <ROLE> [PERSON]"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_makes_the_grammar_panic(line in ".{0,200}") {
+            let _ = parse(&line);
+            let _ = parse(&format!("start {line}"));
+        }
+    }
 }

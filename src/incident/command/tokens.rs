@@ -4,6 +4,10 @@
 //! Apostrophes are letters (`it's slow`), and quotes group words only behind an option (`--service "web shop"`),
 //! so that free text stays as it was typed.
 
+/// Put before a word of free text that looks like an option, so that the grammar leaves it alone; taken off again
+/// by [`plain_word`]. An invisible separator that nobody types.
+pub const GUARD: char = '\u{2063}';
+
 /// Splits a command line into words.
 pub fn split(line: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
@@ -16,7 +20,8 @@ pub fn split(line: &str) -> Vec<String> {
             return words;
         }
         let after_option = words.last().is_some_and(|word| word.starts_with("--") && !word.contains('='));
-        let (word, remainder) = if after_option { quoted(trimmed).unwrap_or_else(|| plain(trimmed)) } else { plain(trimmed) };
+        let (word, remainder) =
+            if after_option { quoted(trimmed).unwrap_or_else(|| plain(trimmed)) } else { plain(trimmed) };
         let word = dashes(&word);
         words.push(if new_line { format!("\n{word}") } else { word });
         rest = remainder;
@@ -66,7 +71,7 @@ fn dashes(word: &str) -> String {
 /// A word as plain text: Slack's escapes undone, references replaced by what people see.
 /// A mention never survives as a mention.
 pub fn plain_word(word: &str) -> Result<String, std::convert::Infallible> {
-    Ok(plain_text(word))
+    Ok(plain_text(word.strip_prefix(GUARD).unwrap_or(word)))
 }
 
 /// A text as plain text, see [`plain_word`].

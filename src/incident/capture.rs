@@ -1,0 +1,90 @@
+//! What people do in the channel that belongs in the timeline: 📌, the message shortcut, edits, deletions.
+
+use super::decision::{ChatEvent, Context, Decision, Effect, ReplyTo};
+use super::draft::Draft;
+use super::id::{MessageRef, UserId};
+use super::state::Incident;
+use super::timeline::{CapturedBy, Card, Fact};
+use super::words::Words;
+
+/// Decides what a happening in the incident's channel means for the record.
+pub fn chat(context: Context<'_>, incident: &Incident, event: &ChatEvent) -> Decision {
+    let mut draft = Draft::of(context, incident);
+    if incident.channel.as_ref().is_none_or(|channel| &channel.id != event.channel()) {
+        return draft.finish();
+    }
+    match event {
+        ChatEvent::Pinned { by, message } => pinned(&mut draft, by, message),
+        ChatEvent::Unpinned { message, .. } => unpinned(&mut draft, message),
+        ChatEvent::Shortcut { message, author, text, thread, reply, .. } => {
+            shortcut(&mut draft, message, author.as_ref(), text, thread.as_ref(), reply);
+        }
+        ChatEvent::Edited { message, text } => {
+            let changed = draft.incident.captured.get(message).is_some_and(|captured| &captured.text != text);
+            if changed {
+                draft.fact(Fact::MessageEdited { message: message.clone(), text: text.clone() });
+            }
+        }
+        ChatEvent::Deleted { message } => {
+            if draft.incident.captured.get(message).is_some_and(|captured| !captured.deleted) {
+                draft.fact(Fact::MessageDeleted { message: message.clone() });
+            }
+        }
+        ChatEvent::ChannelLost { why, .. } => draft.channel_lost(why),
+        ChatEvent::ChannelRegained { .. } => channel_regained(&mut draft),
+    }
+    draft.finish()
+}
+
+/// The message is in the record and stands there.
+fn is_held(incident: &Incident, message: &MessageRef) -> bool {
+    incident.captured.get(message).is_some_and(|captured| !captured.withdrawn)
+}
+
+fn pinned(draft: &mut Draft<'_>, by: &UserId, message: &MessageRef) {
+    if !is_held(&draft.incident, message) {
+        draft.effect(Effect::ReadMessage { by: by.clone(), message: message.clone() });
+    }
+}
+
+fn unpinned(draft: &mut Draft<'_>, message: &MessageRef) {
+    if is_held(&draft.incident, message) {
+        draft.fact(Fact::CaptureWithdrawn { message: message.clone() });
+    }
+}
+
+fn shortcut(
+    draft: &mut Draft<'_>,
+    message: &MessageRef,
+    author: Option<&UserId>,
+    text: &str,
+    thread: Option<&String>,
+    reply: &ReplyTo,
+) {
+    let key = if is_held(&draft.incident, message) { "reply.already_captured" } else { "reply.captured" };
+    if key == "reply.captured" {
+        draft.fact(Fact::MessageCaptured {
+            message: message.clone(),
+            author: author.cloned(),
+            text: text.to_owned(),
+            by: CapturedBy::Shortcut,
+            thread: thread.cloned(),
+        });
+    }
+    draft.effect(Effect::Reply { to: reply.clone(), words: Words::new(key) });
+}
+
+fn channel_regained(draft: &mut Draft<'_>) {
+    if draft.incident.channel.as_ref().is_some_and(|channel| channel.lost.is_some()) {
+        draft.fact(Fact::ChannelRegained).notice().refresh();
+    }
+}
+
+impl Draft<'_> {
+    /// The channel cannot be used any more: said where it can still be said.
+    pub fn channel_lost(&mut self, why: &str) {
+        if self.incident.usable_channel().is_some() {
+            self.fact(Fact::ChannelLost { why: why.to_owned() }).show(Card::Announcement);
+        }
+    }
+}

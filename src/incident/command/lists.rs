@@ -1,0 +1,53 @@
+//! `status`, `list`, `timeline`, `help`: answers that only the person who asked sees.
+
+use serde::{Deserialize, Serialize};
+
+use crate::incident::decision::{Context, Decision, Effect, Sheet};
+
+/// Show how the incident stands.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+pub struct Status {}
+
+/// List open incidents.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+pub struct List {}
+
+/// Show the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+pub struct Timeline {}
+
+/// Explain the commands.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+pub struct Help {
+    /// One command.
+    #[arg(value_name = "command")]
+    pub topic: Option<String>,
+}
+
+impl Status {
+    pub(super) fn decide(&self, context: Context<'_>) -> Decision {
+        answer(context, Sheet::Status)
+    }
+}
+
+impl List {
+    pub(super) fn decide(&self, context: Context<'_>) -> Decision {
+        answer(context, Sheet::List)
+    }
+}
+
+impl Timeline {
+    pub(super) fn decide(&self, context: Context<'_>) -> Decision {
+        answer(context, Sheet::Timeline)
+    }
+}
+
+impl Help {
+    pub(super) fn decide(&self, context: Context<'_>) -> Decision {
+        answer(context, Sheet::Help { topic: self.topic.clone() })
+    }
+}
+
+fn answer(context: Context<'_>, sheet: Sheet) -> Decision {
+    Decision { facts: Vec::new(), effects: vec![Effect::ReplyWith { to: context.reply.clone(), sheet }] }
+}

@@ -1,0 +1,145 @@
+//! A runbook action between asking and outcome: planning, approval, announcement, release (field procedures P1–P7).
+
+use super::approval::{ActionPlan, Approver, Outcome, Risk};
+use super::decision::Effect;
+use super::draft::Draft;
+use super::id::{RunId, UserId};
+use super::rules::RunbookAction;
+use super::state::{Incident, Phase, Run};
+use super::time::Millis;
+use super::timeline::{Card, Fact};
+use super::words::Refusal;
+
+/// How long a run waits for Slack to take the “in progress” message before it runs all the same (P3): a rollback
+/// must not hang on a chat that is down.
+pub const ANNOUNCE_WITHIN: Millis = Millis::seconds(10);
+
+impl Draft<'_> {
+    /// Asks the action's provider for a plan.
+    ///
+    /// # Errors
+    /// When the same action is under way already.
+    pub fn ask_plan(&mut self, action: &RunbookAction) -> Result<RunId, Refusal> {
+        let same = self.incident.runs.values().find(|run| run.action.key == action.key && run.is_live());
+        if let Some(run) = same {
+            return Err(Refusal::new("refusal.run_under_way")
+                .with("run", run.id.to_string())
+                .with("title", action.title.as_str()));
+        }
+        let run = self.next_run();
+        self.fact(Fact::PlanAsked { run, action: Box::new(action.clone()) });
+        self.effect(Effect::Plan { run }).show(Card::Run(run));
+        Ok(run)
+    }
+
+    /// The provider's plan came back: it is frozen and shown, or refused when it would do more than was configured.
+    pub fn plan_made(&mut self, run: RunId, plan: Result<Box<ActionPlan>, String>) {
+        let Some(state) = self.incident.runs.get(&run).filter(|state| state.phase == Phase::Planning) else {
+            return;
+        };
+        let (allowed, rule) = (state.action.risk, state.action.approval.clone());
+        let plan = plan.and_then(|plan| within(plan, allowed));
+        match plan {
+            Err(why) => {
+                self.fact(Fact::PlanFailed { run, why });
+            }
+            Ok(plan) => {
+                let (digest, risk) = (plan.digest(), plan.risk());
+                let expires_at = self.context.now + rule.expires_after;
+                self.fact(Fact::PlanShown { run, plan, digest, expires_at });
+                for user in approvers(&self.incident, &rule.by) {
+                    self.effect(Effect::Home { user });
+                }
+                if rule.needed == 0 && risk == Risk::ReadOnly {
+                    self.release_run(run, false);
+                }
+            }
+        }
+        self.show(Card::Run(run)).show(Card::Incident);
+    }
+
+    /// All approvals are there: the channel is told, and then it runs (P3).
+    pub fn approved(&mut self, run: RunId) {
+        let run_by = self.context.now + ANNOUNCE_WITHIN;
+        self.fact(Fact::Approved { run, run_by }).notice();
+        if self.incident.usable_channel().is_none() {
+            self.release_run(run, false);
+        }
+    }
+
+    /// The channel knows (or cannot be told): the action lane may run it.
+    pub fn release_run(&mut self, run: RunId, announced: bool) {
+        self.fact(Fact::RunReleased { run, announced }).effect(Effect::Run { run });
+        self.show(Card::Run(run));
+    }
+
+    /// The message with this number was posted, or could not be: whatever waited for it goes on.
+    pub fn told(&mut self, notice: u64, announced: bool) {
+        let waiting = self
+            .incident
+            .runs
+            .values()
+            .find(|run| matches!(run.phase, Phase::Announcing { told_by, .. } if told_by == notice));
+        if let Some(run) = waiting.map(|run| run.id) {
+            self.release_run(run, announced);
+        }
+    }
+
+    /// The execution ended.
+    pub fn run_finished(&mut self, run: RunId, outcome: Outcome, output: Option<String>) {
+        let Some(state) = self.incident.runs.get(&run) else {
+            return;
+        };
+        if !matches!(state.phase, Phase::Released | Phase::Running | Phase::Verifying) {
+            return;
+        }
+        self.fact(Fact::RunFinished { run, outcome, output }).notice();
+        self.show(Card::Run(run)).refresh();
+    }
+}
+
+fn within(plan: Box<ActionPlan>, allowed: Risk) -> Result<Box<ActionPlan>, String> {
+    if plan.risk() <= allowed {
+        return Ok(plan);
+    }
+    Err(format!(
+        "The plan would be {:?}, but the action is configured as {:?} at most. Raise its risk in the configuration if that is meant.",
+        plan.risk(),
+        allowed
+    ))
+}
+
+/// The people who may approve; empty when anybody may.
+pub fn approvers(incident: &Incident, by: &[Approver]) -> Vec<UserId> {
+    let users = by.iter().filter_map(|approver| match approver {
+        Approver::Contact { user, .. } => Some(user.clone()),
+        Approver::Role(role) => incident.roles.get(role).cloned(),
+    });
+    users.collect()
+}
+
+/// Checks that `user` is one of those who may approve.
+///
+/// # Errors
+/// A refusal that names them.
+pub fn must_be_approver(incident: &Incident, by: &[Approver], user: &UserId) -> Result<(), Refusal> {
+    if by.is_empty() || approvers(incident, by).contains(user) {
+        return Ok(());
+    }
+    let names: Vec<serde_json::Value> = by
+        .iter()
+        .map(|approver| match approver {
+            Approver::Contact { name, .. } => name.as_str().into(),
+            Approver::Role(role) => role.word().into(),
+        })
+        .collect();
+    Err(Refusal::new("refusal.not_approver").with("approvers", names))
+}
+
+/// The run of this name.
+///
+/// # Errors
+/// A refusal when there is none.
+pub fn find(incident: &Incident, run: RunId) -> Result<&Run, Refusal> {
+    incident.runs.get(&run).ok_or_else(|| Refusal::new("refusal.no_such_run").with("run", run.to_string()))
+}

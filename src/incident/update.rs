@@ -1,0 +1,72 @@
+//! Status updates: written, checked by a second pair of eyes, delivered (section 8 of the field procedures).
+
+use super::decision::Effect;
+use super::draft::Draft;
+use super::id::UpdateId;
+use super::state::{CustomerText, Incident, StatusUpdate};
+use super::time::{Instant, Millis};
+use super::timeline::{Card, Fact};
+use super::words::Refusal;
+
+impl Draft<'_> {
+    /// Takes an update in: the internal text goes out at once, the customer text waits for its approval.
+    pub fn post_update(&mut self, internal: Option<String>, customer: Option<String>, next: Option<Millis>) {
+        let update = self.next_update();
+        let next_at: Option<Instant> = next.map(|next| self.context.now + next);
+        let tell_inside = internal.is_some();
+        let reminder = self.incident.update_due.reminded > 0;
+        self.fact(Fact::UpdatePosted { update, internal, customer, next_at });
+        self.show(Card::Update(update));
+        if reminder {
+            self.show(Card::Reminder(self.incident.reminders));
+        }
+        if tell_inside {
+            self.deliver(update, false);
+        }
+        self.refresh();
+    }
+
+    /// Sends the customer text to its audiences.
+    pub fn send_customer_text(&mut self, update: UpdateId) {
+        self.fact(Fact::CustomerTextApproved { update });
+        self.deliver(update, true);
+        self.show(Card::Update(update)).refresh();
+    }
+
+    fn deliver(&mut self, update: UpdateId, customer: bool) {
+        let audiences = &self.context.rules.audiences;
+        let names = if customer { &audiences.customer } else { &audiences.internal };
+        for audience in names.clone() {
+            self.effect(Effect::Deliver { update, audience, customer });
+        }
+    }
+}
+
+/// The update of this name.
+///
+/// # Errors
+/// A refusal when there is none.
+pub fn find(incident: &Incident, update: UpdateId) -> Result<&StatusUpdate, Refusal> {
+    incident
+        .updates
+        .get(&update)
+        .ok_or_else(|| Refusal::new("refusal.no_such_update").with("update", update.to_string()))
+}
+
+/// The customer text must still wait for a decision.
+///
+/// # Errors
+/// A refusal that says what became of it.
+pub fn must_be_pending(update: &StatusUpdate) -> Result<(), Refusal> {
+    match &update.customer_state {
+        Some(CustomerText::Pending) => Ok(()),
+        None => Err(Refusal::new("refusal.no_customer_text")),
+        Some(CustomerText::Approved { mark }) => Err(decided("refusal.text_already_sent", mark)),
+        Some(CustomerText::Rejected { mark, .. }) => Err(decided("refusal.text_already_held", mark)),
+    }
+}
+
+fn decided(key: &'static str, mark: &super::state::Mark) -> Refusal {
+    let who = mark.by.person().map(ToString::to_string);
+    Refusal::new(key).with("user", who).with("decided_at", mark.at.0)
+}
