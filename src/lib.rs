@@ -1,4 +1,5 @@
 //! Vigie runs a team's emergency plan with them, in Slack.
 
 pub mod clock;
+pub mod config;
 pub mod incident;

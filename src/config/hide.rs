@@ -22,9 +22,10 @@ static SHAPES: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 static SECRET_KEY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?i)(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|routing[_-]?key|authorization|credential)",
-    )
+    Regex::new(concat!(
+        r"(?i)(?:^|[_-])(?:passw(?:or)?d|passphrase|pwd|secret|token|",
+        r"(?:api|private|routing|access|signing)[_-]?key|authorization|credential)s?$",
+    ))
     .expect("the names of secret keys are a valid regular expression")
 });
 
@@ -33,9 +34,10 @@ pub(super) fn is_secret_shaped(text: &str) -> bool {
     SHAPES.is_match(text)
 }
 
-/// The key's value is a credential, going by its name. Keys that name a file (`token_file`) hold only a path.
+/// The key's value is a credential, going by how its name ends; `token_file` holds only a path and `secretary` is a
+/// person.
 pub(super) fn is_secret_key(key: &str) -> bool {
-    SECRET_KEY.is_match(key) && !key.ends_with("_file")
+    SECRET_KEY.is_match(key)
 }
 
 /// The sentence without anything that has the shape of a credential.
@@ -125,6 +127,16 @@ mod tests {
         assert_eq!(line(text, 6).as_deref(), Some("  token: ${TOKEN}"));
         assert_eq!(line(text, 7).as_deref(), Some("  token: [not shown]"));
         assert_eq!(line(text, 8).as_deref(), Some("  token_file: /run/token"));
+    }
+
+    #[test]
+    fn a_key_is_secret_by_how_its_name_ends() {
+        for key in ["password", "auth_token", "routing_keys", "X-Api-Key", "Authorization", "client_secret"] {
+            assert!(is_secret_key(key), "{key}");
+        }
+        for key in ["secretary", "token_file", "token-team", "passwordless", "key", "monkey"] {
+            assert!(!is_secret_key(key), "{key}");
+        }
     }
 
     #[test]

@@ -164,7 +164,8 @@ impl Building<'_, '_, '_> {
                 }),
                 Err(error) => {
                     let what = format!("“{}” cannot be read: {error}", path.written);
-                    let cure = "give the path of a file that holds nothing but the secret; it counts from this file's folder";
+                    let cure =
+                        "give the path of a file that holds nothing but the secret; it counts from this file's folder";
                     self.findings.fault(Some(node.place), what, cure);
                     Value::Broken
                 }
@@ -175,8 +176,10 @@ impl Building<'_, '_, '_> {
 
     /// Fills the variables in; a credential that is written out is a fault wherever it stands.
     fn filled(&mut self, written: String, inferred: bool, place: Place, path: &str) -> Value {
-        let key = path.rsplit('.').next().unwrap_or(path);
-        let literal = hide::is_secret_key(key) && !key.ends_with("_file") && !names_a_variable(&written);
+        let mut keys = path.rsplit('.').map(|key| key.split('[').next().unwrap_or(key));
+        let key = keys.next().unwrap_or(path);
+        let secret = hide::is_secret_key(key) || keys.next().is_some_and(hide::is_secret_key);
+        let literal = secret && !key.ends_with("_file") && !names_a_variable(&written);
         if literal || hide::is_secret_shaped(&written) {
             self.findings.fault(
                 Some(place),
@@ -335,13 +338,15 @@ mod tests {
 
     #[test]
     fn a_credential_comes_from_the_environment_or_a_file_and_is_never_written_out() {
-        let (node, faults) = tree("a:\n  auth_token: ${PORT}\n  token_file: /run/secrets/token\n  note: the token is secret\n");
+        let (node, faults) =
+            tree("a:\n  auth_token: ${PORT}\n  token_file: /run/secrets/token\n  note: the token is secret\n");
         assert_eq!(faults, "");
         let node = node.unwrap();
         let Value::Text(token) = &find(find(&node, "a"), "token").value else { panic!() };
         assert_eq!(token.text, "hunter2");
 
-        let (_, faults) = tree("password: hunter3\nsecret: ${SECRET:-hunter4}\nnote: xoxb-12345678-abc\npassword_file: /gone\n");
+        let (_, faults) =
+            tree("password: hunter3\nsecret: ${SECRET:-hunter4}\nnote: xoxb-12345678-abc\npassword_file: /gone\n");
         assert_eq!(faults.matches("holds a credential that is written out").count(), 3, "{faults}");
         assert!(faults.contains("f.yml:4:16: “/gone” cannot be read"), "{faults}");
         assert!(!faults.contains("hunter") && !faults.contains("12345678"), "{faults}");
