@@ -3,3 +3,5 @@
 pub mod clock;
 pub mod config;
 pub mod incident;
+pub mod paging;
+pub mod render;

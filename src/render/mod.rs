@@ -1,0 +1,340 @@
+//! Text that a person reads: templates in two languages, compiled once at start, filled in strictly.
+//!
+//! A message is a file `templates/<locale>/<name>.hbs`; a short string (button, state, unit, refusal) is a
+//! line of `templates/<locale>/labels.yaml`, itself a small template. `templates/samples.yaml` says for
+//! each what it is for and which variables it has; a template that reads anything else is refused when it
+//! is loaded. A team lays its own directory over the shipped one, file by file and label by label.
+//!
+//! This room never reads the clock, sends nothing, and knows nothing of incidents: variables come in,
+//! text goes out. What goes to Slack is escaped, without exception.
+
+mod escape;
+mod fault;
+mod files;
+mod helpers;
+mod locale;
+mod samples;
+mod variables;
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod helper_promises;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use handlebars::{Handlebars, Template};
+use serde::Serialize;
+use serde_json::Value;
+
+pub use escape::slack as escape_slack;
+pub use fault::{RenderFault, TemplateFault};
+pub use locale::{Locale, UnknownLocale};
+pub use samples::Sample;
+
+use fault::did_you_mean;
+use files::{LocaleFiles, Source};
+use helpers::{Dialect, Style};
+use samples::Samples;
+
+const LABEL_PREFIX: &str = "label/";
+
+/// The longest text of one Slack section block (Slack's page “Section block”).
+pub const SLACK_SECTION_MAX: usize = 3000;
+/// The longest text of a Slack button (Slack's page “Button element”).
+pub const SLACK_BUTTON_MAX: usize = 75;
+
+/// Every template of every locale, compiled.
+pub struct Renderer {
+    books: BTreeMap<Locale, Book>,
+    samples: BTreeMap<String, Sample>,
+}
+
+/// One locale's templates, twice: the escape differs.
+struct Book {
+    slack: Handlebars<'static>,
+    plain: Handlebars<'static>,
+    names: BTreeSet<String>,
+    labels: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Renderer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Renderer").finish_non_exhaustive()
+    }
+}
+
+impl Renderer {
+    /// Compiles the shipped templates, with those of `overrides` in place of the shipped ones.
+    ///
+    /// # Errors
+    /// [`RenderFault::Load`] with every fault found: a file that cannot be read or has a name Vigie does
+    /// not know, a syntax error, a variable that the message does not have, text that would go out
+    /// unescaped.
+    pub fn load(overrides: Option<&Path>) -> Result<Self, RenderFault> {
+        let samples = samples::load().map_err(|fault| RenderFault::Load(vec![fault]))?;
+        let mut faults = Vec::new();
+        let files = files::load(overrides, &mut faults);
+        let mut books = BTreeMap::new();
+        for (locale, files) in &files {
+            books.insert(
+                *locale,
+                Book::compile(*locale, files, &samples, &mut faults),
+            );
+        }
+        if faults.is_empty() {
+            Ok(Self {
+                books,
+                samples: samples.messages,
+            })
+        } else {
+            Err(RenderFault::Load(faults))
+        }
+    }
+
+    /// The message `name` for Slack: `&`, `<` and `>` in variables are escaped.
+    ///
+    /// # Errors
+    /// [`RenderFault::NoSuchTemplate`], or [`RenderFault::Fill`] when a variable is missing or of the wrong
+    /// kind.
+    pub fn slack(
+        &self,
+        locale: Locale,
+        name: &str,
+        variables: &impl Serialize,
+    ) -> Result<String, RenderFault> {
+        self.message(locale, Dialect::Slack, name, variables)
+    }
+
+    /// The message `name` for e-mail, SMS, speech or a Markdown file: nothing is escaped.
+    ///
+    /// # Errors
+    /// As [`Renderer::slack`].
+    pub fn plain(
+        &self,
+        locale: Locale,
+        name: &str,
+        variables: &impl Serialize,
+    ) -> Result<String, RenderFault> {
+        self.message(locale, Dialect::Plain, name, variables)
+    }
+
+    /// The label `key` for Slack. Give `&()` where it has no variables.
+    ///
+    /// # Errors
+    /// [`RenderFault::NoSuchLabel`], or [`RenderFault::Fill`].
+    pub fn label(
+        &self,
+        locale: Locale,
+        key: &str,
+        variables: &impl Serialize,
+    ) -> Result<String, RenderFault> {
+        self.short(locale, Dialect::Slack, key, variables)
+    }
+
+    /// The label `key` for plain text (and for Slack's `plain_text` objects, which take no markup).
+    ///
+    /// # Errors
+    /// As [`Renderer::label`].
+    pub fn label_plain(
+        &self,
+        locale: Locale,
+        key: &str,
+        variables: &impl Serialize,
+    ) -> Result<String, RenderFault> {
+        self.short(locale, Dialect::Plain, key, variables)
+    }
+
+    /// Whether there is a message of this name (e.g. a post-mortem layout that a team names).
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.books.values().all(|book| book.names.contains(name))
+    }
+
+    /// Whether there is a label of this key.
+    #[must_use]
+    pub fn has_label(&self, key: &str) -> bool {
+        self.books.values().all(|book| book.labels.contains(key))
+    }
+
+    /// Every message's name, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let first = self.books.values().next();
+        first
+            .into_iter()
+            .flat_map(|book| book.names.iter().map(String::as_str))
+    }
+
+    /// What the message `name` is for and which variables it has, with example values (for previews).
+    #[must_use]
+    pub fn sample(&self, name: &str) -> Option<&Sample> {
+        self.samples.get(name)
+    }
+
+    /// The shipped files that a team may copy and edit, as (`<locale>/<file>`, text).
+    #[must_use]
+    pub fn shipped_files() -> Vec<(String, String)> {
+        files::shipped_text()
+    }
+
+    fn message(
+        &self,
+        locale: Locale,
+        dialect: Dialect,
+        name: &str,
+        variables: &impl Serialize,
+    ) -> Result<String, RenderFault> {
+        let book = self
+            .books
+            .get(&locale)
+            .filter(|book| book.names.contains(name));
+        let Some(book) = book else {
+            return Err(RenderFault::NoSuchTemplate {
+                name: name.to_owned(),
+                locale,
+                hint: did_you_mean(name, self.names()),
+            });
+        };
+        book.fill(locale, dialect, name, variables)
+            .map(|text| text.trim().to_owned())
+    }
+
+    fn short(
+        &self,
+        locale: Locale,
+        dialect: Dialect,
+        key: &str,
+        variables: &impl Serialize,
+    ) -> Result<String, RenderFault> {
+        let book = self.books.get(&locale);
+        let known = book.is_some_and(|book| book.labels.contains(key));
+        let Some(book) = book.filter(|_| known) else {
+            let keys = book.into_iter().flat_map(|book| book.labels.iter());
+            return Err(RenderFault::NoSuchLabel {
+                key: key.to_owned(),
+                locale,
+                hint: did_you_mean(key, keys.map(String::as_str)),
+            });
+        };
+        book.fill(locale, dialect, &format!("{LABEL_PREFIX}{key}"), variables)
+    }
+}
+
+impl Book {
+    fn compile(
+        locale: Locale,
+        files: &LocaleFiles,
+        samples: &Samples,
+        faults: &mut Vec<TemplateFault>,
+    ) -> Self {
+        let mut book = Self {
+            slack: registry(locale, Dialect::Slack),
+            plain: registry(locale, Dialect::Plain),
+            names: files.messages.keys().cloned().collect(),
+            labels: files.labels.keys().cloned().collect(),
+        };
+        for (name, source) in &files.messages {
+            match own_sample(name, samples) {
+                Some(sample) => book.add(name, source, &sample.paths(), faults),
+                None => faults.push(TemplateFault::new(
+                    &source.path,
+                    "templates/samples.yaml does not say which variables this message has",
+                )),
+            }
+        }
+        for (key, source) in &files.labels {
+            let variables = samples.labels.get(key).cloned().unwrap_or_default();
+            let paths = variables::of_sample(&Value::Object(variables));
+            book.add(&format!("{LABEL_PREFIX}{key}"), source, &paths, faults);
+        }
+        book
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        source: &Source,
+        paths: &BTreeSet<String>,
+        faults: &mut Vec<TemplateFault>,
+    ) {
+        let template = match Template::compile(&source.text) {
+            Ok(mut template) => {
+                // Named so that a fault while filling in says which template it was.
+                template.name = Some(name.to_owned());
+                template
+            }
+            Err(fault) => {
+                let text = format!("the template cannot be read: {}", fault.reason());
+                faults.push(TemplateFault::new(&source.path, text).at(fault.pos()));
+                return;
+            }
+        };
+        faults.extend(unknown_reads(&template, source, paths));
+        self.slack.register_template(name, template.clone());
+        self.plain.register_template(name, template);
+    }
+
+    fn fill(
+        &self,
+        locale: Locale,
+        dialect: Dialect,
+        name: &str,
+        variables: &impl Serialize,
+    ) -> Result<String, RenderFault> {
+        let registry = match dialect {
+            Dialect::Slack => &self.slack,
+            Dialect::Plain => &self.plain,
+        };
+        registry
+            .render(name, variables)
+            .map_err(|fault| RenderFault::Fill {
+                name: name.to_owned(),
+                locale,
+                why: fault.to_string(),
+            })
+    }
+}
+
+/// The variables of a message; a post-mortem layout that a team brings has those of the long one.
+fn own_sample<'a>(name: &str, samples: &'a Samples) -> Option<&'a Sample> {
+    samples.messages.get(name).or_else(|| {
+        name.starts_with("postmortem_")
+            .then(|| samples.messages.get("postmortem_long.md"))
+            .flatten()
+    })
+}
+
+fn unknown_reads(
+    template: &Template,
+    source: &Source,
+    paths: &BTreeSet<String>,
+) -> Vec<TemplateFault> {
+    let reads = variables::of_template(template);
+    let unknown = reads
+        .variables
+        .iter()
+        .filter(|path| *path != "tz" && !paths.contains(*path))
+        .map(|path| {
+            let hint = did_you_mean(path, paths.iter().map(String::as_str));
+            format!("there is no variable {{{{{path}}}}} here{hint}")
+        });
+    let unescaped = reads.unescaped.iter().map(|path| {
+        format!("{{{{{{{path}}}}}}} would let unchecked text through; write {{{{{path}}}}}")
+    });
+    unknown
+        .chain(unescaped)
+        .map(|text| TemplateFault::new(&source.path, text))
+        .collect()
+}
+
+fn registry(locale: Locale, dialect: Dialect) -> Handlebars<'static> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    match dialect {
+        Dialect::Slack => registry.register_escape_fn(escape::slack),
+        Dialect::Plain => registry.register_escape_fn(handlebars::no_escape),
+    }
+    helpers::register(&mut registry, Style { locale, dialect });
+    registry
+}
