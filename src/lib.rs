@@ -1,3 +1,4 @@
 //! Vigie
+pub mod comms;
 pub mod paging;
 pub mod render;
