@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod clock;
+pub mod comms;
 pub mod incident;
 pub mod paging;
 pub mod render;
