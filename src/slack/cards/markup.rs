@@ -131,7 +131,7 @@ pub(super) fn size(text: &str) -> usize {
 }
 
 /// Plain text of at most `most`; `…` says that something was cut.
-pub(super) fn fit(text: &str, most: usize) -> String {
+pub(in crate::slack) fn fit(text: &str, most: usize) -> String {
     if size(text) <= most {
         return text.to_owned();
     }

@@ -58,7 +58,7 @@ fn list(scene: &Scene<'_>, pen: &Pen<'_>) -> Said<Page> {
 }
 
 /// One open incident: `🔴 SEV2 · checkout returns 500 · 14 min · acknowledged · inc_7 #inc-7-checkout`.
-pub(in crate::slack) fn incident_line(pen: &Pen<'_>, incident: &Incident) -> Said {
+pub fn incident_line(pen: &Pen<'_>, incident: &Incident) -> Said {
     let line = card::first_line(pen, incident)?.fit(400);
     let id = Mrkdwn::of(&incident.id.to_string());
     let place = incident.usable_channel().map(|channel| Mrkdwn::channel(&channel.id)).unwrap_or_default();
