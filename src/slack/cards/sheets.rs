@@ -84,7 +84,8 @@ fn timeline(scene: &Scene<'_>, pen: &Pen<'_>, incident: &Incident) -> Said<Page>
 fn help(pen: &Pen<'_>, topic: Option<&str>) -> Said<Page> {
     let all = all_help();
     let asked = topic.map(|topic| topic.trim_start_matches('/').to_lowercase());
-    let about = |help: &&CommandHelp| asked.as_ref().is_some_and(|asked| &help.name == asked || help.aliases.contains(asked));
+    let about =
+        |help: &&CommandHelp| asked.as_ref().is_some_and(|asked| &help.name == asked || help.aliases.contains(asked));
     let found = all.iter().find(about);
     let title = match (&asked, found) {
         (Some(asked), None) => pen.say("help.unknown", json!({"found": asked}))?,
