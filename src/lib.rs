@@ -4,5 +4,7 @@ pub mod actions;
 pub mod clock;
 pub mod incident;
 pub mod paging;
+pub mod practice;
 pub mod render;
+pub mod slack;
 pub mod store;
