@@ -5,5 +5,7 @@ pub mod clock;
 pub mod comms;
 pub mod incident;
 pub mod paging;
+pub mod practice;
 pub mod render;
+pub mod slack;
 pub mod store;
