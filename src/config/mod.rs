@@ -18,6 +18,9 @@ mod near;
 mod node;
 mod words;
 
+#[cfg(test)]
+mod manifest_test;
+
 use std::path::{Path, PathBuf};
 
 pub use env::{Env, SlackDoor};

@@ -50,7 +50,7 @@ pub(super) fn compile(
         channel_prefix: workspace.channel_prefix.0.clone(),
         private_channels: workspace.private_channels,
         customer_approval: sources.customer_approval(&contacts, findings),
-        audiences: sources.updates(findings),
+        audiences: sources.audiences(),
         invite_always: sources.invited(&contacts, findings),
         snooze: workspace.snooze.0,
         status_page: workspace.status_page.as_ref().map(|link| link.0.clone()),
@@ -61,7 +61,7 @@ pub(super) fn compile(
     Config {
         rules,
         paging: file.paging.clone(),
-        comms: file.audiences.clone(),
+        comms: sources.comms_room(),
         actions: sources.actions_room(),
         templates: sources.templates(folder, findings),
         warnings: Vec::new(),

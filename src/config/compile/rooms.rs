@@ -18,13 +18,19 @@ impl Sources<'_> {
                 self.note(&in_the_file(&fault.path), &fault.sentence, findings);
             }
         }
-        if !self.has_faults("paging") {
-            for fault in self.file.paging.validate() {
-                self.note(&fault.setting, &fault.text, findings);
-            }
+        if self.has_faults("paging") {
+            return;
         }
-        if !self.has_faults("audiences") {
-            self.comms_room(findings);
+        let paging = self.file.paging.validate();
+        // An audience is only as good as the senders it uses, so it is looked at when they are.
+        let audiences = if paging.is_empty() && !self.has_faults("audiences") {
+            self.comms_room().build(&self.file.paging).err().unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        for fault in paging.iter().chain(&audiences) {
+            let path = fault.setting.strip_prefix("comms.").unwrap_or(&fault.setting);
+            self.note(path, &fault.text, findings);
         }
     }
 
