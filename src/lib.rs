@@ -1,7 +1,8 @@
 //! Vigie runs a team's emergency plan with them, in Slack.
 
+pub mod actions;
 pub mod clock;
-pub mod config;
 pub mod incident;
 pub mod paging;
 pub mod render;
+pub mod store;

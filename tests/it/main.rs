@@ -1,0 +1,7 @@
+//! Promises to the user, one file each. One binary, so that it links once.
+
+mod approval;
+mod escalation;
+mod script;
+mod store;
+mod updates;
