@@ -1,6 +1,5 @@
 //! What the rooms themselves find wrong with their parts, put where it stands in the file.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Sources;
@@ -72,7 +71,11 @@ impl Sources<'_> {
         let mut path = path;
         loop {
             if let Some(node) = find(self.root, path) {
-                return Some(if matches!(node.value, Value::Text(_)) { node.place } else { node.key_place.unwrap_or(node.place) });
+                return Some(if matches!(node.value, Value::Text(_)) {
+                    node.place
+                } else {
+                    node.key_place.unwrap_or(node.place)
+                });
             }
             path = path.rfind(['.', '[']).and_then(|end| path.get(..end)).filter(|rest| !rest.is_empty())?;
         }
@@ -81,7 +84,8 @@ impl Sources<'_> {
     /// A room's sentence: what is wrong, then after the last semicolon the cure.
     pub fn note(&self, path: &str, sentence: &str, findings: &mut Findings<'_>) {
         let key = path.rsplit('.').next().unwrap_or(path);
-        let (what, cure) = sentence.rsplit_once("; ").unwrap_or((sentence, "examples/reference.yml shows how it is written"));
+        let (what, cure) =
+            sentence.rsplit_once("; ").unwrap_or((sentence, "examples/reference.yml shows how it is written"));
         findings.fault(self.place_of(path), format!("{key}: {what}"), cure);
     }
 }
