@@ -460,13 +460,13 @@ mod tests {
     #[test]
     fn an_address_that_would_leak_the_tokens_is_refused_with_the_cure() {
         let config = SlackConfig {
-            bot_token: "xoxb-secret".into(),
+            bot_token: "xoxb-not-to-be-seen".into(),
             app_token: None,
             signing_secret: None,
             api_url: "http://slack.example.com/api/".into(),
         };
         let refused = Slack::new(&config, Clock::system()).expect_err("plain http is refused");
         assert!(refused.to_string().contains("use https"), "{refused}");
-        assert!(!format!("{config:?}{refused:?}").contains("secret"));
+        assert!(!format!("{config:?}{refused:?}").contains("not-to-be-seen"));
     }
 }

@@ -58,7 +58,6 @@ impl Inbound {
         let target = Target {
             incident: ask.line.incident.or_else(|| ask.line.command.incident()),
             channel: ask.channel.clone(),
-            person: Some(ask.user.clone()),
         };
         let reply = ask.reply();
         let input = Input::Command {

@@ -61,8 +61,7 @@ impl Inbound {
             }
         };
         let input = Input::Chat(happening);
-        let person = input.by().person().cloned();
-        let target = Target { incident: Some(incident), channel: Some(channel), person };
+        let target = Target { incident: Some(incident), channel: Some(channel) };
         match self.receive(source, target, &input).await {
             Ok(()) => Ack::PLAIN,
             Err(fault) => {

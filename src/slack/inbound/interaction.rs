@@ -162,7 +162,6 @@ impl Inbound {
             Ok(Some(incident)) => Target {
                 incident: Some(incident.id),
                 channel: Some(channel.clone()),
-                person: Some(by.clone()),
             },
             Ok(None) => {
                 self.answer_later(reply, Words::new("refusal.no_incident"));

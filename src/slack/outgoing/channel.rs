@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::budget::Urgency;
-use super::super::cards;
+use super::super::cards::topic;
 use super::super::client::{Slack, text};
 use super::super::fault::{self, SlackFault};
 use super::super::scene::Scene;
@@ -27,7 +27,7 @@ const CLOCKS_DIFFER_S: i64 = 600;
 pub(in crate::slack) struct Decoration {
     topic: Option<String>,
     purpose: Option<String>,
-    bookmarks: Option<Vec<cards::Bookmark>>,
+    bookmarks: Option<Vec<(String, String)>>,
 }
 
 impl Slack {
@@ -146,8 +146,8 @@ impl Slack {
         channel: &ChannelId,
         fresh: bool,
     ) -> Result<(), SlackFault> {
-        let topic = cards::topic(scene).map_err(|cause| undrawable("topic", &cause))?;
-        let bookmarks = cards::bookmarks(scene).map_err(|cause| undrawable("bookmarks", &cause))?;
+        let bookmarks = topic::bookmarks(scene, incident).map_err(|cause| undrawable("bookmarks", &cause))?;
+        let topic = topic::topic(scene, incident).map_err(|cause| undrawable("topic", &cause))?;
         let topic = cut(&topic, TOPIC);
         let purpose = purpose(incident);
         let remembered = self.memory().decorations.get(channel).map(|known| known.clone());
@@ -197,29 +197,29 @@ impl Slack {
         })
     }
 
-    async fn set_bookmarks(&self, channel: &ChannelId, wanted: &[cards::Bookmark]) -> Result<(), SlackFault> {
+    async fn set_bookmarks(&self, channel: &ChannelId, wanted: &[(String, String)]) -> Result<(), SlackFault> {
         let body = json!({"channel_id": channel.0});
         let answer = self.post("bookmarks.list", Urgency::Card, "", &body).await?;
         let present = answer.pointer("/bookmarks").and_then(Value::as_array).cloned().unwrap_or_default();
-        for bookmark in wanted {
-            let same = present.iter().find(|known| text(known, "/title") == bookmark.title);
+        for (title, link) in wanted {
+            let same = present.iter().find(|known| text(known, "/title") == *title);
             match same {
-                Some(known) if text(known, "/link") == bookmark.link => {}
+                Some(known) if text(known, "/link") == *link => {}
                 Some(known) => {
                     let body = json!({
                         "channel_id": channel.0,
                         "bookmark_id": text(known, "/id"),
-                        "title": bookmark.title,
-                        "link": bookmark.link,
+                        "title": title,
+                        "link": link,
                     });
                     self.post("bookmarks.edit", Urgency::Card, "", &body).await?;
                 }
                 None => {
                     let body = json!({
                         "channel_id": channel.0,
-                        "title": bookmark.title,
+                        "title": title,
                         "type": "link",
-                        "link": bookmark.link,
+                        "link": link,
                     });
                     self.post("bookmarks.add", Urgency::Card, "", &body).await?;
                 }

@@ -13,18 +13,18 @@ mod post;
 mod read;
 mod reply;
 
+use super::cards::pen::Pen;
 use super::client::Slack;
 use super::fault::SlackFault;
 use super::scene::Scene;
 use crate::incident::decision::{Effect, Report};
 use crate::incident::id::UserId;
-use crate::incident::rules::Rules;
 use crate::incident::state::Incident;
 use crate::render::Locale;
 
 pub(super) use channel::Decoration;
 pub use name::channel_name;
-pub(super) use read::{content, plain};
+pub(super) use read::content;
 
 /// Slack's words for a channel that cannot be used any more.
 pub(super) const CHANNEL_LOST: [&str; 3] = ["is_archived", "channel_not_found", "not_in_channel"];
@@ -114,9 +114,6 @@ fn undrawable(what: &str, cause: &dyn std::fmt::Display) -> SlackFault {
 }
 
 /// The language a person reads: their contact's, else the workspace's.
-pub fn locale_of(rules: &Rules, user: &UserId) -> Locale {
-    let own = rules.contact_of(user).and_then(|contact| contact.locale.as_deref());
-    own.and_then(|locale| locale.parse().ok())
-        .or_else(|| rules.locale.parse().ok())
-        .unwrap_or_default()
+pub(super) fn locale_of(scene: &Scene<'_>, user: &UserId) -> Locale {
+    Pen::for_user(scene, user).locale
 }

@@ -85,7 +85,8 @@ impl Link {
     pub async fn serve(mut self, ask: oneshot::Sender<Farewell>, stop: CancellationToken) -> bool {
         let mut ask = Some(ask);
         let mut taking: JoinSet<Option<String>> = JoinSet::new();
-        let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + self.patience.ping_every, self.patience.ping_every);
+        let mut ping = tokio::time::interval(self.patience.ping_every);
+        ping.reset();
         let mut silent = 0;
         let mut of_use = false;
         let leave = CancellationToken::new();
@@ -181,6 +182,7 @@ impl Link {
 
     /// Acknowledges what was read, then closes.
     async fn part(&mut self, taking: &mut JoinSet<Option<String>>) {
+        let limit = self.patience.finish_within;
         let finishing = async {
             while let Some(done) = taking.join_next().await {
                 if let Ok(Some(acknowledgement)) = done
@@ -192,7 +194,7 @@ impl Link {
             // The peer may have closed first.
             let _ = self.stream.close(None).await;
         };
-        if tokio::time::timeout(self.patience.finish_within, finishing).await.is_err() {
+        if tokio::time::timeout(limit, finishing).await.is_err() {
             tracing::warn!("a connection was closed before everything read from it was acknowledged");
         }
     }
