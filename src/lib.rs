@@ -1,1 +1,3 @@
 //! Vigie
+
+pub mod practice;

@@ -1,7 +1,7 @@
 // The toy shop: is it well, which version serves it, and the two levers of the practice.
 import { h, icon, reconcile } from './dom.js';
 import { post } from './api.js';
-import { language, t, tn } from './i18n.js';
+import { language, t } from './i18n.js';
 import { store, subscribe } from './store.js';
 import { fullMoment, timeWithSeconds } from './time.js';
 
@@ -50,5 +50,3 @@ function receipt(r) {
   return h('li', {}, h('time', { title: fullMoment(r.at_ms) }, timeWithSeconds(r.at_ms)), h('code', {}, `${r.method} ${r.path}`), h('span', { class: 'receipt-version' }, r.version),
     h('span', { class: `receipt-status ${bad ? 'bad' : 'good'}` }, String(r.status)));
 }
-
-export const recentErrors = (shop) => tn('shop.failed', shop.recent.filter((r) => r.status >= 500).length);

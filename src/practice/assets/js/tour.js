@@ -7,7 +7,6 @@ import { becomePerson, openChannel, setUi, store, subscribe } from './store.js';
 
 const STEPS = ['break', 'start', 'acknowledge', 'diagnose', 'rollback', 'approve', 'update', 'remind', 'resolve', 'postmortem'];
 
-const narrow = () => !matchMedia('(min-width: 1024px)').matches;
 const newest = (channel) => Number(channel.messages.at(-1)?.ts ?? 0);
 
 /** The incident's own channel: the newest one that the app opened for it. */
@@ -76,5 +75,3 @@ function step(id, done, next) {
       next && h('p', { class: 'step-hint' }, t(`tour.${id}.hint`, vars)),
       next && h('button', { type: 'button', class: `button button-small ${id === 'break' ? 'danger' : 'primary'}`, 'data-focus': `tour/${id}`, onclick: HELP[id] }, t(`tour.${id}.button`, vars))));
 }
-
-export const isNarrow = narrow;
