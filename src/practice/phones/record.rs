@@ -191,11 +191,11 @@ impl Record {
 
 /// `+1 555-0101` and `+15550101` are one number; addresses do not mind capitals.
 fn plain(address: &str) -> String {
-    let spaced = |c: char| c.is_whitespace() || matches!(c, '(' | ')');
-    let digits = address.starts_with('+');
+    let number = address.starts_with('+');
+    let filler = |c: char| c.is_whitespace() || (number && matches!(c, '-' | '(' | ')'));
     address
         .chars()
-        .filter(|c| !spaced(*c) && !(digits && *c == '-'))
+        .filter(|c| !filler(*c))
         .collect::<String>()
         .to_lowercase()
 }
