@@ -53,11 +53,10 @@ function input(b, ctx) {
   const id = `input-${labels += 1}`;
   const error = ctx.errors?.[b.block_id];
   const inner = element(b.element ?? {}, b, { ...ctx, quiet: !b.dispatch_action, label: b.label?.text });
-  const control = inner.matches('input, textarea, button') ? inner : inner.querySelector('input, textarea, button') ?? inner;
   const described = [b.hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
-  if (described) control.setAttribute('aria-describedby', described);
-  if (error) control.setAttribute('aria-invalid', 'true');
-  if (!control.matches('.select')) control.setAttribute('aria-labelledby', id);
+  if (described) inner.setAttribute('aria-describedby', described);
+  if (error) inner.setAttribute('aria-invalid', 'true');
+  inner.setAttribute('aria-labelledby', inner.matches('.select') ? `${id} ${inner.id ||= `${id}-control`}` : id);
   return h('div', { class: `block block-input${error ? ' has-error' : ''}`, 'data-block': b.block_id },
     h('div', { class: 'input-label', id }, textObject(b.label), b.optional && h('span', { class: 'optional' }, ` ${t('input.optional')}`)),
     inner,

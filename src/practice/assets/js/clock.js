@@ -3,7 +3,7 @@ import { fill, h, icon } from './dom.js';
 import { post } from './api.js';
 import { language, t } from './i18n.js';
 import { store, subscribe } from './store.js';
-import { clockText, dateLong, fullMoment, zoneName } from './time.js';
+import { dateLong, dateShort, fullMoment, timeOf, zoneName } from './time.js';
 
 const STEPS = [15, 30];
 
@@ -18,7 +18,8 @@ export function mountClock(root) {
     if (now === sig) return;
     sig = now;
     const active = document.activeElement?.dataset?.focus;
-    fill(root, h('div', { class: 'clock-time', title: fullMoment(state.now_ms), 'aria-label': dateLong(state.now_ms) }, icon('clock'), h('time', {}, clockText(state.now_ms)), h('span', { class: 'clock-zone' }, zoneName(state.now_ms))),
+    fill(root, h('div', { class: 'clock-time', title: fullMoment(state.now_ms), 'aria-label': dateLong(state.now_ms) }, icon('clock'), h('time', { class: 'clock-hour' }, timeOf(state.now_ms)),
+      h('span', { class: 'clock-zone' }, `${dateShort(state.now_ms)} · ${zoneName(state.now_ms)}`)),
       state.can_advance && h('div', { class: 'clock-buttons' }, STEPS.map((minutes) => h('button', { type: 'button', class: 'button button-small', 'data-focus': `clock/${minutes}`,
         'aria-label': t('clock.advance', { n: minutes }), title: t('clock.advance', { n: minutes }), onclick: () => advance(minutes) }, `+${minutes} min`))));
     if (active?.startsWith('clock/')) root.querySelector(`[data-focus="${CSS.escape(active)}"]`)?.focus();

@@ -67,7 +67,8 @@ export function attachCompletion(field, box, { inThread = () => false, onchange 
     field.setAttribute('aria-expanded', String(!box.hidden));
     box.replaceChildren(...shownItems.map((item, i) => h('div', {
       class: `complete-item${i === at && !item.note ? ' active' : ''}${item.note ? ' note-item' : ''}`, role: 'option', id: `${box.id}-${i}`, 'aria-selected': String(i === at),
-      onpointerdown: (event) => { event.preventDefault(); take(i); } },
+      onpointerdown: (event) => { event.preventDefault(); take(i); },
+      onpointermove: () => { if (at !== i && !item.note) { at = i; draw(); } } },
     h('span', { class: 'menu-lead' }, item.lead),
     h('span', { class: 'complete-label' }, item.label),
     item.hint && h('code', { class: 'complete-hint' }, item.hint),

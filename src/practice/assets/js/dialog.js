@@ -38,7 +38,7 @@ export function ask({ title, text, yes, no, danger }) {
     };
     const node = h('dialog', { class: 'dialog confirm', 'aria-labelledby': 'confirm-title', 'aria-describedby': 'confirm-text' },
       h('h2', { id: 'confirm-title' }, title),
-      h('div', { id: 'confirm-text', class: 'confirm-text' }, text),
+      h('div', { id: 'confirm-text', class: 'confirm-text text' }, text),
       h('div', { class: 'dialog-buttons' },
         h('button', { type: 'button', class: 'button', onclick: () => settle(false) }, no),
         h('button', { type: 'button', class: `button ${danger ? 'danger' : 'primary'}`, onclick: () => settle(true) }, yes)));

@@ -1,5 +1,5 @@
 // Fields that are typed into: texts, numbers, dates and times.
-import { h, icon } from './dom.js';
+import { h } from './dom.js';
 import { fromWall, toWall } from './time.js';
 import { keep, valueOf } from './values.js';
 
@@ -52,5 +52,5 @@ export function dateField(el, block, ctx, props, changed) {
   const field = h('input', { ...props, class: 'field field-date', type: DATE_TYPES[el.type], 'aria-label': ctx.label ?? el.placeholder?.text,
     value: value === null || value === undefined ? '' : moment ? toWall(value) : value });
   field.addEventListener('change', () => changed(el, block, ctx, field.value ? (moment ? fromWall(field.value) : field.value) : null, field));
-  return h('span', { class: 'date-wrap' }, icon(el.type === 'timepicker' ? 'clock' : 'calendar'), field);
+  return field;
 }

@@ -18,7 +18,7 @@ export function openMenu(anchor, items, { onpick, filter = false, multi = false,
   if (again) return;
   const choice = filter || multi;
   const list = h('div', { class: `menu-list${grid ? ' menu-grid' : ''}`, role: choice ? 'listbox' : 'menu', 'aria-label': label, id: 'menu-list', 'aria-multiselectable': multi || null });
-  const search = filter && h('input', { class: 'menu-search', type: 'text', role: 'combobox', 'aria-expanded': 'true', 'aria-controls': 'menu-list',
+  const search = !filter ? null : h('input', { class: 'menu-search', type: 'text', role: 'combobox', 'aria-expanded': 'true', 'aria-controls': 'menu-list',
     'aria-label': label, placeholder: t('menu.filter'), autocomplete: 'off', spellcheck: 'false' });
   const node = h('div', { class: `menu${wide ? ' menu-wide' : ''}`, popover: 'manual' }, search, list);
   const state = { anchor, at: -1, shown: [], close };
@@ -49,7 +49,7 @@ export function openMenu(anchor, items, { onpick, filter = false, multi = false,
     const props = {
       class: `menu-item${item.danger ? ' menu-danger' : ''}`, role: choice ? 'option' : 'menuitem', tabindex: '-1', id: `menu-${index}`,
       'aria-selected': choice ? String(Boolean(item.checked)) : null, 'aria-label': grid ? item.label : null, title: grid ? item.label : null,
-      onclick: (event) => pick(index, event), onpointermove: () => move(index, false),
+      onclick: () => pick(index), onpointerdown: (event) => search && event.preventDefault(), onpointermove: () => move(index, false),
     };
     return item.href
       ? h('a', { ...props, href: item.href, target: '_blank', rel: 'noopener noreferrer' }, inner)
@@ -101,6 +101,7 @@ export function openMenu(anchor, items, { onpick, filter = false, multi = false,
   function close() {
     if (open !== state) return;
     open = null;
+    document.removeEventListener('keydown', keys, true);
     document.removeEventListener('pointerdown', outside, true);
     window.removeEventListener('resize', close);
     const had = node.contains(document.activeElement);
@@ -118,7 +119,7 @@ export function openMenu(anchor, items, { onpick, filter = false, multi = false,
   (anchor.closest('dialog') ?? document.body).append(node);
   node.showPopover();
   anchor.setAttribute('aria-expanded', 'true');
-  node.addEventListener('keydown', keys);
+  document.addEventListener('keydown', keys, true);
   search?.addEventListener('input', draw);
   document.addEventListener('pointerdown', outside, true);
   window.addEventListener('resize', close);

@@ -15,7 +15,7 @@ export function mountPeople(button) {
     const me = store.me();
     if (!me) return;
     button.setAttribute('aria-label', `${t('people.you')} ${me.real_name}, ${me.title ?? ''}`);
-    fill(button, avatar(me), h('span', { class: 'you-text' }, h('span', { class: 'you-label' }, t('people.you')),
-      h('span', { class: 'you-name' }, me.real_name || me.name), me.title && h('span', { class: 'you-title' }, me.title)), icon('chevron'));
+    fill(button, h('span', { class: 'you-label' }, t('people.you')), avatar(me),
+      h('span', { class: 'you-text' }, h('span', { class: 'you-name' }, me.real_name || me.name), me.title && h('span', { class: 'you-title' }, me.title)), icon('chevron'));
   });
 }

@@ -70,23 +70,20 @@ export function setUi(patch) {
   changed();
 }
 
-let asking = false;
+let running = null;
 let again = false;
 
-/** Fetches the whole state; calls that arrive meanwhile become one more fetch. */
-export async function refresh() {
-  if (asking) {
-    again = true;
-    return;
-  }
-  asking = true;
-  try {
-    do {
-      again = false;
-      await fetchOnce();
-    } while (again);
-  } finally {
-    asking = false;
+/** Fetches the whole state; calls that arrive meanwhile become one more fetch and wait for it. */
+export function refresh() {
+  again = true;
+  running ??= fetchAll().finally(() => { running = null; });
+  return running;
+}
+
+async function fetchAll() {
+  while (again) {
+    again = false;
+    await fetchOnce();
   }
 }
 

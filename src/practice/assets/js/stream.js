@@ -65,7 +65,7 @@ export function mountStream({ header, bookmarks, list, scroller, jump }) {
   subscribe(draw);
 }
 
-const headSig = (c) => JSON.stringify([c.name, c.topic, c.purpose, c.archived, c.members, c.pins, c.kind, language(), store.ui.as]);
+const headSig = (c) => JSON.stringify([c.name, c.user, c.topic, c.purpose, c.archived, c.members, c.pins, c.kind, language(), store.ui.as]);
 
 export function channelTitle(c) {
   if (c.kind !== 'im') return c.name;
@@ -108,7 +108,7 @@ function items(channel, newSince) {
       before = null;
     }
     day = key;
-    if (!marked && ms > newSince && m.user !== store.ui.as) {
+    if (!marked && Number(m.ts) > newSince && m.user !== store.ui.as) {
       marked = true;
       if (before) out.push({ key: 'new', sig: language(), build: () => h('div', { class: 'new-mark', role: 'separator' }, h('span', {}, t('stream.new'))) });
     }

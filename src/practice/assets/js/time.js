@@ -28,7 +28,7 @@ export const timeWithSeconds = (ms) => format(ms, { hour: '2-digit', minute: '2-
 export const dateLong = (ms) => format(ms, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
 export const dayKey = (ms) => formatter({ year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms);
 export const fullMoment = (ms) => `${dateLong(ms)}, ${timeWithSeconds(ms)} (${zone()})`;
-export const clockText = (ms) => format(ms, { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+export const dateShort = (ms) => format(ms, { weekday: 'short', day: 'numeric', month: 'short' });
 export const zoneName = (ms) => formatter({ timeZoneName: 'short' }).formatToParts(ms).find((p) => p.type === 'timeZoneName')?.value ?? zone();
 export const timeIn = (ms, tz) => formatter({ hour: '2-digit', minute: '2-digit' }, tz || 'UTC').format(ms);
 
