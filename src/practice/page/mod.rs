@@ -9,6 +9,7 @@ mod guard;
 mod routes;
 mod state;
 mod tour;
+mod writes;
 
 use async_trait::async_trait;
 use serde_json::Value;

@@ -29,7 +29,10 @@ export const dateLong = (ms) => format(ms, { weekday: 'long', day: 'numeric', mo
 export const dayKey = (ms) => formatter({ year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms);
 export const fullMoment = (ms) => `${dateLong(ms)}, ${timeWithSeconds(ms)} (${zone()})`;
 export const dateShort = (ms) => format(ms, { weekday: 'short', day: 'numeric', month: 'short' });
-export const zoneName = (ms) => formatter({ timeZoneName: 'short' }).formatToParts(ms).find((p) => p.type === 'timeZoneName')?.value ?? zone();
+export const zoneName = (ms) =>
+  formatter({ timeZoneName: 'short' })
+    .formatToParts(ms)
+    .find((p) => p.type === 'timeZoneName')?.value ?? zone();
 export const timeIn = (ms, tz) => formatter({ hour: '2-digit', minute: '2-digit' }, tz || 'UTC').format(ms);
 
 /** Milliseconds of a Slack `ts` such as `1763640000.000100`. */
@@ -38,7 +41,11 @@ export const tsMs = (ts) => Math.floor(Number.parseFloat(ts) * 1000);
 function pretty(ms, otherwise) {
   const now = store.state?.now_ms ?? Date.now();
   const day = 86_400_000;
-  for (const [shift, key] of [[0, 'time.today'], [-day, 'time.yesterday'], [day, 'time.tomorrow']]) {
+  for (const [shift, key] of [
+    [0, 'time.today'],
+    [-day, 'time.yesterday'],
+    [day, 'time.tomorrow'],
+  ]) {
     if (dayKey(ms) === dayKey(now + shift)) return t(key);
   }
   return otherwise;
@@ -84,8 +91,15 @@ export function slackDate(unixSeconds, pattern) {
 
 function parts(ms) {
   const out = {};
-  const made = new Intl.DateTimeFormat('en-CA', { timeZone: zone(), hourCycle: 'h23', year: 'numeric', month: '2-digit',
-    day: '2-digit', hour: '2-digit', minute: '2-digit' });
+  const made = new Intl.DateTimeFormat('en-CA', {
+    timeZone: zone(),
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
   for (const { type, value } of made.formatToParts(ms)) out[type] = value;
   return out;
 }
