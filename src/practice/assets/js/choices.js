@@ -8,15 +8,13 @@ const kind = (el) => el.type.replace(/^multi_/, '').replace(/_select$/, '');
 export function choicesOf(el) {
   switch (kind(el)) {
     case 'users':
-      return store
-        .people()
-        .map((p) => ({
-          label: p.real_name || p.name,
-          description: p.title,
-          keywords: p.name,
-          lead: avatar(p, 's'),
-          value: p.id,
-        }));
+      return store.people().map((p) => ({
+        label: p.real_name || p.name,
+        description: p.title,
+        keywords: p.name,
+        lead: avatar(p, 's'),
+        value: p.id,
+      }));
     case 'channels':
       return channels((c) => c.kind === 'public');
     case 'conversations':

@@ -36,6 +36,7 @@ export function mountInbox({ root, scroller }) {
   const list = h('ol', { class: 'inbox' });
   root.append(filters, list);
   let count = 0;
+  let wasOpen = false;
 
   function draw() {
     if (!store.state) return;
@@ -50,13 +51,14 @@ export function mountInbox({ root, scroller }) {
       build: (i) => (i.empty ? empty() : card(i)),
     });
     if (open()) {
-      if (all.length !== count)
+      if (all.length !== count || !wasOpen)
         requestAnimationFrame(() => {
           scroller.scrollTop = scroller.scrollHeight;
         });
       markSeen();
     }
     count = all.length;
+    wasOpen = open();
   }
 
   function drawFilters(all) {
@@ -112,6 +114,9 @@ function empty() {
   return h('li', { class: 'empty' }, icon('page'), h('p', {}, t('inbox.empty')));
 }
 
+const KNOWN = new Set(['delivered', 'answered']);
+const statusText = (status) => (KNOWN.has(status) ? t(`inbox.status.${status}`) : status);
+
 const BAD = /fail|refus|undeliver|error|reject|busy/i;
 
 function card(item) {
@@ -152,7 +157,7 @@ function card(item) {
         'div',
         { class: 'delivery-foot' },
         item.from && h('span', {}, t('inbox.from', { from: item.from })),
-        item.status && h('span', { class: `status${BAD.test(item.status) ? ' bad' : ''}` }, item.status),
+        item.status && h('span', { class: `status${BAD.test(item.status) ? ' bad' : ''}` }, statusText(item.status)),
       ),
     ),
   );

@@ -12,7 +12,7 @@ const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
 const RULE = /^\s*([-*_])(\s*\1){2,}\s*$/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const QUOTE = /^\s*>\s?/;
-const TABLE_RULE = /^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$/;
+const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 
 function blocks(lines) {
   const out = frag();
@@ -145,6 +145,7 @@ const INLINE = [
   [/^<([@#!][^>]+)>/, (m) => mrkdwnInline(m[0])],
   [/^<(https?:[^>\s|]+)(?:\|([^>]*))?>/, (m) => link(m[1], m[2] ?? m[1])],
   [/^https?:\/\/[^\s<>()]+[^\s<>().,;:!?]/, (m) => link(m[0], m[0])],
+  [/^\*\*\*(?=\S)([\s\S]*?\S)\*\*\*/, (m) => h('strong', {}, h('em', {}, inline(m[1])))],
   [/^(\*\*|__)(?=\S)([\s\S]*?\S)\1/, (m) => h('strong', {}, inline(m[2]))],
   [/^~~(?=\S)([\s\S]*?\S)~~/, (m) => h('s', {}, inline(m[1]))],
   [/^\*(?=[^\s*])([^*]*[^\s*])\*/, (m) => h('em', {}, inline(m[1]))],

@@ -33,7 +33,21 @@ export const isHidden = (m) => hidden.has(m.ts);
 const editing = new Set();
 
 /** `compact` leaves out the author, `thread` says that it is drawn in the thread panel. */
-export function drawMessage(message, channel, { compact = false, thread = false, summary = null } = {}) {
+export function drawMessage(message, channel, options = {}) {
+  try {
+    return draw(message, channel, options);
+  } catch (error) {
+    console.error(error); // one message that cannot be drawn must not hide the others
+    return h(
+      'article',
+      { class: 'message', 'data-ts': message.ts },
+      h('span'),
+      h('div', { class: 'unknown' }, t('message.broken')),
+    );
+  }
+}
+
+function draw(message, channel, { compact = false, thread = false, summary = null } = {}) {
   if (isNote(message)) return note(message);
   const author = authorOf(message);
   const ms = tsMs(message.ts);

@@ -21,12 +21,14 @@ function formatter(options, timeZone = zone()) {
   return cache.get(key);
 }
 
-const format = (ms, options) => formatter(options).format(ms);
+// A time beyond what a date can hold is shown as unknown; it must not take the page down.
+const drawable = (ms) => Number.isFinite(ms) && Math.abs(ms) <= 8.64e15;
+const format = (ms, options) => (drawable(ms) ? formatter(options).format(ms) : '?');
 
 export const timeOf = (ms) => format(ms, { hour: '2-digit', minute: '2-digit' });
 export const timeWithSeconds = (ms) => format(ms, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 export const dateLong = (ms) => format(ms, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
-export const dayKey = (ms) => formatter({ year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms);
+export const dayKey = (ms) => format(ms, { year: 'numeric', month: '2-digit', day: '2-digit' });
 export const fullMoment = (ms) => `${dateLong(ms)}, ${timeWithSeconds(ms)} (${zone()})`;
 export const dateShort = (ms) => format(ms, { weekday: 'short', day: 'numeric', month: 'short' });
 export const zoneName = (ms) =>
@@ -85,7 +87,7 @@ const TOKENS = {
 /** Slack's `<!date^unix^format>`: each token drawn for the reader, an unknown one left as it stands. */
 export function slackDate(unixSeconds, pattern) {
   const ms = Number(unixSeconds) * 1000;
-  if (!Number.isFinite(ms)) return null;
+  if (!drawable(ms)) return null;
   return pattern.replace(/\{(\w+)\}/g, (whole, name) => (TOKENS[name] ? TOKENS[name](ms) : whole));
 }
 
