@@ -6,5 +6,6 @@ mod practice;
 mod script;
 mod start;
 mod store;
+mod story;
 mod updates;
 mod world;
