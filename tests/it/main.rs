@@ -2,6 +2,7 @@
 
 mod approval;
 mod escalation;
+mod eyes;
 mod practice;
 mod script;
 mod start;
