@@ -97,7 +97,21 @@ impl<'a> Draft<'a> {
             }
         }
         let lost = self.incident.channel.as_ref().is_some_and(|channel| channel.lost.is_some());
-        if missing.is_empty() || lost { self } else { self.effect(Effect::Invite { users: missing }) }
+        if missing.is_empty() || lost {
+            return self;
+        }
+        let asked = self.decision.effects.iter_mut().find_map(|effect| match effect {
+            Effect::Invite { users } => Some(users),
+            _ => None,
+        });
+        match asked {
+            Some(asked) => {
+                missing.retain(|user| !asked.contains(user));
+                asked.append(&mut missing);
+            }
+            None => self.decision.effects.push(Effect::Invite { users: missing }),
+        }
+        self
     }
 
     /// Invites whoever acts.

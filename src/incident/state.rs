@@ -672,8 +672,14 @@ impl Incident {
             _ => None,
         });
         let climb = if self.status.is_open() { self.ladder.next_at } else { None };
-        let update = if self.status.is_open() { self.update_due.at } else { None };
-        runs.chain(climb).chain(update).min()
+        runs.chain(climb).chain(self.reminder_at()).min()
+    }
+
+    /// When whoever is in charge is reminded of the update. Nobody is while the ladder is being climbed: then nobody
+    /// is in charge yet, and the page is what matters.
+    pub fn reminder_at(&self) -> Option<Instant> {
+        let climbing = self.ladder.next_at.is_some();
+        if self.status.is_open() && !climbing { self.update_due.at } else { None }
     }
 
     /// The channel, if it can be used.
@@ -733,6 +739,11 @@ impl Incident {
         }
         if self.status == Status::Triggered {
             self.status = Status::Acknowledged;
+        }
+        // An update that fell due while nobody was there is not held against whoever just came.
+        let grace = mark.at + self.severity.update_grace;
+        if self.acknowledged.is_none() && self.update_due.at.is_some_and(|at| at < grace) {
+            self.update_due = UpdateDue { at: Some(grace), promised: Some(grace), reminded: 0 };
         }
         if self.acknowledged.is_none() {
             self.acknowledged = Some(mark);

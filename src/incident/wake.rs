@@ -19,7 +19,7 @@ pub fn wake(context: Context<'_>, incident: &Incident) -> Decision {
         if is_due(draft.incident.ladder.next_at, context.now) {
             draft.climb();
         }
-        if is_due(draft.incident.update_due.at, context.now) {
+        if is_due(draft.incident.reminder_at(), context.now) {
             remind(&mut draft);
         }
     }

@@ -26,7 +26,8 @@ pub struct Claimed {
 }
 
 impl Store {
-    /// Takes up to `limit` effects of a lane that are due: the first of each queue only.
+    /// Takes up to `limit` effects of a lane that are due: the first of each queue only. Chat waits until what came
+    /// in for its incident is decided, so that it shows the newest state and knows what came of the last effect.
     ///
     /// # Errors
     /// When the database fails.
@@ -35,6 +36,8 @@ impl Store {
              WHERE id IN (SELECT o.id FROM outbox o WHERE o.lane = $1 \
                AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) \
                AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id) \
+               AND (o.lane <> 'chat' OR NOT EXISTS \
+                 (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) \
                ORDER BY o.id LIMIT $5) \
              RETURNING id, incident, effect, attempts, created_at";
         // Looking first keeps an idle engine from taking the writer's lock for nothing.
@@ -114,6 +117,16 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// The hands of the clock were moved by so much: leases are lengths of real time and move with them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn clock_moved(&self, by: Millis) -> Result<(), StoreFault> {
+        const MOVE: &str = "UPDATE outbox SET lease_until = lease_until + $1 WHERE state = 'leased'";
+        sqlx::query(MOVE).bind(by.0).execute(&self.writer).await?;
+        Ok(())
+    }
+
     /// When the next effect is due or the next lease ends.
     ///
     /// # Errors
@@ -122,6 +135,29 @@ impl Store {
         const NEXT: &str = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox";
         let row = sqlx::query(NEXT).fetch_one(&self.reader).await?;
         Ok(row.get::<Option<i64>, _>("at").map(Instant))
+    }
+
+    /// Effects that are being carried out now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn leased(&self) -> Result<i64, StoreFault> {
+        let row =
+            sqlx::query("SELECT COUNT(*) AS n FROM outbox WHERE state = 'leased'").fetch_one(&self.reader).await?;
+        Ok(row.get("n"))
+    }
+
+    /// What waits in the outbox: queue, attempts, due time and the last fault, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting(&self) -> Result<Vec<(String, i64, Instant, Option<String>)>, StoreFault> {
+        let query = sqlx::query("SELECT queue, attempts, due_at, fault FROM outbox ORDER BY id LIMIT 100");
+        let rows = query.fetch_all(&self.reader).await?;
+        let row = |row: &sqlx::sqlite::SqliteRow| {
+            (row.get("queue"), row.get("attempts"), Instant(row.get("due_at")), row.get("fault"))
+        };
+        Ok(rows.iter().map(row).collect())
     }
 
     /// Inputs that wait, and effects that wait or are being carried out.

@@ -34,6 +34,8 @@ mod looks;
 #[cfg(test)]
 mod promises;
 
+pub use page::page_why;
+
 use crate::incident::timeline::Card;
 use crate::render::RenderFault;
 use crate::slack::scene::{Drawn, Scene};

@@ -1,0 +1,148 @@
+//! Nothing runs that was not shown, approved and still true (P4–P7).
+
+use insta::assert_snapshot;
+use vigie::incident::approval::{Outcome, Risk};
+use vigie::incident::decision::Report;
+use vigie::incident::id::{ChannelId, MessageRef};
+use vigie::incident::timeline::Card;
+
+use crate::script::{Script, plan};
+
+fn planned() -> Script {
+    let mut script = Script::new();
+    script.play("0m oncall start sev2 checkout returns 500");
+    script.report(Report::ChannelOpened { channel: ChannelId("C7".into()), name: "inc-7".into() });
+    script.play("1m oncall ack\n2m oncall rollback");
+    script
+        .report(Report::Planned { run: "run_7_1".parse().unwrap(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    script.transcript.clear();
+    script
+}
+
+fn posted(card: Card) -> Report {
+    Report::CardPosted { card, message: MessageRef { channel: ChannelId("C7".into()), ts: "1.1".into() } }
+}
+
+#[test]
+fn a_plan_runs_only_when_another_person_approved_it_and_the_channel_was_told() {
+    let mut script = planned();
+    script.play(
+        "3m oncall approve run_7_1
+         3m comms approve run_7_1
+         3m lead approve run_7_1
+         3m lead tick run_7_1 nothing
+         3m lead tick run_7_1 backup
+         4m lead approve run_7_1
+         4m cto approve run_7_1",
+    );
+    let told = script.incident.as_ref().unwrap().seq;
+    script.report(posted(Card::Notice(told)));
+    script.report(Report::RunStarted { run: "run_7_1".parse().unwrap(), fence: 1 });
+    assert!(script.incident.as_ref().unwrap().runs[&"run_7_1".parse().unwrap()].approved_plan().is_some());
+    script.play("5m lead resolve done");
+    script.report(Report::RunFinished { run: "run_7_1".parse().unwrap(), outcome: Outcome::Done, output: None });
+    script.report(Report::RunFinished { run: "run_7_1".parse().unwrap(), outcome: Outcome::Done, output: None });
+    script.play("6m lead approve run_7_1\n6m lead rollback");
+    assert_snapshot!(script.transcript, @r#"
+    3m oncall approve run_7_1
+        refused: refusal.requester 
+    3m comms approve run_7_1
+        refused: refusal.not_approver {"approvers":["LEAD","CTO","ONCALL"]}
+    3m lead approve run_7_1
+        refused: refusal.items_missing {"items":["A backup exists"]}
+    3m lead tick run_7_1 nothing
+        refused: refusal.no_such_item {"found":"nothing"}
+    3m lead tick run_7_1 backup
+        item_ticked
+        → [run_7_1]
+    4m lead approve run_7_1
+        approval_given
+        approved
+        → [notice_11], invite U0LEAD, [run_7_1], [incident], [announcement]
+    4m cto approve run_7_1
+        refused: refusal.under_way_already {"decided_at":1795140240000,"user":"U0LEAD"}
+      report card_posted
+        card_posted
+        run_released
+        → run, [run_7_1]
+      report run_started
+        run_started
+        → [run_7_1]
+    5m lead resolve done
+        refused: refusal.run_under_way {"run":"run_7_1","title":"Roll back the shop"}
+      report run_finished
+        run_finished
+        → [notice_15], [run_7_1], [incident], [announcement]
+      report run_finished
+    6m lead approve run_7_1
+        refused: refusal.under_way_already {"decided_at":1795140240000,"user":"U0LEAD"}
+    6m lead rollback
+        plan_asked
+        → plan, [run_7_2], invite U0LEAD
+    "#);
+}
+
+#[test]
+fn a_plan_that_nobody_approved_in_time_never_runs() {
+    let mut script = planned();
+    script.play("3m lead tick run_7_1 backup\n18m lead approve run_7_1\n18m wake\n19m lead approve run_7_1");
+    assert_snapshot!(script.transcript, @r#"
+    3m lead tick run_7_1 backup
+        item_ticked
+        → [run_7_1]
+    18m lead approve run_7_1
+        refused: refusal.plan_expired 
+    18m wake
+        plan_expired
+        → [run_7_1], [incident]
+    19m lead approve run_7_1
+        refused: refusal.plan_expired
+    "#);
+}
+
+#[test]
+fn a_rejected_plan_never_runs() {
+    let mut script = planned();
+    script.play("3m lead tick run_7_1 backup\n3m cto reject run_7_1 fix forward is faster\n4m lead approve run_7_1");
+    assert_snapshot!(script.transcript, @r#"
+    3m lead tick run_7_1 backup
+        item_ticked
+        → [run_7_1]
+    3m cto reject run_7_1 fix forward is faster
+        plan_rejected
+        → [run_7_1], [incident], [announcement]
+    4m lead approve run_7_1
+        refused: refusal.rejected_already {"decided_at":1795140180000,"user":"U0CTO"}
+    "#);
+}
+
+#[test]
+fn a_silent_slack_holds_a_rollback_back_for_ten_seconds_only() {
+    let mut script = planned();
+    script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    assert!(script.transcript.ends_with("    run_released\n    → run, [run_7_1]\n"), "{}", script.transcript);
+}
+
+#[test]
+fn a_plan_that_would_do_more_than_was_configured_is_no_plan() {
+    let mut script = Script::new();
+    script.play("0m oncall start sev2 checkout returns 500\n2m oncall rollback shop");
+    let destructive = Box::new(plan("v1", Risk::Destructive));
+    script.report(Report::Planned { run: "run_7_1".parse().unwrap(), plan: Ok(destructive) });
+    assert!(script.transcript.contains("plan_failed"), "{}", script.transcript);
+    script.play("3m lead approve run_7_1");
+    assert!(script.transcript.contains("refused: refusal.no_plan"), "{}", script.transcript);
+}
+
+#[test]
+fn an_unknown_outcome_keeps_the_target_locked_until_a_person_says_what_happened() {
+    let mut script = planned();
+    script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    let why = "the answer was lost".to_owned();
+    let outcome = Outcome::Unknown { step: 0, why };
+    script.report(Report::RunFinished { run: "run_7_1".parse().unwrap(), outcome, output: None });
+    assert!(script.incident.as_ref().unwrap().runs.values().all(|run| run.holds_targets()));
+    script.play("6m lead resolve x\n6m lead settle run_7_1 not-happened\n6m lead settle run_7_1 happened");
+    assert!(script.incident.as_ref().unwrap().runs.values().all(|run| !run.holds_targets()));
+    assert!(script.transcript.contains("refused: refusal.nothing_to_settle"), "{}", script.transcript);
+}
