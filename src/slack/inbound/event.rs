@@ -30,7 +30,9 @@ impl Inbound {
                 return Ack::PLAIN;
             }
             (_, "tokens_revoked" | "app_uninstalled") => {
-                tracing::error!("the app was removed from the workspace or its tokens were revoked; install it again and set SLACK_BOT_TOKEN");
+                tracing::error!(
+                    "the app was removed from the workspace or its tokens were revoked; install it again and set SLACK_BOT_TOKEN"
+                );
                 return Ack::PLAIN;
             }
             (_, "app_home_opened") => {
@@ -39,6 +41,7 @@ impl Inbound {
             }
             _ => {}
         }
+        self.know_ourselves().await;
         let Some(happening) = self.read(event) else {
             tracing::debug!(kind = event.kind, subtype = event.subtype, "an event that Vigie does not need");
             return Ack::PLAIN;
@@ -129,13 +132,25 @@ impl Inbound {
         }
     }
 
+    /// Who we are is asked at start-up; where Slack was not there then, it is asked now, before our own edits and
+    /// reactions are taken for a person's.
+    async fn know_ourselves(&self) {
+        if self.slack.known_identity().is_none()
+            && !matches!(tokio::time::timeout(super::ACK_BEFORE, self.slack.identity()).await, Ok(Ok(_)))
+        {
+            tracing::warn!("Slack did not say who Vigie is there");
+        }
+    }
+
     fn is_us(&self, user: &str) -> bool {
         self.slack.known_identity().is_some_and(|us| us.user.0 == user)
     }
 
     fn is_ours(&self, message: &Value) -> bool {
         let known = self.slack.known_identity();
-        known.is_some_and(|us| text(message, "/user") == us.user.0 || (!us.bot.is_empty() && text(message, "/bot_id") == us.bot))
+        known.is_some_and(|us| {
+            text(message, "/user") == us.user.0 || (!us.bot.is_empty() && text(message, "/bot_id") == us.bot)
+        })
     }
 
     /// Draws the Home tab of whoever looks at it.

@@ -20,8 +20,16 @@ fn channel_names(world: &World) -> Vec<String> {
 
 #[tokio::test]
 async fn a_lost_answer_never_doubles_a_card_or_a_channel() {
-    for method in ["conversations.create", "chat.postMessage", "conversations.invite", "pins.add", "conversations.setPurpose"] {
-        for trouble in [Trouble::CutAfter, Trouble::ServerErrorAfterWork, Trouble::CutBefore, Trouble::ServerError, Trouble::Garbage] {
+    for method in
+        ["conversations.create", "chat.postMessage", "conversations.invite", "pins.add", "conversations.setPurpose"]
+    {
+        for trouble in [
+            Trouble::CutAfter,
+            Trouble::ServerErrorAfterWork,
+            Trouble::CutBefore,
+            Trouble::ServerError,
+            Trouble::Garbage,
+        ] {
             let world = World::open().await;
             world.ws().faults().next(method, 2, trouble.clone());
             let incident = world.declare().await;
@@ -299,7 +307,8 @@ async fn the_timeline_tells_what_could_not_be_said() {
     world.ws().faults().until_cleared("conversations.create", Trouble::Error("restricted_action".into()));
     world.say("lead", "start sev2 checkout returns 500").await;
     let timeline = world.store.timeline(IncidentId(1)).await.unwrap();
-    let told = timeline.iter().any(|entry| matches!(&entry.fact, Fact::ChatFailed { why, .. } if why.contains("workspace")));
+    let told =
+        timeline.iter().any(|entry| matches!(&entry.fact, Fact::ChatFailed { why, .. } if why.contains("workspace")));
     assert!(told, "{timeline:#?}");
     // Paging does not wait for a channel.
     assert!(world.incident().await.cards.keys().any(|card| matches!(card, Card::Page(_))));

@@ -86,10 +86,7 @@ impl World {
         world
     }
 
-    pub async fn with(
-        arrange: impl FnOnce(&mut PracticeOptions),
-        rule: impl FnOnce(&mut Rules),
-    ) -> Self {
+    pub async fn with(arrange: impl FnOnce(&mut PracticeOptions), rule: impl FnOnce(&mut Rules)) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let clock = Clock::manual(START);
         let hands = clock.clone();
@@ -226,7 +223,8 @@ impl World {
                     Input::Chat(vigie::incident::decision::ChatEvent::Shortcut { reply, .. }) => reply.clone(),
                     _ => ReplyTo::Nobody,
                 };
-                let context = Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
+                let context =
+                    Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
                 decide(context, question.incident, question.input)
             };
             match self.store.take_next(now, answer).await.unwrap() {
@@ -291,9 +289,7 @@ impl World {
                 let posted = Report::CardPosted { card: Card::Page(*page), message };
                 Ok(vec![posted, Report::PageDelivered { page: *page, note }])
             }
-            Effect::Page { page, .. } => {
-                Ok(vec![Report::PageDelivered { page: *page, note: "elsewhere".into() }])
-            }
+            Effect::Page { page, .. } => Ok(vec![Report::PageDelivered { page: *page, note: "elsewhere".into() }]),
             chat if chat.lane() == Lane::Chat => self.slack.carry_out(&scene, chat, attempt).await,
             _ => Ok(Vec::new()),
         }
