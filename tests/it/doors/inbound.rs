@@ -228,3 +228,68 @@ async fn an_event_whose_acknowledgement_is_lost_is_stored_once() {
     let captures = timeline.iter().filter(|entry| matches!(entry.fact, Fact::MessageCaptured { .. })).count();
     assert_eq!(captures, 1);
 }
+
+#[tokio::test]
+async fn our_own_edits_are_not_taken_for_a_persons() {
+    let world = World::open().await;
+    let incident = world.declare().await;
+    let channel = incident.usable_channel().unwrap().id.0.clone();
+    let card = incident.cards[&Card::Incident].clone();
+    world.person("lead").react(&channel, &card.ts, "pushpin").unwrap();
+    let held = world.until_incident(|incident| !incident.captured.is_empty()).await;
+    assert!(held.captured.contains_key(&card));
+    world.say_in(&channel, "oncall", "ack").await;
+    world.until(|ws| ws.envelopes_waiting() == 0).await;
+    world.settle().await;
+    assert!(!world.incident().await.captured[&card].edited);
+}
+
+#[tokio::test]
+async fn a_refused_click_in_a_dialog_keeps_what_was_typed() {
+    let world = World::open().await;
+    let incident = world.declare().await;
+    let channel = incident.usable_channel().unwrap().id.0.clone();
+    world.person("lead").command(&channel, "/incident", "resolve").await;
+    let view = world.ws().top_view("U0LEAD").expect("a dialog is open");
+    let outcome = world.person("lead").submit(view["id"].as_str().unwrap(), json!({})).await;
+    // Slack itself, or Vigie, says which input is missing; the dialog stays.
+    assert!(!matches!(outcome, Ok(SubmitOutcome::Cleared | SubmitOutcome::Closed)), "{outcome:?}");
+    assert!(world.ws().top_view("U0LEAD").is_some());
+    assert!(world.incident().await.status.is_open());
+}
+
+#[tokio::test]
+async fn a_dialog_that_slack_does_not_open_is_answered_with_a_reference() {
+    let world = World::open().await;
+    world.ws().faults().next("views.open", 1, vigie::practice::Trouble::Error("expired_trigger_id".into()));
+    let ack = world.person("lead").command("ops", "/incident", "start").await;
+    let text = ack.text().expect("an answer").to_owned();
+    assert!(text.contains("reference") && !text.contains("trigger"), "{text}");
+}
+
+#[tokio::test]
+async fn a_rejection_by_button_asks_for_its_reason() {
+    let world = World::open().await;
+    let incident = world.declare().await;
+    let channel = incident.usable_channel().unwrap().id.0.clone();
+    world.say_in(&channel, "oncall", "ack").await;
+    world.say_in(&channel, "oncall", "rollback").await;
+    let run = *world.incident().await.runs.keys().next().expect("a run was asked for");
+    let plan = crate::script::plan("v1", vigie::incident::approval::Risk::Reversible);
+    let planned = vigie::incident::decision::Report::Planned { run, plan: Ok(Box::new(plan)) };
+    world.store.report("planned", incident.id, planned, world.clock.now()).await.unwrap();
+    world.settle().await;
+    let card = world.incident().await.cards[&Card::Run(run)].clone();
+    world.person("lead").click(&card.channel.0, &card.ts, "Reject").await.unwrap();
+    let view = world.ws().top_view("U0LEAD").expect("a dialog asks why");
+    let id = view["id"].as_str().unwrap();
+    world.person("lead").submit(id, json!({"reason": "the data has changed"})).await.unwrap();
+    world.settle().await;
+    let timeline = world.store.timeline(incident.id).await.unwrap();
+    let reason = timeline.iter().find_map(|entry| match &entry.fact {
+        Fact::PlanRejected { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert_eq!(reason, Some(Some("the data has changed".to_owned())));
+    world.assert_no_violations();
+}
