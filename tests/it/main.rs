@@ -5,5 +5,7 @@ mod doors;
 mod escalation;
 mod practice;
 mod script;
+mod start;
 mod store;
 mod updates;
+mod world;
