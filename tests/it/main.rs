@@ -1,6 +1,7 @@
 //! Promises to the user, one file each. One binary, so that it links once.
 
 mod approval;
+mod doors;
 mod escalation;
 mod eyes;
 mod practice;
