@@ -1,8 +1,10 @@
 //! Vigie runs a team's emergency plan with them, in Slack.
 
 pub mod actions;
+pub mod cli;
 pub mod clock;
 pub mod comms;
+pub mod config;
 pub mod incident;
 pub mod paging;
 pub mod practice;
