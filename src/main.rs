@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use vigie::cli::{Cli, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    vigie::cli::run(vigie::cli::Cli::parse()).await
+    run(Cli::parse()).await
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod incidents;
+mod live;
 mod paint;
 mod postmortem;
 
@@ -153,14 +154,14 @@ pub struct Incidents {
 
 /// Does what was typed and says how it went.
 pub async fn run(cli: Cli) -> ExitCode {
-    // One TLS implementation for everybody; without it the first client would panic. A second call finds it there.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::app::install_crypto();
     let done = match cli.verb {
         None => print(ABOUT).map(|()| ExitCode::SUCCESS),
         Some(Verb::Check(args)) => check::check(&args, Paint::of_stdout()),
         Some(Verb::Incidents(args)) => incidents::list(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Postmortem(args)) => postmortem::print_one(&args).await.map(|()| ExitCode::SUCCESS),
-        Some(Verb::Serve(_) | Verb::Practice(_)) => Ok(ExitCode::SUCCESS),
+        Some(Verb::Serve(args)) => live::serve(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Practice(args)) => live::practice(&args).await.map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         // One sentence; whatever the reader's RUST_BACKTRACE says.

@@ -16,13 +16,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// What an app's door answered.
 #[derive(Debug)]
 pub(crate) enum DoorAnswer {
-    Ok {
-        payload: Option<Value>,
-    },
-    Failed {
-        reason: &'static str,
-        no_retry: bool,
-    },
+    Ok { payload: Option<Value> },
+    Failed { reason: &'static str, no_retry: bool },
 }
 
 /// Sends signed requests.
@@ -41,8 +36,7 @@ struct Request {
 
 /// `v0=` and the HMAC-SHA256 of `v0:{timestamp}:{body}` in hexadecimal.
 pub(crate) fn signature(secret: &str, timestamp: i64, body: &str) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(format!("v0:{timestamp}:{body}").as_bytes());
     format!("v0={}", hex::encode(mac.finalize().into_bytes()))
 }
@@ -50,9 +44,7 @@ pub(crate) fn signature(secret: &str, timestamp: i64, body: &str) -> String {
 impl Door {
     pub fn new(secret: &str) -> Self {
         // Only plain HTTP to loopback is spoken, but the client wants a TLS provider to exist.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder()
             .no_proxy()
             .tcp_nodelay(true)
@@ -60,10 +52,7 @@ impl Door {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client without TLS settings of its own can be built");
-        Self {
-            secret: secret.to_owned(),
-            client,
-        }
+        Self { secret: secret.to_owned(), client }
     }
 
     /// Sends a parcel and puts the answer into `results`.
@@ -74,13 +63,7 @@ impl Door {
         timestamp: i64,
         results: mpsc::UnboundedSender<(Parcel, DoorAnswer, Duration)>,
     ) {
-        let request = request(
-            base,
-            parcel.kind,
-            &parcel.payload,
-            parcel.attempt,
-            parcel.retry_reason,
-        );
+        let request = request(base, parcel.kind, &parcel.payload, parcel.attempt, parcel.retry_reason);
         let ready = self.prepare(request, timestamp);
         tokio::spawn(async move {
             let started = Instant::now();
@@ -113,10 +96,9 @@ impl Door {
         let Ok(text) = response.text().await else {
             return false;
         };
-        let in_json =
-            serde_json::from_str::<Value>(&text).is_ok_and(|json| json["challenge"] == challenge);
-        let in_form = form_urlencoded::parse(text.as_bytes())
-            .any(|(key, value)| key == "challenge" && value == challenge);
+        let in_json = serde_json::from_str::<Value>(&text).is_ok_and(|json| json["challenge"] == challenge);
+        let in_form =
+            form_urlencoded::parse(text.as_bytes()).any(|(key, value)| key == "challenge" && value == challenge);
         is_ok && (text.trim() == challenge || in_json || in_form)
     }
 
@@ -131,50 +113,26 @@ impl Door {
             .header("x-slack-signature", signature)
             .body(request.body);
         if let Some(reason) = request.reason {
-            builder = builder
-                .header("x-slack-retry-num", request.attempt.to_string())
-                .header("x-slack-retry-reason", reason);
+            builder =
+                builder.header("x-slack-retry-num", request.attempt.to_string()).header("x-slack-retry-reason", reason);
         }
         builder
     }
 }
 
-fn request(
-    base: &str,
-    kind: Kind,
-    payload: &Value,
-    attempt: u32,
-    reason: Option<&'static str>,
-) -> Request {
+fn request(base: &str, kind: Kind, payload: &Value, attempt: u32, reason: Option<&'static str>) -> Request {
     let base = base.trim_end_matches('/');
     let (path, body, content_type) = match kind {
-        Kind::Command => (
-            "commands",
-            command_form(payload),
-            "application/x-www-form-urlencoded",
-        ),
+        Kind::Command => ("commands", command_form(payload), "application/x-www-form-urlencoded"),
         Kind::Interaction => {
-            let form = form_urlencoded::Serializer::new(String::new())
-                .append_pair("payload", &payload.to_string())
-                .finish();
+            let form =
+                form_urlencoded::Serializer::new(String::new()).append_pair("payload", &payload.to_string()).finish();
             ("interactions", form, "application/x-www-form-urlencoded")
         }
         Kind::Event => ("events", payload.to_string(), "application/json"),
     };
-    let reason = reason.map(|reason| {
-        if reason == "timeout" {
-            "http_timeout"
-        } else {
-            reason
-        }
-    });
-    Request {
-        url: format!("{base}/slack/{path}"),
-        body,
-        content_type,
-        attempt,
-        reason,
-    }
+    let reason = reason.map(|reason| if reason == "timeout" { "http_timeout" } else { reason });
+    Request { url: format!("{base}/slack/{path}"), body, content_type, attempt, reason }
 }
 
 fn command_form(payload: &Value) -> String {
@@ -193,48 +151,25 @@ async fn perform(request: reqwest::RequestBuilder) -> DoorAnswer {
     let response = match request.send().await {
         Ok(response) => response,
         Err(error) if error.is_timeout() => {
-            return DoorAnswer::Failed {
-                reason: "http_timeout",
-                no_retry: false,
-            };
+            return DoorAnswer::Failed { reason: "http_timeout", no_retry: false };
         }
         Err(_) => {
-            return DoorAnswer::Failed {
-                reason: "connection_failed",
-                no_retry: false,
-            };
+            return DoorAnswer::Failed { reason: "connection_failed", no_retry: false };
         }
     };
-    let no_retry = response
-        .headers()
-        .get("x-slack-no-retry")
-        .is_some_and(|value| value == "1");
+    let no_retry = response.headers().get("x-slack-no-retry").is_some_and(|value| value == "1");
     if !response.status().is_success() {
-        let reason = if response.status().is_redirection() {
-            "too_many_redirects"
-        } else {
-            "http_error"
-        };
+        let reason = if response.status().is_redirection() { "too_many_redirects" } else { "http_error" };
         return DoorAnswer::Failed { reason, no_retry };
     }
     match response.text().await {
         Ok(text) if text.trim().is_empty() => DoorAnswer::Ok { payload: None },
         Ok(text) => {
-            let payload = serde_json::from_str::<Value>(&text)
-                .ok()
-                .filter(Value::is_object);
-            DoorAnswer::Ok {
-                payload: payload.or_else(|| Some(serde_json::json!({"text": text}))),
-            }
+            let payload = serde_json::from_str::<Value>(&text).ok().filter(Value::is_object);
+            DoorAnswer::Ok { payload: payload.or_else(|| Some(serde_json::json!({"text": text}))) }
         }
-        Err(error) if error.is_timeout() => DoorAnswer::Failed {
-            reason: "http_timeout",
-            no_retry: false,
-        },
-        Err(_) => DoorAnswer::Failed {
-            reason: "connection_failed",
-            no_retry: false,
-        },
+        Err(error) if error.is_timeout() => DoorAnswer::Failed { reason: "http_timeout", no_retry: false },
+        Err(_) => DoorAnswer::Failed { reason: "connection_failed", no_retry: false },
     }
 }
 

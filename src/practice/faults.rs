@@ -56,39 +56,24 @@ impl Faults {
 
     /// No trouble any more.
     pub fn clear(&self) {
-        self.planned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// How many planned faults have not been met yet.
     #[must_use]
     pub fn left(&self) -> usize {
-        self.planned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     fn plan(&self, method: &str, left: Option<u32>, trouble: Trouble) {
-        let planned = Planned {
-            method: method.to_owned(),
-            left,
-            trouble,
-        };
-        self.planned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(planned);
+        let planned = Planned { method: method.to_owned(), left, trouble };
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).push(planned);
     }
 
     /// The trouble this call meets, if any; the first one planned for it.
     pub(crate) fn meet(&self, method: &str) -> Option<Trouble> {
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = planned
-            .iter()
-            .position(|fault| matches(&fault.method, method))?;
+        let at = planned.iter().position(|fault| matches(&fault.method, method))?;
         let fault = planned.get_mut(at)?;
         let trouble = fault.trouble.clone();
         match &mut fault.left {

@@ -30,10 +30,7 @@ struct Counts {
 
 impl Limits {
     pub fn new(on: bool) -> Self {
-        Self {
-            on: AtomicBool::new(on),
-            counts: Mutex::default(),
-        }
+        Self { on: AtomicBool::new(on), counts: Mutex::default() }
     }
 
     pub fn switch(&self, on: bool) {
@@ -60,10 +57,7 @@ impl Limits {
         if wait.is_none() {
             take(&mut counts.windows, method, now);
             if matches!(tier, Tier::Special) {
-                let at = counts
-                    .full_at
-                    .entry(channel.unwrap_or_default().to_owned())
-                    .or_insert(now);
+                let at = counts.full_at.entry(channel.unwrap_or_default().to_owned()).or_insert(now);
                 *at = (*at).max(now) + MESSAGE_MS;
             }
         }
@@ -75,30 +69,15 @@ impl Counts {
     fn channel_wait(&self, channel: &str, now: i64) -> Option<u64> {
         let full_at = self.full_at.get(channel).copied().unwrap_or(now).max(now);
         let wait_ms = full_at + MESSAGE_MS - now - CHANNEL_BURST * MESSAGE_MS;
-        u64::try_from(wait_ms)
-            .ok()
-            .filter(|ms| *ms > 0)
-            .map(|ms| ms.div_ceil(1000))
+        u64::try_from(wait_ms).ok().filter(|ms| *ms > 0).map(|ms| ms.div_ceil(1000))
     }
 }
 
 /// The seconds until the window has room again; none when it has.
-fn full(
-    windows: &HashMap<String, VecDeque<i64>>,
-    key: &str,
-    calls: usize,
-    now: i64,
-) -> Option<u64> {
+fn full(windows: &HashMap<String, VecDeque<i64>>, key: &str, calls: usize, now: i64) -> Option<u64> {
     let window = windows.get(key)?;
-    let recent: Vec<i64> = window
-        .iter()
-        .copied()
-        .filter(|at| now - at < MINUTE_MS)
-        .collect();
-    let oldest = recent
-        .len()
-        .checked_sub(calls)
-        .and_then(|at| recent.get(at))?;
+    let recent: Vec<i64> = window.iter().copied().filter(|at| now - at < MINUTE_MS).collect();
+    let oldest = recent.len().checked_sub(calls).and_then(|at| recent.get(at))?;
     let wait_ms = (oldest + MINUTE_MS - now).max(1);
     u64::try_from(wait_ms).ok().map(|ms| ms.div_ceil(1000))
 }
@@ -119,30 +98,17 @@ mod tests {
     fn the_twenty_first_tier_two_call_of_a_minute_is_refused() {
         let limits = Limits::new(true);
         for at in 0..20 {
-            assert_eq!(
-                limits.count("conversations.create", Tier::PerMinute(20), None, at * 100),
-                None
-            );
+            assert_eq!(limits.count("conversations.create", Tier::PerMinute(20), None, at * 100), None);
         }
-        assert_eq!(
-            limits.count("conversations.create", Tier::PerMinute(20), None, 2000),
-            Some(58)
-        );
-        assert_eq!(
-            limits.count("conversations.archive", Tier::PerMinute(20), None, 2000),
-            None
-        );
-        assert_eq!(
-            limits.count("conversations.create", Tier::PerMinute(20), None, 60_000),
-            None
-        );
+        assert_eq!(limits.count("conversations.create", Tier::PerMinute(20), None, 2000), Some(58));
+        assert_eq!(limits.count("conversations.archive", Tier::PerMinute(20), None, 2000), None);
+        assert_eq!(limits.count("conversations.create", Tier::PerMinute(20), None, 60_000), None);
     }
 
     #[test]
     fn one_channel_takes_a_small_burst_and_then_one_message_a_second() {
         let limits = Limits::new(true);
-        let post =
-            |channel, now| limits.count("chat.postMessage", Tier::Special, Some(channel), now);
+        let post = |channel, now| limits.count("chat.postMessage", Tier::Special, Some(channel), now);
         for _ in 0..4 {
             assert_eq!(post("C1", 0), None);
         }
@@ -157,10 +123,7 @@ mod tests {
     fn nothing_is_refused_while_switched_off() {
         let limits = Limits::new(false);
         for _ in 0..100 {
-            assert_eq!(
-                limits.count("users.list", Tier::PerMinute(20), None, 0),
-                None
-            );
+            assert_eq!(limits.count("users.list", Tier::PerMinute(20), None, 0), None);
         }
     }
 }

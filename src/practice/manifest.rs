@@ -110,39 +110,25 @@ impl Manifest {
     /// Whether the bot token has this scope.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
-        self.oauth_config
-            .scopes
-            .bot
-            .iter()
-            .any(|have| have == scope)
+        self.oauth_config.scopes.bot.iter().any(|have| have == scope)
     }
 
     /// Whether the app asked for this event (`message.channels`, `reaction_added` …).
     #[must_use]
     pub fn is_subscribed(&self, event: &str) -> bool {
-        self.settings
-            .event_subscriptions
-            .bot_events
-            .iter()
-            .any(|have| have == event)
+        self.settings.event_subscriptions.bot_events.iter().any(|have| have == event)
     }
 
     /// The slash command of this name, with its leading slash.
     #[must_use]
     pub fn command(&self, command: &str) -> Option<&SlashCommand> {
-        self.features
-            .slash_commands
-            .iter()
-            .find(|known| known.command == command)
+        self.features.slash_commands.iter().find(|known| known.command == command)
     }
 
     /// The shortcut with this callback id and kind (`global` or `message`).
     #[must_use]
     pub fn shortcut(&self, kind: &str, callback_id: &str) -> Option<&Shortcut> {
-        self.features
-            .shortcuts
-            .iter()
-            .find(|known| known.kind == kind && known.callback_id == callback_id)
+        self.features.shortcuts.iter().find(|known| known.kind == kind && known.callback_id == callback_id)
     }
 }
 
@@ -159,11 +145,7 @@ mod tests {
         .expect("the manifest parses");
         assert!(manifest.has_scope("chat:write"));
         assert!(!manifest.has_scope("pins:write"));
-        assert!(
-            manifest
-                .command("/incident")
-                .is_some_and(|c| c.should_escape)
-        );
+        assert!(manifest.command("/incident").is_some_and(|c| c.should_escape));
         assert!(manifest.is_subscribed("message.channels"));
         assert!(!manifest.features.app_home.home_tab_enabled);
     }

@@ -20,6 +20,9 @@ mod limits;
 mod manifest;
 mod methods;
 mod options;
+pub mod page;
+pub mod phones;
+pub mod shop;
 mod socket;
 mod validate;
 mod web_api;
@@ -45,12 +48,8 @@ use workspace::{AppIdentity, ChannelKind, Keys, Member, State, TeamIdentity};
 
 pub use faults::{Faults, Trouble};
 pub use manifest::{Manifest, Shortcut, SlashCommand};
-pub use options::{
-    Delivery, ExtraRoutes, NewChannel, NewPerson, NewUsergroup, Now, PracticeOptions,
-};
-pub use workspace::{
-    Acted, CommandAck, NotPossible, Person, SubmitOutcome, Violation, WaitedInVain, Workspace,
-};
+pub use options::{Delivery, ExtraRoutes, NewChannel, NewPerson, NewUsergroup, Now, PracticeOptions};
+pub use workspace::{Acted, CommandAck, NotPossible, Person, SubmitOutcome, Violation, WaitedInVain, Workspace};
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(20);
@@ -58,9 +57,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// Why a practice workspace did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum PracticeError {
-    #[error(
-        "the practice workspace listens on this machine only, and {0} is not a loopback address; use 127.0.0.1"
-    )]
+    #[error("the practice workspace listens on this machine only, and {0} is not a loopback address; use 127.0.0.1")]
     NotLoopback(SocketAddr),
     #[error(
         "the practice workspace delivers to this machine only, and {0} is not a loopback address; use http://127.0.0.1:…"
@@ -90,15 +87,11 @@ impl Practice {
             return Err(PracticeError::NotLoopback(options.listen));
         }
         check_delivery(&options.delivery)?;
-        let manifest = Manifest::parse(&options.manifest_yaml)
-            .map_err(|error| PracticeError::Manifest(Box::new(error)))?;
+        let manifest =
+            Manifest::parse(&options.manifest_yaml).map_err(|error| PracticeError::Manifest(Box::new(error)))?;
         let listen = options.listen;
-        let tcp = TcpListener::bind(listen)
-            .await
-            .map_err(|error| PracticeError::Listen(listen, error))?;
-        let address = tcp
-            .local_addr()
-            .map_err(|error| PracticeError::Listen(listen, error))?;
+        let tcp = TcpListener::bind(listen).await.map_err(|error| PracticeError::Listen(listen, error))?;
+        let address = tcp.local_addr().map_err(|error| PracticeError::Listen(listen, error))?;
         let closing = CancellationToken::new();
         let keys = Keys {
             bot_token: format!("xoxb-{}", uuid::Uuid::new_v4().simple()),
@@ -113,12 +106,7 @@ impl Practice {
         spawn_server(tcp, routes, closing.clone());
         spawn_ticker(ws.clone(), closing.clone());
         spawn_results(Arc::clone(ws.courier()), results, closing.clone());
-        Ok(Self {
-            ws,
-            address,
-            api_url: format!("http://{address}/api"),
-            closing,
-        })
+        Ok(Self { ws, address, api_url: format!("http://{address}/api"), closing })
     }
 
     /// The base URL for Web API clients, without trailing slash.
@@ -175,38 +163,24 @@ fn check_delivery(delivery: &Delivery) -> Result<(), PracticeError> {
     let Delivery::Http { base_url } = delivery else {
         return Ok(());
     };
-    let host = url::Url::parse(base_url)
-        .ok()
-        .and_then(|url| url.host().map(|host| host.to_owned()));
+    let host = url::Url::parse(base_url).ok().and_then(|url| url.host().map(|host| host.to_owned()));
     let is_local = match host {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         Some(url::Host::Domain(name)) => name == "localhost",
         None => false,
     };
-    if is_local {
-        Ok(())
-    } else {
-        Err(PracticeError::ForeignDelivery(base_url.clone()))
-    }
+    if is_local { Ok(()) } else { Err(PracticeError::ForeignDelivery(base_url.clone())) }
 }
 
 type Results = tokio::sync::mpsc::UnboundedReceiver<(courier::Parcel, doors::DoorAnswer, Duration)>;
 
 /// Makes the world that the options describe.
-fn build(
-    options: &PracticeOptions,
-    manifest: Manifest,
-    address: SocketAddr,
-    keys: Keys,
-) -> (Workspace, Results) {
-    let name = [
-        &manifest.features.bot_user.display_name,
-        &manifest.display_information.name,
-    ]
-    .into_iter()
-    .find(|name| !name.is_empty())
-    .map_or_else(|| "vigie".to_owned(), |name| name.to_lowercase());
+fn build(options: &PracticeOptions, manifest: Manifest, address: SocketAddr, keys: Keys) -> (Workspace, Results) {
+    let name = [&manifest.features.bot_user.display_name, &manifest.display_information.name]
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .map_or_else(|| "vigie".to_owned(), |name| name.to_lowercase());
     let app = AppIdentity {
         app_id: "A0PRACTICE".to_owned(),
         bot_id: "B0PRACTICE".to_owned(),
@@ -219,62 +193,31 @@ fn build(
         domain: options.team_domain.clone(),
     };
     let now = Arc::clone(&options.now);
-    let (courier, results) = Courier::new(
-        options.delivery.clone(),
-        &keys.signing_secret,
-        &app.app_id,
-        Arc::clone(&now),
-    );
-    let bot = Member {
-        profile: NewPerson::new(&app.bot_user, &name, &name),
-        deleted: false,
-        is_bot: true,
-        updated: 0,
-    };
-    let mut state = State::new(
-        team,
-        app,
-        Arc::new(manifest),
-        format!("http://{address}"),
-        now(),
-    );
+    let (courier, results) =
+        Courier::new(options.delivery.clone(), &keys.signing_secret, &app.app_id, Arc::clone(&now));
+    let bot = Member { profile: NewPerson::new(&app.bot_user, &name, &name), deleted: false, is_bot: true, updated: 0 };
+    let mut state = State::new(team, app, Arc::new(manifest), format!("http://{address}"), now());
     state.members.insert(bot.profile.id.clone(), bot);
     populate(&mut state, options);
     // What was there before the app came is no news to it.
     state.outgoing.clear();
-    (
-        Workspace::new(state, courier, now, keys, options.rate_limits),
-        results,
-    )
+    (Workspace::new(state, courier, now, keys, options.rate_limits), results)
 }
 
 fn populate(state: &mut State, options: &PracticeOptions) {
     for person in &options.people {
-        let member = Member {
-            profile: person.clone(),
-            deleted: false,
-            is_bot: false,
-            updated: state.now_s(),
-        };
+        let member = Member { profile: person.clone(), deleted: false, is_bot: false, updated: state.now_s() };
         state.members.insert(person.id.clone(), member);
     }
     let admin = state.admin();
-    if !options
-        .channels
-        .iter()
-        .any(|channel| channel.name == "general")
-    {
+    if !options.channels.iter().any(|channel| channel.name == "general") {
         state.insert_channel("C0GENERAL", "general", ChannelKind::Public, &admin);
         for person in &options.people {
             state.add_member("C0GENERAL", &person.id, None);
         }
     }
     for channel in &options.channels {
-        let kind = if channel.is_private {
-            ChannelKind::Private
-        } else {
-            ChannelKind::Public
-        };
+        let kind = if channel.is_private { ChannelKind::Private } else { ChannelKind::Public };
         state.insert_channel(&channel.id, &channel.name, kind, &admin);
         for member in &channel.members {
             state.add_member(&channel.id, member, None);
@@ -290,10 +233,7 @@ fn populate(state: &mut State, options: &PracticeOptions) {
 }
 
 fn spawn_server(tcp: TcpListener, routes: Router, closing: CancellationToken) {
-    let listener = WireListener {
-        tcp,
-        closing: closing.clone(),
-    };
+    let listener = WireListener { tcp, closing: closing.clone() };
     let service = routes.into_make_service_with_connect_info::<Wire>();
     tokio::spawn(async move {
         tokio::select! {
@@ -345,22 +285,9 @@ fn socket_routes(ws: Workspace) -> Router {
 }
 
 /// Socket Mode's WebSocket.
-async fn link(
-    Shared(ws): Shared<Workspace>,
-    Query(query): Query<LinkQuery>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    let Some((id, from)) = ws
-        .courier()
-        .open_link(&query.ticket, query.debug_reconnects)
-    else {
-        ws.with(|state| {
-            state.violate(
-                "bad_ticket",
-                "socket",
-                "the address is unknown, used or too old",
-            )
-        });
+async fn link(Shared(ws): Shared<Workspace>, Query(query): Query<LinkQuery>, upgrade: WebSocketUpgrade) -> Response {
+    let Some((id, from)) = ws.courier().open_link(&query.ticket, query.debug_reconnects) else {
+        ws.with(|state| state.violate("bad_ticket", "socket", "the address is unknown, used or too old"));
         return StatusCode::UNAUTHORIZED.into_response();
     };
     upgrade.on_upgrade(move |socket| async move {

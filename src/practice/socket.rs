@@ -38,15 +38,7 @@ pub(crate) struct Link {
 
 impl Link {
     pub fn new(id: u64, to: mpsc::UnboundedSender<Out>, now: i64, life_ms: i64) -> Self {
-        Self {
-            id,
-            opened_at: now,
-            life_ms,
-            warned: false,
-            leaving_since: None,
-            silent: false,
-            to,
-        }
+        Self { id, opened_at: now, life_ms, warned: false, leaving_since: None, silent: false, to }
     }
 
     pub fn write(&self, frame: String) {
@@ -78,8 +70,7 @@ pub(crate) fn hello_frame(open: usize, app_id: &str, life_s: i64) -> String {
 }
 
 pub(crate) fn disconnect_frame(reason: &str) -> String {
-    json!({"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-practice"}})
-        .to_string()
+    json!({"type": "disconnect", "reason": reason, "debug_info": {"host": "applink-practice"}}).to_string()
 }
 
 pub(crate) fn envelope_frame(envelope: &str, parcel: &Parcel) -> String {
@@ -91,21 +82,13 @@ pub(crate) fn envelope_frame(envelope: &str, parcel: &Parcel) -> String {
     });
     if let (Value::Object(map), super::courier::Kind::Event) = (&mut frame, parcel.kind) {
         map.insert("retry_attempt".into(), json!(parcel.attempt));
-        map.insert(
-            "retry_reason".into(),
-            json!(parcel.retry_reason.unwrap_or_default()),
-        );
+        map.insert("retry_reason".into(), json!(parcel.retry_reason.unwrap_or_default()));
     }
     frame.to_string()
 }
 
 /// Runs one socket until either side ends it.
-pub(crate) async fn run(
-    mut socket: WebSocket,
-    courier: &Courier,
-    id: u64,
-    mut from: mpsc::UnboundedReceiver<Out>,
-) {
+pub(crate) async fn run(mut socket: WebSocket, courier: &Courier, id: u64, mut from: mpsc::UnboundedReceiver<Out>) {
     let mut ping = tokio::time::interval(PING_EVERY);
     loop {
         tokio::select! {

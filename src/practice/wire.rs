@@ -52,10 +52,7 @@ impl Listener for WireListener {
                         tracing::debug!(%error, "TCP_NODELAY refused");
                     }
                     let cut = self.closing.child_token();
-                    let stream = WireStream {
-                        tcp,
-                        gone: Box::pin(cut.clone().cancelled_owned()),
-                    };
+                    let stream = WireStream { tcp, gone: Box::pin(cut.clone().cancelled_owned()) };
                     return (stream, Wire { cut, addr });
                 }
                 Err(error) => {
@@ -67,10 +64,7 @@ impl Listener for WireListener {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(Wire {
-            cut: self.closing.clone(),
-            addr: self.tcp.local_addr()?,
-        })
+        Ok(Wire { cut: self.closing.clone(), addr: self.tcp.local_addr()? })
     }
 }
 
@@ -90,22 +84,14 @@ impl WireStream {
 }
 
 impl AsyncRead for WireStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
         Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for WireStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }

@@ -52,14 +52,15 @@ pub fn markdown(scene: &Scene<'_>, incident: &Incident, template: &str) -> Said<
 }
 
 fn vars(scene: &Scene<'_>, pen: &Pen<'_>, incident: &Incident, compiled: &PostMortem) -> Said<Value> {
-    let lines: Said<Vec<Value>> =
-        compiled.timeline.iter().filter(|entry| !facts::is_detail(&entry.fact)).map(|entry| line(scene, pen, entry)).collect();
-    let services: Vec<&str> = incident.service.iter().map(|key| pen.service(key)).collect();
-    let roles: Vec<Value> = compiled
-        .roles
+    let lines: Said<Vec<Value>> = compiled
+        .timeline
         .iter()
-        .map(|(role, user)| json!({"role": role.word(), "holder": pen.person(user)}))
+        .filter(|entry| !facts::is_detail(&entry.fact))
+        .map(|entry| line(scene, pen, entry))
         .collect();
+    let services: Vec<&str> = incident.service.iter().map(|key| pen.service(key)).collect();
+    let roles: Vec<Value> =
+        compiled.roles.iter().map(|(role, user)| json!({"role": role.word(), "holder": pen.person(user)})).collect();
     Ok(json!({
         "incident": compiled.incident.to_string(),
         "title": compiled.title,
@@ -125,14 +126,10 @@ fn milestones(pen: &Pen<'_>, compiled: &PostMortem) -> Vec<Value> {
 
 fn measures(compiled: &PostMortem) -> Vec<Value> {
     let durations = &compiled.durations;
-    [
-        ("acknowledge", durations.acknowledge),
-        ("mitigate", durations.mitigate),
-        ("resolve", durations.resolve),
-    ]
-    .iter()
-    .map(|(name, took)| json!({"name": name, "took_ms": took.map(|took| took.0)}))
-    .collect()
+    [("acknowledge", durations.acknowledge), ("mitigate", durations.mitigate), ("resolve", durations.resolve)]
+        .iter()
+        .map(|(name, took)| json!({"name": name, "took_ms": took.map(|took| took.0)}))
+        .collect()
 }
 
 /// A run that was executed, or began to be.

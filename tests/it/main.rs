@@ -4,5 +4,7 @@ mod approval;
 mod escalation;
 mod practice;
 mod script;
+mod start;
 mod store;
 mod updates;
+mod world;

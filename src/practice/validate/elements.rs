@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::rules::Rule::{
-    Any, Bool, Date, Int, Many, NumberText, Object, OneOf, Option, OptionGroups, Options, Plain,
-    RichText, Str, Strings, Time, Url,
+    Any, Bool, Date, Int, Many, NumberText, Object, OneOf, Option, OptionGroups, Options, Plain, RichText, Str,
+    Strings, Time, Url,
 };
 use super::rules::{Checker, Key, OptionKind};
 use super::shapes::{BUTTON_STYLE, CONFIRM_KEY, SLACK_FILE, TYPE};
@@ -91,31 +91,19 @@ const RESPONSE_URL: Key = ("response_url_enabled", Bool, false);
 const LABEL: Key = ("accessibility_label", Str(1, 75), false);
 const DISPATCH: Key = (
     "dispatch_action_config",
-    Object(&[(
-        "trigger_actions_on",
-        Many(1, 2, &OneOf(&["on_enter_pressed", "on_character_entered"])),
-        true,
-    )]),
+    Object(&[("trigger_actions_on", Many(1, 2, &OneOf(&["on_enter_pressed", "on_character_entered"])), true)]),
     false,
 );
 const FILTER: Key = (
     "filter",
     Object(&[
-        (
-            "include",
-            Many(1, 4, &OneOf(&["im", "mpim", "private", "public"])),
-            false,
-        ),
+        ("include", Many(1, 4, &OneOf(&["im", "mpim", "private", "public"])), false),
         ("exclude_external_shared_channels", Bool, false),
         ("exclude_bot_users", Bool, false),
     ]),
     false,
 );
-const FEEDBACK: &[Key] = &[
-    ("text", Plain(75), true),
-    ("value", Str(1, 2000), true),
-    LABEL,
-];
+const FEEDBACK: &[Key] = &[("text", Plain(75), true), ("value", Str(1, 2000), true), LABEL];
 
 /// The shape of an element of this type.
 fn shape(kind: &str) -> std::option::Option<&'static [Key]> {
@@ -140,12 +128,9 @@ fn shape(kind: &str) -> std::option::Option<&'static [Key]> {
             LABEL,
             ("visible_to_user_ids", Strings, false),
         ],
-        "feedback_buttons" => &[
-            TYPE,
-            ACTION_ID,
-            ("positive_button", Object(FEEDBACK), true),
-            ("negative_button", Object(FEEDBACK), true),
-        ],
+        "feedback_buttons" => {
+            &[TYPE, ACTION_ID, ("positive_button", Object(FEEDBACK), true), ("negative_button", Object(FEEDBACK), true)]
+        }
         "workflow_button" => &[
             TYPE,
             ("text", Plain(75), true),
@@ -154,12 +139,7 @@ fn shape(kind: &str) -> std::option::Option<&'static [Key]> {
             ("style", OneOf(BUTTON_STYLE), false),
             LABEL,
         ],
-        "overflow" => &[
-            TYPE,
-            ACTION_ID,
-            ("options", Options(OptionKind::Overflow, 5), true),
-            CONFIRM_KEY,
-        ],
+        "overflow" => &[TYPE, ACTION_ID, ("options", Options(OptionKind::Overflow, 5), true), CONFIRM_KEY],
         "checkboxes" => &[
             TYPE,
             ACTION_ID,
@@ -182,33 +162,9 @@ fn shape(kind: &str) -> std::option::Option<&'static [Key]> {
 
 fn menu(kind: &str) -> std::option::Option<&'static [Key]> {
     Some(match kind {
-        "static_select" => &[
-            TYPE,
-            ACTION_ID,
-            OPTIONS,
-            GROUPS,
-            INITIAL_OPTION,
-            CONFIRM_KEY,
-            FOCUS,
-            PLACEHOLDER,
-        ],
-        "external_select" => &[
-            TYPE,
-            ACTION_ID,
-            INITIAL_OPTION,
-            MIN_QUERY,
-            CONFIRM_KEY,
-            FOCUS,
-            PLACEHOLDER,
-        ],
-        "users_select" => &[
-            TYPE,
-            ACTION_ID,
-            ("initial_user", Str(1, 255), false),
-            CONFIRM_KEY,
-            FOCUS,
-            PLACEHOLDER,
-        ],
+        "static_select" => &[TYPE, ACTION_ID, OPTIONS, GROUPS, INITIAL_OPTION, CONFIRM_KEY, FOCUS, PLACEHOLDER],
+        "external_select" => &[TYPE, ACTION_ID, INITIAL_OPTION, MIN_QUERY, CONFIRM_KEY, FOCUS, PLACEHOLDER],
+        "users_select" => &[TYPE, ACTION_ID, ("initial_user", Str(1, 255), false), CONFIRM_KEY, FOCUS, PLACEHOLDER],
         "conversations_select" => &[
             TYPE,
             ACTION_ID,
@@ -220,45 +176,18 @@ fn menu(kind: &str) -> std::option::Option<&'static [Key]> {
             FOCUS,
             PLACEHOLDER,
         ],
-        "channels_select" => &[
-            TYPE,
-            ACTION_ID,
-            ("initial_channel", Str(1, 255), false),
-            RESPONSE_URL,
-            CONFIRM_KEY,
-            FOCUS,
-            PLACEHOLDER,
-        ],
-        "multi_static_select" => &[
-            TYPE,
-            ACTION_ID,
-            OPTIONS,
-            GROUPS,
-            INITIAL_OPTIONS,
-            CONFIRM_KEY,
-            MAX_SELECTED,
-            FOCUS,
-            PLACEHOLDER,
-        ],
-        "multi_external_select" => &[
-            TYPE,
-            ACTION_ID,
-            MIN_QUERY,
-            INITIAL_OPTIONS,
-            CONFIRM_KEY,
-            MAX_SELECTED,
-            FOCUS,
-            PLACEHOLDER,
-        ],
-        "multi_users_select" => &[
-            TYPE,
-            ACTION_ID,
-            ("initial_users", Strings, false),
-            CONFIRM_KEY,
-            MAX_SELECTED,
-            FOCUS,
-            PLACEHOLDER,
-        ],
+        "channels_select" => {
+            &[TYPE, ACTION_ID, ("initial_channel", Str(1, 255), false), RESPONSE_URL, CONFIRM_KEY, FOCUS, PLACEHOLDER]
+        }
+        "multi_static_select" => {
+            &[TYPE, ACTION_ID, OPTIONS, GROUPS, INITIAL_OPTIONS, CONFIRM_KEY, MAX_SELECTED, FOCUS, PLACEHOLDER]
+        }
+        "multi_external_select" => {
+            &[TYPE, ACTION_ID, MIN_QUERY, INITIAL_OPTIONS, CONFIRM_KEY, MAX_SELECTED, FOCUS, PLACEHOLDER]
+        }
+        "multi_users_select" => {
+            &[TYPE, ACTION_ID, ("initial_users", Strings, false), CONFIRM_KEY, MAX_SELECTED, FOCUS, PLACEHOLDER]
+        }
         "multi_conversations_select" => &[
             TYPE,
             ACTION_ID,
@@ -270,29 +199,16 @@ fn menu(kind: &str) -> std::option::Option<&'static [Key]> {
             FOCUS,
             PLACEHOLDER,
         ],
-        "multi_channels_select" => &[
-            TYPE,
-            ACTION_ID,
-            ("initial_channels", Strings, false),
-            CONFIRM_KEY,
-            MAX_SELECTED,
-            FOCUS,
-            PLACEHOLDER,
-        ],
+        "multi_channels_select" => {
+            &[TYPE, ACTION_ID, ("initial_channels", Strings, false), CONFIRM_KEY, MAX_SELECTED, FOCUS, PLACEHOLDER]
+        }
         _ => return None,
     })
 }
 
 fn field(kind: &str) -> std::option::Option<&'static [Key]> {
     Some(match kind {
-        "datepicker" => &[
-            TYPE,
-            ACTION_ID,
-            ("initial_date", Date, false),
-            CONFIRM_KEY,
-            FOCUS,
-            PLACEHOLDER,
-        ],
+        "datepicker" => &[TYPE, ACTION_ID, ("initial_date", Date, false), CONFIRM_KEY, FOCUS, PLACEHOLDER],
         "timepicker" => &[
             TYPE,
             ACTION_ID,
@@ -302,13 +218,7 @@ fn field(kind: &str) -> std::option::Option<&'static [Key]> {
             FOCUS,
             PLACEHOLDER,
         ],
-        "datetimepicker" => &[
-            TYPE,
-            ACTION_ID,
-            ("initial_date_time", Int(0, 9_999_999_999), false),
-            CONFIRM_KEY,
-            FOCUS,
-        ],
+        "datetimepicker" => &[TYPE, ACTION_ID, ("initial_date_time", Int(0, 9_999_999_999), false), CONFIRM_KEY, FOCUS],
         "plain_text_input" => &[
             TYPE,
             ACTION_ID,
@@ -320,22 +230,8 @@ fn field(kind: &str) -> std::option::Option<&'static [Key]> {
             FOCUS,
             PLACEHOLDER,
         ],
-        "email_text_input" => &[
-            TYPE,
-            ACTION_ID,
-            ("initial_value", Str(0, 3000), false),
-            DISPATCH,
-            FOCUS,
-            PLACEHOLDER,
-        ],
-        "url_text_input" => &[
-            TYPE,
-            ACTION_ID,
-            ("initial_value", Str(0, 3000), false),
-            DISPATCH,
-            FOCUS,
-            PLACEHOLDER,
-        ],
+        "email_text_input" => &[TYPE, ACTION_ID, ("initial_value", Str(0, 3000), false), DISPATCH, FOCUS, PLACEHOLDER],
+        "url_text_input" => &[TYPE, ACTION_ID, ("initial_value", Str(0, 3000), false), DISPATCH, FOCUS, PLACEHOLDER],
         "number_input" => &[
             TYPE,
             ACTION_ID,
@@ -347,20 +243,10 @@ fn field(kind: &str) -> std::option::Option<&'static [Key]> {
             FOCUS,
             PLACEHOLDER,
         ],
-        "rich_text_input" => &[
-            TYPE,
-            ("action_id", Str(1, 255), true),
-            ("initial_value", RichText, false),
-            DISPATCH,
-            FOCUS,
-            PLACEHOLDER,
-        ],
-        "file_input" => &[
-            TYPE,
-            ACTION_ID,
-            ("filetypes", Strings, false),
-            ("max_files", Int(1, 10), false),
-        ],
+        "rich_text_input" => {
+            &[TYPE, ("action_id", Str(1, 255), true), ("initial_value", RichText, false), DISPATCH, FOCUS, PLACEHOLDER]
+        }
+        "file_input" => &[TYPE, ACTION_ID, ("filetypes", Strings, false), ("max_files", Int(1, 10), false)],
         "image" => &[
             TYPE,
             ("alt_text", Str(1, 2000), true),
@@ -368,21 +254,14 @@ fn field(kind: &str) -> std::option::Option<&'static [Key]> {
             ("slack_file", Object(SLACK_FILE), false),
         ],
         "plain_text" => &[TYPE, ("text", Str(1, 3000), true), ("emoji", Bool, false)],
-        "mrkdwn" => &[
-            TYPE,
-            ("text", Str(1, 3000), true),
-            ("verbatim", Bool, false),
-        ],
+        "mrkdwn" => &[TYPE, ("text", Str(1, 3000), true), ("verbatim", Bool, false)],
         _ => return None,
     })
 }
 
 /// Checks an element that must be one of these types.
 pub(super) fn check(checker: &mut Checker, at: &str, element: &Value, allowed: &[&str]) {
-    let kind = element
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let kind = element.get("type").and_then(Value::as_str).unwrap_or_default();
     let (Some(shape), true) = (shape(kind), allowed.contains(&kind)) else {
         return checker.fault(&format!("{at}/type"), &format!("unsupported type: {kind}"));
     };
@@ -392,18 +271,11 @@ pub(super) fn check(checker: &mut Checker, at: &str, element: &Value, allowed: &
     match kind {
         "static_select" | "multi_static_select" => {
             let has = |key: &str| element.get(key).is_some_and(|value| !value.is_null());
-            checker.need(
-                at,
-                has("options") != has("option_groups"),
-                "must have either options or option_groups",
-            );
+            checker.need(at, has("options") != has("option_groups"), "must have either options or option_groups");
         }
         "image" => check_image(checker, at, element),
         "plain_text_input" => {
-            let (min, max) = (
-                element["min_length"].as_i64(),
-                element["max_length"].as_i64(),
-            );
+            let (min, max) = (element["min_length"].as_i64(), element["max_length"].as_i64());
             let fits = min.zip(max).is_none_or(|(min, max)| min <= max);
             checker.need(at, fits, "min_length must not be more than max_length");
         }
@@ -415,60 +287,29 @@ pub(super) fn check(checker: &mut Checker, at: &str, element: &Value, allowed: &
 /// An image has exactly one source.
 pub(super) fn check_image(checker: &mut Checker, at: &str, image: &Value) {
     let has = |key: &str| image.get(key).is_some_and(|value| !value.is_null());
-    checker.need(
-        at,
-        has("image_url") != has("slack_file"),
-        "must have either image_url or slack_file",
-    );
+    checker.need(at, has("image_url") != has("slack_file"), "must have either image_url or slack_file");
 }
 
 /// What is chosen at first must be there to choose.
 fn check_initial(checker: &mut Checker, at: &str, element: &Value) {
-    let groups = element
-        .get("option_groups")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let groups = element.get("option_groups").and_then(Value::as_array).into_iter().flatten();
     let options: Vec<&Value> = element
         .get("options")
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .chain(
-            groups
-                .filter_map(|group| group.get("options").and_then(Value::as_array))
-                .flatten(),
-        )
+        .chain(groups.filter_map(|group| group.get("options").and_then(Value::as_array)).flatten())
         .collect();
     if options.is_empty() {
         return;
     }
-    let is_there = |initial: &Value| {
-        options
-            .iter()
-            .any(|option| option["value"] == initial["value"])
-    };
-    if let Some(initial) = element
-        .get("initial_option")
-        .filter(|initial| !initial.is_null())
-    {
-        checker.need(
-            at,
-            is_there(initial),
-            "initial_option must be one of the options",
-        );
+    let is_there = |initial: &Value| options.iter().any(|option| option["value"] == initial["value"]);
+    if let Some(initial) = element.get("initial_option").filter(|initial| !initial.is_null()) {
+        checker.need(at, is_there(initial), "initial_option must be one of the options");
     }
-    let many = element
-        .get("initial_options")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let many = element.get("initial_options").and_then(Value::as_array).into_iter().flatten();
     for initial in many {
-        checker.need(
-            at,
-            is_there(initial),
-            "initial_options must be among the options",
-        );
+        checker.need(at, is_there(initial), "initial_options must be among the options");
     }
 }
 
@@ -478,13 +319,7 @@ mod tests {
 
     #[test]
     fn every_allowed_element_has_a_shape() {
-        for kind in ACTIONS
-            .iter()
-            .chain(ACCESSORIES)
-            .chain(INPUTS)
-            .chain(CONTEXT)
-            .chain(CONTEXT_ACTIONS)
-        {
+        for kind in ACTIONS.iter().chain(ACCESSORIES).chain(INPUTS).chain(CONTEXT).chain(CONTEXT_ACTIONS) {
             assert!(shape(kind).is_some(), "{kind} has no shape");
         }
     }

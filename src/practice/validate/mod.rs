@@ -25,19 +25,10 @@ pub(crate) fn message(message: &Map<String, Value>) -> Vec<String> {
     if let Some(blocks) = message.get("blocks").filter(|blocks| !blocks.is_null()) {
         surfaces::check_blocks(&mut checker, "/blocks", blocks, Surface::Message);
     }
-    let attachments = message
-        .get("attachments")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let attachments = message.get("attachments").and_then(Value::as_array).into_iter().flatten();
     for (at, attachment) in attachments.enumerate() {
         if let Some(blocks) = attachment.get("blocks").filter(|blocks| !blocks.is_null()) {
-            surfaces::check_blocks(
-                &mut checker,
-                &format!("/attachments/{at}/blocks"),
-                blocks,
-                Surface::Message,
-            );
+            surfaces::check_blocks(&mut checker, &format!("/attachments/{at}/blocks"), blocks, Surface::Message);
         }
     }
     checker.faults
@@ -50,24 +41,15 @@ pub(crate) fn view(view: &Map<String, Value>) -> Vec<String> {
         Some("modal") => (shapes::MODAL, Surface::Modal),
         Some("home") => (shapes::HOME, Surface::Home),
         _ => {
-            return vec![
-                "must be a valid enum value: modal or home [json-pointer:/view/type]".to_owned(),
-            ];
+            return vec!["must be a valid enum value: modal or home [json-pointer:/view/type]".to_owned()];
         }
     };
     checker.object("/view", view, shape);
     if let Some(blocks) = view.get("blocks") {
         surfaces::check_blocks(&mut checker, "/view/blocks", blocks, surface);
-        let has_input = blocks
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|block| block["type"] == "input");
+        let has_input = blocks.as_array().into_iter().flatten().any(|block| block["type"] == "input");
         if surface == Surface::Modal && has_input && view.get("submit").is_none_or(Value::is_null) {
-            checker.fault(
-                "/view/submit",
-                "is required because the view has an input block",
-            );
+            checker.fault("/view/submit", "is required because the view has an input block");
         }
     }
     checker.faults
@@ -100,20 +82,13 @@ pub(crate) fn metadata(metadata: &Value) -> Result<(), &'static str> {
     if map.is_empty() {
         return Ok(());
     }
-    let has_type = map
-        .get("event_type")
-        .and_then(Value::as_str)
-        .is_some_and(|kind| !kind.is_empty());
+    let has_type = map.get("event_type").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
     let has_payload = map.get("event_payload").is_some_and(Value::is_object);
     let has_entities = map.get("entities").is_some();
     if !(has_type && has_payload || has_entities) {
         return Err("invalid_metadata_format");
     }
-    if json!(metadata).to_string().len() > METADATA_MAX {
-        Err("metadata_too_large")
-    } else {
-        Ok(())
-    }
+    if json!(metadata).to_string().len() > METADATA_MAX { Err("metadata_too_large") } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -172,27 +147,22 @@ mod tests {
 
     #[test]
     fn an_empty_text_is_refused() {
-        assert_eq!(
-            one(json!([section("")])),
-            "must be more than 0 characters [json-pointer:/blocks/0/text/text]"
-        );
+        assert_eq!(one(json!([section("")])), "must be more than 0 characters [json-pointer:/blocks/0/text/text]");
     }
 
     #[test]
     fn a_text_one_character_too_long_is_refused() {
         assert!(faults(json!([section(&"é".repeat(3000))])).is_empty());
         assert!(one(json!([section(&"é".repeat(3001))])).contains("less than 3001 characters"));
-        let field = |length: usize| json!([{"type": "section", "fields": [{"type": "mrkdwn", "text": "x".repeat(length)}]}]);
+        let field =
+            |length: usize| json!([{"type": "section", "fields": [{"type": "mrkdwn", "text": "x".repeat(length)}]}]);
         assert!(faults(field(2000)).is_empty());
         assert!(one(field(2001)).contains("/blocks/0/fields/0/text"));
     }
 
     #[test]
     fn mrkdwn_in_a_header_is_refused() {
-        assert!(
-            one(json!([{"type": "header", "text": {"type": "mrkdwn", "text": "*x*"}}]))
-                .contains("plain_text")
-        );
+        assert!(one(json!([{"type": "header", "text": {"type": "mrkdwn", "text": "*x*"}}])).contains("plain_text"));
     }
 
     #[test]
@@ -204,32 +174,20 @@ mod tests {
 
     #[test]
     fn an_id_used_twice_is_refused() {
-        let twice =
-            json!([{"type": "divider", "block_id": "x"}, {"type": "divider", "block_id": "x"}]);
+        let twice = json!([{"type": "divider", "block_id": "x"}, {"type": "divider", "block_id": "x"}]);
         assert!(one(twice).contains("block_id"));
-        assert!(
-            one(json!([{"type": "actions", "elements": [button("a"), button("a")]}]))
-                .contains("action_id")
-        );
-        let apart = json!([{"type": "actions", "elements": [button("a")]}, {"type": "actions", "elements": [button("a")]}]);
+        assert!(one(json!([{"type": "actions", "elements": [button("a"), button("a")]}])).contains("action_id"));
+        let apart =
+            json!([{"type": "actions", "elements": [button("a")]}, {"type": "actions", "elements": [button("a")]}]);
         assert!(faults(apart).is_empty());
     }
 
     #[test]
     fn unknown_blocks_elements_and_keys_are_refused() {
         assert!(one(json!([{"type": "hologram"}])).contains("unsupported type: hologram"));
-        assert!(
-            one(json!([{"type": "actions", "elements": [{"type": "lever", "action_id": "a"}]}]))
-                .contains("lever")
-        );
-        assert!(
-            one(json!([{"type": "divider", "colour": "red"}]))
-                .contains("invalid additional property: colour")
-        );
-        assert!(
-            one(json!([{"type": "context", "elements": [button("a")]}]))
-                .contains("unsupported type: button")
-        );
+        assert!(one(json!([{"type": "actions", "elements": [{"type": "lever", "action_id": "a"}]}])).contains("lever"));
+        assert!(one(json!([{"type": "divider", "colour": "red"}])).contains("invalid additional property: colour"));
+        assert!(one(json!([{"type": "context", "elements": [button("a")]}])).contains("unsupported type: button"));
     }
 
     #[test]
@@ -245,8 +203,7 @@ mod tests {
 
     #[test]
     fn an_initial_option_must_be_one_of_the_options() {
-        let option =
-            |value: &str| json!({"text": {"type": "plain_text", "text": value}, "value": value});
+        let option = |value: &str| json!({"text": {"type": "plain_text", "text": value}, "value": value});
         let menu = |initial: &str| {
             json!([{"type": "actions", "elements": [{"type": "static_select", "action_id": "m",
                     "options": [option("a")], "initial_option": option(initial)}]}])
@@ -258,25 +215,11 @@ mod tests {
     #[test]
     fn a_modal_with_an_input_needs_a_submit_button() {
         let mut view = modal(json!([input()]));
-        assert!(
-            super::view(&view)
-                .first()
-                .is_some_and(|fault| fault.contains("/view/submit"))
-        );
-        view.insert(
-            "submit".into(),
-            json!({"type": "plain_text", "text": "Send"}),
-        );
+        assert!(super::view(&view).first().is_some_and(|fault| fault.contains("/view/submit")));
+        view.insert("submit".into(), json!({"type": "plain_text", "text": "Send"}));
         assert!(super::view(&view).is_empty());
-        view.insert(
-            "title".into(),
-            json!({"type": "plain_text", "text": "x".repeat(25)}),
-        );
-        assert!(
-            super::view(&view)
-                .first()
-                .is_some_and(|fault| fault.contains("less than 25"))
-        );
+        view.insert("title".into(), json!({"type": "plain_text", "text": "x".repeat(25)}));
+        assert!(super::view(&view).first().is_some_and(|fault| fault.contains("less than 25")));
     }
 
     #[test]
@@ -286,9 +229,7 @@ mod tests {
         assert!(one(json!([number])).contains("not allowed in a message"));
         let table = json!({"type": "table", "rows": [[{"type": "raw_text", "text": "x"}]]});
         assert!(
-            view(&modal(json!([table.clone()])))
-                .first()
-                .is_some_and(|fault| fault.contains("not allowed in a modal"))
+            view(&modal(json!([table.clone()]))).first().is_some_and(|fault| fault.contains("not allowed in a modal"))
         );
         assert!(faults(json!([table.clone()])).is_empty());
         assert!(one(json!([table.clone(), table])).contains("one table"));
@@ -296,14 +237,8 @@ mod tests {
 
     #[test]
     fn metadata_is_an_event_type_and_a_payload() {
-        assert_eq!(
-            metadata(&json!({"event_type": "card", "event_payload": {"id": "1"}})),
-            Ok(())
-        );
-        assert_eq!(
-            metadata(&json!({"event_type": "card"})),
-            Err("invalid_metadata_format")
-        );
+        assert_eq!(metadata(&json!({"event_type": "card", "event_payload": {"id": "1"}})), Ok(()));
+        assert_eq!(metadata(&json!({"event_type": "card"})), Err("invalid_metadata_format"));
         let large = json!({"event_type": "card", "event_payload": {"id": "x".repeat(17_000)}});
         assert_eq!(metadata(&large), Err("metadata_too_large"));
     }

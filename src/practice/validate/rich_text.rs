@@ -25,13 +25,7 @@ const BORDER: Key = ("border", Int(0, 1), false);
 fn leaf(kind: &str) -> Option<&'static [Key]> {
     Some(match kind {
         "text" => &[TYPE, ("text", Str(1, 12_000), true), STYLE],
-        "link" => &[
-            TYPE,
-            ("url", Url(3000), true),
-            ("text", Str(0, 3000), false),
-            ("unsafe", Bool, false),
-            STYLE,
-        ],
+        "link" => &[TYPE, ("url", Url(3000), true), ("text", Str(0, 3000), false), ("unsafe", Bool, false), STYLE],
         "user" => &[TYPE, ("user_id", Str(1, 255), true), STYLE],
         "usergroup" => &[TYPE, ("usergroup_id", Str(1, 255), true), STYLE],
         "channel" => &[TYPE, ("channel_id", Str(1, 255), true), STYLE],
@@ -43,11 +37,7 @@ fn leaf(kind: &str) -> Option<&'static [Key]> {
             ("unicode", Str(1, 255), false),
             STYLE,
         ],
-        "broadcast" => &[
-            TYPE,
-            ("range", OneOf(&["here", "channel", "everyone"]), true),
-            STYLE,
-        ],
+        "broadcast" => &[TYPE, ("range", OneOf(&["here", "channel", "everyone"]), true), STYLE],
         "color" => &[TYPE, ("value", Str(6, 7), true), STYLE],
         "date" => &[
             TYPE,
@@ -65,12 +55,7 @@ fn part(kind: &str) -> Option<&'static [Key]> {
     Some(match kind {
         "rich_text_section" => &[("type", Type, true), ("elements", Any, true)],
         "rich_text_quote" => &[TYPE, ("elements", Any, true), BORDER],
-        "rich_text_preformatted" => &[
-            TYPE,
-            ("elements", Any, true),
-            BORDER,
-            ("language", Str(1, 255), false),
-        ],
+        "rich_text_preformatted" => &[TYPE, ("elements", Any, true), BORDER, ("language", Str(1, 255), false)],
         "rich_text_list" => &[
             TYPE,
             ("elements", Any, true),
@@ -85,10 +70,7 @@ fn part(kind: &str) -> Option<&'static [Key]> {
 
 /// Checks a section, list, quote or preformatted part.
 pub(super) fn check_part(checker: &mut Checker, at: &str, value: &Value) {
-    let kind = value
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
     let (Some(shape), Some(map)) = (part(kind), value.as_object()) else {
         return checker.fault(&format!("{at}/type"), &format!("unsupported type: {kind}"));
     };
@@ -99,15 +81,8 @@ pub(super) fn check_part(checker: &mut Checker, at: &str, value: &Value) {
     for (index, element) in elements.iter().enumerate() {
         let at = format!("{at}/elements/{index}");
         if kind == "rich_text_list" {
-            let inner = element
-                .get("type")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            checker.need(
-                &at,
-                inner == "rich_text_section",
-                "must be a rich_text_section",
-            );
+            let inner = element.get("type").and_then(Value::as_str).unwrap_or_default();
+            checker.need(&at, inner == "rich_text_section", "must be a rich_text_section");
             check_part(checker, &at, element);
         } else {
             check_leaf(checker, &at, element);
@@ -116,10 +91,7 @@ pub(super) fn check_part(checker: &mut Checker, at: &str, value: &Value) {
 }
 
 fn check_leaf(checker: &mut Checker, at: &str, value: &Value) {
-    let kind = value
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
     match (leaf(kind), value.as_object()) {
         (Some(shape), Some(map)) => checker.object(at, map, shape),
         _ => checker.fault(&format!("{at}/type"), &format!("unsupported type: {kind}")),

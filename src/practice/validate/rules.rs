@@ -103,77 +103,55 @@ impl Checker {
             Rule::HttpsUrl => self.url(at, value, 3000, &["https"]),
             Rule::Bool => self.need(at, value.is_boolean(), "must be a boolean"),
             Rule::Int(min, max) => {
-                let fits = value
-                    .as_i64()
-                    .is_some_and(|number| (min..=max).contains(&number));
+                let fits = value.as_i64().is_some_and(|number| (min..=max).contains(&number));
                 self.need(at, fits, &format!("must be an integer from {min} to {max}"));
             }
             Rule::Number => self.need(at, value.is_number(), "must be a number"),
             Rule::NumberText => {
-                let fits = value
-                    .as_str()
-                    .is_some_and(|text| text.parse::<f64>().is_ok());
+                let fits = value.as_str().is_some_and(|text| text.parse::<f64>().is_ok());
                 self.need(at, fits, "must be a number in a string");
             }
             Rule::OneOf(allowed) => {
                 let fits = value.as_str().is_some_and(|text| allowed.contains(&text));
-                self.need(
-                    at,
-                    fits,
-                    &format!("must be a valid enum value: {}", allowed.join(", ")),
-                );
+                self.need(at, fits, &format!("must be a valid enum value: {}", allowed.join(", ")));
             }
             Rule::Plain(max) => self.text(at, value, max, &["plain_text"]),
             Rule::Text(max) => self.text(at, value, max, &["plain_text", "mrkdwn"]),
             Rule::StrOrPlain if value.is_string() => self.string(at, value, 1, 3000),
             Rule::StrOrPlain => self.text(at, value, 3000, &["plain_text"]),
             Rule::Confirm => self.shaped(at, value, shapes::CONFIRM),
-            Rule::Options(kind, max) => self.many(at, value, 1, max, |checker, at, one| {
-                checker.option(at, one, kind)
-            }),
+            Rule::Options(kind, max) => self.many(at, value, 1, max, |checker, at, one| checker.option(at, one, kind)),
             Rule::Option(kind) => self.option(at, value, kind),
             Rule::OptionGroups => {
-                self.many(at, value, 1, 100, |checker, at, one| {
-                    checker.shaped(at, one, shapes::OPTION_GROUP)
-                });
+                self.many(at, value, 1, 100, |checker, at, one| checker.shaped(at, one, shapes::OPTION_GROUP));
             }
-            Rule::Strings => self.many(at, value, 1, 1000, |checker, at, one| {
-                checker.string(at, one, 1, 3000)
-            }),
-            Rule::Many(min, max, each) => self.many(at, value, min, max, |checker, at, one| {
-                checker.value(at, one, *each)
-            }),
+            Rule::Strings => self.many(at, value, 1, 1000, |checker, at, one| checker.string(at, one, 1, 3000)),
+            Rule::Many(min, max, each) => {
+                self.many(at, value, min, max, |checker, at, one| checker.value(at, one, *each))
+            }
             Rule::Object(shape) => self.shaped(at, value, shape),
             Rule::ObjectOrNull(_) if value.is_null() => {}
             Rule::ObjectOrNull(shape) => self.shaped(at, value, shape),
             Rule::Date => {
-                let fits = value.as_str().is_some_and(|text| {
-                    text.parse::<chrono::NaiveDate>().is_ok() && text.len() == 10
-                });
+                let fits =
+                    value.as_str().is_some_and(|text| text.parse::<chrono::NaiveDate>().is_ok() && text.len() == 10);
                 self.need(at, fits, "must be a date YYYY-MM-DD");
             }
             Rule::Time => {
-                let parsed = value
-                    .as_str()
-                    .is_some_and(|text| chrono::NaiveTime::parse_from_str(text, "%H:%M").is_ok());
+                let parsed =
+                    value.as_str().is_some_and(|text| chrono::NaiveTime::parse_from_str(text, "%H:%M").is_ok());
                 self.need(at, parsed, "must be a time HH:mm");
             }
             Rule::Elements(allowed, max) => {
-                self.many(at, value, 1, max, |checker, at, one| {
-                    elements::check(checker, at, one, allowed)
-                });
+                self.many(at, value, 1, max, |checker, at, one| elements::check(checker, at, one, allowed));
             }
             Rule::Element(allowed) => elements::check(self, at, value, allowed),
             Rule::RichText => self.block(at, value, &["rich_text"]),
             Rule::RichTextParts => {
-                self.many(at, value, 0, 1000, |checker, at, one| {
-                    rich_text::check_part(checker, at, one)
-                });
+                self.many(at, value, 0, 1000, |checker, at, one| rich_text::check_part(checker, at, one));
             }
             Rule::Blocks(max) => {
-                self.many(at, value, 1, max, |checker, at, one| {
-                    checker.block(at, one, shapes::IN_CONTAINER)
-                });
+                self.many(at, value, 1, max, |checker, at, one| checker.block(at, one, shapes::IN_CONTAINER));
             }
             Rule::Cell => self.cell(at, value),
         }
@@ -181,14 +159,9 @@ impl Checker {
 
     /// Checks a block by its type.
     pub fn block(&mut self, at: &str, block: &Value, allowed: &[&str]) {
-        let kind = block
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let kind = block.get("type").and_then(Value::as_str).unwrap_or_default();
         match shapes::block(kind) {
-            Some(shape) if allowed.is_empty() || allowed.contains(&kind) => {
-                self.shaped(at, block, shape)
-            }
+            Some(shape) if allowed.is_empty() || allowed.contains(&kind) => self.shaped(at, block, shape),
             _ => self.fault(&format!("{at}/type"), &format!("unsupported type: {kind}")),
         }
     }
@@ -198,10 +171,7 @@ impl Checker {
             Some("raw_text") => self.shaped(at, cell, shapes::RAW_TEXT),
             Some("raw_number") => self.shaped(at, cell, shapes::RAW_NUMBER),
             Some("rich_text") => self.shaped(at, cell, shapes::RICH_TEXT),
-            other => self.fault(
-                at,
-                &format!("unsupported type: {}", other.unwrap_or_default()),
-            ),
+            other => self.fault(at, &format!("unsupported type: {}", other.unwrap_or_default())),
         }
     }
 
@@ -216,16 +186,8 @@ impl Checker {
             return self.fault(at, "must be a string");
         };
         let length = text.chars().count();
-        self.need(
-            at,
-            length >= min,
-            &format!("must be more than {} characters", min.saturating_sub(1)),
-        );
-        self.need(
-            at,
-            length <= max,
-            &format!("must be less than {} characters", max + 1),
-        );
+        self.need(at, length >= min, &format!("must be more than {} characters", min.saturating_sub(1)));
+        self.need(at, length <= max, &format!("must be less than {} characters", max + 1));
     }
 
     fn url(&mut self, at: &str, value: &Value, max: usize, schemes: &[&str]) {
@@ -241,69 +203,27 @@ impl Checker {
         };
         let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
         if !kinds.contains(&kind) {
-            return self.fault(
-                &format!("{at}/type"),
-                &format!("must be a text object of type {}", kinds.join(" or ")),
-            );
+            return self.fault(&format!("{at}/type"), &format!("must be a text object of type {}", kinds.join(" or ")));
         }
-        let own: Key = if kind == "plain_text" {
-            ("emoji", Rule::Bool, false)
-        } else {
-            ("verbatim", Rule::Bool, false)
-        };
-        self.object(
-            at,
-            map,
-            &[
-                ("type", Rule::Type, true),
-                ("text", Rule::Str(1, max), true),
-                own,
-            ],
-        );
+        let own: Key =
+            if kind == "plain_text" { ("emoji", Rule::Bool, false) } else { ("verbatim", Rule::Bool, false) };
+        self.object(at, map, &[("type", Rule::Type, true), ("text", Rule::Str(1, max), true), own]);
     }
 
     fn option(&mut self, at: &str, value: &Value, kind: OptionKind) {
-        let text = if kind == OptionKind::Choice {
-            Rule::Text(75)
-        } else {
-            Rule::Plain(75)
-        };
+        let text = if kind == OptionKind::Choice { Rule::Text(75) } else { Rule::Plain(75) };
         let url: Key = ("url", Rule::Url(3000), false);
-        let shape = [
-            ("text", text, true),
-            ("value", Rule::Str(1, 150), true),
-            ("description", text, false),
-            url,
-        ];
-        let keys = if kind == OptionKind::Overflow {
-            shape.len()
-        } else {
-            shape.len() - 1
-        };
+        let shape = [("text", text, true), ("value", Rule::Str(1, 150), true), ("description", text, false), url];
+        let keys = if kind == OptionKind::Overflow { shape.len() } else { shape.len() - 1 };
         self.shaped(at, value, shape.get(..keys).unwrap_or(&shape));
     }
 
-    fn many(
-        &mut self,
-        at: &str,
-        value: &Value,
-        min: usize,
-        max: usize,
-        mut each: impl FnMut(&mut Self, &str, &Value),
-    ) {
+    fn many(&mut self, at: &str, value: &Value, min: usize, max: usize, mut each: impl FnMut(&mut Self, &str, &Value)) {
         let Some(items) = value.as_array() else {
             return self.fault(at, "must be an array");
         };
-        self.need(
-            at,
-            items.len() >= min,
-            &format!("no fewer than {min} items allowed"),
-        );
-        self.need(
-            at,
-            items.len() <= max,
-            &format!("no more than {max} items allowed"),
-        );
+        self.need(at, items.len() >= min, &format!("no fewer than {min} items allowed"));
+        self.need(at, items.len() <= max, &format!("no more than {max} items allowed"));
         for (index, item) in items.iter().enumerate() {
             each(self, &format!("{at}/{index}"), item);
         }

@@ -4,8 +4,8 @@ use super::elements::{ACCESSORIES, ACTIONS, CONTEXT, CONTEXT_ACTIONS, INPUTS};
 use super::rules::Key;
 use super::rules::OptionKind;
 use super::rules::Rule::{
-    Any, Blocks, Bool, Cell, Confirm, Element, Elements, HttpsUrl, Int, Many, Number, Object,
-    ObjectOrNull, OneOf, Options, Plain, RichText, RichTextParts, Str, StrOrPlain, Text, Type, Url,
+    Any, Blocks, Bool, Cell, Confirm, Element, Elements, HttpsUrl, Int, Many, Number, Object, ObjectOrNull, OneOf,
+    Options, Plain, RichText, RichTextParts, Str, StrOrPlain, Text, Type, Url,
 };
 
 pub(super) const TYPE: Key = ("type", Type, true);
@@ -20,31 +20,18 @@ pub(super) const CONFIRM: &[Key] = &[
     ("style", OneOf(BUTTON_STYLE), false),
 ];
 
-pub(super) const OPTION_GROUP: &[Key] = &[
-    ("label", Plain(75), true),
-    ("options", Options(OptionKind::Menu, 100), true),
-];
+pub(super) const OPTION_GROUP: &[Key] =
+    &[("label", Plain(75), true), ("options", Options(OptionKind::Menu, 100), true)];
 
 pub(super) const SLACK_FILE: &[Key] = &[("url", Url(3000), false), ("id", Str(1, 255), false)];
 
 pub(super) const RAW_TEXT: &[Key] = &[TYPE, ("text", Str(0, 3000), true)];
-pub(super) const RAW_NUMBER: &[Key] =
-    &[TYPE, ("value", Number, true), ("text", Str(1, 3000), false)];
+pub(super) const RAW_NUMBER: &[Key] = &[TYPE, ("value", Number, true), ("text", Str(1, 3000), false)];
 pub(super) const RICH_TEXT: &[Key] = &[TYPE, BLOCK_ID, ("elements", RichTextParts, true)];
 
 /// Blocks that a container holds.
-pub(super) const IN_CONTAINER: &[&str] = &[
-    "actions",
-    "context",
-    "divider",
-    "header",
-    "image",
-    "input",
-    "rich_text",
-    "section",
-    "table",
-    "video",
-];
+pub(super) const IN_CONTAINER: &[&str] =
+    &["actions", "context", "divider", "header", "image", "input", "rich_text", "section", "table", "video"];
 
 pub(super) const MODAL: &[Key] = &[
     TYPE,
@@ -119,10 +106,7 @@ const TABLE: &[Key] = &[
         Many(
             0,
             20,
-            &ObjectOrNull(&[
-                ("align", OneOf(&["left", "center", "right"]), false),
-                ("is_wrapped", Bool, false),
-            ]),
+            &ObjectOrNull(&[("align", OneOf(&["left", "center", "right"]), false), ("is_wrapped", Bool, false)]),
         ),
         false,
     ),
@@ -155,11 +139,7 @@ const CONTAINER: &[Key] = &[
     ("rich_text_title", RichText, false),
     ("subtitle", Text(150), false),
     ("icon", Element(&["image"]), false),
-    (
-        "width",
-        OneOf(&["narrow", "standard", "wide", "full"]),
-        false,
-    ),
+    ("width", OneOf(&["narrow", "standard", "wide", "full"]), false),
     ("is_collapsible", Bool, false),
     ("default_collapsed", Bool, false),
     ("has_header_divider", Bool, false),
@@ -175,15 +155,7 @@ const TASK_CARD: &[Key] = &[
     ("title", Str(1, 3000), true),
     ("details", RichText, false),
     ("output", RichText, false),
-    (
-        "sources",
-        Many(
-            0,
-            100,
-            &Object(&[TYPE, ("url", Url(3000), true), ("text", Str(1, 3000), true)]),
-        ),
-        false,
-    ),
+    ("sources", Many(0, 100, &Object(&[TYPE, ("url", Url(3000), true), ("text", Str(1, 3000), true)])), false),
     ("status", OneOf(TASK_STATUS), false),
 ];
 
@@ -195,49 +167,22 @@ pub(super) fn block(kind: &str) -> Option<&'static [Key]> {
             TYPE,
             BLOCK_ID,
             ("text", Text(3000), true),
-            (
-                "level",
-                OneOf(&["default", "info", "warning", "error", "success"]),
-                false,
-            ),
+            ("level", OneOf(&["default", "info", "warning", "error", "success"]), false),
         ],
         "card" => CARD,
-        "carousel" => &[
-            TYPE,
-            BLOCK_ID,
-            ("elements", Many(1, 10, &Object(CARD)), true),
-        ],
+        "carousel" => &[TYPE, BLOCK_ID, ("elements", Many(1, 10, &Object(CARD)), true)],
         "container" => CONTAINER,
         "context" => &[TYPE, BLOCK_ID, ("elements", Elements(CONTEXT, 10), true)],
-        "context_actions" => &[
-            TYPE,
-            BLOCK_ID,
-            ("elements", Elements(CONTEXT_ACTIONS, 5), true),
-        ],
+        "context_actions" => &[TYPE, BLOCK_ID, ("elements", Elements(CONTEXT_ACTIONS, 5), true)],
         "data_table" => DATA_TABLE,
         // Charts are drawn by Slack alone; their data is taken as it is.
-        "data_visualization" => &[
-            TYPE,
-            BLOCK_ID,
-            ("title", Str(1, 50), true),
-            ("chart", Any, true),
-        ],
+        "data_visualization" => &[TYPE, BLOCK_ID, ("title", Str(1, 50), true), ("chart", Any, true)],
         "divider" => &[TYPE, BLOCK_ID],
-        "header" => &[
-            TYPE,
-            BLOCK_ID,
-            ("text", Plain(150), true),
-            ("level", Int(1, 4), false),
-        ],
+        "header" => &[TYPE, BLOCK_ID, ("text", Plain(150), true), ("level", Int(1, 4), false)],
         "image" => IMAGE,
         "input" => INPUT,
         "markdown" => &[TYPE, BLOCK_ID, ("text", Str(1, 12_000), true)],
-        "plan" => &[
-            TYPE,
-            BLOCK_ID,
-            ("title", StrOrPlain, true),
-            ("tasks", Many(0, 100, &Object(TASK_CARD)), false),
-        ],
+        "plan" => &[TYPE, BLOCK_ID, ("title", StrOrPlain, true), ("tasks", Many(0, 100, &Object(TASK_CARD)), false)],
         "rich_text" => RICH_TEXT,
         "section" => SECTION,
         "table" => TABLE,

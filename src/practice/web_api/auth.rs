@@ -28,12 +28,7 @@ pub(super) fn auth_test(state: &mut State, _: &Args) -> Outcome {
 }
 
 /// Whether the call came with the bot's token, and the token has a scope the method needs.
-pub(super) fn check_bot_token(
-    ws: &Workspace,
-    method: &str,
-    page: &Method,
-    call: &Call,
-) -> Result<(), Refusal> {
+pub(super) fn check_bot_token(ws: &Workspace, method: &str, page: &Method, call: &Call) -> Result<(), Refusal> {
     if method == "api.test" && call.token.is_none() {
         return Ok(());
     }
@@ -51,19 +46,12 @@ pub(super) fn check_bot_token(
 
 /// Refuses with `missing_scope` unless the bot has one of these scopes.
 pub(crate) fn need_any<S: AsRef<str>>(state: &State, scopes: &[S]) -> Result<(), Refusal> {
-    if scopes.is_empty()
-        || scopes
-            .iter()
-            .any(|scope| state.manifest.has_scope(scope.as_ref()))
-    {
+    if scopes.is_empty() || scopes.iter().any(|scope| state.manifest.has_scope(scope.as_ref())) {
         return Ok(());
     }
     let needed: Vec<&str> = scopes.iter().map(AsRef::as_ref).collect();
     let provided = state.manifest.oauth_config.scopes.bot.join(",");
-    Err(Refusal::with(
-        "missing_scope",
-        json!({"needed": needed.join(","), "provided": provided}),
-    ))
+    Err(Refusal::with("missing_scope", json!({"needed": needed.join(","), "provided": provided})))
 }
 
 /// Gives a single-use WebSocket address for the app-level token.
@@ -80,9 +68,7 @@ pub(super) fn open_connection(ws: &Workspace, call: &Call) -> Answered {
         Some(_) => {}
     }
     if let Some(page) = methods::method("apps.connections.open")
-        && let Some(seconds) =
-            ws.limits()
-                .count("apps.connections.open", page.tier(), None, ws.now_ms())
+        && let Some(seconds) = ws.limits().count("apps.connections.open", page.tier(), None, ws.now_ms())
     {
         return Answered::rate_limited(seconds);
     }
@@ -90,9 +76,7 @@ pub(super) fn open_connection(ws: &Workspace, call: &Call) -> Answered {
         Ok(ticket) => {
             let (origin, app) = ws.read(|state| (state.origin.clone(), state.app.app_id.clone()));
             let host = origin.trim_start_matches("http://");
-            Answered::ok(
-                json!({"ok": true, "url": format!("ws://{host}/link/?ticket={ticket}&app_id={app}")}),
-            )
+            Answered::ok(json!({"ok": true, "url": format!("ws://{host}/link/?ticket={ticket}&app_id={app}")}))
         }
         Err(code) => Answered::ok(json!({"ok": false, "error": Value::from(code)})),
     }

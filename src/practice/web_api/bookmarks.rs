@@ -12,33 +12,20 @@ const BOOKMARKS_MAX: usize = 100;
 /// The channel a call means, when the bot is in it.
 fn channel(state: &State, args: &Args) -> Result<String, Refusal> {
     let found = visible(state, args.text("channel_id"))?;
-    if found.has(&state.app.bot_user) {
-        Ok(found.id.clone())
-    } else {
-        Err(Refusal::from("permission_denied"))
-    }
+    if found.has(&state.app.bot_user) { Ok(found.id.clone()) } else { Err(Refusal::from("permission_denied")) }
 }
 
 /// Only web addresses can be bookmarked.
 fn check_link(link: Option<&str>) -> Result<(), Refusal> {
     let Some(link) = link else { return Ok(()) };
     let is_web = url::Url::parse(link).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-    if is_web {
-        Ok(())
-    } else {
-        Err(Refusal::from("invalid_link"))
-    }
+    if is_web { Ok(()) } else { Err(Refusal::from("invalid_link")) }
 }
 
 /// `:clap:`
 fn check_emoji(emoji: Option<&str>) -> Result<(), Refusal> {
-    let is_good =
-        emoji.is_none_or(|emoji| emoji.len() > 2 && emoji.starts_with(':') && emoji.ends_with(':'));
-    if is_good {
-        Ok(())
-    } else {
-        Err(Refusal::from("invalid_emoji"))
-    }
+    let is_good = emoji.is_none_or(|emoji| emoji.len() > 2 && emoji.starts_with(':') && emoji.ends_with(':'));
+    if is_good { Ok(()) } else { Err(Refusal::from("invalid_emoji")) }
 }
 
 pub(super) fn add(state: &mut State, args: &Args) -> Outcome {
@@ -48,10 +35,7 @@ pub(super) fn add(state: &mut State, args: &Args) -> Outcome {
     }
     check_link(Some(args.text("link")))?;
     check_emoji(args.opt("emoji"))?;
-    let count = state
-        .channels
-        .get(&channel)
-        .map_or(0, |found| found.bookmarks.len());
+    let count = state.channels.get(&channel).map_or(0, |found| found.bookmarks.len());
     if count >= BOOKMARKS_MAX {
         return Err(Refusal::from("too_many_bookmarks"));
     }
@@ -83,15 +67,9 @@ pub(super) fn edit(state: &mut State, args: &Args) -> Outcome {
     check_link(args.opt("link"))?;
     check_emoji(args.opt("emoji"))?;
     let now = state.now_s();
-    let bookmarks = state
-        .channels
-        .get_mut(&channel)
-        .map(|found| &mut found.bookmarks);
+    let bookmarks = state.channels.get_mut(&channel).map(|found| &mut found.bookmarks);
     let wanted = json!(args.text("bookmark_id"));
-    let bookmark = bookmarks
-        .into_iter()
-        .flatten()
-        .find(|bookmark| bookmark.get("id") == Some(&wanted));
+    let bookmark = bookmarks.into_iter().flatten().find(|bookmark| bookmark.get("id") == Some(&wanted));
     let bookmark = bookmark.ok_or_else(|| Refusal::from("not_found"))?;
     for key in ["title", "link", "emoji"] {
         if let Some(value) = args.opt(key) {
@@ -115,12 +93,6 @@ pub(super) fn remove(state: &mut State, args: &Args) -> Outcome {
         return Err(Refusal::from("channel_not_found"));
     };
     let before = found.bookmarks.len();
-    found
-        .bookmarks
-        .retain(|bookmark| bookmark.get("id") != Some(&wanted));
-    if found.bookmarks.len() == before {
-        Err(Refusal::from("not_found"))
-    } else {
-        Ok(json!({}))
-    }
+    found.bookmarks.retain(|bookmark| bookmark.get("id") != Some(&wanted));
+    if found.bookmarks.len() == before { Err(Refusal::from("not_found")) } else { Ok(json!({})) }
 }

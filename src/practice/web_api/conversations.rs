@@ -26,20 +26,13 @@ pub(super) fn page<T>(all: Vec<T>, args: &Args, most: i64) -> Result<(Vec<T>, St
         Some(limit) => usize::try_from(limit).unwrap_or(100),
     };
     let end = start.saturating_add(limit);
-    let next = if all.len() > end {
-        STANDARD.encode(format!("next:{end}"))
-    } else {
-        String::new()
-    };
+    let next = if all.len() > end { STANDARD.encode(format!("next:{end}")) } else { String::new() };
     Ok((all.into_iter().skip(start).take(limit).collect(), next))
 }
 
 /// The channel a call means, when the bot may know of it: private places only as a member.
 pub(super) fn visible<'a>(state: &'a State, channel: &str) -> Result<&'a Channel, Refusal> {
-    let found = state
-        .channels
-        .get(channel)
-        .filter(|found| !found.is_private() || found.has(&state.app.bot_user));
+    let found = state.channels.get(channel).filter(|found| !found.is_private() || found.has(&state.app.bot_user));
     found.ok_or_else(|| Refusal::from("channel_not_found"))
 }
 
@@ -54,12 +47,7 @@ fn scoped<'a>(state: &'a State, method: &str, channel: &str) -> Result<&'a Chann
 fn need_family(state: &State, method: &str, family: &str) -> Result<(), Refusal> {
     let start = format!("{family}:");
     let scopes: Vec<&String> = methods::method(method)
-        .map(|page| {
-            page.scopes
-                .iter()
-                .filter(|scope| scope.starts_with(&start))
-                .collect()
-        })
+        .map(|page| page.scopes.iter().filter(|scope| scope.starts_with(&start)).collect())
         .unwrap_or_default();
     if scopes.is_empty() {
         return Err(Refusal::from("method_not_supported_for_channel_type"));
@@ -69,11 +57,7 @@ fn need_family(state: &State, method: &str, family: &str) -> Result<(), Refusal>
 
 fn member_of<'a>(state: &'a State, method: &str, channel: &str) -> Result<&'a Channel, Refusal> {
     let found = scoped(state, method, channel)?;
-    if found.has(&state.app.bot_user) {
-        Ok(found)
-    } else {
-        Err(Refusal::from("not_in_channel"))
-    }
+    if found.has(&state.app.bot_user) { Ok(found) } else { Err(Refusal::from("not_in_channel")) }
 }
 
 fn living<'a>(state: &'a State, method: &str, channel: &str) -> Result<&'a Channel, Refusal> {
@@ -86,23 +70,14 @@ fn living<'a>(state: &'a State, method: &str, channel: &str) -> Result<&'a Chann
 
 fn shown(state: &State, channel: &str) -> Value {
     let bot = &state.app.bot_user;
-    state
-        .channels
-        .get(channel)
-        .map_or(Value::Null, |found| state.channel_json(found, bot))
+    state.channels.get(channel).map_or(Value::Null, |found| state.channel_json(found, bot))
 }
 
 pub(super) fn create(state: &mut State, args: &Args) -> Outcome {
     let is_private = args.flag("is_private");
-    need_family(
-        state,
-        "conversations.create",
-        if is_private { "groups" } else { "channels" },
-    )?;
+    need_family(state, "conversations.create", if is_private { "groups" } else { "channels" })?;
     let bot = state.app.bot_user.clone();
-    let id = state
-        .create_channel(&bot, args.text("name"), is_private)
-        .map_err(Refusal::from)?;
+    let id = state.create_channel(&bot, args.text("name"), is_private).map_err(Refusal::from)?;
     Ok(json!({"channel": shown(state, &id)}))
 }
 
@@ -136,10 +111,7 @@ pub(super) fn rename(state: &mut State, args: &Args) -> Outcome {
     if let Some(fault) = name_fault(name) {
         return Err(Refusal::from(fault));
     }
-    if state
-        .channel_by_name(name)
-        .is_some_and(|other| other.id != found.id)
-    {
+    if state.channel_by_name(name).is_some_and(|other| other.id != found.id) {
         return Err(Refusal::from("name_taken"));
     }
     let (id, bot) = (found.id.clone(), state.app.bot_user.clone());
@@ -156,11 +128,8 @@ pub(super) fn set_purpose(state: &mut State, args: &Args) -> Outcome {
 }
 
 fn set_note(state: &mut State, args: &Args, is_topic: bool) -> Outcome {
-    let (method, key) = if is_topic {
-        ("conversations.setTopic", "topic")
-    } else {
-        ("conversations.setPurpose", "purpose")
-    };
+    let (method, key) =
+        if is_topic { ("conversations.setTopic", "topic") } else { ("conversations.setPurpose", "purpose") };
     let found = living(state, method, args.text("channel"))?;
     let value = args.text(key);
     if value.chars().count() > 250 {
@@ -174,12 +143,8 @@ fn set_note(state: &mut State, args: &Args, is_topic: bool) -> Outcome {
 pub(super) fn invite(state: &mut State, args: &Args) -> Outcome {
     let found = living(state, "conversations.invite", args.text("channel"))?;
     let id = found.id.clone();
-    let users: Vec<String> = args
-        .text("users")
-        .split(',')
-        .map(|user| user.trim().to_owned())
-        .filter(|user| !user.is_empty())
-        .collect();
+    let users: Vec<String> =
+        args.text("users").split(',').map(|user| user.trim().to_owned()).filter(|user| !user.is_empty()).collect();
     if users.is_empty() {
         return Err(Refusal::from("no_user"));
     }
@@ -197,15 +162,10 @@ pub(super) fn invite(state: &mut State, args: &Args) -> Outcome {
             None
         }
     };
-    let faults: Vec<(String, &str)> = users
-        .iter()
-        .filter_map(|user| Some((user.clone(), fault(user)?)))
-        .collect();
+    let faults: Vec<(String, &str)> = users.iter().filter_map(|user| Some((user.clone(), fault(user)?))).collect();
     let bot = state.app.bot_user.clone();
     if faults.is_empty() || args.flag("force") {
-        let good = users
-            .iter()
-            .filter(|user| !faults.iter().any(|(bad, _)| bad == *user));
+        let good = users.iter().filter(|user| !faults.iter().any(|(bad, _)| bad == *user));
         let good: Vec<String> = good.cloned().collect();
         for user in &good {
             state.add_member(&id, user, Some(&bot));
@@ -223,10 +183,7 @@ pub(super) fn invite(state: &mut State, args: &Args) -> Outcome {
 }
 
 fn per_user(faults: &[(String, &str)]) -> Value {
-    faults
-        .iter()
-        .map(|(user, code)| json!({"user": user, "ok": false, "error": code}))
-        .collect()
+    faults.iter().map(|(user, code)| json!({"user": user, "ok": false, "error": code})).collect()
 }
 
 pub(super) fn kick(state: &mut State, args: &Args) -> Outcome {
@@ -353,12 +310,8 @@ pub(super) fn users_conversations(state: &mut State, args: &Args) -> Outcome {
             && (!channel.is_private() || channel.has(&bot))
             && !(args.flag("exclude_archived") && channel.is_archived)
     };
-    let all: Vec<Value> = state
-        .channels
-        .values()
-        .filter(fits)
-        .map(|channel| state.channel_json(channel, &bot))
-        .collect();
+    let all: Vec<Value> =
+        state.channels.values().filter(fits).map(|channel| state.channel_json(channel, &bot)).collect();
     let (channels, cursor) = page(all, args, 1000)?;
     Ok(json!({"channels": channels, "response_metadata": {"next_cursor": cursor}}))
 }
@@ -378,23 +331,15 @@ pub(super) fn open(state: &mut State, args: &Args) -> Outcome {
         }
         return Ok(json!({"channel": {"id": found.id}, "already_open": true, "no_op": true}));
     }
-    let mut people: Vec<String> = args
-        .text("users")
-        .split(',')
-        .map(|user| user.trim().to_owned())
-        .filter(|user| !user.is_empty())
-        .collect();
+    let mut people: Vec<String> =
+        args.text("users").split(',').map(|user| user.trim().to_owned()).filter(|user| !user.is_empty()).collect();
     if people.is_empty() {
         return Err(Refusal::from("users_list_not_supplied"));
     }
     if people.len() > 8 {
         return Err(Refusal::from("too_many_users"));
     }
-    need_family(
-        state,
-        "conversations.open",
-        if people.len() > 1 { "mpim" } else { "im" },
-    )?;
+    need_family(state, "conversations.open", if people.len() > 1 { "mpim" } else { "im" })?;
     for user in &people {
         match state.members.get(user) {
             None => return Err(Refusal::from("user_not_found")),
@@ -404,11 +349,8 @@ pub(super) fn open(state: &mut State, args: &Args) -> Outcome {
     }
     people.push(bot);
     let (id, existed) = state.direct(&people);
-    let mut answer = if args.flag("return_im") {
-        json!({"channel": shown(state, &id)})
-    } else {
-        json!({"channel": {"id": id}})
-    };
+    let mut answer =
+        if args.flag("return_im") { json!({"channel": shown(state, &id)}) } else { json!({"channel": {"id": id}}) };
     if let (Value::Object(map), true) = (&mut answer, existed) {
         map.insert("no_op".into(), json!(true));
         map.insert("already_open".into(), json!(true));

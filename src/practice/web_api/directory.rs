@@ -7,30 +7,23 @@ use super::{Args, Outcome, Refusal};
 use crate::practice::workspace::State;
 
 pub(super) fn users_info(state: &mut State, args: &Args) -> Outcome {
-    let member = state
-        .members
-        .get(args.text("user"))
-        .ok_or_else(|| Refusal::from("user_not_found"))?;
+    let member = state.members.get(args.text("user")).ok_or_else(|| Refusal::from("user_not_found"))?;
     Ok(json!({"user": state.user_json(member, args.flag("include_locale"))}))
 }
 
 pub(super) fn users_list(state: &mut State, args: &Args) -> Outcome {
-    let all: Vec<Value> = state
-        .members
-        .values()
-        .map(|member| state.user_json(member, args.flag("include_locale")))
-        .collect();
+    let all: Vec<Value> =
+        state.members.values().map(|member| state.user_json(member, args.flag("include_locale"))).collect();
     let (members, cursor) = page(all, args, 1000)?;
-    Ok(
-        json!({"members": members, "cache_ts": state.now_s(), "response_metadata": {"next_cursor": cursor}}),
-    )
+    Ok(json!({"members": members, "cache_ts": state.now_s(), "response_metadata": {"next_cursor": cursor}}))
 }
 
 pub(super) fn users_lookup_by_email(state: &mut State, args: &Args) -> Outcome {
     let wanted = args.text("email").to_lowercase();
-    let found = state.members.values().find(|member| {
-        !member.deleted && !member.is_bot && member.profile.email.to_lowercase() == wanted
-    });
+    let found = state
+        .members
+        .values()
+        .find(|member| !member.deleted && !member.is_bot && member.profile.email.to_lowercase() == wanted);
     match found {
         Some(member) => Ok(json!({"user": state.user_json(member, false)})),
         None => Err(Refusal::from("users_not_found")),
@@ -39,11 +32,7 @@ pub(super) fn users_lookup_by_email(state: &mut State, args: &Args) -> Outcome {
 
 pub(super) fn usergroups_list(state: &mut State, args: &Args) -> Outcome {
     let (users, count) = (args.flag("include_users"), args.flag("include_count"));
-    let groups: Vec<Value> = state
-        .usergroups
-        .values()
-        .map(|group| state.usergroup_json(group, users, count))
-        .collect();
+    let groups: Vec<Value> = state.usergroups.values().map(|group| state.usergroup_json(group, users, count)).collect();
     Ok(json!({"usergroups": groups}))
 }
 

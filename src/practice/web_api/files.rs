@@ -16,10 +16,7 @@ pub(super) fn get_upload_url(state: &mut State, args: &Args) -> Outcome {
     if args.text("alt_txt").chars().count() > 1000 {
         return Err(Refusal::from("alt_txt_too_large"));
     }
-    let announced = args
-        .number("length")
-        .and_then(|length| usize::try_from(length).ok())
-        .unwrap_or_default();
+    let announced = args.number("length").and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
     if args.opt("snippet_type").is_some() && announced > 1_000_000 {
         return Err(Refusal::from("snippet_too_large"));
     }
@@ -73,94 +70,46 @@ pub(super) async fn upload(
     let response = with_faults(&ws, &wire, "upload", logged, || {
         taken = ws.with(|state| take(state, &id, bytes));
         let body = json!({"ok": taken});
-        let status = if taken {
-            StatusCode::OK
-        } else {
-            StatusCode::NOT_FOUND
-        };
-        Answered {
-            status,
-            body,
-            retry_after_s: None,
-        }
+        let status = if taken { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        Answered { status, body, retry_after_s: None }
     })
     .await;
     // Slack answers an upload with plain text.
-    if taken && response.status().is_success() {
-        format!("OK - {size}").into_response()
-    } else {
-        response
-    }
+    if taken && response.status().is_success() { format!("OK - {size}").into_response() } else { response }
 }
 
 async fn read_bytes(request: Request) -> Result<Vec<u8>, String> {
-    let kind = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("multipart/form-data") {
-        return Ok(to_bytes(request.into_body(), BODY_LIMIT)
-            .await
-            .map_err(|error| error.to_string())?
-            .to_vec());
+        return Ok(to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|error| error.to_string())?.to_vec());
     }
-    let mut parts = Multipart::from_request(request, &())
-        .await
-        .map_err(|error| error.to_string())?;
-    match parts
-        .next_field()
-        .await
-        .map_err(|error| error.to_string())?
-    {
-        Some(field) => Ok(field
-            .bytes()
-            .await
-            .map_err(|error| error.to_string())?
-            .to_vec()),
+    let mut parts = Multipart::from_request(request, &()).await.map_err(|error| error.to_string())?;
+    match parts.next_field().await.map_err(|error| error.to_string())? {
+        Some(field) => Ok(field.bytes().await.map_err(|error| error.to_string())?.to_vec()),
         None => Err("the form has no part".to_owned()),
     }
 }
 
 fn take(state: &mut State, id: &str, bytes: Vec<u8>) -> bool {
-    let Some(file) = state
-        .files
-        .get_mut(id)
-        .filter(|file| file.stage != FileStage::Complete)
-    else {
+    let Some(file) = state.files.get_mut(id).filter(|file| file.stage != FileStage::Complete) else {
         return false;
     };
     let (size, announced) = (bytes.len(), file.announced);
     file.bytes = bytes;
     file.stage = FileStage::Uploaded;
     if size != announced {
-        state.violate(
-            "upload_length",
-            "upload",
-            format!("announced {announced} bytes, sent {size}"),
-        );
+        state.violate("upload_length", "upload", format!("announced {announced} bytes, sent {size}"));
     }
     true
 }
 
 pub(super) fn complete_upload(state: &mut State, args: &Args) -> Outcome {
-    let files = args
-        .json("files")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let files = args.json("files").and_then(Value::as_array).cloned().unwrap_or_default();
     if files.is_empty() {
-        return Err(Refusal::listing(
-            "invalid_arguments",
-            vec!["[ERROR] files must not be empty".into()],
-        ));
+        return Err(Refusal::listing("invalid_arguments", vec!["[ERROR] files must not be empty".into()]));
     }
-    let mut channels: Vec<String> = args
-        .text("channels")
-        .split(',')
-        .filter(|id| !id.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut channels: Vec<String> =
+        args.text("channels").split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
     channels.extend(args.opt("channel_id").map(str::to_owned));
     if channels.len() > 100 {
         return Err(Refusal::from("channels_limit_exceeded"));
@@ -185,11 +134,8 @@ pub(super) fn complete_upload(state: &mut State, args: &Args) -> Outcome {
     for channel in &channels {
         share(state, args, channel, &ids);
     }
-    let shown: Vec<Value> = ids
-        .iter()
-        .filter_map(|id| state.files.get(id))
-        .map(|file| file_json(state, file))
-        .collect();
+    let shown: Vec<Value> =
+        ids.iter().filter_map(|id| state.files.get(id)).map(|file| file_json(state, file)).collect();
     Ok(json!({"files": shown}))
 }
 
@@ -197,10 +143,7 @@ fn finish_files(state: &mut State, files: &[Value]) -> Result<Vec<String>, Refus
     let mut ids = Vec::new();
     for given in files {
         let id = given.get("id").and_then(Value::as_str).unwrap_or_default();
-        let ready = state
-            .files
-            .get(id)
-            .is_some_and(|file| file.stage == FileStage::Uploaded);
+        let ready = state.files.get(id).is_some_and(|file| file.stage == FileStage::Uploaded);
         if !ready {
             return Err(Refusal::from("file_not_found"));
         }
@@ -218,11 +161,8 @@ fn finish_files(state: &mut State, files: &[Value]) -> Result<Vec<String>, Refus
 }
 
 fn share(state: &mut State, args: &Args, channel: &str, ids: &[String]) {
-    let shown: Vec<Value> = ids
-        .iter()
-        .filter_map(|id| state.files.get(id))
-        .map(|file| file_json(state, file))
-        .collect();
+    let shown: Vec<Value> =
+        ids.iter().filter_map(|id| state.files.get(id)).map(|file| file_json(state, file)).collect();
     let mut body = state.bot_body();
     body.insert("subtype".into(), json!("file_share"));
     body.insert("text".into(), json!(args.text("initial_comment")));
@@ -234,14 +174,7 @@ fn share(state: &mut State, args: &Args, channel: &str, ids: &[String]) {
         body.insert("blocks".into(), blocks);
     }
     let thread_ts = args.opt("thread_ts").map(str::to_owned);
-    let ts = state.post(
-        channel,
-        Post {
-            body,
-            thread_ts,
-            ..Post::default()
-        },
-    );
+    let ts = state.post(channel, Post { body, thread_ts, ..Post::default() });
     for id in ids {
         if let Some(file) = state.files.get_mut(id) {
             file.shares.push((channel.to_owned(), ts.clone()));
@@ -252,15 +185,13 @@ fn share(state: &mut State, args: &Args, channel: &str, ids: &[String]) {
 /// The file object.
 fn file_json(state: &State, file: &StoredFile) -> Value {
     let kind = file.name.rsplit('.').next().unwrap_or("text");
-    let private = format!(
-        "{}/files-pri/{}/{}",
-        state.origin,
-        file.id,
-        url_name(&file.name)
-    );
+    let private = format!("{}/files-pri/{}/{}", state.origin, file.id, url_name(&file.name));
     let mut public = Map::new();
     for (channel, ts) in &file.shares {
-        public.insert(channel.clone(), json!([{"ts": ts, "channel_name": state.channels.get(channel).map(|c| &c.name), "team_id": state.team.id}]));
+        public.insert(
+            channel.clone(),
+            json!([{"ts": ts, "channel_name": state.channels.get(channel).map(|c| &c.name), "team_id": state.team.id}]),
+        );
     }
     json!({
         "id": file.id,
@@ -302,10 +233,7 @@ fn url_name(name: &str) -> String {
 }
 
 pub(super) fn info(state: &mut State, args: &Args) -> Outcome {
-    let file = state
-        .files
-        .get(args.text("file"))
-        .filter(|file| file.stage == FileStage::Complete);
+    let file = state.files.get(args.text("file")).filter(|file| file.stage == FileStage::Complete);
     match file {
         Some(file) => Ok(json!({
             "file": file_json(state, file),
@@ -317,16 +245,8 @@ pub(super) fn info(state: &mut State, args: &Args) -> Outcome {
 }
 
 /// The bytes of a file, for the practice page.
-pub(super) async fn download(
-    Shared(ws): Shared<Workspace>,
-    Path((id, _name)): Path<(String, String)>,
-) -> Response {
-    let found = ws.read(|state| {
-        state
-            .files
-            .get(&id)
-            .map(|file| (file.mimetype.clone(), file.bytes.clone()))
-    });
+pub(super) async fn download(Shared(ws): Shared<Workspace>, Path((id, _name)): Path<(String, String)>) -> Response {
+    let found = ws.read(|state| state.files.get(&id).map(|file| (file.mimetype.clone(), file.bytes.clone())));
     match found {
         Some((kind, bytes)) => ([(header::CONTENT_TYPE, kind)], bytes).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),

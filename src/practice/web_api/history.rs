@@ -49,14 +49,8 @@ impl Window {
     }
 
     fn has(&self, ts: &str) -> bool {
-        let after = self
-            .oldest
-            .as_deref()
-            .is_none_or(|oldest| ts > oldest || (self.inclusive && ts == oldest));
-        let before = self
-            .latest
-            .as_deref()
-            .is_none_or(|latest| ts < latest || (self.inclusive && ts == latest));
+        let after = self.oldest.as_deref().is_none_or(|oldest| ts > oldest || (self.inclusive && ts == oldest));
+        let before = self.latest.as_deref().is_none_or(|latest| ts < latest || (self.inclusive && ts == latest));
         after && before
     }
 }
@@ -84,9 +78,7 @@ fn cursor(args: &Args) -> Result<Option<String>, Refusal> {
 }
 
 fn next_cursor(message: Option<&&Message>) -> String {
-    message
-        .map(|message| STANDARD.encode(format!("next_ts:{}", message.ts)))
-        .unwrap_or_default()
+    message.map(|message| STANDARD.encode(format!("next_ts:{}", message.ts))).unwrap_or_default()
 }
 
 /// Newest first, without replies that live in threads only.
@@ -95,21 +87,12 @@ pub(super) fn history(state: &mut State, args: &Args) -> Outcome {
     let window = Window::of(args, 100)?;
     let from = cursor(args)?;
     let in_channel = |message: &&Message| {
-        let is_shown =
-            !message.is_reply() || message.body.get("subtype") == Some(&json!("thread_broadcast"));
-        is_shown
-            && window.has(&message.ts)
-            && from
-                .as_deref()
-                .is_none_or(|from| message.ts.as_str() <= from)
+        let is_shown = !message.is_reply() || message.body.get("subtype") == Some(&json!("thread_broadcast"));
+        is_shown && window.has(&message.ts) && from.as_deref().is_none_or(|from| message.ts.as_str() <= from)
     };
     let all: Vec<&Message> = found.messages.iter().rev().filter(in_channel).collect();
     let with_metadata = args.flag("include_all_metadata");
-    let messages: Vec<Value> = all
-        .iter()
-        .take(window.limit)
-        .map(|message| message.json(with_metadata))
-        .collect();
+    let messages: Vec<Value> = all.iter().take(window.limit).map(|message| message.json(with_metadata)).collect();
     let next = next_cursor(all.get(window.limit));
     let mut answer = json!({
         "messages": messages,
@@ -137,18 +120,12 @@ pub(super) fn replies(state: &mut State, args: &Args) -> Outcome {
     let in_thread = |message: &&Message| {
         let is_root = message.ts == root;
         let is_reply = message.thread_ts.as_deref() == Some(root.as_str());
-        let after = from
-            .as_deref()
-            .is_none_or(|from| message.ts.as_str() >= from);
+        let after = from.as_deref().is_none_or(|from| message.ts.as_str() >= from);
         is_root || (is_reply && window.has(&message.ts) && after)
     };
     let all: Vec<&Message> = found.messages.iter().filter(in_thread).collect();
     let with_metadata = args.flag("include_all_metadata");
-    let messages: Vec<Value> = all
-        .iter()
-        .take(window.limit)
-        .map(|message| message.json(with_metadata))
-        .collect();
+    let messages: Vec<Value> = all.iter().take(window.limit).map(|message| message.json(with_metadata)).collect();
     let next = next_cursor(all.get(window.limit));
     let mut answer = json!({"messages": messages, "has_more": !next.is_empty()});
     if let (Value::Object(map), false) = (&mut answer, next.is_empty()) {
@@ -163,14 +140,8 @@ mod tests {
 
     #[test]
     fn timestamps_are_brought_to_one_shape() {
-        assert_eq!(
-            normal_ts("1700000000").as_deref(),
-            Some("1700000000.000000")
-        );
-        assert_eq!(
-            normal_ts("1700000000.5").as_deref(),
-            Some("1700000000.500000")
-        );
+        assert_eq!(normal_ts("1700000000").as_deref(), Some("1700000000.000000"));
+        assert_eq!(normal_ts("1700000000.5").as_deref(), Some("1700000000.500000"));
         assert_eq!(normal_ts("soon"), None);
     }
 }

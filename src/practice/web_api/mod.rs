@@ -45,10 +45,7 @@ impl Args {
 
     /// A text that was given and is not empty.
     pub fn opt(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
+        self.0.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
     pub fn flag(&self, name: &str) -> bool {
@@ -75,20 +72,14 @@ pub(crate) struct Refusal {
 
 impl From<&str> for Refusal {
     fn from(code: &str) -> Self {
-        Self {
-            code: code.to_owned(),
-            more: Map::new(),
-        }
+        Self { code: code.to_owned(), more: Map::new() }
     }
 }
 
 impl Refusal {
     /// A refusal whose answer has more fields.
     pub fn with(code: &str, more: Value) -> Self {
-        Self {
-            code: code.to_owned(),
-            more: fields(more),
-        }
+        Self { code: code.to_owned(), more: fields(more) }
     }
 
     /// A refusal that lists what is wrong, as `invalid_blocks` and `invalid_arguments` do.
@@ -204,11 +195,7 @@ pub(crate) struct Answered {
 
 impl Answered {
     pub fn ok(body: Value) -> Self {
-        Self {
-            status: StatusCode::OK,
-            body,
-            retry_after_s: None,
-        }
+        Self { status: StatusCode::OK, body, retry_after_s: None }
     }
 
     fn rate_limited(seconds: u64) -> Self {
@@ -228,10 +215,7 @@ impl IntoResponse for Answered {
     fn into_response(self) -> Response {
         let mut response = (self.status, self.body.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json; charset=utf-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -274,13 +258,8 @@ pub(crate) async fn with_faults(
 ) -> Response {
     let note = |status: StatusCode, answer: Value| {
         let at_ms = ws.now_ms();
-        let record = CallRecord {
-            at_ms,
-            method: method.to_owned(),
-            args: args.clone(),
-            status: status.as_u16(),
-            answer,
-        };
+        let record =
+            CallRecord { at_ms, method: method.to_owned(), args: args.clone(), status: status.as_u16(), answer };
         ws.with(|state| state.record(record));
     };
     let trouble = ws.faults().meet(method);
@@ -294,11 +273,7 @@ pub(crate) async fn with_faults(
         Some(Trouble::RateLimited { retry_after_s }) => Answered::rate_limited(*retry_after_s),
         Some(Trouble::Error(code)) => Answered::error(code),
         Some(Trouble::ServerError | Trouble::Hang | Trouble::CutBefore | Trouble::Garbage) => {
-            Answered {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                body: Value::Null,
-                retry_after_s: None,
-            }
+            Answered { status: StatusCode::INTERNAL_SERVER_ERROR, body: Value::Null, retry_after_s: None }
         }
     };
     note(answered.status, answered.body.clone());
@@ -308,11 +283,9 @@ pub(crate) async fn with_faults(
             wire.cut();
             StatusCode::OK.into_response()
         }
-        Some(Trouble::ServerError | Trouble::ServerErrorAfterWork) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "<html><body>Server Error</body></html>",
-        )
-            .into_response(),
+        Some(Trouble::ServerError | Trouble::ServerErrorAfterWork) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "<html><body>Server Error</body></html>").into_response()
+        }
         Some(Trouble::Garbage) => Body::from("<html>upstream connect error").into_response_ok(),
         _ => answered.into_response(),
     }
@@ -335,13 +308,7 @@ fn perform(ws: &Workspace, method: &str, call: Call) -> Answered {
     }
     let known = methods::method(method).zip(handler(method));
     let Some((page, handler)) = known else {
-        ws.with(|state| {
-            state.violate(
-                "unknown_method",
-                method,
-                "this workspace has no such method",
-            )
-        });
+        ws.with(|state| state.violate("unknown_method", method, "this workspace has no such method"));
         return Answered::ok(json!({"ok": false, "error": "unknown_method", "req_method": method}));
     };
     if let Err(refusal) = auth::check_bot_token(ws, method, page, &call) {
@@ -349,24 +316,12 @@ fn perform(ws: &Workspace, method: &str, call: Call) -> Answered {
     }
     let mut args = call.args;
     if call.is_json && !page.takes_json {
-        ws.with(|state| {
-            state.violate(
-                "json_to_form_only_method",
-                method,
-                "Slack ignores a JSON body here",
-            )
-        });
+        ws.with(|state| state.violate("json_to_form_only_method", method, "Slack ignores a JSON body here"));
         args = call.query;
     }
     args.remove("token");
-    let channel = args
-        .get("channel")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
-    if let Some(seconds) = ws
-        .limits()
-        .count(method, page.tier(), channel.as_deref(), ws.now_ms())
-    {
+    let channel = args.get("channel").and_then(Value::as_str).map(str::to_owned);
+    if let Some(seconds) = ws.limits().count(method, page.tier(), channel.as_deref(), ws.now_ms()) {
         return Answered::rate_limited(seconds);
     }
     ws.with(|state| {
@@ -376,20 +331,11 @@ fn perform(ws: &Workspace, method: &str, call: Call) -> Answered {
 }
 
 /// Brings the arguments to their types; notes what Slack would ignore.
-fn checked(
-    state: &mut State,
-    method: &str,
-    page: &Method,
-    mut args: Map<String, Value>,
-) -> Result<Args, Refusal> {
+fn checked(state: &mut State, method: &str, page: &Method, mut args: Map<String, Value>) -> Result<Args, Refusal> {
     if let Some(Value::Array(users)) = args.get("users") {
         let list: Vec<&str> = users.iter().filter_map(Value::as_str).collect();
         let joined = json!(list.join(","));
-        state.violate(
-            "undocumented_argument_type",
-            method,
-            "users is documented as a comma-separated string",
-        );
+        state.violate("undocumented_argument_type", method, "users is documented as a comma-separated string");
         args.insert("users".into(), joined);
     }
     let checked = page.check(&mut args);
@@ -412,11 +358,7 @@ fn answer(state: &mut State, method: &str, outcome: Outcome) -> Answered {
         }
         Err(refusal) => {
             if FAULTS_OF_THE_CALLER.contains(&refusal.code.as_str()) {
-                let detail = if refusal.more.is_empty() {
-                    String::new()
-                } else {
-                    json!(refusal.more).to_string()
-                };
+                let detail = if refusal.more.is_empty() { String::new() } else { json!(refusal.more).to_string() };
                 state.violate(&refusal.code, method, detail);
             }
             body.insert("ok".into(), json!(false));

@@ -13,9 +13,7 @@ const PINS_MAX: usize = 100;
 /// The channel and the message a call means.
 fn item<'a>(state: &'a State, args: &Args) -> Result<(&'a Channel, String), Refusal> {
     let found = visible(state, args.text("channel"))?;
-    let ts = args
-        .opt("timestamp")
-        .ok_or_else(|| Refusal::from("no_item_specified"))?;
+    let ts = args.opt("timestamp").ok_or_else(|| Refusal::from("no_item_specified"))?;
     if !found.has(&state.app.bot_user) {
         return Err(Refusal::from("not_in_channel"));
     }
@@ -35,17 +33,10 @@ pub(super) fn add(state: &mut State, args: &Args) -> Outcome {
     }
     let (channel, bot, now) = (found.id.clone(), state.app.bot_user.clone(), state.now_s());
     if let Some(found) = state.channels.get_mut(&channel) {
-        found.pins.push(Pin {
-            ts: ts.clone(),
-            by: bot.clone(),
-            at: now,
-        });
+        found.pins.push(Pin { ts: ts.clone(), by: bot.clone(), at: now });
         if let Some(message) = found.message_mut(&ts) {
             message.body.insert("pinned_to".into(), json!([channel]));
-            message.body.insert(
-                "pinned_info".into(),
-                json!({"channel": channel, "pinned_by": bot, "pinned_ts": now}),
-            );
+            message.body.insert("pinned_info".into(), json!({"channel": channel, "pinned_by": bot, "pinned_ts": now}));
         }
     }
     emit(state, "pin_added", &channel, &ts);
@@ -75,9 +66,7 @@ fn emit(state: &mut State, event: &str, channel: &str, ts: &str) {
         return;
     };
     let message = found.message(ts).map(|message| message.json(true));
-    let author = found
-        .message(ts)
-        .and_then(|message| message.body.get("user").cloned());
+    let author = found.message(ts).and_then(|message| message.body.get("user").cloned());
     let payload = json!({
         "type": event,
         "user": state.app.bot_user,

@@ -21,15 +21,9 @@ fn item<'a>(state: &'a State, args: &Args) -> Result<(&'a Channel, String), Refu
 /// An emoji's name: no colons, no spaces, no capitals.
 fn name(args: &Args) -> Result<String, Refusal> {
     let name = args.text("name");
-    let fits = |c: char| {
-        c.is_alphanumeric() && !c.is_uppercase() || matches!(c, '_' | '-' | '+' | '\'' | ':')
-    };
+    let fits = |c: char| c.is_alphanumeric() && !c.is_uppercase() || matches!(c, '_' | '-' | '+' | '\'' | ':');
     let is_good = !name.is_empty() && !name.starts_with(':') && name.chars().all(fits);
-    if is_good {
-        Ok(name.to_owned())
-    } else {
-        Err(Refusal::from("invalid_name"))
-    }
+    if is_good { Ok(name.to_owned()) } else { Err(Refusal::from("invalid_name")) }
 }
 
 pub(super) fn add(state: &mut State, args: &Args) -> Outcome {
@@ -39,34 +33,21 @@ pub(super) fn add(state: &mut State, args: &Args) -> Outcome {
         return Err(Refusal::from("is_archived"));
     }
     let (channel, bot) = (found.id.clone(), state.app.bot_user.clone());
-    if state.react(&channel, &ts, &bot, &name) {
-        Ok(json!({}))
-    } else {
-        Err(Refusal::from("already_reacted"))
-    }
+    if state.react(&channel, &ts, &bot, &name) { Ok(json!({})) } else { Err(Refusal::from("already_reacted")) }
 }
 
 pub(super) fn remove(state: &mut State, args: &Args) -> Outcome {
     let (found, ts) = item(state, args)?;
     let name = name(args)?;
     let (channel, bot) = (found.id.clone(), state.app.bot_user.clone());
-    if state.unreact(&channel, &ts, &bot, &name) {
-        Ok(json!({}))
-    } else {
-        Err(Refusal::from("no_reaction"))
-    }
+    if state.unreact(&channel, &ts, &bot, &name) { Ok(json!({})) } else { Err(Refusal::from("no_reaction")) }
 }
 
 pub(super) fn get(state: &mut State, args: &Args) -> Outcome {
     let (found, ts) = item(state, args)?;
-    let mut message = found
-        .message(&ts)
-        .map_or(Value::Null, |message| message.json(false));
+    let mut message = found.message(&ts).map_or(Value::Null, |message| message.json(false));
     if let Value::Object(map) = &mut message {
-        map.insert(
-            "permalink".into(),
-            json!(permalink(&state.origin, &found.id, &ts, None)),
-        );
+        map.insert("permalink".into(), json!(permalink(&state.origin, &found.id, &ts, None)));
     }
     Ok(json!({"type": "message", "channel": found.id, "message": message}))
 }

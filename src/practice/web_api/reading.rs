@@ -33,9 +33,7 @@ pub(crate) async fn read_call(request: Request) -> Result<Call, String> {
         if kind.starts_with("multipart/form-data") {
             args.extend(read_multipart(request).await?);
         } else {
-            let body = to_bytes(request.into_body(), BODY_LIMIT)
-                .await
-                .map_err(|error| error.to_string())?;
+            let body = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|error| error.to_string())?;
             if kind.starts_with("application/json") {
                 is_json = !body.is_empty();
                 match serde_json::from_slice(&body) {
@@ -49,50 +47,28 @@ pub(crate) async fn read_call(request: Request) -> Result<Call, String> {
         }
     }
     let body_token = args.get("token").and_then(Value::as_str).map(str::to_owned);
-    Ok(Call {
-        token: header_token.or(body_token),
-        args,
-        query,
-        is_json,
-    })
+    Ok(Call { token: header_token.or(body_token), args, query, is_json })
 }
 
 fn bearer(request: &Request) -> Option<String> {
-    let value = request
-        .headers()
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?;
-    value
-        .strip_prefix("Bearer ")
-        .map(|token| token.trim().to_owned())
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").map(|token| token.trim().to_owned())
 }
 
 fn content_type(request: &Request) -> String {
-    let value = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_ascii_lowercase()
 }
 
 /// The pairs of a form or query string.
 pub(crate) fn pairs(encoded: &[u8]) -> Map<String, Value> {
-    form_urlencoded::parse(encoded)
-        .map(|(key, value)| (key.into_owned(), Value::String(value.into_owned())))
-        .collect()
+    form_urlencoded::parse(encoded).map(|(key, value)| (key.into_owned(), Value::String(value.into_owned()))).collect()
 }
 
 async fn read_multipart(request: Request) -> Result<Map<String, Value>, String> {
-    let mut parts = Multipart::from_request(request, &())
-        .await
-        .map_err(|error| error.to_string())?;
+    let mut parts = Multipart::from_request(request, &()).await.map_err(|error| error.to_string())?;
     let mut args = Map::new();
-    while let Some(field) = parts
-        .next_field()
-        .await
-        .map_err(|error| error.to_string())?
-    {
+    while let Some(field) = parts.next_field().await.map_err(|error| error.to_string())? {
         let name = field.name().unwrap_or_default().to_owned();
         let text = field.text().await.map_err(|error| error.to_string())?;
         args.insert(name, Value::String(text));

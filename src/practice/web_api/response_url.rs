@@ -37,25 +37,10 @@ pub(super) async fn receive(
         ws.with(|state| match post(state, &id, &args) {
             Ok(()) => Answered::ok(json!({"ok": true})),
             Err(refusal) => {
-                let missing = matches!(
-                    refusal.code.as_str(),
-                    "used_url" | "expired_url" | "invalid_url"
-                );
-                let status = if missing {
-                    StatusCode::NOT_FOUND
-                } else {
-                    StatusCode::BAD_REQUEST
-                };
-                state.violate(
-                    &refusal.code,
-                    "response_url",
-                    json!(refusal.more).to_string(),
-                );
-                Answered {
-                    status,
-                    body: json!({"ok": false, "error": refusal.code}),
-                    retry_after_s: None,
-                }
+                let missing = matches!(refusal.code.as_str(), "used_url" | "expired_url" | "invalid_url");
+                let status = if missing { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+                state.violate(&refusal.code, "response_url", json!(refusal.more).to_string());
+                Answered { status, body: json!({"ok": false, "error": refusal.code}), retry_after_s: None }
             }
         })
     })
@@ -64,10 +49,7 @@ pub(super) async fn receive(
 
 fn post(state: &mut State, id: &str, args: &Map<String, Value>) -> Result<(), Refusal> {
     let now = state.now;
-    let entry = state
-        .response_urls
-        .get_mut(id)
-        .ok_or_else(|| Refusal::from("invalid_url"))?;
+    let entry = state.response_urls.get_mut(id).ok_or_else(|| Refusal::from("invalid_url"))?;
     if now - entry.issued_at > LIFE_MS {
         return Err(Refusal::from("expired_url"));
     }
@@ -89,21 +71,11 @@ fn post(state: &mut State, id: &str, args: &Map<String, Value>) -> Result<(), Re
         return replace_original(state, &entry, args);
     }
     let mut body = state.answer_body(args);
-    let asked_thread = args
-        .get("thread_ts")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
+    let asked_thread = args.get("thread_ts").and_then(Value::as_str).map(str::to_owned);
     if args.get("response_type").and_then(Value::as_str) == Some("in_channel") {
         body.insert("subtype".into(), json!("bot_message"));
         body.remove("user");
-        state.post(
-            &entry.channel,
-            Post {
-                body,
-                thread_ts: asked_thread,
-                ..Post::default()
-            },
-        );
+        state.post(&entry.channel, Post { body, thread_ts: asked_thread, ..Post::default() });
     } else {
         state.post_ephemeral(&entry.channel, &entry.user, body, asked_thread.as_deref());
     }
@@ -111,35 +83,20 @@ fn post(state: &mut State, id: &str, args: &Map<String, Value>) -> Result<(), Re
 }
 
 fn delete_original(state: &mut State, entry: &ResponseUrl) -> Result<(), Refusal> {
-    let source = entry
-        .source
-        .as_ref()
-        .ok_or_else(|| Refusal::from("cannot_delete_command"))?;
+    let source = entry.source.as_ref().ok_or_else(|| Refusal::from("cannot_delete_command"))?;
     if source.is_ephemeral {
-        state
-            .ephemerals
-            .retain(|one| one.ts != source.ts || one.user != entry.user);
+        state.ephemerals.retain(|one| one.ts != source.ts || one.user != entry.user);
     } else {
         state.delete(&entry.channel, &source.ts);
     }
     Ok(())
 }
 
-fn replace_original(
-    state: &mut State,
-    entry: &ResponseUrl,
-    args: &Map<String, Value>,
-) -> Result<(), Refusal> {
-    let source = entry
-        .source
-        .as_ref()
-        .ok_or_else(|| Refusal::from("cannot_replace_command"))?;
+fn replace_original(state: &mut State, entry: &ResponseUrl, args: &Map<String, Value>) -> Result<(), Refusal> {
+    let source = entry.source.as_ref().ok_or_else(|| Refusal::from("cannot_replace_command"))?;
     let answer = state.answer_body(args);
     if source.is_ephemeral {
-        let original = state
-            .ephemerals
-            .iter_mut()
-            .find(|one| one.ts == source.ts && one.user == entry.user);
+        let original = state.ephemerals.iter_mut().find(|one| one.ts == source.ts && one.user == entry.user);
         let original = original.ok_or_else(|| Refusal::from("message_not_found"))?;
         for key in ["text", "blocks", "attachments"] {
             match answer.get(key) {
@@ -155,9 +112,5 @@ fn replace_original(
     }
     let bot = state.app.bot_user.clone();
     let done = state.edit(&entry.channel, &source.ts, &bot, changes);
-    if done {
-        Ok(())
-    } else {
-        Err(Refusal::from("message_not_found"))
-    }
+    if done { Ok(()) } else { Err(Refusal::from("message_not_found")) }
 }

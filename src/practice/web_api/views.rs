@@ -12,18 +12,9 @@ const TRIGGER_LIFE_MS: i64 = 3000;
 const VIEW_BYTES: usize = 250 * 1024;
 
 /// The view of a call, if Slack would take it.
-fn sent(
-    state: &State,
-    args: &Args,
-    kind: &str,
-    own_id: Option<&str>,
-) -> Result<Map<String, Value>, Refusal> {
+fn sent(state: &State, args: &Args, kind: &str, own_id: Option<&str>) -> Result<Map<String, Value>, Refusal> {
     let view = args.json("view").and_then(Value::as_object).cloned();
-    let view = view.ok_or_else(|| {
-        listing(vec![
-            "must provide an object [json-pointer:/view]".to_owned(),
-        ])
-    })?;
+    let view = view.ok_or_else(|| listing(vec!["must provide an object [json-pointer:/view]".to_owned()]))?;
     if json!(view).to_string().len() > VIEW_BYTES {
         return Err(Refusal::from("view_too_large"));
     }
@@ -34,39 +25,23 @@ fn sent(
     if !faults.is_empty() {
         return Err(listing(faults));
     }
-    let external = view
-        .get("external_id")
-        .and_then(Value::as_str)
-        .filter(|id| !id.is_empty());
+    let external = view.get("external_id").and_then(Value::as_str).filter(|id| !id.is_empty());
     let is_taken = external.is_some_and(|external| {
-        state.views.values().any(|other| {
-            other.is_open
-                && other.text("external_id") == external
-                && Some(other.id.as_str()) != own_id
-        })
+        state
+            .views
+            .values()
+            .any(|other| other.is_open && other.text("external_id") == external && Some(other.id.as_str()) != own_id)
     });
-    if is_taken {
-        Err(Refusal::from("duplicate_external_id"))
-    } else {
-        Ok(view)
-    }
+    if is_taken { Err(Refusal::from("duplicate_external_id")) } else { Ok(view) }
 }
 
 fn listing(faults: Vec<String>) -> Refusal {
-    Refusal::listing(
-        "invalid_arguments",
-        faults
-            .into_iter()
-            .map(|fault| format!("[ERROR] {fault}"))
-            .collect(),
-    )
+    Refusal::listing("invalid_arguments", faults.into_iter().map(|fault| format!("[ERROR] {fault}")).collect())
 }
 
 /// Uses up a trigger. Gives the person who caused it, and the view they caused it in.
 fn exchange(state: &mut State, args: &Args) -> Result<(String, Option<String>), Refusal> {
-    let id = args
-        .opt("trigger_id")
-        .or_else(|| args.opt("interactivity_pointer"));
+    let id = args.opt("trigger_id").or_else(|| args.opt("interactivity_pointer"));
     let Some(id) = id else {
         return Err(Refusal::listing(
             "invalid_arguments",
@@ -108,9 +83,7 @@ pub(super) fn push(state: &mut State, args: &Args) -> Outcome {
     if state.top_view(&user).is_none() {
         return Err(Refusal::from("not_found"));
     }
-    let id = state
-        .push_view(&user, &view)
-        .ok_or_else(|| Refusal::from("push_limit_reached"))?;
+    let id = state.push_view(&user, &view).ok_or_else(|| Refusal::from("push_limit_reached"))?;
     Ok(shown(state, &id))
 }
 
@@ -151,9 +124,7 @@ pub(super) fn publish(state: &mut State, args: &Args) -> Outcome {
     let own_id = state.homes.get(&user).cloned();
     let view = sent(state, args, "home", own_id.as_deref())?;
     if state.active(&user).is_none() {
-        return Err(listing(vec![
-            "invalid `user_id` [json-pointer:/user_id]".to_owned(),
-        ]));
+        return Err(listing(vec!["invalid `user_id` [json-pointer:/user_id]".to_owned()]));
     }
     if let Some(id) = &own_id {
         check_hash(state, args, id)?;

@@ -28,12 +28,7 @@ impl State {
     ///
     /// # Errors
     /// Slack's error code.
-    pub fn create_channel(
-        &mut self,
-        creator: &str,
-        name: &str,
-        is_private: bool,
-    ) -> Result<String, &'static str> {
+    pub fn create_channel(&mut self, creator: &str, name: &str, is_private: bool) -> Result<String, &'static str> {
         if let Some(fault) = name_fault(name) {
             return Err(fault);
         }
@@ -41,11 +36,7 @@ impl State {
             return Err("name_taken");
         }
         let id = self.next_id("C");
-        let kind = if is_private {
-            ChannelKind::Private
-        } else {
-            ChannelKind::Public
-        };
+        let kind = if is_private { ChannelKind::Private } else { ChannelKind::Public };
         self.insert_channel(&id, name, kind, creator);
         let stub = json!({"id": id, "name": name, "is_channel": true, "created": self.now_s(), "creator": creator});
         self.emit_channel_event(&id, "created", json!({"channel": stub}));
@@ -79,11 +70,7 @@ impl State {
         let mut wanted: Vec<String> = people.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
-        let kind = if wanted.len() > 2 {
-            ChannelKind::Mpim
-        } else {
-            ChannelKind::Im
-        };
+        let kind = if wanted.len() > 2 { ChannelKind::Mpim } else { ChannelKind::Im };
         let found = self.channels.values().find(|channel| {
             let mut members = channel.members.clone();
             members.sort_unstable();
@@ -108,14 +95,7 @@ impl State {
     }
 
     /// A line Slack writes itself into a channel (`… has joined the channel`).
-    pub fn system_line(
-        &mut self,
-        channel: &str,
-        subtype: &str,
-        user: &str,
-        text: &str,
-        more: Value,
-    ) {
+    pub fn system_line(&mut self, channel: &str, subtype: &str, user: &str, text: &str, more: Value) {
         let mut body = match more {
             Value::Object(map) => map,
             _ => Map::new(),
@@ -123,13 +103,7 @@ impl State {
         body.insert("subtype".into(), json!(subtype));
         body.insert("user".into(), json!(user));
         body.insert("text".into(), json!(text));
-        self.post(
-            channel,
-            Post {
-                body,
-                ..Post::default()
-            },
-        );
+        self.post(channel, Post { body, ..Post::default() });
     }
 
     /// Makes somebody a member; does nothing for one who is.
@@ -143,13 +117,7 @@ impl State {
         channel.members.push(user.to_owned());
         let kind = if channel.is_private() { "G" } else { "C" };
         let more = inviter.map_or(Value::Null, |inviter| json!({"inviter": inviter}));
-        self.system_line(
-            channel_id,
-            "channel_join",
-            user,
-            &format!("<@{user}> has joined the channel"),
-            more,
-        );
+        self.system_line(channel_id, "channel_join", user, &format!("<@{user}> has joined the channel"), more);
         if self.app_is_in(channel_id) {
             let ts = self.next_ts();
             let mut event = json!({
@@ -170,11 +138,7 @@ impl State {
     /// Ends a membership. `by` is who removed them; none when they left.
     pub fn remove_member(&mut self, channel_id: &str, user: &str, by: Option<&str>) {
         let team = self.team.id.clone();
-        let Some(channel) = self
-            .channels
-            .get(channel_id)
-            .filter(|channel| channel.has(user))
-        else {
+        let Some(channel) = self.channels.get(channel_id).filter(|channel| channel.has(user)) else {
             return;
         };
         let kind = if channel.is_private() { "G" } else { "C" };
@@ -214,23 +178,11 @@ impl State {
                                "is_channel": true, "is_mpim": false}}),
         );
         let text = format!("has renamed the channel from \"{old}\" to \"{name}\"");
-        self.system_line(
-            channel_id,
-            "channel_name",
-            by,
-            &text,
-            json!({"old_name": old, "name": name}),
-        );
+        self.system_line(channel_id, "channel_name", by, &text, json!({"old_name": old, "name": name}));
     }
 
     pub fn archive_channel(&mut self, channel_id: &str, by: &str) {
-        self.system_line(
-            channel_id,
-            "channel_archive",
-            by,
-            "archived the channel",
-            Value::Null,
-        );
+        self.system_line(channel_id, "channel_archive", by, "archived the channel", Value::Null);
         if let Some(channel) = self.channels.get_mut(channel_id) {
             channel.is_archived = true;
         }
@@ -241,13 +193,7 @@ impl State {
         if let Some(channel) = self.channels.get_mut(channel_id) {
             channel.is_archived = false;
         }
-        self.system_line(
-            channel_id,
-            "channel_unarchive",
-            by,
-            "un-archived the channel",
-            Value::Null,
-        );
+        self.system_line(channel_id, "channel_unarchive", by, "un-archived the channel", Value::Null);
         self.emit_channel_event(channel_id, "unarchive", json!({"user": by}));
     }
 
@@ -257,24 +203,12 @@ impl State {
         let Some(channel) = self.channels.get_mut(channel_id) else {
             return;
         };
-        let note = if is_topic {
-            &mut channel.topic
-        } else {
-            &mut channel.purpose
-        };
+        let note = if is_topic { &mut channel.topic } else { &mut channel.purpose };
         if note.value == value {
             return;
         }
-        *note = Note {
-            value: value.to_owned(),
-            creator: by.to_owned(),
-            last_set: now,
-        };
-        let (subtype, key) = if is_topic {
-            ("channel_topic", "topic")
-        } else {
-            ("channel_purpose", "purpose")
-        };
+        *note = Note { value: value.to_owned(), creator: by.to_owned(), last_set: now };
+        let (subtype, key) = if is_topic { ("channel_topic", "topic") } else { ("channel_purpose", "purpose") };
         let text = format!("set the channel {key}: {value}");
         self.system_line(channel_id, subtype, by, &text, json!({key: value}));
     }
@@ -295,21 +229,14 @@ impl State {
             return Value::Null;
         };
         if channel.kind == ChannelKind::Im {
-            let other = channel
-                .members
-                .iter()
-                .find(|member| *member != viewer)
-                .or(channel.members.first());
+            let other = channel.members.iter().find(|member| *member != viewer).or(channel.members.first());
             map.insert("user".into(), json!(other));
             map.insert("is_user_deleted".into(), json!(false));
             return Value::Object(map);
         }
         let mut properties = Map::new();
         if let Some(canvas) = &channel.canvas {
-            properties.insert(
-                "canvas".into(),
-                json!({"file_id": canvas, "is_empty": false, "quip_thread_id": canvas}),
-            );
+            properties.insert("canvas".into(), json!({"file_id": canvas, "is_empty": false, "quip_thread_id": canvas}));
         }
         let more = json!({
             "name": channel.name,

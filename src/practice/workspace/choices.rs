@@ -12,10 +12,7 @@ pub(crate) struct Found {
 
 impl Found {
     pub fn kind(&self) -> &str {
-        self.element
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.element.get("type").and_then(Value::as_str).unwrap_or_default()
     }
 }
 
@@ -52,25 +49,12 @@ pub(crate) fn takes_many(kind: &str) -> bool {
 pub(crate) fn elements(blocks: &Value) -> Vec<Found> {
     let mut found = Vec::new();
     for block in blocks.as_array().into_iter().flatten() {
-        let block_id = block
-            .get("block_id")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let block_id = block.get("block_id").and_then(Value::as_str).unwrap_or_default();
         let places = [block.get("accessory"), block.get("element")];
-        let many = block
-            .get("elements")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
+        let many = block.get("elements").and_then(Value::as_array).into_iter().flatten();
         for element in places.into_iter().flatten().chain(many) {
-            let kind = element
-                .get("type")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let action_id = element
-                .get("action_id")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+            let kind = element.get("type").and_then(Value::as_str).unwrap_or_default();
+            let action_id = element.get("action_id").and_then(Value::as_str).unwrap_or_default();
             if is_interactive(kind) {
                 found.push(Found {
                     block_id: block_id.to_owned(),
@@ -86,23 +70,14 @@ pub(crate) fn elements(blocks: &Value) -> Vec<Found> {
 /// The element a person means: by its action id, `block id/action id`, what it says, or its value.
 pub(crate) fn find(blocks: &Value, wanted: &str) -> Option<Found> {
     let all = elements(blocks);
-    let says = |found: &Found| {
-        found
-            .element
-            .pointer("/text/text")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
+    let says = |found: &Found| found.element.pointer("/text/text").and_then(Value::as_str).map(str::to_owned);
     let is_meant: [&dyn Fn(&Found) -> bool; 4] = [
         &|found| found.action_id == wanted,
         &|found| format!("{}/{}", found.block_id, found.action_id) == wanted,
         &|found| says(found).is_some_and(|text| text == wanted),
         &|found| found.element.get("value").and_then(Value::as_str) == Some(wanted),
     ];
-    is_meant
-        .iter()
-        .find_map(|fits| all.iter().find(|found| fits(found)))
-        .cloned()
+    is_meant.iter().find_map(|fits| all.iter().find(|found| fits(found))).cloned()
 }
 
 /// What there is to click, for a sentence.
@@ -110,28 +85,16 @@ pub(crate) fn describe(blocks: &Value) -> String {
     let names: Vec<String> = elements(blocks)
         .iter()
         .map(|found| {
-            let text = found
-                .element
-                .pointer("/text/text")
-                .and_then(Value::as_str)
-                .unwrap_or(found.kind());
+            let text = found.element.pointer("/text/text").and_then(Value::as_str).unwrap_or(found.kind());
             format!("{} ({text})", found.action_id)
         })
         .collect();
-    if names.is_empty() {
-        "nothing".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
 /// Every option of a select, of all its groups.
 pub(crate) fn options(element: &Value) -> Vec<Value> {
-    let plain = element
-        .get("options")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let plain = element.get("options").and_then(Value::as_array).into_iter().flatten();
     let grouped = element
         .get("option_groups")
         .and_then(Value::as_array)
@@ -144,26 +107,17 @@ pub(crate) fn options(element: &Value) -> Vec<Value> {
 
 fn option<'a>(options: &'a [Value], wanted: &Value) -> Option<&'a Value> {
     if wanted.is_object() {
-        return options
-            .iter()
-            .find(|option| option.get("value") == wanted.get("value"));
+        return options.iter().find(|option| option.get("value") == wanted.get("value"));
     }
     let wanted = wanted.as_str()?;
-    let by_value = options
-        .iter()
-        .find(|option| option.get("value").and_then(Value::as_str) == Some(wanted));
-    by_value.or_else(|| {
-        options
-            .iter()
-            .find(|option| option.pointer("/text/text").and_then(Value::as_str) == Some(wanted))
-    })
+    let by_value = options.iter().find(|option| option.get("value").and_then(Value::as_str) == Some(wanted));
+    by_value
+        .or_else(|| options.iter().find(|option| option.pointer("/text/text").and_then(Value::as_str) == Some(wanted)))
 }
 
 fn missing(options: &[Value], wanted: &Value) -> String {
-    let all: Vec<&str> = options
-        .iter()
-        .filter_map(|option| option.pointer("/text/text").and_then(Value::as_str))
-        .collect();
+    let all: Vec<&str> =
+        options.iter().filter_map(|option| option.pointer("/text/text").and_then(Value::as_str)).collect();
     format!("there is no option {wanted}; there are: {}", all.join(", "))
 }
 
@@ -173,30 +127,18 @@ fn missing(options: &[Value], wanted: &Value) -> String {
 pub(crate) fn value(found: &Found, choice: &Value, given: &[Value]) -> Result<Value, String> {
     let mut known = options(&found.element);
     known.extend(given.iter().cloned());
-    let key = if found.kind() == "overflow" {
-        Some("selected_option")
-    } else {
-        value_key(found.kind())
-    };
+    let key = if found.kind() == "overflow" { Some("selected_option") } else { value_key(found.kind()) };
     match key {
         Some("selected_option") if choice.is_null() => Ok(Value::Null),
-        Some("selected_option") => option(&known, choice)
-            .cloned()
-            .ok_or_else(|| missing(&known, choice)),
+        Some("selected_option") => option(&known, choice).cloned().ok_or_else(|| missing(&known, choice)),
         Some("selected_options") => {
             let wanted = match choice {
                 Value::Array(many) => many.clone(),
                 Value::Null => Vec::new(),
                 one => vec![one.clone()],
             };
-            let chosen: Result<Vec<Value>, String> = wanted
-                .iter()
-                .map(|one| {
-                    option(&known, one)
-                        .cloned()
-                        .ok_or_else(|| missing(&known, one))
-                })
-                .collect();
+            let chosen: Result<Vec<Value>, String> =
+                wanted.iter().map(|one| option(&known, one).cloned().ok_or_else(|| missing(&known, one))).collect();
             Ok(Value::Array(chosen?))
         }
         Some("value") => match choice {
@@ -229,11 +171,7 @@ pub(crate) fn initial_values(blocks: &Value) -> Map<String, Value> {
                 element.get(name.as_str())
             }
         };
-        let empty = if takes_many(found.kind()) {
-            json!([])
-        } else {
-            Value::Null
-        };
+        let empty = if takes_many(found.kind()) { json!([]) } else { Value::Null };
         let initial = initial.cloned().unwrap_or(empty);
         put(&mut values, &found, initial);
     }
@@ -245,14 +183,9 @@ pub(crate) fn put(values: &mut Map<String, Value>, found: &Found, value: Value) 
     let Some(key) = value_key(found.kind()) else {
         return;
     };
-    let block = values
-        .entry(found.block_id.clone())
-        .or_insert_with(|| json!({}));
+    let block = values.entry(found.block_id.clone()).or_insert_with(|| json!({}));
     if let Value::Object(block) = block {
-        block.insert(
-            found.action_id.clone(),
-            json!({"type": found.kind(), key: value}),
-        );
+        block.insert(found.action_id.clone(), json!({"type": found.kind(), key: value}));
     }
 }
 
@@ -263,10 +196,7 @@ pub(crate) fn keep(values: &mut Map<String, Value>, before: &Map<String, Value>)
             continue;
         };
         for (action_id, value) in block.as_object_mut().into_iter().flatten() {
-            if let Some(old) = old_block
-                .get(action_id)
-                .filter(|old| old.get("type") == value.get("type"))
-            {
+            if let Some(old) = old_block.get(action_id).filter(|old| old.get("type") == value.get("type")) {
                 *value = old.clone();
             }
         }
@@ -284,28 +214,12 @@ pub(crate) fn action(found: &Found, chosen: Option<&Value>, action_ts: &str) -> 
     let Value::Object(map) = &mut action else {
         return action;
     };
-    for key in [
-        "text",
-        "value",
-        "url",
-        "style",
-        "confirm",
-        "placeholder",
-        "accessibility_label",
-    ] {
-        if let Some(given) = found
-            .element
-            .get(key)
-            .filter(|_| key != "text" || found.kind() == "button")
-        {
+    for key in ["text", "value", "url", "style", "confirm", "placeholder", "accessibility_label"] {
+        if let Some(given) = found.element.get(key).filter(|_| key != "text" || found.kind() == "button") {
             map.insert(key.to_owned(), given.clone());
         }
     }
-    let key = if found.kind() == "overflow" {
-        Some("selected_option")
-    } else {
-        value_key(found.kind())
-    };
+    let key = if found.kind() == "overflow" { Some("selected_option") } else { value_key(found.kind()) };
     if let (Some(key), Some(chosen)) = (key, chosen) {
         map.insert(key.to_owned(), chosen.clone());
     }
@@ -315,26 +229,15 @@ pub(crate) fn action(found: &Found, chosen: Option<&Value>, action_ts: &str) -> 
 /// What Slack's own form would say about these inputs before it lets them go: block id → sentence.
 pub(crate) fn form_faults(blocks: &Value, values: &Map<String, Value>) -> Map<String, Value> {
     let mut faults = Map::new();
-    for block in blocks
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|block| block["type"] == "input")
-    {
-        let (Some(block_id), Some(element)) = (block["block_id"].as_str(), block.get("element"))
-        else {
+    for block in blocks.as_array().into_iter().flatten().filter(|block| block["type"] == "input") {
+        let (Some(block_id), Some(element)) = (block["block_id"].as_str(), block.get("element")) else {
             continue;
         };
-        let (Some(action_id), Some(kind)) =
-            (element["action_id"].as_str(), element["type"].as_str())
-        else {
+        let (Some(action_id), Some(kind)) = (element["action_id"].as_str(), element["type"].as_str()) else {
             continue;
         };
         let Some(key) = value_key(kind) else { continue };
-        let value = values
-            .get(block_id)
-            .and_then(|b| b.get(action_id))
-            .and_then(|v| v.get(key));
+        let value = values.get(block_id).and_then(|b| b.get(action_id)).and_then(|v| v.get(key));
         let fault = form_fault(block, element, kind, value.unwrap_or(&Value::Null));
         if let Some(fault) = fault {
             faults.insert(block_id.to_owned(), json!(fault));
@@ -358,15 +261,9 @@ fn form_fault(block: &Value, element: &Value, kind: &str, value: &Value) -> Opti
     let length = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
     match kind {
         "plain_text_input" => {
-            let (min, max) = (
-                element["min_length"].as_u64(),
-                element["max_length"].as_u64().unwrap_or(3000),
-            );
+            let (min, max) = (element["min_length"].as_u64(), element["max_length"].as_u64().unwrap_or(3000));
             if min.is_some_and(|min| length < min) {
-                return Some(format!(
-                    "Must be at least {} characters.",
-                    min.unwrap_or_default()
-                ));
+                return Some(format!("Must be at least {} characters.", min.unwrap_or_default()));
             }
             (length > max).then(|| format!("Must be at most {max} characters."))
         }
@@ -378,22 +275,15 @@ fn form_fault(block: &Value, element: &Value, kind: &str, value: &Value) -> Opti
             if !decimals && number.fract() != 0.0 {
                 return Some("Enter a whole number.".to_owned());
             }
-            let bound = |key: &str| {
-                element[key]
-                    .as_str()
-                    .and_then(|bound| bound.parse::<f64>().ok())
-            };
-            if bound("min_value").is_some_and(|min| number < min)
-                || bound("max_value").is_some_and(|max| number > max)
+            let bound = |key: &str| element[key].as_str().and_then(|bound| bound.parse::<f64>().ok());
+            if bound("min_value").is_some_and(|min| number < min) || bound("max_value").is_some_and(|max| number > max)
             {
                 return Some("Enter a number within the limits.".to_owned());
             }
             None
         }
         "email_text_input" => (!text.contains('@')).then(|| "Enter an e-mail address.".to_owned()),
-        "url_text_input" => url::Url::parse(text)
-            .is_err()
-            .then(|| "Enter a URL.".to_owned()),
+        "url_text_input" => url::Url::parse(text).is_err().then(|| "Enter a URL.".to_owned()),
         _ => None,
     }
 }
@@ -416,12 +306,7 @@ mod tests {
     #[test]
     fn a_button_is_found_by_id_text_or_value() {
         for wanted in ["ack", "b1/ack", "Acknowledge", "ack inc_1"] {
-            assert_eq!(
-                find(&blocks(), wanted)
-                    .map(|found| found.action_id)
-                    .as_deref(),
-                Some("ack")
-            );
+            assert_eq!(find(&blocks(), wanted).map(|found| found.action_id).as_deref(), Some("ack"));
         }
         assert!(find(&blocks(), "nothing").is_none());
     }
@@ -441,14 +326,8 @@ mod tests {
         assert!(form_faults(&blocks(), &values).is_empty());
         let found = find(&blocks(), "title").expect("the input is there");
         put(&mut values, &found, json!("much too long"));
-        assert_eq!(
-            form_faults(&blocks(), &values)["b2"],
-            "Must be at most 5 characters."
-        );
+        assert_eq!(form_faults(&blocks(), &values)["b2"], "Must be at most 5 characters.");
         put(&mut values, &found, Value::Null);
-        assert_eq!(
-            form_faults(&blocks(), &values)["b2"],
-            "Please complete this required field."
-        );
+        assert_eq!(form_faults(&blocks(), &values)["b2"], "Please complete this required field.");
     }
 }

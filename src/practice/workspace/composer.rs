@@ -35,11 +35,7 @@ impl State {
 
     /// The text of a slash command as the app gets it.
     pub fn compose_command(&self, typed: &str, should_escape: bool) -> String {
-        if should_escape {
-            self.rewrite(typed, Style::Command)
-        } else {
-            escape(typed)
-        }
+        if should_escape { self.rewrite(typed, Style::Command) } else { escape(typed) }
     }
 
     fn rewrite(&self, typed: &str, style: Style) -> String {
@@ -65,25 +61,14 @@ impl State {
     fn token(&self, piece: &str, style: Style) -> String {
         let inner = piece.trim_start_matches('<').trim_end_matches('>');
         let id = inner.split('|').next().unwrap_or_default();
-        if let Some(user) = id
-            .strip_prefix('@')
-            .filter(|user| self.members.contains_key(*user))
-        {
+        if let Some(user) = id.strip_prefix('@').filter(|user| self.members.contains_key(*user)) {
             return self.user_token(user, style);
         }
-        if let Some(channel) = id
-            .strip_prefix('#')
-            .and_then(|channel| self.channels.get(channel))
-        {
+        if let Some(channel) = id.strip_prefix('#').and_then(|channel| self.channels.get(channel)) {
             return format!("<#{}|{}>", channel.id, channel.public_name());
         }
-        let is_special =
-            id == "!here" || id == "!channel" || id == "!everyone" || id.starts_with("!subteam^");
-        if is_special {
-            piece.to_owned()
-        } else {
-            escape(piece)
-        }
+        let is_special = id == "!here" || id == "!channel" || id == "!everyone" || id.starts_with("!subteam^");
+        if is_special { piece.to_owned() } else { escape(piece) }
     }
 
     fn user_token(&self, user: &str, style: Style) -> String {
@@ -98,18 +83,10 @@ impl State {
         if matches!(name, "here" | "channel" | "everyone") {
             return format!("<!{name}>");
         }
-        if let Some(member) = self
-            .members
-            .values()
-            .find(|member| member.profile.handle == name)
-        {
+        if let Some(member) = self.members.values().find(|member| member.profile.handle == name) {
             return self.user_token(&member.profile.id, style);
         }
-        match self
-            .usergroups
-            .values()
-            .find(|group| group.group.handle == name)
-        {
+        match self.usergroups.values().find(|group| group.group.handle == name) {
             Some(group) if style == Style::Command => {
                 format!("<!subteam^{}|@{name}>", group.group.id)
             }
@@ -139,9 +116,7 @@ impl State {
 
 /// Slack's escaping of `&`, `<` and `>`.
 pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -153,31 +128,14 @@ mod tests {
 
     fn state() -> State {
         let mut state = State::new(
-            TeamIdentity {
-                id: "T1".into(),
-                name: "n".into(),
-                domain: "d".into(),
-            },
-            AppIdentity {
-                app_id: "A1".into(),
-                bot_id: "B1".into(),
-                bot_user: "UBOT".into(),
-                name: "vigie".into(),
-            },
+            TeamIdentity { id: "T1".into(), name: "n".into(), domain: "d".into() },
+            AppIdentity { app_id: "A1".into(), bot_id: "B1".into(), bot_user: "UBOT".into(), name: "vigie".into() },
             Arc::new(Manifest::default()),
             "http://127.0.0.1:1".into(),
             0,
         );
         let profile = NewPerson::new("U0LEAD", "lead", "Lead Example");
-        state.members.insert(
-            "U0LEAD".into(),
-            Member {
-                profile,
-                deleted: false,
-                is_bot: false,
-                updated: 0,
-            },
-        );
+        state.members.insert("U0LEAD".into(), Member { profile, deleted: false, is_bot: false, updated: 0 });
         state.insert_channel("C1", "ops", ChannelKind::Public, "U0LEAD");
         state
     }
@@ -194,21 +152,12 @@ mod tests {
     #[test]
     fn a_command_names_who_it_mentions_only_when_it_asked_for_that() {
         let state = state();
-        assert_eq!(
-            state.compose_command("page @lead <@U0LEAD>", true),
-            "page <@U0LEAD|lead> <@U0LEAD|lead>"
-        );
-        assert_eq!(
-            state.compose_command("page @lead a<b", false),
-            "page @lead a&lt;b"
-        );
+        assert_eq!(state.compose_command("page @lead <@U0LEAD>", true), "page <@U0LEAD|lead> <@U0LEAD|lead>");
+        assert_eq!(state.compose_command("page @lead a<b", false), "page @lead a&lt;b");
     }
 
     #[test]
     fn an_unknown_name_stays_text() {
-        assert_eq!(
-            state().compose("@nobody in #nowhere <@UNOBODY>"),
-            "@nobody in #nowhere &lt;@UNOBODY&gt;"
-        );
+        assert_eq!(state().compose("@nobody in #nowhere <@UNOBODY>"), "@nobody in #nowhere &lt;@UNOBODY&gt;");
     }
 }

@@ -17,11 +17,9 @@ fn needed_scopes(subscription: &str) -> &'static [&'static str] {
         "pin_added" | "pin_removed" => &["pins:read"],
         "app_mention" => &["app_mentions:read"],
         "member_joined_channel" | "member_left_channel" => &["channels:read", "groups:read"],
-        "channel_created" | "channel_archive" | "channel_unarchive" | "channel_deleted"
-        | "channel_rename" | "channel_left" => &["channels:read"],
-        "group_archive" | "group_unarchive" | "group_deleted" | "group_rename" | "group_left" => {
-            &["groups:read"]
-        }
+        "channel_created" | "channel_archive" | "channel_unarchive" | "channel_deleted" | "channel_rename"
+        | "channel_left" => &["channels:read"],
+        "group_archive" | "group_unarchive" | "group_deleted" | "group_rename" | "group_left" => &["groups:read"],
         "subteam_created" | "subteam_updated" | "subteam_members_changed" => &["usergroups:read"],
         "user_change" | "team_join" => &["users:read"],
         "file_shared" | "file_created" => &["files:read"],
@@ -33,8 +31,7 @@ impl State {
     /// Queues an event for the app, if it is subscribed to it and may read it.
     pub fn emit(&mut self, subscription: &str, event: Value) {
         let scopes = needed_scopes(subscription);
-        let allowed =
-            scopes.is_empty() || scopes.iter().any(|scope| self.manifest.has_scope(scope));
+        let allowed = scopes.is_empty() || scopes.iter().any(|scope| self.manifest.has_scope(scope));
         if !self.manifest.is_subscribed(subscription) || !allowed {
             return;
         }
@@ -68,9 +65,7 @@ impl State {
 
     /// Whether the app hears what happens in this channel.
     pub fn app_is_in(&self, channel: &str) -> bool {
-        self.channels
-            .get(channel)
-            .is_some_and(|channel| channel.has(&self.app.bot_user))
+        self.channels.get(channel).is_some_and(|channel| channel.has(&self.app.bot_user))
     }
 
     /// Sends a `message` event of any shape, with the fields every one of them has.
@@ -78,8 +73,7 @@ impl State {
         if !self.app_is_in(channel) {
             return;
         }
-        let Some((event_type, kind)) = self.channels.get(channel).map(|c| (c.event_type(), c.kind))
-        else {
+        let Some((event_type, kind)) = self.channels.get(channel).map(|c| (c.event_type(), c.kind)) else {
             return;
         };
         let mut event = body;

@@ -27,46 +27,23 @@ impl Person {
         let (payload, channel) = match prepared {
             Ok(prepared) => prepared,
             Err(NotPossible(why)) => {
-                return CommandAck {
-                    payload: None,
-                    elapsed: Duration::ZERO,
-                    failure: Some(why),
-                };
+                return CommandAck { payload: None, elapsed: Duration::ZERO, failure: Some(why) };
             }
         };
-        match self
-            .ws
-            .courier()
-            .deliver(Kind::Command, payload, true)
-            .await
-        {
+        match self.ws.courier().deliver(Kind::Command, payload, true).await {
             Answer::Acked { payload, elapsed } => {
                 if let Some(payload) = &payload {
-                    self.ws
-                        .with(|state| state.show_command_answer(&channel, &self.id, payload));
+                    self.ws.with(|state| state.show_command_answer(&channel, &self.id, payload));
                 }
-                CommandAck {
-                    payload,
-                    elapsed,
-                    failure: None,
-                }
+                CommandAck { payload, elapsed, failure: None }
             }
             Answer::TimedOut { elapsed } => {
                 let failure = format!("{command} failed with the error \"operation_timeout\"");
-                CommandAck {
-                    payload: None,
-                    elapsed,
-                    failure: Some(failure),
-                }
+                CommandAck { payload: None, elapsed, failure: Some(failure) }
             }
             Answer::Undelivered { why } => {
-                let failure =
-                    format!("{command} failed with the error \"dispatch_failed\" ({why})");
-                CommandAck {
-                    payload: None,
-                    elapsed: Duration::ZERO,
-                    failure: Some(failure),
-                }
+                let failure = format!("{command} failed with the error \"dispatch_failed\" ({why})");
+                CommandAck { payload: None, elapsed: Duration::ZERO, failure: Some(failure) }
             }
         }
     }
@@ -85,13 +62,7 @@ impl Person {
     ///
     /// # Errors
     /// As [`Person::click`].
-    pub async fn click_block(
-        &self,
-        channel: &str,
-        ts: &str,
-        block: &str,
-        action: &str,
-    ) -> Result<Acted, NotPossible> {
+    pub async fn click_block(&self, channel: &str, ts: &str, block: &str, action: &str) -> Result<Acted, NotPossible> {
         self.click(channel, ts, &format!("{block}/{action}")).await
     }
 
@@ -146,28 +117,17 @@ impl Person {
     ///
     /// # Errors
     /// As [`Person::select`].
-    pub async fn select_home(
-        &self,
-        wanted: &str,
-        choice: impl Into<Value>,
-    ) -> Result<Acted, NotPossible> {
+    pub async fn select_home(&self, wanted: &str, choice: impl Into<Value>) -> Result<Acted, NotPossible> {
         let surface = self.home_surface()?;
         self.act(&surface, wanted, Some(choice.into())).await
     }
 
     fn open_surface(&self, view_id: &str) -> Result<Surface, NotPossible> {
-        let is_mine = self.ws.read(|state| {
-            state
-                .views
-                .get(view_id)
-                .is_some_and(|v| v.user == self.id && v.is_open)
-        });
+        let is_mine = self.ws.read(|state| state.views.get(view_id).is_some_and(|v| v.user == self.id && v.is_open));
         if !is_mine {
             return not(format!("{} has no open modal {view_id}", self.id));
         }
-        Ok(Surface::View {
-            id: view_id.to_owned(),
-        })
+        Ok(Surface::View { id: view_id.to_owned() })
     }
 
     fn home_surface(&self) -> Result<Surface, NotPossible> {
@@ -178,15 +138,8 @@ impl Person {
     }
 
     /// Uses an element: a click, or a choice.
-    async fn act(
-        &self,
-        surface: &Surface,
-        wanted: &str,
-        choice: Option<Value>,
-    ) -> Result<Acted, NotPossible> {
-        let found = self
-            .ws
-            .read(|state| state.element(&self.id, surface, wanted))?;
+    async fn act(&self, surface: &Surface, wanted: &str, choice: Option<Value>) -> Result<Acted, NotPossible> {
+        let found = self.ws.read(|state| state.element(&self.id, surface, wanted))?;
         let offered = match (&choice, found.kind().ends_with("external_select")) {
             (Some(choice), true) => self.offered(surface, &found, choice).await?,
             _ => Vec::new(),
@@ -210,32 +163,17 @@ impl Person {
         });
         match payload {
             Some(payload) => Ok(self.interact(payload, "The app did not respond.").await),
-            None => Ok(Acted {
-                elapsed: Duration::ZERO,
-                failure: None,
-            }),
+            None => Ok(Acted { elapsed: Duration::ZERO, failure: None }),
         }
     }
 
     async fn interact(&self, payload: Value, sentence: &str) -> Acted {
-        match self
-            .ws
-            .courier()
-            .deliver(Kind::Interaction, payload, false)
-            .await
-        {
-            Answer::Acked { elapsed, .. } => Acted {
-                elapsed,
-                failure: None,
-            },
-            Answer::TimedOut { elapsed } => Acted {
-                elapsed,
-                failure: Some(format!("{sentence} (operation_timeout)")),
-            },
-            Answer::Undelivered { why } => Acted {
-                elapsed: Duration::ZERO,
-                failure: Some(format!("{sentence} ({why})")),
-            },
+        match self.ws.courier().deliver(Kind::Interaction, payload, false).await {
+            Answer::Acked { elapsed, .. } => Acted { elapsed, failure: None },
+            Answer::TimedOut { elapsed } => Acted { elapsed, failure: Some(format!("{sentence} (operation_timeout)")) },
+            Answer::Undelivered { why } => {
+                Acted { elapsed: Duration::ZERO, failure: Some(format!("{sentence} ({why})")) }
+            }
         }
     }
 
@@ -250,9 +188,7 @@ impl Person {
         typed: &str,
     ) -> Result<Vec<Value>, NotPossible> {
         let surface = self.open_surface(view_id)?;
-        let found = self
-            .ws
-            .read(|state| state.element(&self.id, &surface, wanted))?;
+        let found = self.ws.read(|state| state.element(&self.id, &surface, wanted))?;
         self.suggest(&surface, &found, typed).await
     }
 
@@ -268,53 +204,29 @@ impl Person {
         typed: &str,
     ) -> Result<Vec<Value>, NotPossible> {
         let surface = self.ws.read(|state| state.surface(&self.id, channel, ts))?;
-        let found = self
-            .ws
-            .read(|state| state.element(&self.id, &surface, wanted))?;
+        let found = self.ws.read(|state| state.element(&self.id, &surface, wanted))?;
         self.suggest(&surface, &found, typed).await
     }
 
-    async fn offered(
-        &self,
-        surface: &Surface,
-        found: &Found,
-        choice: &Value,
-    ) -> Result<Vec<Value>, NotPossible> {
+    async fn offered(&self, surface: &Surface, found: &Found, choice: &Value) -> Result<Vec<Value>, NotPossible> {
         let mut offered = Vec::new();
         let wanted = match choice {
             Value::Array(many) => many.clone(),
             one => vec![one.clone()],
         };
         for one in wanted {
-            let typed = one
-                .as_str()
-                .or_else(|| one.pointer("/text/text").and_then(Value::as_str))
-                .unwrap_or_default();
+            let typed = one.as_str().or_else(|| one.pointer("/text/text").and_then(Value::as_str)).unwrap_or_default();
             offered.extend(self.suggest(surface, found, typed).await?);
         }
         Ok(offered)
     }
 
-    async fn suggest(
-        &self,
-        surface: &Surface,
-        found: &Found,
-        typed: &str,
-    ) -> Result<Vec<Value>, NotPossible> {
-        let payload = self
-            .ws
-            .with(|state| state.block_suggestion(&self.id, surface, found, typed));
-        match self
-            .ws
-            .courier()
-            .deliver(Kind::Interaction, payload, true)
-            .await
-        {
+    async fn suggest(&self, surface: &Surface, found: &Found, typed: &str) -> Result<Vec<Value>, NotPossible> {
+        let payload = self.ws.with(|state| state.block_suggestion(&self.id, surface, found, typed));
+        match self.ws.courier().deliver(Kind::Interaction, payload, true).await {
             Answer::Acked { payload, .. } => Ok(choices::options(&payload.unwrap_or_default())),
             Answer::TimedOut { .. } => not("the app did not offer any options in time"),
-            Answer::Undelivered { why } => {
-                not(format!("the app could not be asked for options: {why}"))
-            }
+            Answer::Undelivered { why } => not(format!("the app could not be asked for options: {why}")),
         }
     }
 
@@ -336,12 +248,7 @@ impl Person {
     ///
     /// # Errors
     /// [`NotPossible`] when the manifest has none with this callback id, or there is no such message.
-    pub async fn message_shortcut(
-        &self,
-        callback_id: &str,
-        channel: &str,
-        ts: &str,
-    ) -> Result<Acted, NotPossible> {
+    pub async fn message_shortcut(&self, callback_id: &str, channel: &str, ts: &str) -> Result<Acted, NotPossible> {
         let payload = self.ws.with(|state| {
             if state.manifest.shortcut("message", callback_id).is_none() {
                 return not(format!("the app has no message shortcut {callback_id}"));
@@ -362,15 +269,9 @@ impl Person {
     /// # Errors
     /// [`NotPossible`] when the modal is not the topmost of this person, or has no such input or option.
     pub async fn submit(&self, view_id: &str, values: Value) -> Result<SubmitOutcome, NotPossible> {
-        self.open_surface(view_id)?;
-        for (wanted, choice) in values.as_object().into_iter().flatten() {
-            self.fill(view_id, wanted, choice.clone()).await?;
-        }
+        self.fill_in(view_id, values).await?;
         let payload = self.ws.with(|state| {
-            if state
-                .top_view(&self.id)
-                .is_none_or(|view| view.id != view_id)
-            {
+            if state.top_view(&self.id).is_none_or(|view| view.id != view_id) {
                 return not(format!("{view_id} is not the topmost modal"));
             }
             let Some(view) = state.views.get(view_id) else {
@@ -381,31 +282,17 @@ impl Person {
             }
             let blocks = view.body.get("blocks").cloned().unwrap_or_default();
             let faults = choices::form_faults(&blocks, &view.values);
-            if faults.is_empty() {
-                Ok(Ok(state.view_submission(&self.id, view_id)))
-            } else {
-                Ok(Err(faults))
-            }
+            if faults.is_empty() { Ok(Ok(state.view_submission(&self.id, view_id))) } else { Ok(Err(faults)) }
         })?;
         let payload = match payload {
             Ok(payload) => payload,
             Err(faults) => return Ok(SubmitOutcome::Errors(faults)),
         };
-        let failed = |why: &str| {
-            Ok(SubmitOutcome::Failed(format!(
-                "We had some trouble connecting. Try again? ({why})"
-            )))
-        };
-        match self
-            .ws
-            .courier()
-            .deliver(Kind::Interaction, payload, true)
-            .await
-        {
+        let failed =
+            |why: &str| Ok(SubmitOutcome::Failed(format!("We had some trouble connecting. Try again? ({why})")));
+        match self.ws.courier().deliver(Kind::Interaction, payload, true).await {
             Answer::Acked { payload, .. } => {
-                let outcome = self
-                    .ws
-                    .with(|state| state.after_submit(&self.id, view_id, payload.as_ref()));
+                let outcome = self.ws.with(|state| state.after_submit(&self.id, view_id, payload.as_ref()));
                 for view in outcome.closed {
                     self.tell_closed(view, true).await;
                 }
@@ -416,10 +303,20 @@ impl Person {
         }
     }
 
+    /// Types and chooses in an open modal without submitting it; `values` as in [`Person::submit`].
+    ///
+    /// # Errors
+    /// As [`Person::submit`].
+    pub async fn fill_in(&self, view_id: &str, values: Value) -> Result<(), NotPossible> {
+        self.open_surface(view_id)?;
+        for (wanted, choice) in values.as_object().into_iter().flatten() {
+            self.fill(view_id, wanted, choice.clone()).await?;
+        }
+        Ok(())
+    }
+
     async fn fill(&self, view_id: &str, wanted: &str, choice: Value) -> Result<(), NotPossible> {
-        let surface = Surface::View {
-            id: view_id.to_owned(),
-        };
+        let surface = Surface::View { id: view_id.to_owned() };
         let found = self.ws.read(|state| state.input(view_id, wanted))?;
         let offered = if found.kind().ends_with("external_select") {
             self.offered(&surface, &found, &choice).await?
@@ -428,8 +325,7 @@ impl Person {
         };
         let choice = self.ws.read(|state| state.person_choice(&found, choice));
         let value = choices::value(&found, &choice, &offered).map_err(NotPossible)?;
-        self.ws
-            .with(|state| state.remember(&self.id, &surface, &found, value));
+        self.ws.with(|state| state.remember(&self.id, &surface, &found, value));
         Ok(())
     }
 
@@ -439,16 +335,10 @@ impl Person {
     /// [`NotPossible`] when it is not the topmost.
     pub async fn close(&self, view_id: &str) -> Result<(), NotPossible> {
         let closed = self.ws.with(|state| {
-            if state
-                .top_view(&self.id)
-                .is_none_or(|view| view.id != view_id)
-            {
+            if state.top_view(&self.id).is_none_or(|view| view.id != view_id) {
                 return not(format!("{view_id} is not the topmost modal of {}", self.id));
             }
-            let clears = state
-                .views
-                .get(view_id)
-                .is_some_and(|view| view.body["clear_on_close"] == true);
+            let clears = state.views.get(view_id).is_some_and(|view| view.body["clear_on_close"] == true);
             Ok(if clears {
                 (state.close_all(&self.id), true)
             } else {
@@ -463,11 +353,8 @@ impl Person {
 
     async fn tell_closed(&self, view: super::View, is_cleared: bool) {
         if view.body.get("notify_on_close") == Some(&Value::Bool(true)) {
-            let payload = self
-                .ws
-                .with(|state| state.view_closed(&self.id, view.json(), is_cleared));
-            self.interact(payload, "The app did not hear that the modal was closed.")
-                .await;
+            let payload = self.ws.with(|state| state.view_closed(&self.id, view.json(), is_cleared));
+            self.interact(payload, "The app did not hear that the modal was closed.").await;
         }
     }
 }

@@ -31,8 +31,8 @@ use super::options::{Delivery, NewPerson, Now};
 
 pub use person::{Acted, CommandAck, NotPossible, Person, SubmitOutcome};
 pub use state::{
-    AppIdentity, Bookmark, CallRecord, Canvas, Channel, ChannelKind, Ephemeral, FileStage, Member,
-    Message, Note, Pin, StoredFile, TeamIdentity, View, Violation,
+    AppIdentity, Bookmark, CallRecord, Canvas, Channel, ChannelKind, Ephemeral, FileStage, Member, Message, Note, Pin,
+    StoredFile, TeamIdentity, View, Violation,
 };
 
 pub(crate) use channels::name_fault;
@@ -73,13 +73,7 @@ pub struct WaitedInVain {
 }
 
 impl Workspace {
-    pub(crate) fn new(
-        state: State,
-        courier: Arc<Courier>,
-        now: Now,
-        keys: Keys,
-        rate_limits: bool,
-    ) -> Self {
+    pub(crate) fn new(state: State, courier: Arc<Courier>, now: Now, keys: Keys, rate_limits: bool) -> Self {
         let (revision, _) = watch::channel(0);
         let inner = Inner {
             state: Mutex::new(state),
@@ -90,19 +84,13 @@ impl Workspace {
             faults: Faults::default(),
             limits: Limits::new(rate_limits),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// Changes the world: takes the lock, reads the clock, hands what the app must hear to the courier, wakes watchers.
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let (out, revision) = {
-            let mut state = self
-                .inner
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.now = (self.inner.now)();
             let out = change(&mut state);
             state.revision += 1;
@@ -112,21 +100,13 @@ impl Workspace {
             }
             (out, state.revision)
         };
-        self.inner
-            .revision
-            .send_modify(|seen| *seen = revision.max(*seen));
+        self.inner.revision.send_modify(|seen| *seen = revision.max(*seen));
         out
     }
 
     /// Looks at the world without changing it.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(
-            &self
-                .inner
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        look(&self.inner.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn courier(&self) -> &Arc<Courier> {
@@ -157,10 +137,7 @@ impl Workspace {
     ///
     /// # Errors
     /// [`WaitedInVain`] with a description of the world, when it never did.
-    pub async fn wait_for<T>(
-        &self,
-        mut probe: impl FnMut(&Self) -> Option<T>,
-    ) -> Result<T, WaitedInVain> {
+    pub async fn wait_for<T>(&self, mut probe: impl FnMut(&Self) -> Option<T>) -> Result<T, WaitedInVain> {
         let mut changes = self.changes();
         let look = async {
             loop {
@@ -172,11 +149,7 @@ impl Workspace {
                 let _ = tokio::time::timeout(Duration::from_millis(200), changes.changed()).await;
             }
         };
-        tokio::time::timeout(PATIENCE, look)
-            .await
-            .map_err(|_| WaitedInVain {
-                world: self.describe(),
-            })
+        tokio::time::timeout(PATIENCE, look).await.map_err(|_| WaitedInVain { world: self.describe() })
     }
 
     /// Wakes everybody who waits for a change, without one.
@@ -372,14 +345,7 @@ impl Workspace {
     /// The calls of one method, oldest first.
     #[must_use]
     pub fn calls_of(&self, method: &str) -> Vec<CallRecord> {
-        self.read(|state| {
-            state
-                .calls
-                .iter()
-                .filter(|call| call.method == method)
-                .cloned()
-                .collect()
-        })
+        self.read(|state| state.calls.iter().filter(|call| call.method == method).cloned().collect())
     }
 
     /// Everything the app did that Slack would have refused, ignored or punished.

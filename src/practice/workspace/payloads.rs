@@ -41,36 +41,26 @@ impl State {
     }
 
     fn channel_stub(&self, channel: &str) -> Value {
-        let name = self
-            .channels
-            .get(channel)
-            .map_or("", |channel| channel.public_name());
+        let name = self.channels.get(channel).map_or("", |channel| channel.public_name());
         json!({"id": channel, "name": name})
     }
 
     /// The blocks a surface shows.
     pub fn blocks_of(&self, user: &str, surface: &Surface) -> Option<Value> {
         let blocks = match surface {
-            Surface::Message { channel, ts } => self
-                .channels
-                .get(channel)?
-                .message(ts)
-                .map(|message| message.body.get("blocks").cloned())?,
-            Surface::Ephemeral { channel, ts } => self
-                .ephemeral(user, channel, ts)
-                .map(|message| message.body.get("blocks").cloned())?,
-            Surface::View { id } => self
-                .views
-                .get(id)
-                .map(|view| view.body.get("blocks").cloned())?,
+            Surface::Message { channel, ts } => {
+                self.channels.get(channel)?.message(ts).map(|message| message.body.get("blocks").cloned())?
+            }
+            Surface::Ephemeral { channel, ts } => {
+                self.ephemeral(user, channel, ts).map(|message| message.body.get("blocks").cloned())?
+            }
+            Surface::View { id } => self.views.get(id).map(|view| view.body.get("blocks").cloned())?,
         };
         Some(blocks.unwrap_or_else(|| json!([])))
     }
 
     pub fn ephemeral(&self, user: &str, channel: &str, ts: &str) -> Option<&Ephemeral> {
-        self.ephemerals
-            .iter()
-            .find(|one| one.user == user && one.channel == channel && one.ts == ts)
+        self.ephemerals.iter().find(|one| one.user == user && one.channel == channel && one.ts == ts)
     }
 
     /// Remembers what was chosen on a surface.
@@ -84,10 +74,7 @@ impl State {
             Surface::Message { channel, ts } | Surface::Ephemeral { channel, ts } => {
                 let blocks = self.blocks_of(user, surface).unwrap_or_default();
                 let key = (user.to_owned(), channel.clone(), ts.clone());
-                let values = self
-                    .choices
-                    .entry(key)
-                    .or_insert_with(|| choices::initial_values(&blocks));
+                let values = self.choices.entry(key).or_insert_with(|| choices::initial_values(&blocks));
                 choices::put(values, found, value);
             }
         }
@@ -95,18 +82,11 @@ impl State {
 
     fn values_of(&self, user: &str, surface: &Surface) -> Map<String, Value> {
         match surface {
-            Surface::View { id } => self
-                .views
-                .get(id)
-                .map(|view| view.values.clone())
-                .unwrap_or_default(),
+            Surface::View { id } => self.views.get(id).map(|view| view.values.clone()).unwrap_or_default(),
             Surface::Message { channel, ts } | Surface::Ephemeral { channel, ts } => {
                 let key = (user.to_owned(), channel.clone(), ts.clone());
                 let blocks = || self.blocks_of(user, surface).unwrap_or_default();
-                self.choices
-                    .get(&key)
-                    .cloned()
-                    .unwrap_or_else(|| choices::initial_values(&blocks()))
+                self.choices.get(&key).cloned().unwrap_or_else(|| choices::initial_values(&blocks()))
             }
         }
     }
@@ -120,27 +100,18 @@ impl State {
                 map.insert("view".into(), view);
             }
             Surface::Message { channel, ts } => {
-                let message = self
-                    .channels
-                    .get(channel)
-                    .and_then(|channel| channel.message(ts));
-                let mut container = json!({"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": false});
-                add_thread(
-                    &mut container,
-                    message.and_then(|message| message.thread_ts.as_deref()),
-                );
+                let message = self.channels.get(channel).and_then(|channel| channel.message(ts));
+                let mut container =
+                    json!({"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": false});
+                add_thread(&mut container, message.and_then(|message| message.thread_ts.as_deref()));
                 map.insert("container".into(), container);
                 map.insert("channel".into(), self.channel_stub(channel));
-                map.insert(
-                    "message".into(),
-                    message.map_or(Value::Null, |message| message.json(true)),
-                );
+                map.insert("message".into(), message.map_or(Value::Null, |message| message.json(true)));
             }
             Surface::Ephemeral { channel, ts } => {
-                let mut container = json!({"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": true});
-                let thread = self
-                    .ephemeral(user, channel, ts)
-                    .and_then(|one| one.body.get("thread_ts"));
+                let mut container =
+                    json!({"type": "message", "message_ts": ts, "channel_id": channel, "is_ephemeral": true});
+                let thread = self.ephemeral(user, channel, ts).and_then(|one| one.body.get("thread_ts"));
                 add_thread(&mut container, thread.and_then(Value::as_str));
                 map.insert("container".into(), container);
                 map.insert("channel".into(), self.channel_stub(channel));
@@ -149,13 +120,7 @@ impl State {
     }
 
     /// A `block_actions` payload for an element used on a surface.
-    pub fn block_actions(
-        &mut self,
-        user: &str,
-        surface: &Surface,
-        found: &Found,
-        chosen: Option<&Value>,
-    ) -> Value {
+    pub fn block_actions(&mut self, user: &str, surface: &Surface, found: &Found, chosen: Option<&Value>) -> Value {
         let action_ts = self.next_ts();
         let mut map = self.interaction("block_actions", user);
         self.place(user, surface, &mut map);
@@ -165,33 +130,18 @@ impl State {
         };
         let trigger = self.new_trigger(user, view.as_deref());
         map.insert("trigger_id".into(), json!(trigger));
-        map.insert(
-            "actions".into(),
-            json!([choices::action(found, chosen, &action_ts)]),
-        );
+        map.insert("actions".into(), json!([choices::action(found, chosen, &action_ts)]));
         if let Surface::Message { channel, ts } | Surface::Ephemeral { channel, ts } = surface {
-            let source = Source {
-                ts: ts.clone(),
-                is_ephemeral: matches!(surface, Surface::Ephemeral { .. }),
-            };
+            let source = Source { ts: ts.clone(), is_ephemeral: matches!(surface, Surface::Ephemeral { .. }) };
             let url = self.new_response_url(channel, user, Some(source));
             map.insert("response_url".into(), json!(url));
-            map.insert(
-                "state".into(),
-                json!({"values": self.values_of(user, surface)}),
-            );
+            map.insert("state".into(), json!({"values": self.values_of(user, surface)}));
         }
         Value::Object(map)
     }
 
     /// A `block_suggestion` payload: a person types into an external select.
-    pub fn block_suggestion(
-        &mut self,
-        user: &str,
-        surface: &Surface,
-        found: &Found,
-        typed: &str,
-    ) -> Value {
+    pub fn block_suggestion(&mut self, user: &str, surface: &Surface, found: &Found, typed: &str) -> Value {
         let mut map = self.interaction("block_suggestion", user);
         self.place(user, surface, &mut map);
         map.insert("action_id".into(), json!(found.action_id));
@@ -204,10 +154,7 @@ impl State {
     pub fn view_submission(&mut self, user: &str, view_id: &str) -> Value {
         let mut map = self.interaction("view_submission", user);
         let trigger = self.new_trigger(user, Some(view_id));
-        let view = self
-            .views
-            .get(view_id)
-            .map_or(Value::Null, |view| view.json());
+        let view = self.views.get(view_id).map_or(Value::Null, |view| view.json());
         map.insert("trigger_id".into(), json!(trigger));
         map.insert("view".into(), view);
         map.insert("response_urls".into(), json!([]));
@@ -233,19 +180,10 @@ impl State {
     }
 
     /// A `message_action` payload.
-    pub fn message_action(
-        &mut self,
-        user: &str,
-        callback_id: &str,
-        channel: &str,
-        message: &Message,
-    ) -> Value {
+    pub fn message_action(&mut self, user: &str, callback_id: &str, channel: &str, message: &Message) -> Value {
         let mut map = self.interaction("message_action", user);
         let (trigger, ts) = (self.new_trigger(user, None), self.next_ts());
-        let source = Source {
-            ts: message.ts.clone(),
-            is_ephemeral: false,
-        };
+        let source = Source { ts: message.ts.clone(), is_ephemeral: false };
         let url = self.new_response_url(channel, user, Some(source));
         map.insert("callback_id".into(), json!(callback_id));
         map.insert("trigger_id".into(), json!(trigger));
@@ -258,17 +196,8 @@ impl State {
     }
 
     /// The form of a slash command (docs: "Implementing slash commands").
-    pub fn slash_command(
-        &mut self,
-        user: &str,
-        channel: &str,
-        command: &str,
-        typed: &str,
-    ) -> Value {
-        let should_escape = self
-            .manifest
-            .command(command)
-            .is_some_and(|known| known.should_escape);
+    pub fn slash_command(&mut self, user: &str, channel: &str, command: &str, typed: &str) -> Value {
+        let should_escape = self.manifest.command(command).is_some_and(|known| known.should_escape);
         let text = self.compose_command(typed.trim(), should_escape);
         let trigger = self.new_trigger(user, None);
         let url = self.new_response_url(channel, user, None);

@@ -10,28 +10,11 @@ impl State {
     pub fn admit(&mut self, person: NewPerson) {
         let id = person.id.clone();
         let updated = self.now_s();
-        self.members.insert(
-            id.clone(),
-            Member {
-                profile: person,
-                deleted: false,
-                is_bot: false,
-                updated,
-            },
-        );
-        let user = self
-            .members
-            .get(&id)
-            .map(|member| self.user_json(member, true));
+        self.members.insert(id.clone(), Member { profile: person, deleted: false, is_bot: false, updated });
+        let user = self.members.get(&id).map(|member| self.user_json(member, true));
         let ts = self.next_ts();
-        self.emit(
-            "team_join",
-            json!({"type": "team_join", "user": user, "event_ts": ts}),
-        );
-        if let Some(general) = self
-            .channel_by_name("general")
-            .map(|channel| channel.id.clone())
-        {
+        self.emit("team_join", json!({"type": "team_join", "user": user, "event_ts": ts}));
+        if let Some(general) = self.channel_by_name("general").map(|channel| channel.id.clone()) {
             self.add_member(&general, &id, None);
         }
     }
@@ -44,41 +27,24 @@ impl State {
         };
         member.deleted = true;
         member.updated = now;
-        for channel in self
-            .channels
-            .values_mut()
-            .filter(|channel| channel.kind != ChannelKind::Im)
-        {
+        for channel in self.channels.values_mut().filter(|channel| channel.kind != ChannelKind::Im) {
             channel.members.retain(|member| member != user);
         }
         for group in self.usergroups.values_mut() {
             group.group.members.retain(|member| member != user);
         }
-        let user = self
-            .members
-            .get(user)
-            .map(|member| self.user_json(member, true));
+        let user = self.members.get(user).map(|member| self.user_json(member, true));
         let ts = self.next_ts();
-        self.emit(
-            "user_change",
-            json!({"type": "user_change", "user": user, "cache_ts": now, "event_ts": ts}),
-        );
+        self.emit("user_change", json!({"type": "user_change", "user": user, "cache_ts": now, "event_ts": ts}));
     }
 
     /// Who acts when an administrator does: the first one, else anybody.
     pub fn admin(&self) -> String {
-        let people = || {
-            self.members
-                .values()
-                .filter(|member| !member.is_bot && !member.deleted)
-        };
+        let people = || self.members.values().filter(|member| !member.is_bot && !member.deleted);
         people()
             .find(|member| member.profile.is_admin)
             .or_else(|| people().next())
-            .map_or_else(
-                || "USLACKBOT".to_owned(),
-                |member| member.profile.id.clone(),
-            )
+            .map_or_else(|| "USLACKBOT".to_owned(), |member| member.profile.id.clone())
     }
 
     /// A member who can act: known and not deactivated.
@@ -88,8 +54,7 @@ impl State {
 
     pub fn insert_usergroup(&mut self, group: NewUsergroup) {
         let updated = self.now_s();
-        self.usergroups
-            .insert(group.id.clone(), Usergroup { group, updated });
+        self.usergroups.insert(group.id.clone(), Usergroup { group, updated });
     }
 
     /// Changes the members of a group and tells the app.
@@ -100,15 +65,9 @@ impl State {
         };
         group.group.members = members.iter().map(|&member| member.to_owned()).collect();
         group.updated = now;
-        let subteam = self
-            .usergroups
-            .get(id)
-            .map(|group| self.usergroup_json(group, true, true));
+        let subteam = self.usergroups.get(id).map(|group| self.usergroup_json(group, true, true));
         let ts = self.next_ts();
-        self.emit(
-            "subteam_updated",
-            json!({"type": "subteam_updated", "subteam": subteam, "event_ts": ts}),
-        );
+        self.emit("subteam_updated", json!({"type": "subteam_updated", "subteam": subteam, "event_ts": ts}));
     }
 
     pub fn usergroup_json(&self, group: &Usergroup, with_users: bool, with_count: bool) -> Value {
@@ -148,10 +107,7 @@ impl State {
     /// The user object of `users.info`.
     pub fn user_json(&self, member: &Member, with_locale: bool) -> Value {
         let profile = &member.profile;
-        let (first, last) = profile
-            .real_name
-            .split_once(' ')
-            .unwrap_or((&profile.real_name, ""));
+        let (first, last) = profile.real_name.split_once(' ').unwrap_or((&profile.real_name, ""));
         let mut shown_profile = json!({
             "title": profile.title,
             "phone": "",

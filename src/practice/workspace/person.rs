@@ -77,10 +77,7 @@ impl State {
         if self.active(user).is_none() {
             return not(format!("{user} is not an active member of the workspace"));
         }
-        let found = self
-            .channels
-            .get(channel)
-            .or_else(|| self.channel_by_name(channel));
+        let found = self.channels.get(channel).or_else(|| self.channel_by_name(channel));
         let Some(found) = found.filter(|found| !found.is_private() || found.has(user)) else {
             return not(format!("{user} sees no channel {channel}"));
         };
@@ -100,54 +97,29 @@ impl State {
     }
 
     /// The surface of this message, as this person sees it.
-    pub(super) fn surface(
-        &self,
-        user: &str,
-        channel: &str,
-        ts: &str,
-    ) -> Result<Surface, NotPossible> {
+    pub(super) fn surface(&self, user: &str, channel: &str, ts: &str) -> Result<Surface, NotPossible> {
         let found = self.channel_for(user, channel)?;
         if self.ephemeral(user, &found.id, ts).is_some() {
-            return Ok(Surface::Ephemeral {
-                channel: found.id.clone(),
-                ts: ts.to_owned(),
-            });
+            return Ok(Surface::Ephemeral { channel: found.id.clone(), ts: ts.to_owned() });
         }
         if found.message(ts).is_some() {
-            return Ok(Surface::Message {
-                channel: found.id.clone(),
-                ts: ts.to_owned(),
-            });
+            return Ok(Surface::Message { channel: found.id.clone(), ts: ts.to_owned() });
         }
-        not(format!(
-            "there is no message {ts} in #{} for {user}",
-            found.name
-        ))
+        not(format!("there is no message {ts} in #{} for {user}", found.name))
     }
 
-    pub(super) fn element(
-        &self,
-        user: &str,
-        surface: &Surface,
-        wanted: &str,
-    ) -> Result<Found, NotPossible> {
+    pub(super) fn element(&self, user: &str, surface: &Surface, wanted: &str) -> Result<Found, NotPossible> {
         let blocks = self.blocks_of(user, surface).unwrap_or_default();
         match choices::find(&blocks, wanted) {
             Some(found) => Ok(found),
-            None => not(format!(
-                "there is no {wanted:?} to use here; there is: {}",
-                choices::describe(&blocks)
-            )),
+            None => not(format!("there is no {wanted:?} to use here; there is: {}", choices::describe(&blocks))),
         }
     }
 }
 
 impl Person {
     pub(super) fn new(ws: Workspace, id: &str) -> Self {
-        Self {
-            ws,
-            id: id.to_owned(),
-        }
+        Self { ws, id: id.to_owned() }
     }
 
     /// The user id.
@@ -176,29 +148,15 @@ impl Person {
     ///
     /// # Errors
     /// As [`Person::reply`].
-    pub fn reply_and_broadcast(
-        &self,
-        channel: &str,
-        ts: &str,
-        text: &str,
-    ) -> Result<String, NotPossible> {
+    pub fn reply_and_broadcast(&self, channel: &str, ts: &str, text: &str) -> Result<String, NotPossible> {
         self.speak(channel, Some(ts), text, true)
     }
 
-    fn speak(
-        &self,
-        channel: &str,
-        thread: Option<&str>,
-        text: &str,
-        broadcast: bool,
-    ) -> Result<String, NotPossible> {
+    fn speak(&self, channel: &str, thread: Option<&str>, text: &str, broadcast: bool) -> Result<String, NotPossible> {
         self.ws.with(|state| {
             let channel = state.writable(&self.id, channel)?;
             if let Some(ts) = thread
-                && state
-                    .channels
-                    .get(&channel)
-                    .is_none_or(|channel| channel.message(ts).is_none())
+                && state.channels.get(&channel).is_none_or(|channel| channel.message(ts).is_none())
             {
                 return not(format!("there is no message {ts} to reply to"));
             }
@@ -210,15 +168,7 @@ impl Person {
                 "blocks": blocks,
             });
             let body = body.as_object().cloned().unwrap_or_default();
-            Ok(state.post(
-                &channel,
-                Post {
-                    body,
-                    thread_ts: thread.map(str::to_owned),
-                    broadcast,
-                    metadata: None,
-                },
-            ))
+            Ok(state.post(&channel, Post { body, thread_ts: thread.map(str::to_owned), broadcast, metadata: None }))
         })
     }
 
@@ -231,12 +181,7 @@ impl Person {
             let channel = self.own_message(state, channel, ts)?;
             let blocks = state.rich_text(text);
             let changes = json!({"text": state.compose(text), "blocks": blocks});
-            state.edit(
-                &channel,
-                ts,
-                &self.id,
-                changes.as_object().cloned().unwrap_or_default(),
-            );
+            state.edit(&channel, ts, &self.id, changes.as_object().cloned().unwrap_or_default());
             Ok(())
         })
     }
@@ -255,11 +200,7 @@ impl Person {
 
     fn own_message(&self, state: &State, channel: &str, ts: &str) -> Result<String, NotPossible> {
         let channel = state.writable(&self.id, channel)?;
-        let author = state
-            .channels
-            .get(&channel)
-            .and_then(|channel| channel.message(ts))
-            .and_then(|m| m.user());
+        let author = state.channels.get(&channel).and_then(|channel| channel.message(ts)).and_then(|m| m.user());
         if author != Some(self.id.as_str()) {
             return not(format!("{} has no message {ts} there", self.id));
         }
@@ -273,11 +214,7 @@ impl Person {
     pub fn react(&self, channel: &str, ts: &str, name: &str) -> Result<(), NotPossible> {
         self.ws.with(|state| {
             let channel = state.channel_for(&self.id, channel)?.id.clone();
-            if state.react(&channel, ts, &self.id, name) {
-                Ok(())
-            } else {
-                not("no such message, or reacted already")
-            }
+            if state.react(&channel, ts, &self.id, name) { Ok(()) } else { not("no such message, or reacted already") }
         })
     }
 
@@ -339,8 +276,7 @@ impl Person {
     /// Opens the direct conversation with somebody. Gives its channel id.
     #[must_use]
     pub fn open_dm(&self, user: &str) -> String {
-        self.ws
-            .with(|state| state.direct(&[self.id.clone(), user.to_owned()]).0)
+        self.ws.with(|state| state.direct(&[self.id.clone(), user.to_owned()]).0)
     }
 
     /// Opens the app's Home tab.

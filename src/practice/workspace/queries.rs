@@ -15,47 +15,28 @@ impl Workspace {
     /// The channel of this id or name.
     #[must_use]
     pub fn channel(&self, id_or_name: &str) -> Option<Channel> {
-        self.read(|state| {
-            state
-                .channels
-                .get(id_or_name)
-                .or_else(|| state.channel_by_name(id_or_name))
-                .cloned()
-        })
+        self.read(|state| state.channels.get(id_or_name).or_else(|| state.channel_by_name(id_or_name)).cloned())
     }
 
     /// The id of the channel of this id or name.
     #[must_use]
     pub fn channel_id(&self, id_or_name: &str) -> Option<String> {
         self.read(|state| {
-            state
-                .channels
-                .get(id_or_name)
-                .or_else(|| state.channel_by_name(id_or_name))
-                .map(|c| c.id.clone())
+            state.channels.get(id_or_name).or_else(|| state.channel_by_name(id_or_name)).map(|c| c.id.clone())
         })
     }
 
     /// Every message of a channel, replies in threads included, oldest first, with metadata.
     #[must_use]
     pub fn messages(&self, channel: &str) -> Vec<Value> {
-        self.look(channel, |channel| {
-            channel
-                .messages
-                .iter()
-                .map(|message| message.json(true))
-                .collect()
-        })
+        self.look(channel, |channel| channel.messages.iter().map(|message| message.json(true)).collect())
     }
 
     /// The first message of a thread and its replies, oldest first.
     #[must_use]
     pub fn thread(&self, channel: &str, ts: &str) -> Vec<Value> {
         self.look(channel, |channel| {
-            let in_thread = channel
-                .messages
-                .iter()
-                .filter(|m| m.ts == ts || m.thread_ts.as_deref() == Some(ts));
+            let in_thread = channel.messages.iter().filter(|m| m.ts == ts || m.thread_ts.as_deref() == Some(ts));
             in_thread.map(|message| message.json(true)).collect()
         })
     }
@@ -63,19 +44,12 @@ impl Workspace {
     /// One message.
     #[must_use]
     pub fn message(&self, channel: &str, ts: &str) -> Option<Value> {
-        self.look(channel, |channel| {
-            channel.message(ts).map(|message| message.json(true))
-        })
+        self.look(channel, |channel| channel.message(ts).map(|message| message.json(true)))
     }
 
     fn look<T: Default>(&self, id_or_name: &str, look: impl FnOnce(&Channel) -> T) -> T {
         self.read(|state| {
-            state
-                .channels
-                .get(id_or_name)
-                .or_else(|| state.channel_by_name(id_or_name))
-                .map(look)
-                .unwrap_or_default()
+            state.channels.get(id_or_name).or_else(|| state.channel_by_name(id_or_name)).map(look).unwrap_or_default()
         })
     }
 
@@ -100,10 +74,7 @@ impl Workspace {
     pub fn views(&self, user: &str) -> Vec<Value> {
         self.read(|state| {
             let stack = state.stacks.get(user).into_iter().flatten();
-            stack
-                .filter_map(|id| state.views.get(id))
-                .map(|view| view.json())
-                .collect()
+            stack.filter_map(|id| state.views.get(id)).map(|view| view.json()).collect()
         })
     }
 
@@ -116,13 +87,7 @@ impl Workspace {
     /// This person's Home.
     #[must_use]
     pub fn home(&self, user: &str) -> Option<Value> {
-        self.read(|state| {
-            state
-                .homes
-                .get(user)
-                .and_then(|id| state.views.get(id))
-                .map(|view| view.json())
-        })
+        self.read(|state| state.homes.get(user).and_then(|id| state.views.get(id)).map(|view| view.json()))
     }
 
     /// Every file, with its bytes.
@@ -153,12 +118,7 @@ impl Workspace {
     #[must_use]
     pub fn pins(&self, channel: &str) -> Vec<Value> {
         self.look(channel, |channel| {
-            channel
-                .pins
-                .iter()
-                .filter_map(|pin| channel.message(&pin.ts))
-                .map(|m| m.json(true))
-                .collect()
+            channel.pins.iter().filter_map(|pin| channel.message(&pin.ts)).map(|m| m.json(true)).collect()
         })
     }
 

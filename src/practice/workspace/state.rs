@@ -44,10 +44,7 @@ impl Message {
     }
 
     pub(crate) fn text(&self) -> &str {
-        self.body
-            .get("text")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.body.get("text").and_then(Value::as_str).unwrap_or_default()
     }
 
     pub(crate) fn user(&self) -> Option<&str> {
@@ -125,18 +122,12 @@ impl Channel {
 
     #[must_use]
     pub fn message(&self, ts: &str) -> Option<&Message> {
-        let at = self
-            .messages
-            .binary_search_by(|message| message.ts.as_str().cmp(ts))
-            .ok()?;
+        let at = self.messages.binary_search_by(|message| message.ts.as_str().cmp(ts)).ok()?;
         self.messages.get(at)
     }
 
     pub(crate) fn message_mut(&mut self, ts: &str) -> Option<&mut Message> {
-        let at = self
-            .messages
-            .binary_search_by(|message| message.ts.as_str().cmp(ts))
-            .ok()?;
+        let at = self.messages.binary_search_by(|message| message.ts.as_str().cmp(ts)).ok()?;
         self.messages.get_mut(at)
     }
 
@@ -215,10 +206,7 @@ impl View {
     }
 
     pub(crate) fn text(&self, key: &str) -> &str {
-        self.body
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.body.get(key).and_then(Value::as_str).unwrap_or_default()
     }
 }
 
@@ -308,10 +296,7 @@ impl CallRecord {
     /// Whether the call was answered with `ok: true`.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        self.answer
-            .get("ok")
-            .and_then(Value::as_bool)
-            .unwrap_or(false)
+        self.answer.get("ok").and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// The error code of the answer.
@@ -388,13 +373,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub fn new(
-        team: TeamIdentity,
-        app: AppIdentity,
-        manifest: Arc<Manifest>,
-        origin: String,
-        now: i64,
-    ) -> Self {
+    pub fn new(team: TeamIdentity, app: AppIdentity, manifest: Arc<Manifest>, origin: String, now: i64) -> Self {
         Self {
             now,
             team,
@@ -425,11 +404,7 @@ impl State {
     /// A new message timestamp: the clock's time, later than every one before.
     pub fn next_ts(&mut self) -> String {
         self.last_us = (self.now.saturating_mul(1000)).max(self.last_us + 1);
-        format!(
-            "{:010}.{:06}",
-            self.last_us / 1_000_000,
-            self.last_us % 1_000_000
-        )
+        format!("{:010}.{:06}", self.last_us / 1_000_000, self.last_us % 1_000_000)
     }
 
     /// A new id with this prefix (`C`, `V`, `F` …), shaped like Slack's.
@@ -444,12 +419,8 @@ impl State {
     }
 
     pub fn violate(&mut self, rule: &str, place: &str, detail: impl Into<String>) {
-        let violation = Violation {
-            at_ms: self.now,
-            rule: rule.to_owned(),
-            place: place.to_owned(),
-            detail: detail.into(),
-        };
+        let violation =
+            Violation { at_ms: self.now, rule: rule.to_owned(), place: place.to_owned(), detail: detail.into() };
         tracing::debug!(rule, place, detail = %violation.detail, "practice workspace: violation");
         self.violations.push(violation);
     }
@@ -463,16 +434,12 @@ impl State {
 
     pub fn channel_by_name(&self, name: &str) -> Option<&Channel> {
         let name = name.trim_start_matches('#');
-        self.channels
-            .values()
-            .find(|channel| channel.kind != ChannelKind::Im && channel.name == name)
+        self.channels.values().find(|channel| channel.kind != ChannelKind::Im && channel.name == name)
     }
 
     /// The member's name for `<@U…|name>`.
     pub fn handle(&self, user: &str) -> &str {
-        self.members
-            .get(user)
-            .map_or("", |member| member.profile.handle.as_str())
+        self.members.get(user).map_or("", |member| member.profile.handle.as_str())
     }
 
     /// The `user` object of interaction payloads.
@@ -488,36 +455,17 @@ impl State {
 
     pub fn new_trigger(&mut self, user: &str, view: Option<&str>) -> String {
         self.next_id += 1;
-        let id = format!(
-            "{}.{}.{}",
-            self.now,
-            self.next_id,
-            uuid::Uuid::new_v4().simple()
-        );
-        let trigger = Trigger {
-            user: user.to_owned(),
-            issued_at: self.now,
-            used: false,
-            view: view.map(str::to_owned),
-        };
+        let id = format!("{}.{}.{}", self.now, self.next_id, uuid::Uuid::new_v4().simple());
+        let trigger =
+            Trigger { user: user.to_owned(), issued_at: self.now, used: false, view: view.map(str::to_owned) };
         self.triggers.insert(id.clone(), trigger);
         id
     }
 
-    pub fn new_response_url(
-        &mut self,
-        channel: &str,
-        user: &str,
-        source: Option<Source>,
-    ) -> String {
+    pub fn new_response_url(&mut self, channel: &str, user: &str, source: Option<Source>) -> String {
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let entry = ResponseUrl {
-            channel: channel.to_owned(),
-            user: user.to_owned(),
-            issued_at: self.now,
-            uses: 0,
-            source,
-        };
+        let entry =
+            ResponseUrl { channel: channel.to_owned(), user: user.to_owned(), issued_at: self.now, uses: 0, source };
         self.response_urls.insert(id.clone(), entry);
         format!("{}/response/{}/{id}", self.origin, self.team.id)
     }
@@ -541,17 +489,8 @@ mod tests {
 
     fn state(now: i64) -> State {
         State::new(
-            TeamIdentity {
-                id: "T1".into(),
-                name: "n".into(),
-                domain: "d".into(),
-            },
-            AppIdentity {
-                app_id: "A1".into(),
-                bot_id: "B1".into(),
-                bot_user: "U1".into(),
-                name: "vigie".into(),
-            },
+            TeamIdentity { id: "T1".into(), name: "n".into(), domain: "d".into() },
+            AppIdentity { app_id: "A1".into(), bot_id: "B1".into(), bot_user: "U1".into(), name: "vigie".into() },
             Arc::new(Manifest::default()),
             "http://127.0.0.1:1".into(),
             now,

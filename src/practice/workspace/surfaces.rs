@@ -10,9 +10,7 @@ pub(crate) const STACK_LIMIT: usize = 3;
 
 /// Whether a text is missing or empty.
 fn lacks(map: &Map<String, Value>, key: &str) -> bool {
-    map.get(key)
-        .and_then(Value::as_str)
-        .is_none_or(str::is_empty)
+    map.get(key).and_then(Value::as_str).is_none_or(str::is_empty)
 }
 
 impl State {
@@ -34,11 +32,7 @@ impl State {
         match part {
             Value::Array(items) => items.iter_mut().for_each(|item| self.finish_elements(item)),
             Value::Object(map) => {
-                let kind = map
-                    .get("type")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned();
+                let kind = map.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
                 match kind.as_str() {
                     "plain_text" => {
                         map.entry("emoji").or_insert(json!(true));
@@ -56,43 +50,25 @@ impl State {
                     }
                     _ => {}
                 }
-                map.values_mut()
-                    .for_each(|value| self.finish_elements(value));
+                map.values_mut().for_each(|value| self.finish_elements(value));
             }
             _ => {}
         }
     }
 
     /// Makes a view of what the app sent, for this person. Keeps what was typed into `old` where inputs are the same.
-    fn make_view(
-        &mut self,
-        id: String,
-        user: &str,
-        sent: &Map<String, Value>,
-        old: Option<&View>,
-    ) -> View {
+    fn make_view(&mut self, id: String, user: &str, sent: &Map<String, Value>, old: Option<&View>) -> View {
         let mut blocks = sent.get("blocks").cloned().unwrap_or_else(|| json!([]));
         self.finish_blocks(&mut blocks);
         let mut values = choices::initial_values(&blocks);
         if let Some(old) = old {
             choices::keep(&mut values, &old.values);
         }
-        let text = |key: &str| {
-            sent.get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |key: &str| sent.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let flag = |key: &str| sent.get(key).and_then(Value::as_bool).unwrap_or(false);
         let root = old.map_or_else(|| id.clone(), |old| old.text("root_view_id").to_owned());
-        let previous = old
-            .and_then(|old| old.body.get("previous_view_id").cloned())
-            .unwrap_or(Value::Null);
-        let hash = format!(
-            "{}.{}",
-            self.now_s(),
-            &uuid::Uuid::new_v4().simple().to_string()[..8]
-        );
+        let previous = old.and_then(|old| old.body.get("previous_view_id").cloned()).unwrap_or(Value::Null);
+        let hash = format!("{}.{}", self.now_s(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let finish_text = |key: &str| {
             let mut text = sent.get(key).cloned().unwrap_or(Value::Null);
             if let Value::Object(map) = &mut text {
@@ -126,19 +102,10 @@ impl State {
             _ => Map::new(),
         };
         if text("type") == "home" {
-            body.insert(
-                "title".into(),
-                json!({"type": "plain_text", "text": "View Title", "emoji": true}),
-            );
+            body.insert("title".into(), json!({"type": "plain_text", "text": "View Title", "emoji": true}));
             body.remove("submit_disabled");
         }
-        View {
-            id,
-            user: user.to_owned(),
-            body,
-            values,
-            is_open: true,
-        }
+        View { id, user: user.to_owned(), body, values, is_open: true }
     }
 
     /// Opens a modal on this person's screen, in place of whatever was open. Gives its id.
@@ -153,20 +120,14 @@ impl State {
 
     /// Lays a modal on top. None when three are there already, or none is.
     pub fn push_view(&mut self, user: &str, sent: &Map<String, Value>) -> Option<String> {
-        let stack = self
-            .stacks
-            .get(user)
-            .filter(|stack| !stack.is_empty() && stack.len() < STACK_LIMIT)?;
+        let stack = self.stacks.get(user).filter(|stack| !stack.is_empty() && stack.len() < STACK_LIMIT)?;
         let (root, top) = (stack.first()?.clone(), stack.last()?.clone());
         let id = self.next_id("V");
         let mut view = self.make_view(id.clone(), user, sent, None);
         view.body.insert("root_view_id".into(), json!(root));
         view.body.insert("previous_view_id".into(), json!(top));
         self.views.insert(id.clone(), view);
-        self.stacks
-            .entry(user.to_owned())
-            .or_default()
-            .push(id.clone());
+        self.stacks.entry(user.to_owned()).or_default().push(id.clone());
         Some(id)
     }
 

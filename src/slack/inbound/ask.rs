@@ -1,7 +1,7 @@
 //! A command line that somebody gave, by typing, clicking or filling in a dialog.
 
-use super::Inbound;
 use super::super::views;
+use super::Inbound;
 use crate::incident::command::{Line, Modal};
 use crate::incident::decision::{Input, ReplyTo};
 use crate::incident::id::{ChannelId, UserId};

@@ -46,11 +46,7 @@ impl Slack {
         Ok(vec![Report::ChannelOpened { channel, name }])
     }
 
-    async fn make_channel(
-        &self,
-        scene: &Scene<'_>,
-        incident: &Incident,
-    ) -> Result<(ChannelId, String), SlackFault> {
+    async fn make_channel(&self, scene: &Scene<'_>, incident: &Incident) -> Result<(ChannelId, String), SlackFault> {
         const METHOD: &str = "conversations.create";
         let mut ours: Option<Vec<Value>> = None;
         let mut refusal = None;
@@ -114,7 +110,8 @@ impl Slack {
         name: &str,
         incident: &Incident,
     ) -> Result<Option<ChannelId>, SlackFault> {
-        let Some(id) = joined.iter().find(|channel| text(channel, "/name") == name).map(|channel| text(channel, "/id")) else {
+        let Some(id) = joined.iter().find(|channel| text(channel, "/name") == name).map(|channel| text(channel, "/id"))
+        else {
             return Ok(None);
         };
         let us = self.identity().await?;
@@ -258,7 +255,9 @@ impl Slack {
     ) -> Result<(), SlackFault> {
         let told = match self.ask_to_join(channel, batch).await {
             Ok(answer) => answer,
-            Err((SlackFault::Permanent { .. }, Some(answer))) if answer.get("errors").is_some_and(Value::is_array) => answer,
+            Err((SlackFault::Permanent { .. }, Some(answer))) if answer.get("errors").is_some_and(Value::is_array) => {
+                answer
+            }
             Err((fault, _)) if self.is_about_people(&fault) => {
                 // Slack named nobody: asked one by one, each gets their own answer.
                 if let [only] = batch {
@@ -293,7 +292,14 @@ impl Slack {
 
     /// Slack refused because of somebody, not because of the channel or the app.
     fn is_about_people(&self, fault: &SlackFault) -> bool {
-        const ABOUT_APP: [&str; 6] = ["missing_scope", "invalid_auth", "token_revoked", "account_inactive", "not_authed", "method_not_supported_for_channel_type"];
+        const ABOUT_APP: [&str; 6] = [
+            "missing_scope",
+            "invalid_auth",
+            "token_revoked",
+            "account_inactive",
+            "not_authed",
+            "method_not_supported_for_channel_type",
+        ];
         matches!(fault, SlackFault::Permanent { .. }) && !fault.is_one_of(&CHANNEL_LOST) && !fault.is_one_of(&ABOUT_APP)
     }
 }

@@ -60,7 +60,12 @@ impl Slack {
         self.post("files.completeUploadExternal", Urgency::Card, "", &body).await.map(|_| ())
     }
 
-    async fn find_file(&self, channel: &ChannelId, incident: &Incident, name: &str) -> Result<Option<MessageRef>, SlackFault> {
+    async fn find_file(
+        &self,
+        channel: &ChannelId,
+        incident: &Incident,
+        name: &str,
+    ) -> Result<Option<MessageRef>, SlackFault> {
         let has_it = |message: &Value| {
             let files = message.pointer("/files").and_then(Value::as_array);
             files.into_iter().flatten().any(|file| text(file, "/name") == name)
@@ -74,7 +79,9 @@ impl Slack {
         let body = json!({"channel_id": channel.0, "title": document.title, "document_content": content});
         let made = self.post("conversations.canvases.create", Urgency::Card, "", &body).await;
         let written = match made {
-            Err(fault) if fault.is_one_of(&["channel_canvas_already_exists", "free_team_canvas_tab_already_exists"]) => {
+            Err(fault)
+                if fault.is_one_of(&["channel_canvas_already_exists", "free_team_canvas_tab_already_exists"]) =>
+            {
                 self.replace_canvas(channel, &content).await
             }
             other => other.map(|_| ()),
@@ -82,7 +89,11 @@ impl Slack {
         match written {
             Ok(()) => {}
             Err(fault) if fault.is_one_of(&CHANNEL_LOST) => {}
-            Err(fault) => tracing::info!(code = fault.code(), why = fault.why(), "the post-mortem is in the channel as a file only"),
+            Err(fault) => tracing::info!(
+                code = fault.code(),
+                why = fault.why(),
+                "the post-mortem is in the channel as a file only"
+            ),
         }
     }
 

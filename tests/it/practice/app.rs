@@ -81,50 +81,27 @@ pub fn options(clock: &HandClock) -> PracticeOptions {
 
 pub async fn open() -> (Practice, HandClock) {
     let clock = HandClock::new();
-    let practice = Practice::start(options(&clock))
-        .await
-        .expect("the workspace opens");
+    let practice = Practice::start(options(&clock)).await.expect("the workspace opens");
     (practice, clock)
 }
 
 pub fn client() -> reqwest::Client {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("a client")
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().no_proxy().build().expect("a client")
 }
 
 /// Calls a method with a JSON body and the bot's token.
 pub async fn call(practice: &Practice, method: &str, args: Value) -> Value {
-    let request = client()
-        .post(format!("{}/{method}", practice.api_url()))
-        .bearer_auth(practice.bot_token())
-        .json(&args);
-    request
-        .send()
-        .await
-        .expect("an answer")
-        .json()
-        .await
-        .expect("JSON")
+    let request =
+        client().post(format!("{}/{method}", practice.api_url())).bearer_auth(practice.bot_token()).json(&args);
+    request.send().await.expect("an answer").json().await.expect("JSON")
 }
 
 /// Calls a method with a form.
 pub async fn call_form(practice: &Practice, method: &str, args: &[(&str, &str)]) -> Value {
-    let request = client()
-        .post(format!("{}/{method}", practice.api_url()))
-        .bearer_auth(practice.bot_token())
-        .form(args);
-    request
-        .send()
-        .await
-        .expect("an answer")
-        .json()
-        .await
-        .expect("JSON")
+    let request =
+        client().post(format!("{}/{method}", practice.api_url())).bearer_auth(practice.bot_token()).form(args);
+    request.send().await.expect("an answer").json().await.expect("JSON")
 }
 
 /// As [`call`], and the method must have said yes.
@@ -152,9 +129,7 @@ impl Socket {
             .await
             .expect("JSON");
         let url = answer["url"].as_str().expect("a url");
-        let (ws, _) = tokio_tungstenite::connect_async(url)
-            .await
-            .expect("a socket");
+        let (ws, _) = tokio_tungstenite::connect_async(url).await.expect("a socket");
         let mut socket = Self { ws };
         let hello = socket.next().await.expect("a frame");
         assert_eq!(hello["type"], "hello");
@@ -201,10 +176,7 @@ impl Socket {
         if let Some(payload) = payload {
             ack["payload"] = payload;
         }
-        self.ws
-            .send(Message::Text(ack.to_string().into()))
-            .await
-            .expect("sent");
+        self.ws.send(Message::Text(ack.to_string().into())).await.expect("sent");
     }
 }
 
