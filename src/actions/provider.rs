@@ -272,6 +272,12 @@ impl StepConfig {
         }
         step.provider = name.to_owned();
         let redactor = &cx.world.redactor;
+        let spec = step.spec.to_string();
+        if redactor.text(&spec) != spec {
+            let why =
+                "its settings hold a credential that everybody would see in the plan; move it to headers or secrets";
+            return Err(PlanFault::Refused { target: step.target, why: why.into() });
+        }
         step.title = redactor.short(&step.title, MOST_SHOWN);
         step.from = step.from.map(|from| redactor.short(&from, MOST_SHOWN));
         step.to = redactor.short(&step.to, MOST_SHOWN);
