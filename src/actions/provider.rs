@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::World;
 use super::command::CommandStep;
 use super::config::{ConfigFault, fault};
+use super::env_file::EnvFile;
 use super::http_call::HttpCall;
 use super::http_switch::HttpSwitch;
 use super::length;
@@ -252,6 +253,8 @@ providers! {
     http_call: HttpCall,
     /// A program with an argument list (X3).
     command: CommandStep,
+    /// An environment file that is saved or restored (X2).
+    env_file: EnvFile,
 }
 
 impl StepConfig {
