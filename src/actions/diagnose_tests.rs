@@ -34,8 +34,9 @@ async fn whatever_hangs_the_round_ends_in_time_and_says_who_hung() {
         [("silent", hung), ("stuck", hung), ("impatient", hung), ("gone", Verdict::Fail), ("health", Verdict::Pass)]
     );
     assert!(results.iter().all(|result| result.took < Millis::seconds(5)), "{results:?}");
-    let values: Vec<&str> = results.iter().map(|result| result.value.as_str()).collect();
-    assert_eq!(values[..3], ["no answer in time", "did not end", "no answer in time"]);
+    // Whether a check or the round notices first depends on how busy the machine is.
+    let hung = |value: &str| value.starts_with("no answer in") || value == "did not end";
+    assert!(results.iter().take(3).all(|result| hung(&result.value)), "{results:?}");
 }
 
 #[tokio::test]

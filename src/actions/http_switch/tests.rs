@@ -19,7 +19,7 @@ fn switch_at(url: &str, more: Value) -> HttpSwitch {
             "headers": {"Authorization": "Bearer sh0p-admin-key"},
             "body": {"version": "{{to}}", "expected": "{{from}}"},
         },
-        "settle": "300ms",
+        "settle": "500ms",
     });
     for (name, value) in more.as_object().unwrap() {
         config[name] = value.clone();
@@ -149,7 +149,7 @@ async fn each_way_of_misbehaving_gives_its_own_result() {
     let lost = "the answer of shop version was lost";
     let cases = [
         (Manner::Slow(slow), "Done: shop version is at 1.2.3"),
-        (Manner::Lies, "Failed: shop version said yes, but it still is at 1.3.0 after 300 ms"),
+        (Manner::Lies, "Failed: shop version said yes, but it still is at 1.3.0 after 500 ms"),
         (Manner::Forbids, "Failed: shop version answered 403: {\"error\":\"read-only key\"}"),
         (Manner::Breaks, "Unknown: shop version answered 500: <h1>oops</h1>"),
         (
