@@ -137,7 +137,7 @@ fn limit(name: &str) -> usize {
     match name {
         "page_sms" => 320,
         "page_voice" => 600,
-        "page_slack" | "page_email_subject" | "customer_email_subject" => 200,
+        "page_email_subject" | "customer_email_subject" => 200,
         name if name.starts_with("postmortem_") => 40_000,
         _ => SLACK_SECTION_MAX,
     }
