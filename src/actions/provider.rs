@@ -194,7 +194,7 @@ pub enum PlanFault {
         why: String,
     },
     /// The plan would do more than the configuration allows.
-    #[error("“{title}” could do more harm than this action may ({found:?}, allowed is {allowed:?}).")]
+    #[error("“{title}” could do more than this action may: it is {}, allowed is {}.", word(*found), word(*allowed))]
     TooRisky {
         /// The step.
         title: String,
@@ -214,6 +214,15 @@ pub enum PlanFault {
         /// The deadline.
         seconds: i64,
     },
+}
+
+/// The word for a risk in the configuration.
+const fn word(risk: Risk) -> &'static str {
+    match risk {
+        Risk::ReadOnly => "read_only",
+        Risk::Reversible => "reversible",
+        Risk::Destructive => "destructive",
+    }
 }
 
 /// Makes the step's configuration from the table of providers: each is a field, exactly one of which is set.
@@ -318,8 +327,9 @@ impl StepConfig {
             }
             if provider.risk() > allowed {
                 let sentence = format!(
-                    "this step counts as {:?}, but the action's risk is {allowed:?}; say the step's risk, or raise the action's",
-                    provider.risk()
+                    "this step counts as {}, but the action's risk is {}; say the step's risk, or raise the action's",
+                    word(provider.risk()),
+                    word(allowed)
                 );
                 faults.push(fault(format!("{path}.risk"), sentence));
             }
