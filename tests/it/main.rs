@@ -4,4 +4,5 @@ mod approval;
 mod escalation;
 mod script;
 mod store;
+mod tidy;
 mod updates;
