@@ -1,5 +1,6 @@
 //! Vigie runs a team's emergency plan with them, in Slack.
 
+pub mod actions;
 pub mod clock;
 pub mod incident;
 pub mod paging;

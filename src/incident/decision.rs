@@ -344,12 +344,12 @@ pub enum Effect {
         /// The run.
         run: RunId,
     },
-    /// Send a text to one audience.
+    /// Send a text to one destination.
     Deliver {
         /// The update.
         update: UpdateId,
-        /// The audience's name in the configuration.
-        audience: String,
+        /// The destination: `<audience>/<destination>` of the configuration.
+        destination: String,
         /// Which text.
         customer: bool,
     },
@@ -424,7 +424,7 @@ impl Effect {
             Effect::Page { page, .. } => format!("page:{page}"),
             Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
             Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
-            Effect::Deliver { update, audience, customer } => format!("comms:{update}:{audience}:{customer}"),
+            Effect::Deliver { update, destination, customer } => format!("comms:{update}:{destination}:{customer}"),
             Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
             Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),
             Effect::Home { user } => format!("chat:home:{user}"),

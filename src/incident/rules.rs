@@ -35,7 +35,7 @@ pub struct Rules {
     pub private_channels: bool,
     /// Who must approve a customer text.
     pub customer_approval: CustomerApproval,
-    /// Names of the audiences that a customer text goes to, of those that are internal likewise.
+    /// Where customer texts and internal texts go, as `<audience>/<destination>`.
     pub audiences: Audiences,
     /// People who are invited to each incident beside those who were paged.
     pub invite_always: Vec<UserId>,

@@ -26,7 +26,7 @@ impl Draft<'_> {
         self.refresh();
     }
 
-    /// Sends the customer text to its audiences.
+    /// Sends the customer text to its destinations.
     pub fn send_customer_text(&mut self, update: UpdateId) {
         self.fact(Fact::CustomerTextApproved { update });
         self.deliver(update, true);
@@ -36,8 +36,8 @@ impl Draft<'_> {
     fn deliver(&mut self, update: UpdateId, customer: bool) {
         let audiences = &self.context.rules.audiences;
         let names = if customer { &audiences.customer } else { &audiences.internal };
-        for audience in names.clone() {
-            self.effect(Effect::Deliver { update, audience, customer });
+        for destination in names.clone() {
+            self.effect(Effect::Deliver { update, destination, customer });
         }
     }
 }

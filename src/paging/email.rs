@@ -16,9 +16,7 @@ use sha2::{Digest, Sha256};
 use super::fault::said;
 use super::settings::push;
 use super::smtp::Server;
-use super::{
-    Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, required,
-};
+use super::{Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, required};
 
 /// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -84,16 +82,8 @@ impl EmailConfig {
     fn validate_login(&self, faults: &mut Vec<SettingFault>) {
         match (&self.user, &self.password) {
             (Some(_), Some(password)) => required(faults, "paging.email.password", password),
-            (Some(_), None) => push(
-                faults,
-                "paging.email.password",
-                "a user needs a password; give both or neither",
-            ),
-            (None, Some(_)) => push(
-                faults,
-                "paging.email.user",
-                "a password needs a user; give both or neither",
-            ),
+            (Some(_), None) => push(faults, "paging.email.password", "a user needs a password; give both or neither"),
+            (None, Some(_)) => push(faults, "paging.email.user", "a password needs a user; give both or neither"),
             (None, None) => {}
         }
     }
@@ -109,11 +99,7 @@ impl EmailConfig {
 
 fn address_setting(faults: &mut Vec<SettingFault>, setting: &str, text: &str) {
     if text.parse::<Mailbox>().is_err() {
-        push(
-            faults,
-            setting,
-            "this must be an address such as Vigie <vigie@example.com>",
-        );
+        push(faults, setting, "this must be an address such as Vigie <vigie@example.com>");
     }
 }
 
@@ -170,10 +156,7 @@ impl EmailChannel {
         Self::with_timeout(config, TOTAL_TIMEOUT)
     }
 
-    pub(crate) fn with_timeout(
-        config: &EmailConfig,
-        timeout: Duration,
-    ) -> Result<Self, Vec<SettingFault>> {
+    pub(crate) fn with_timeout(config: &EmailConfig, timeout: Duration) -> Result<Self, Vec<SettingFault>> {
         let mut faults = config.validate();
         let tls = match config.security {
             Security::Plain => None,
@@ -187,8 +170,7 @@ impl EmailChannel {
             },
         };
         let reply_to = config.reply_to.as_deref().map(str::parse).transpose();
-        let (Ok(from), Ok(reply_to), true) = (config.from.parse(), reply_to, faults.is_empty())
-        else {
+        let (Ok(from), Ok(reply_to), true) = (config.from.parse(), reply_to, faults.is_empty()) else {
             return Err(faults);
         };
         let credentials = config.user.as_ref().zip(config.password.as_ref());
@@ -198,9 +180,8 @@ impl EmailChannel {
                 port: config.port(),
                 security: config.security,
                 tls,
-                credentials: credentials.map(|(user, password)| {
-                    Credentials::new(user.clone(), password.expose_secret().to_owned())
-                }),
+                credentials: credentials
+                    .map(|(user, password)| Credentials::new(user.clone(), password.expose_secret().to_owned())),
             },
             from,
             reply_to,
@@ -213,25 +194,19 @@ impl EmailChannel {
         let (recipients, mut refused) = addresses(letter.to);
         let from = match letter.from {
             None => self.from.clone(),
-            Some(from) => from.parse().map_err(|_| {
-                PagingFault::permanent(format!("“{from}” is no address a letter can come from"))
-            })?,
+            Some(from) => from
+                .parse()
+                .map_err(|_| PagingFault::permanent(format!("“{from}” is no address a letter can come from")))?,
         };
         if recipients.is_empty() {
             return Err(nobody(&refused));
         }
         let (message, message_id) = self.message(&letter, &from, &recipients)?;
-        let handed = self
-            .server
-            .hand_over(&from.email, &recipients, &message, self.timeout)
-            .await?;
+        let handed = self.server.hand_over(&from.email, &recipients, &message, self.timeout).await?;
         let late = handed.refused.into_iter();
         refused.extend(late.map(|(address, fault)| (address.to_string(), fault)));
         Ok(Posted {
-            receipt: Receipt {
-                provider_id: Some(message_id),
-                note: format!("mail server: {}", handed.answer),
-            },
+            receipt: Receipt { provider_id: Some(message_id), note: format!("mail server: {}", handed.answer) },
             refused,
         })
     }
@@ -257,26 +232,19 @@ impl EmailChannel {
             [only] => builder.to(Mailbox::new(None, only.clone())),
             several => {
                 // People on a list do not see each other: the envelope alone carries them.
-                let hidden: Mailboxes = several
-                    .iter()
-                    .map(|address| Mailbox::new(None, address.clone()))
-                    .collect();
-                builder
-                    .mailbox(header::Bcc::from(hidden))
-                    .raw_header(raw("To", "undisclosed-recipients:;"))
+                let hidden: Mailboxes = several.iter().map(|address| Mailbox::new(None, address.clone())).collect();
+                builder.mailbox(header::Bcc::from(hidden)).raw_header(raw("To", "undisclosed-recipients:;"))
             }
         };
         if let Some(reply_to) = &self.reply_to {
             builder = builder.reply_to(reply_to.clone());
         }
         if letter.urgent {
-            builder = builder
-                .raw_header(raw("Importance", "high"))
-                .raw_header(raw("X-Priority", "1"));
+            builder = builder.raw_header(raw("Importance", "high")).raw_header(raw("X-Priority", "1"));
         }
-        let message = builder.body(letter.text.to_owned()).map_err(|fault| {
-            PagingFault::permanent(format!("the e-mail could not be written: {fault}"))
-        })?;
+        let message = builder
+            .body(letter.text.to_owned())
+            .map_err(|fault| PagingFault::permanent(format!("the e-mail could not be written: {fault}")))?;
         Ok((message.formatted(), message_id))
     }
 }
@@ -292,10 +260,7 @@ fn addresses(to: &[String]) -> (Vec<Address>, Vec<(String, PagingFault)>) {
     for text in to {
         match text.parse::<Mailbox>() {
             Ok(mailbox) => good.push(mailbox.email),
-            Err(_) => refused.push((
-                text.clone(),
-                PagingFault::permanent(format!("“{text}” is no e-mail address")),
-            )),
+            Err(_) => refused.push((text.clone(), PagingFault::permanent(format!("“{text}” is no e-mail address")))),
         }
     }
     (good, refused)
@@ -327,9 +292,7 @@ fn message_id(id: &str, domain: &str) -> String {
         .collect();
     let digest = hex::encode(Sha256::digest(id.as_bytes()));
     let short = digest.get(..16).unwrap_or(&digest);
-    MessageId::from(format!("<{readable}.{short}@{domain}>"))
-        .as_ref()
-        .to_owned()
+    MessageId::from(format!("<{readable}.{short}@{domain}>")).as_ref().to_owned()
 }
 
 #[async_trait]

@@ -30,10 +30,7 @@ pub enum PagingFault {
 
 impl PagingFault {
     pub(crate) fn retry(why: impl Into<String>) -> Self {
-        Self::Retry {
-            after: None,
-            why: why.into(),
-        }
+        Self::Retry { after: None, why: why.into() }
     }
 
     pub(crate) fn permanent(why: impl Into<String>) -> Self {

@@ -52,11 +52,7 @@ impl Answer {
 impl HttpClient {
     /// A client for the provider at `base`. It follows no redirect (credentials must not travel on) and
     /// uses the system's proxy, except towards this very machine.
-    pub(crate) fn new(
-        provider: &'static str,
-        base: &Url,
-        timeout: Duration,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(provider: &'static str, base: &Url, timeout: Duration) -> Result<Self, String> {
         let mut builder = Client::builder()
             .timeout(timeout)
             .connect_timeout(timeout / 2)
@@ -65,9 +61,7 @@ impl HttpClient {
         if is_loopback(base) {
             builder = builder.no_proxy();
         }
-        let client = builder
-            .build()
-            .map_err(|fault| format!("the HTTP client could not be made: {fault}"))?;
+        let client = builder.build().map_err(|fault| format!("the HTTP client could not be made: {fault}"))?;
         Ok(Self { client, provider })
     }
 
@@ -89,27 +83,16 @@ impl HttpClient {
         let status = response.status();
         let retry_after = retry_after(response.headers());
         let body = read(response).await;
-        Ok(Answer {
-            status,
-            retry_after,
-            body,
-        })
+        Ok(Answer { status, retry_after, body })
     }
 
     /// What an answer outside 2xx means when the provider gave no better reason than `reason`.
     pub(crate) fn refused(&self, answer: &Answer, reason: &str) -> PagingFault {
         let status = answer.status.as_u16();
-        let reason = if reason.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", said(reason))
-        };
+        let reason = if reason.is_empty() { String::new() } else { format!(": {}", said(reason)) };
         let why = format!("{} answered {status}{reason}", self.provider);
         match status {
-            408 | 425 | 429 | 500..=599 => PagingFault::Retry {
-                after: answer.retry_after,
-                why,
-            },
+            408 | 425 | 429 | 500..=599 => PagingFault::Retry { after: answer.retry_after, why },
             _ => PagingFault::permanent(why),
         }
     }
@@ -120,19 +103,13 @@ impl HttpClient {
         let reason = innermost(&fault);
         let provider = self.provider;
         if fault.is_builder() {
-            PagingFault::permanent(format!(
-                "the request to {provider} could not be made: {reason}"
-            ))
+            PagingFault::permanent(format!("the request to {provider} could not be made: {reason}"))
         } else if fault.is_connect() {
             PagingFault::retry(format!("{provider} could not be reached: {reason}"))
         } else if fault.is_timeout() {
-            PagingFault::unknown(format!(
-                "{provider} took the request and did not answer in time"
-            ))
+            PagingFault::unknown(format!("{provider} took the request and did not answer in time"))
         } else {
-            PagingFault::unknown(format!(
-                "the connection to {provider} broke before it answered: {reason}"
-            ))
+            PagingFault::unknown(format!("the connection to {provider} broke before it answered: {reason}"))
         }
     }
 }
@@ -185,10 +162,8 @@ mod tests {
     use reqwest::header::HeaderValue;
 
     fn wait(pairs: &[(&'static str, &'static str)]) -> Option<Duration> {
-        let headers = pairs
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
-            .collect();
+        let headers =
+            pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect();
         retry_after(&headers)
     }
 
@@ -196,10 +171,7 @@ mod tests {
     fn a_wait_may_be_asked_for_in_seconds_or_by_date() {
         assert_eq!(wait(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
         assert_eq!(
-            wait(&[
-                ("date", "Fri, 20 Nov 2026 13:30:00 GMT"),
-                ("retry-after", "Fri, 20 Nov 2026 13:31:30 GMT"),
-            ]),
+            wait(&[("date", "Fri, 20 Nov 2026 13:30:00 GMT"), ("retry-after", "Fri, 20 Nov 2026 13:31:30 GMT"),]),
             Some(Duration::from_secs(90))
         );
         assert_eq!(wait(&[("retry-after", "soon")]), None);

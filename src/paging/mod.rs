@@ -64,15 +64,8 @@ pub enum PagingKind {
 
 impl PagingKind {
     /// Every kind, in the order in which they are listed to people.
-    pub const ALL: [Self; 7] = [
-        Self::Slack,
-        Self::Email,
-        Self::Sms,
-        Self::Voice,
-        Self::Pagerduty,
-        Self::Whatsapp,
-        Self::Webhook,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Slack, Self::Email, Self::Sms, Self::Voice, Self::Pagerduty, Self::Whatsapp, Self::Webhook];
 
     /// The word used in settings, in the store and as the label `paging.<word>`.
     #[must_use]
@@ -108,9 +101,7 @@ impl fmt::Display for PagingKind {
 
 /// The word names no way to reach somebody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "“{asked}” is no way to reach somebody; use slack, email, sms, voice, pagerduty, whatsapp or webhook"
-)]
+#[error("“{asked}” is no way to reach somebody; use slack, email, sms, voice, pagerduty, whatsapp or webhook")]
 pub struct UnknownPagingKind {
     asked: String,
 }
@@ -122,9 +113,7 @@ impl FromStr for PagingKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| UnknownPagingKind {
-                asked: text.to_owned(),
-            })
+            .ok_or_else(|| UnknownPagingKind { asked: text.to_owned() })
     }
 }
 
@@ -211,9 +200,7 @@ pub trait PagingChannel: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`PagingChannel::page`]; never [`PagingFault::Unknown`], for asking changes nothing.
     async fn look_up(&self, provider_id: &str) -> Result<Delivery, PagingFault> {
-        Ok(Delivery::Underway {
-            note: format!("{} does not report deliveries ({provider_id})", self.kind()),
-        })
+        Ok(Delivery::Underway { note: format!("{} does not report deliveries ({provider_id})", self.kind()) })
     }
 }
 
@@ -225,27 +212,12 @@ pub fn build(config: &PagingConfig) -> Result<Vec<Arc<dyn PagingChannel>>, Vec<S
     let mut channels: Vec<Arc<dyn PagingChannel>> = Vec::new();
     let mut faults = Vec::new();
     let built = [
-        config
-            .email
-            .as_ref()
-            .map(|it| arc(email::EmailChannel::new(it))),
+        config.email.as_ref().map(|it| arc(email::EmailChannel::new(it))),
         config.sms.as_ref().map(|it| arc(sms::SmsChannel::new(it))),
-        config
-            .voice
-            .as_ref()
-            .map(|it| arc(voice::VoiceChannel::new(it))),
-        config
-            .pagerduty
-            .as_ref()
-            .map(|it| arc(pagerduty::PagerdutyChannel::new(it))),
-        config
-            .whatsapp
-            .as_ref()
-            .map(|it| arc(whatsapp::WhatsappChannel::new(it))),
-        config
-            .webhook
-            .as_ref()
-            .map(|it| arc(webhook::WebhookChannel::new(it))),
+        config.voice.as_ref().map(|it| arc(voice::VoiceChannel::new(it))),
+        config.pagerduty.as_ref().map(|it| arc(pagerduty::PagerdutyChannel::new(it))),
+        config.whatsapp.as_ref().map(|it| arc(whatsapp::WhatsappChannel::new(it))),
+        config.webhook.as_ref().map(|it| arc(webhook::WebhookChannel::new(it))),
     ];
     for channel in built.into_iter().flatten() {
         match channel {
@@ -253,11 +225,7 @@ pub fn build(config: &PagingConfig) -> Result<Vec<Arc<dyn PagingChannel>>, Vec<S
             Err(found) => faults.extend(found),
         }
     }
-    if faults.is_empty() {
-        Ok(channels)
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(channels) } else { Err(faults) }
 }
 
 type Built = Result<Arc<dyn PagingChannel>, Vec<SettingFault>>;
@@ -306,9 +274,7 @@ mod tests {
 
     #[test]
     fn only_what_is_set_up_is_built() {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let config: PagingConfig = serde_saphyr::from_str(
             "webhook:\n  url: https://pager.example.com/vigie\n  secret: 0123456789abcdef\n\
              pagerduty:\n  routing_keys: {platform: 0123456789abcdef0123456789abcdef}\n",

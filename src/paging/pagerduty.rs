@@ -13,8 +13,8 @@ use url::Url;
 use super::http::HttpClient;
 use super::settings::push;
 use super::{
-    Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT,
-    checked_url, required, url_setting,
+    Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, checked_url, required,
+    url_setting,
 };
 
 /// PagerDuty's limits for `payload.summary` and `dedup_key`.
@@ -56,11 +56,7 @@ impl PagerdutyConfig {
             );
         }
         for (name, key) in &self.routing_keys {
-            required(
-                &mut faults,
-                &format!("paging.pagerduty.routing_keys.{name}"),
-                key,
-            );
+            required(&mut faults, &format!("paging.pagerduty.routing_keys.{name}"), key);
         }
         url_setting(&mut faults, "paging.pagerduty.base_url", &self.base_url);
         faults
@@ -95,24 +91,14 @@ impl PagerdutyChannel {
         Self::with_timeout(config, TOTAL_TIMEOUT)
     }
 
-    fn with_timeout(
-        config: &PagerdutyConfig,
-        timeout: Duration,
-    ) -> Result<Self, Vec<SettingFault>> {
+    fn with_timeout(config: &PagerdutyConfig, timeout: Duration) -> Result<Self, Vec<SettingFault>> {
         let faults = config.validate();
         if !faults.is_empty() {
             return Err(faults);
         }
-        let fault = |text: String| {
-            vec![SettingFault {
-                setting: "paging.pagerduty.base_url".to_owned(),
-                text,
-            }]
-        };
+        let fault = |text: String| vec![SettingFault { setting: "paging.pagerduty.base_url".to_owned(), text }];
         let base = checked_url(&config.base_url, false).map_err(fault)?;
-        let enqueue = base
-            .join("/v2/enqueue")
-            .map_err(|reason| fault(reason.to_string()))?;
+        let enqueue = base.join("/v2/enqueue").map_err(|reason| fault(reason.to_string()))?;
         Ok(Self {
             http: HttpClient::new("PagerDuty", &base, timeout).map_err(fault)?,
             enqueue,
@@ -140,11 +126,7 @@ impl PagingChannel for PagerdutyChannel {
 
     async fn page(&self, page: &Page) -> Result<Receipt, PagingFault> {
         let routing_key = self.routing_key(&page.to)?;
-        let links: Vec<_> = page
-            .link
-            .iter()
-            .map(|link| json!({"href": link, "text": "Slack"}))
-            .collect();
+        let links: Vec<_> = page.link.iter().map(|link| json!({"href": link, "text": "Slack"})).collect();
         let body = json!({
             "routing_key": routing_key.expose_secret(),
             "event_action": "trigger",
@@ -168,10 +150,7 @@ impl PagingChannel for PagerdutyChannel {
             };
             return Err(self.http.refused(&answer, &reason));
         }
-        Ok(Receipt {
-            provider_id: said.dedup_key,
-            note: format!("PagerDuty: {}", said.status),
-        })
+        Ok(Receipt { provider_id: said.dedup_key, note: format!("PagerDuty: {}", said.status) })
     }
 }
 
@@ -187,10 +166,7 @@ mod tests {
 
     fn config(base_url: &str) -> PagerdutyConfig {
         PagerdutyConfig {
-            routing_keys: BTreeMap::from([(
-                "platform".to_owned(),
-                "0123456789abcdef0123456789abcdef".into(),
-            )]),
+            routing_keys: BTreeMap::from([("platform".to_owned(), "0123456789abcdef0123456789abcdef".into())]),
             source: "vigie".to_owned(),
             base_url: base_url.to_owned(),
         }
@@ -204,15 +180,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_alert_carries_the_page_s_id_as_its_dedup_key() {
-        let accepted =
-            json!({"status": "success", "message": "Event processed", "dedup_key": "pg_12"});
+        let accepted = json!({"status": "success", "message": "Event processed", "dedup_key": "pg_12"});
         let (result, peer) = page_with(Reply::json(202, accepted)).await;
         assert_eq!(
             result.unwrap(),
-            Receipt {
-                provider_id: Some("pg_12".to_owned()),
-                note: "PagerDuty: success".to_owned()
-            }
+            Receipt { provider_id: Some("pg_12".to_owned()), note: "PagerDuty: success".to_owned() }
         );
         let request = peer.only_request();
         assert_eq!(request.path, "/v2/enqueue");
@@ -240,19 +212,14 @@ mod tests {
         let (result, _peer) = page_with(Reply::json(400, body)).await;
         assert_eq!(
             result,
-            Err(PagingFault::permanent(
-                "PagerDuty answered 400: Event object is invalid ('routing_key' is invalid)"
-            ))
+            Err(PagingFault::permanent("PagerDuty answered 400: Event object is invalid ('routing_key' is invalid)"))
         );
     }
 
     #[tokio::test]
     async fn throttling_is_tried_again() {
         let (result, _peer) = page_with(Reply::text(429, "")).await;
-        assert!(
-            matches!(result, Err(PagingFault::Retry { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(PagingFault::Retry { .. })), "{result:?}");
     }
 
     #[tokio::test]
@@ -260,10 +227,7 @@ mod tests {
         let peer = Peer::start(vec![]).await;
         let channel = PagerdutyChannel::new(&config(&peer.base_url())).unwrap();
         let fault = channel.page(&sample_page("plattform")).await.unwrap_err();
-        assert_eq!(
-            fault.to_string(),
-            "paging.pagerduty.routing_keys has no key named “plattform”; it has platform"
-        );
+        assert_eq!(fault.to_string(), "paging.pagerduty.routing_keys has no key named “plattform”; it has platform");
         assert!(peer.requests().is_empty());
         let printed = format!("{channel:?} {:?}", config("https://example.com"));
         assert!(!printed.contains("0123456789abcdef"), "{printed}");

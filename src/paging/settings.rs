@@ -34,21 +34,9 @@ impl PagingConfig {
         faults.extend(self.email.iter().flat_map(email::EmailConfig::validate));
         faults.extend(self.sms.iter().flat_map(sms::SmsConfig::validate));
         faults.extend(self.voice.iter().flat_map(voice::VoiceConfig::validate));
-        faults.extend(
-            self.pagerduty
-                .iter()
-                .flat_map(pagerduty::PagerdutyConfig::validate),
-        );
-        faults.extend(
-            self.whatsapp
-                .iter()
-                .flat_map(whatsapp::WhatsappConfig::validate),
-        );
-        faults.extend(
-            self.webhook
-                .iter()
-                .flat_map(webhook::WebhookConfig::validate),
-        );
+        faults.extend(self.pagerduty.iter().flat_map(pagerduty::PagerdutyConfig::validate));
+        faults.extend(self.whatsapp.iter().flat_map(whatsapp::WhatsappConfig::validate));
+        faults.extend(self.webhook.iter().flat_map(webhook::WebhookConfig::validate));
         faults
     }
 }
@@ -69,10 +57,7 @@ impl fmt::Display for SettingFault {
 }
 
 pub(crate) fn push(faults: &mut Vec<SettingFault>, setting: &str, text: impl Into<String>) {
-    faults.push(SettingFault {
-        setting: setting.to_owned(),
-        text: text.into(),
-    });
+    faults.push(SettingFault { setting: setting.to_owned(), text: text.into() });
 }
 
 /// A secret that must not be blank.
@@ -91,9 +76,8 @@ pub(crate) fn url_setting(faults: &mut Vec<SettingFault>, setting: &str, address
 
 /// Reads an address and refuses what would send secrets in the clear.
 pub(crate) fn checked_url(address: &str, plain_http: bool) -> Result<Url, String> {
-    let url = Url::parse(address).map_err(|fault| {
-        format!("this must be a whole address such as https://api.example.com ({fault})")
-    })?;
+    let url = Url::parse(address)
+        .map_err(|fault| format!("this must be a whole address such as https://api.example.com ({fault})"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("this must not carry a user or password; use the settings for them".to_owned());
     }
@@ -129,20 +113,10 @@ mod tests {
 
     #[test]
     fn secrets_travel_only_encrypted_or_on_this_machine() {
-        for good in [
-            "https://api.example.com",
-            "http://127.0.0.1:8025",
-            "http://[::1]/",
-            "http://localhost/x",
-        ] {
+        for good in ["https://api.example.com", "http://127.0.0.1:8025", "http://[::1]/", "http://localhost/x"] {
             assert!(checked_url(good, false).is_ok(), "{good}");
         }
-        for bad in [
-            "http://api.example.com",
-            "ftp://example.com",
-            "api.example.com",
-            "https://u:p@example.com",
-        ] {
+        for bad in ["http://api.example.com", "ftp://example.com", "api.example.com", "https://u:p@example.com"] {
             assert!(checked_url(bad, false).is_err(), "{bad}");
         }
         assert!(checked_url("http://relay.internal", true).is_ok());
@@ -151,13 +125,7 @@ mod tests {
     #[test]
     fn telephone_numbers_are_international() {
         assert!(is_phone_number("+15550100123"));
-        for bad in [
-            "15550100123",
-            "+0155501001",
-            "+1 555 0100",
-            "+123456",
-            "0155",
-        ] {
+        for bad in ["15550100123", "+0155501001", "+1 555 0100", "+123456", "0155"] {
             assert!(!is_phone_number(bad), "{bad}");
         }
     }

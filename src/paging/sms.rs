@@ -8,9 +8,7 @@ use serde::Deserialize;
 
 use super::settings::{is_phone_number, push};
 use super::twilio::{self, Account, Fate, Twilio};
-use super::{
-    Delivery, Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT,
-};
+use super::{Delivery, Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT};
 
 const PLACE: &str = "paging.sms";
 /// Twilio's limit for `Body`.
@@ -45,11 +43,9 @@ impl SmsConfig {
                 "paging.sms.from",
                 "say which number messages come from, or name a messaging_service_sid",
             ),
-            (Some(_), Some(_)) => push(
-                &mut faults,
-                "paging.sms.from",
-                "give either from or messaging_service_sid, not both",
-            ),
+            (Some(_), Some(_)) => {
+                push(&mut faults, "paging.sms.from", "give either from or messaging_service_sid, not both")
+            }
             (Some(from), None) if !is_sender(from) => push(
                 &mut faults,
                 "paging.sms.from",
@@ -66,12 +62,7 @@ impl SmsConfig {
     }
 
     fn account(&self) -> Account<'_> {
-        Account {
-            place: PLACE,
-            account_sid: &self.account_sid,
-            auth_token: &self.auth_token,
-            base_url: &self.base_url,
-        }
+        Account { place: PLACE, account_sid: &self.account_sid, auth_token: &self.auth_token, base_url: &self.base_url }
     }
 }
 
@@ -102,10 +93,7 @@ impl SmsChannel {
         Self::with_timeout(config, TOTAL_TIMEOUT)
     }
 
-    pub(crate) fn with_timeout(
-        config: &SmsConfig,
-        timeout: Duration,
-    ) -> Result<Self, Vec<SettingFault>> {
+    pub(crate) fn with_timeout(config: &SmsConfig, timeout: Duration) -> Result<Self, Vec<SettingFault>> {
         let faults = config.validate();
         if !faults.is_empty() {
             return Err(faults);
@@ -114,10 +102,7 @@ impl SmsChannel {
             (Some(sid), _) => ("MessagingServiceSid", sid.clone()),
             (None, from) => ("From", from.clone().unwrap_or_default()),
         };
-        Ok(Self {
-            twilio: Twilio::new(&config.account(), timeout)?,
-            sender,
-        })
+        Ok(Self { twilio: Twilio::new(&config.account(), timeout)?, sender })
     }
 
     /// Sends `text` to one number. Twilio takes no idempotency key: a repeat is sent twice.
@@ -125,12 +110,7 @@ impl SmsChannel {
         let to = twilio::phone_number(to)?;
         let body = plain_letters(text);
         let (sender, value) = &self.sender;
-        let form = [
-            ("To", to),
-            (*sender, value.as_str()),
-            ("Body", body.as_str()),
-            ("SmartEncoded", "true"),
-        ];
+        let form = [("To", to), (*sender, value.as_str()), ("Body", body.as_str()), ("SmartEncoded", "true")];
         self.twilio.create("Messages", &form).await
     }
 }
@@ -209,36 +189,21 @@ mod tests {
     async fn a_text_message_goes_out_as_twilio_documents_it() {
         let reply = Reply::json(201, json!({"sid": "SM1", "status": "queued"}));
         let (result, peer) = page_with(reply).await;
-        assert_eq!(
-            result.unwrap(),
-            Receipt {
-                provider_id: Some("SM1".to_owned()),
-                note: "Twilio: queued".to_owned()
-            }
-        );
+        assert_eq!(result.unwrap(), Receipt { provider_id: Some("SM1".to_owned()), note: "Twilio: queued".to_owned() });
         let request = peer.only_request();
         assert_eq!(request.method, "POST");
-        assert_eq!(
-            request.path,
-            format!("/2010-04-01/Accounts/{SID}/Messages.json")
-        );
+        assert_eq!(request.path, format!("/2010-04-01/Accounts/{SID}/Messages.json"));
         assert_eq!(
             request.form(),
             [
                 ("To", "+15550100002"),
                 ("From", "+15550100001"),
-                (
-                    "Body",
-                    "SEV2 inc_7: checkout returns 500.\n\nhttps://example.slack.com/archives/C0123ABC"
-                ),
+                ("Body", "SEV2 inc_7: checkout returns 500.\n\nhttps://example.slack.com/archives/C0123ABC"),
                 ("SmartEncoded", "true"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
-        assert_eq!(
-            request.basic_auth(),
-            (SID.to_owned(), "token-of-the-account".to_owned())
-        );
+        assert_eq!(request.basic_auth(), (SID.to_owned(), "token-of-the-account".to_owned()));
     }
 
     #[tokio::test]
@@ -247,9 +212,7 @@ mod tests {
         let (result, _peer) = page_with(Reply::json(400, body)).await;
         assert_eq!(
             result,
-            Err(PagingFault::permanent(
-                "Twilio answered 400: Invalid 'To' Phone Number (Twilio code 21211)"
-            ))
+            Err(PagingFault::permanent("Twilio answered 400: Invalid 'To' Phone Number (Twilio code 21211)"))
         );
     }
 
@@ -266,8 +229,8 @@ mod tests {
 
     #[tokio::test]
     async fn too_many_requests_wait_as_long_as_twilio_asks() {
-        let reply = Reply::json(429, json!({"code": 20429, "message": "Too Many Requests"}))
-            .header("retry-after", "12");
+        let reply =
+            Reply::json(429, json!({"code": 20429, "message": "Too Many Requests"})).header("retry-after", "12");
         let (result, _peer) = page_with(reply).await;
         assert!(
             matches!(&result, Err(PagingFault::Retry { after: Some(after), .. }) if after.as_secs() == 12),
@@ -278,43 +241,29 @@ mod tests {
     #[tokio::test]
     async fn a_failure_of_twilio_itself_is_tried_again() {
         let (result, _peer) = page_with(Reply::text(503, "<html>down</html>")).await;
-        assert!(
-            matches!(result, Err(PagingFault::Retry { after: None, .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(PagingFault::Retry { after: None, .. })), "{result:?}");
     }
 
     #[tokio::test]
     async fn nobody_at_the_address_is_tried_again() {
         let channel = SmsChannel::new(&config(&Peer::nobody().await)).unwrap();
         let result = channel.page(&sample_page("+15550100002")).await;
-        assert!(
-            matches!(result, Err(PagingFault::Retry { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(PagingFault::Retry { .. })), "{result:?}");
     }
 
     #[tokio::test]
     async fn an_answer_that_is_lost_leaves_the_outcome_unknown() {
         let (result, peer) = page_with(Reply::HangUp).await;
-        assert!(
-            matches!(result, Err(PagingFault::Unknown { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(PagingFault::Unknown { .. })), "{result:?}");
         assert_eq!(peer.requests().len(), 1);
     }
 
     #[tokio::test]
     async fn an_answer_that_never_comes_leaves_the_outcome_unknown() {
         let peer = Peer::start(vec![Reply::Silence]).await;
-        let channel =
-            SmsChannel::with_timeout(&config(&peer.base_url()), Duration::from_millis(300))
-                .unwrap();
+        let channel = SmsChannel::with_timeout(&config(&peer.base_url()), Duration::from_millis(300)).unwrap();
         let result = channel.page(&sample_page("+15550100002")).await;
-        assert!(
-            matches!(&result, Err(PagingFault::Unknown { why }) if why.contains("in time")),
-            "{result:?}"
-        );
+        assert!(matches!(&result, Err(PagingFault::Unknown { why }) if why.contains("in time")), "{result:?}");
     }
 
     #[tokio::test]
@@ -322,10 +271,7 @@ mod tests {
         let peer = Peer::start(vec![]).await;
         let channel = SmsChannel::new(&config(&peer.base_url())).unwrap();
         let result = channel.page(&sample_page("0155 501")).await;
-        assert!(
-            matches!(result, Err(PagingFault::Permanent { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(PagingFault::Permanent { .. })), "{result:?}");
         assert!(peer.requests().is_empty());
     }
 
@@ -333,38 +279,21 @@ mod tests {
         let peer = Peer::start(vec![Reply::json(200, body)]).await;
         let channel = SmsChannel::new(&config(&peer.base_url())).unwrap();
         let delivery = channel.look_up("SM1").await.unwrap();
-        assert_eq!(
-            peer.only_request().path,
-            format!("/2010-04-01/Accounts/{SID}/Messages/SM1.json")
-        );
+        assert_eq!(peer.only_request().path, format!("/2010-04-01/Accounts/{SID}/Messages/SM1.json"));
         delivery
     }
 
     #[tokio::test]
     async fn the_fate_of_a_message_can_be_asked_for() {
         let missed = json!({"status": "undelivered", "error_code": 30003, "error_message": null});
-        assert_eq!(
-            look_up(missed).await,
-            Delivery::Missed {
-                why: "Twilio: undelivered (code 30003)".to_owned()
-            }
-        );
-        assert!(matches!(
-            look_up(json!({"status": "delivered", "error_code": null})).await,
-            Delivery::Reached { .. }
-        ));
-        assert!(matches!(
-            look_up(json!({"status": "sent"})).await,
-            Delivery::Underway { .. }
-        ));
+        assert_eq!(look_up(missed).await, Delivery::Missed { why: "Twilio: undelivered (code 30003)".to_owned() });
+        assert!(matches!(look_up(json!({"status": "delivered", "error_code": null})).await, Delivery::Reached { .. }));
+        assert!(matches!(look_up(json!({"status": "sent"})).await, Delivery::Underway { .. }));
     }
 
     #[test]
     fn typographic_marks_do_not_make_a_message_longer() {
-        assert_eq!(
-            plain_letters("inc_7\u{a0}: « l’état »… 14\u{202f}min"),
-            "inc_7 : \" l'état \"... 14 min"
-        );
+        assert_eq!(plain_letters("inc_7\u{a0}: « l’état »… 14\u{202f}min"), "inc_7 : \" l'état \"... 14 min");
         assert_eq!(plain_letters(&"x".repeat(2000)).chars().count(), 1600);
     }
 
@@ -377,17 +306,13 @@ mod tests {
         none.from = None;
         assert_eq!(none.validate().len(), 1);
         assert!(config("https://api.twilio.com").validate().is_empty());
-        assert!(
-            is_sender("Vigie") && is_sender("12345") && !is_sender("0033") && !is_sender("+33")
-        );
+        assert!(is_sender("Vigie") && is_sender("12345") && !is_sender("0033") && !is_sender("+33"));
     }
 
     #[test]
     fn the_token_is_never_printed() {
         let config = config("https://api.twilio.com");
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let channel = SmsChannel::new(&config).unwrap();
         let printed = format!("{config:?} {channel:?}");
         assert!(!printed.contains("token-of-the-account"), "{printed}");

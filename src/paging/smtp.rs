@@ -58,9 +58,9 @@ impl Server {
         let session = self.session(sender, recipients, message, timeout, &message_is_out);
         match tokio::time::timeout(timeout, session).await {
             Ok(result) => result,
-            Err(_) if message_is_out.load(Ordering::Relaxed) => Err(PagingFault::unknown(
-                "the mail server took the message and did not answer in time",
-            )),
+            Err(_) if message_is_out.load(Ordering::Relaxed) => {
+                Err(PagingFault::unknown("the mail server took the message and did not answer in time"))
+            }
             Err(_) => Err(PagingFault::retry("the mail server did not answer in time")),
         }
     }
@@ -76,30 +76,18 @@ impl Server {
         let mut connection = self.connect(timeout).await?;
         self.authenticate(&mut connection).await?;
         let mail = Mail::new(Some(sender.clone()), Vec::new());
-        connection
-            .command(mail)
-            .await
-            .map_err(|fault| meaning(Stage::Envelope, &fault))?;
+        connection.command(mail).await.map_err(|fault| meaning(Stage::Envelope, &fault))?;
         let refused = offer(&mut connection, recipients).await?;
         if refused.len() == recipients.len() {
             connection.abort().await;
             return Err(all_refused(refused));
         }
-        connection
-            .command(Data)
-            .await
-            .map_err(|fault| meaning(Stage::Envelope, &fault))?;
+        connection.command(Data).await.map_err(|fault| meaning(Stage::Envelope, &fault))?;
         message_is_out.store(true, Ordering::Relaxed);
-        let answer = connection
-            .message(message)
-            .await
-            .map_err(|fault| meaning(Stage::Message, &fault))?;
+        let answer = connection.message(message).await.map_err(|fault| meaning(Stage::Message, &fault))?;
         // The server has answered for the message; how the goodbye goes changes nothing.
         connection.abort().await;
-        Ok(Handed {
-            answer: said(answer.first_line().unwrap_or("accepted")),
-            refused,
-        })
+        Ok(Handed { answer: said(answer.first_line().unwrap_or("accepted")), refused })
     }
 
     async fn connect(&self, timeout: Duration) -> Result<AsyncSmtpConnection, PagingFault> {
@@ -109,10 +97,9 @@ impl Server {
             Security::Starttls | Security::Plain => None,
         };
         let address = (self.host.as_str(), self.port);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(timeout / 2), &hello, wrapped, None)
-                .await
-                .map_err(|fault| meaning(Stage::Connect, &fault))?;
+        let mut connection = AsyncSmtpConnection::connect_tokio1(address, Some(timeout / 2), &hello, wrapped, None)
+            .await
+            .map_err(|fault| meaning(Stage::Connect, &fault))?;
         if self.security == Security::Starttls {
             if !connection.can_starttls() {
                 connection.abort().await;
@@ -120,13 +107,11 @@ impl Server {
                     "the mail server does not offer STARTTLS, so nothing was sent; check paging.email.security and paging.email.port",
                 ));
             }
-            let tls = self.tls.clone().ok_or_else(|| {
-                PagingFault::permanent("paging.email was set up without TLS parameters")
-            })?;
-            connection
-                .starttls(tls, &hello)
-                .await
-                .map_err(|fault| meaning(Stage::Connect, &fault))?;
+            let tls = self
+                .tls
+                .clone()
+                .ok_or_else(|| PagingFault::permanent("paging.email was set up without TLS parameters"))?;
+            connection.starttls(tls, &hello).await.map_err(|fault| meaning(Stage::Connect, &fault))?;
         }
         Ok(connection)
     }
@@ -163,10 +148,7 @@ async fn offer(
 
 /// Nobody was accepted: permanent only when it is so for everybody.
 fn all_refused(refused: Vec<(Address, PagingFault)>) -> PagingFault {
-    let lines: Vec<String> = refused
-        .iter()
-        .map(|(address, fault)| format!("{address}: {fault}"))
-        .collect();
+    let lines: Vec<String> = refused.iter().map(|(address, fault)| format!("{address}: {fault}")).collect();
     let why = said(&lines.join("; "));
     let permanent = |fault: &PagingFault| matches!(fault, PagingFault::Permanent { .. });
     if refused.iter().all(|(_, fault)| permanent(fault)) {
@@ -189,12 +171,10 @@ fn meaning(stage: Stage, fault: &Error) -> PagingFault {
         Stage::Message => PagingFault::unknown(format!(
             "the connection to the mail server broke after the message went out: {reason}"
         )),
-        Stage::Connect => {
-            PagingFault::retry(format!("the mail server could not be reached: {reason}"))
+        Stage::Connect => PagingFault::retry(format!("the mail server could not be reached: {reason}")),
+        Stage::Authenticate | Stage::Envelope => {
+            PagingFault::retry(format!("the connection to the mail server broke before the message went out: {reason}"))
         }
-        Stage::Authenticate | Stage::Envelope => PagingFault::retry(format!(
-            "the connection to the mail server broke before the message went out: {reason}"
-        )),
     }
 }
 

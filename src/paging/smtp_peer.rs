@@ -73,27 +73,14 @@ struct Session {
 impl Session {
     fn new(stream: TcpStream, script: Script, seen: Arc<Mutex<Seen>>) -> Self {
         let (lines, out) = stream.into_split();
-        Self {
-            lines: BufReader::new(lines),
-            out,
-            script,
-            seen,
-        }
+        Self { lines: BufReader::new(lines), out, script, seen }
     }
 
     async fn run(mut self) {
         self.say("220 mail.example.com").await;
         while let Some(line) = self.line().await {
-            let verb = line
-                .split([' ', ':'])
-                .next()
-                .unwrap_or_default()
-                .to_uppercase();
-            self.seen
-                .lock()
-                .expect("no test thread panicked")
-                .commands
-                .push(line.clone());
+            let verb = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
+            self.seen.lock().expect("no test thread panicked").commands.push(line.clone());
             if self.script.drop_after.is_some_and(|at| at == verb) {
                 return;
             }
@@ -118,13 +105,7 @@ impl Session {
             "EHLO" => self.greeting(),
             "AUTH" => self.script.auth.unwrap_or("235 ok").to_owned(),
             "MAIL" => self.script.mail.unwrap_or("250 ok").to_owned(),
-            "RCPT" => self
-                .script
-                .recipients
-                .iter()
-                .find(refused)
-                .map_or("250 ok", |(_, reply)| reply)
-                .to_owned(),
+            "RCPT" => self.script.recipients.iter().find(refused).map_or("250 ok", |(_, reply)| reply).to_owned(),
             _ => "250 ok".to_owned(),
         }
     }
@@ -155,11 +136,7 @@ impl Session {
                 }
             }
         }
-        self.seen
-            .lock()
-            .expect("no test thread panicked")
-            .messages
-            .push(message);
+        self.seen.lock().expect("no test thread panicked").messages.push(message);
         if self.script.drop_after_message {
             return false;
         }
@@ -182,9 +159,6 @@ impl Session {
 
     async fn say(&mut self, text: &str) {
         // A client that has gone away ends the session at the next read.
-        self.out
-            .write_all(format!("{text}\r\n").as_bytes())
-            .await
-            .ok();
+        self.out.write_all(format!("{text}\r\n").as_bytes()).await.ok();
     }
 }

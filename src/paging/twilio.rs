@@ -31,18 +31,13 @@ impl Account<'_> {
                 "this must be the account's id: AC and 32 hexadecimal digits",
             );
         }
-        required(
-            faults,
-            &format!("{}.auth_token", self.place),
-            self.auth_token,
-        );
+        required(faults, &format!("{}.auth_token", self.place), self.auth_token);
         url_setting(faults, &format!("{}.base_url", self.place), self.base_url);
     }
 }
 
 fn is_account_sid(text: &str) -> bool {
-    text.strip_prefix("AC")
-        .is_some_and(|rest| rest.len() == 32 && rest.chars().all(|digit| digit.is_ascii_hexdigit()))
+    text.strip_prefix("AC").is_some_and(|rest| rest.len() == 32 && rest.chars().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// A client of one account.
@@ -70,21 +65,13 @@ struct Body {
 
 impl Body {
     fn status(&self) -> &str {
-        self.status
-            .as_ref()
-            .and_then(|it| it.as_str())
-            .unwrap_or("accepted")
+        self.status.as_ref().and_then(|it| it.as_str()).unwrap_or("accepted")
     }
 }
 
 impl Twilio {
     pub(super) fn new(account: &Account<'_>, timeout: Duration) -> Result<Self, Vec<SettingFault>> {
-        let fault = |text: String| {
-            vec![SettingFault {
-                setting: format!("{}.base_url", account.place),
-                text,
-            }]
-        };
+        let fault = |text: String| vec![SettingFault { setting: format!("{}.base_url", account.place), text }];
         let base = checked_url(account.base_url, false).map_err(fault)?;
         let http = HttpClient::new("Twilio", &base, timeout).map_err(fault)?;
         Ok(Self {
@@ -97,26 +84,16 @@ impl Twilio {
     }
 
     /// Creates a `Messages` or `Calls` resource.
-    pub(super) async fn create(
-        &self,
-        resource: &str,
-        form: &[(&str, &str)],
-    ) -> Result<Receipt, PagingFault> {
+    pub(super) async fn create(&self, resource: &str, form: &[(&str, &str)]) -> Result<Receipt, PagingFault> {
         let url = self.address(&format!("{resource}.json"))?;
-        let request = self
-            .http
-            .post(url)
-            .basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()))
-            .form(form);
+        let request =
+            self.http.post(url).basic_auth(&self.account_sid, Some(self.auth_token.expose_secret())).form(form);
         let answer = self.http.send(request).await?;
         let body: Body = answer.json().unwrap_or_default();
         if !answer.status.is_success() {
             return Err(self.refused(&answer, &body));
         }
-        Ok(Receipt {
-            note: format!("Twilio: {}", body.status()),
-            provider_id: body.sid,
-        })
+        Ok(Receipt { note: format!("Twilio: {}", body.status()), provider_id: body.sid })
     }
 
     /// Reads a `Messages` or `Calls` resource and asks `judge` what its status means.
@@ -127,15 +104,10 @@ impl Twilio {
         judge: fn(&str) -> Fate,
     ) -> Result<Delivery, PagingFault> {
         if !sid.chars().all(|letter| letter.is_ascii_alphanumeric()) {
-            return Err(PagingFault::permanent(format!(
-                "“{sid}” is no id of Twilio's"
-            )));
+            return Err(PagingFault::permanent(format!("“{sid}” is no id of Twilio's")));
         }
         let url = self.address(&format!("{resource}/{sid}.json"))?;
-        let request = self
-            .http
-            .get(url)
-            .basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()));
+        let request = self.http.get(url).basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()));
         let answer = self.http.send(request).await.map_err(reading_is_harmless)?;
         let body: Body = answer.json().unwrap_or_default();
         if !answer.status.is_success() {
@@ -146,9 +118,7 @@ impl Twilio {
 
     fn address(&self, path: &str) -> Result<Url, PagingFault> {
         let path = format!("/2010-04-01/Accounts/{}/{path}", self.account_sid);
-        self.base
-            .join(&path)
-            .map_err(|fault| PagingFault::permanent(format!("Twilio's address is wrong: {fault}")))
+        self.base.join(&path).map_err(|fault| PagingFault::permanent(format!("Twilio's address is wrong: {fault}")))
     }
 
     fn refused(&self, answer: &Answer, body: &Body) -> PagingFault {
@@ -186,9 +156,7 @@ pub(super) enum Fate {
 fn delivery(body: &Body, fate: Fate) -> Delivery {
     let status = body.status();
     match fate {
-        Fate::Underway => Delivery::Underway {
-            note: format!("Twilio: {status}"),
-        },
+        Fate::Underway => Delivery::Underway { note: format!("Twilio: {status}") },
         Fate::Reached => Delivery::Reached {
             note: match &body.answered_by {
                 Some(who) => format!("Twilio: {status}, answered by {who}"),

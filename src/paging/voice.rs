@@ -9,9 +9,7 @@ use serde::Deserialize;
 
 use super::settings::{is_phone_number, push};
 use super::twilio::{self, Account, Fate, Twilio};
-use super::{
-    Delivery, Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT,
-};
+use super::{Delivery, Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT};
 
 const PLACE: &str = "paging.voice";
 /// The most that is said; Twilio takes 4000 characters of TwiML.
@@ -49,29 +47,16 @@ impl VoiceConfig {
         let mut faults = Vec::new();
         self.account().validate(&mut faults);
         if !is_phone_number(&self.from) {
-            push(
-                &mut faults,
-                "paging.voice.from",
-                "this must be a number such as +15550100123",
-            );
+            push(&mut faults, "paging.voice.from", "this must be a number such as +15550100123");
         }
         if !(5..=600).contains(&self.ring_seconds) {
-            push(
-                &mut faults,
-                "paging.voice.ring_seconds",
-                "this must be between 5 and 600 seconds",
-            );
+            push(&mut faults, "paging.voice.ring_seconds", "this must be between 5 and 600 seconds");
         }
         faults
     }
 
     fn account(&self) -> Account<'_> {
-        Account {
-            place: PLACE,
-            account_sid: &self.account_sid,
-            auth_token: &self.auth_token,
-            base_url: &self.base_url,
-        }
+        Account { place: PLACE, account_sid: &self.account_sid, auth_token: &self.auth_token, base_url: &self.base_url }
     }
 }
 
@@ -149,11 +134,7 @@ fn twiml(spoken: &str, locale: &str, voice: Option<&str>) -> String {
         other => other,
     };
     let voice = voice.map_or_else(String::new, |voice| format!(" voice=\"{}\"", xml(voice)));
-    let say = format!(
-        "<Say language=\"{}\"{voice}>{}</Say>",
-        xml(language),
-        xml(&spoken)
-    );
+    let say = format!("<Say language=\"{}\"{voice}>{}</Say>", xml(language), xml(&spoken));
     format!("<Response><Pause length=\"1\"/>{say}<Pause length=\"2\"/>{say}</Response>")
 }
 
@@ -204,24 +185,17 @@ mod tests {
         let receipt = channel.page(&page).await.unwrap();
         assert_eq!(receipt.provider_id.as_deref(), Some("CA1"));
         let request = peer.only_request();
-        assert_eq!(
-            request.path,
-            format!("/2010-04-01/Accounts/{SID}/Calls.json")
-        );
+        assert_eq!(request.path, format!("/2010-04-01/Accounts/{SID}/Calls.json"));
         let form = request.form();
-        let say = "<Say language=\"fr-FR\" voice=\"Polly.Lea\">Incident in progress: checkout returns 500 &amp; more.</Say>";
+        let say =
+            "<Say language=\"fr-FR\" voice=\"Polly.Lea\">Incident in progress: checkout returns 500 &amp; more.</Say>";
         assert_eq!(
             form,
             [
                 ("To", "+15550100002".to_owned()),
                 ("From", "+15550100001".to_owned()),
                 ("Timeout", "25".to_owned()),
-                (
-                    "Twiml",
-                    format!(
-                        "<Response><Pause length=\"1\"/>{say}<Pause length=\"2\"/>{say}</Response>"
-                    )
-                ),
+                ("Twiml", format!("<Response><Pause length=\"1\"/>{say}<Pause length=\"2\"/>{say}</Response>")),
             ]
             .map(|(name, value)| (name.to_owned(), value))
         );
@@ -231,12 +205,7 @@ mod tests {
     async fn a_call_nobody_answers_is_a_miss() {
         let peer = Peer::start(vec![Reply::json(200, json!({"status": "no-answer"}))]).await;
         let channel = VoiceChannel::new(&config(&peer.base_url())).unwrap();
-        assert_eq!(
-            channel.look_up("CA1").await,
-            Ok(Delivery::Missed {
-                why: "Twilio: no-answer".to_owned()
-            })
-        );
+        assert_eq!(channel.look_up("CA1").await, Ok(Delivery::Missed { why: "Twilio: no-answer".to_owned() }));
     }
 
     #[tokio::test]
@@ -244,10 +213,7 @@ mod tests {
         let peer = Peer::start(vec![Reply::HangUp]).await;
         let channel = VoiceChannel::new(&config(&peer.base_url())).unwrap();
         let result = channel.look_up("CA1").await;
-        assert!(
-            matches!(result, Err(PagingFault::Retry { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(PagingFault::Retry { .. })), "{result:?}");
     }
 
     #[tokio::test]
@@ -255,19 +221,13 @@ mod tests {
         let peer = Peer::start(vec![Reply::HangUp]).await;
         let channel = VoiceChannel::new(&config(&peer.base_url())).unwrap();
         let result = channel.page(&sample_page("+15550100002")).await;
-        assert!(
-            matches!(result, Err(PagingFault::Unknown { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(PagingFault::Unknown { .. })), "{result:?}");
     }
 
     #[test]
     fn what_is_said_cannot_become_markup() {
         let text = twiml("</Say><Hangup/>\u{7}\n\"x\"", "en", None);
-        assert!(
-            text.contains("&lt;/Say&gt;&lt;Hangup/&gt; &quot;x&quot;"),
-            "{text}"
-        );
+        assert!(text.contains("&lt;/Say&gt;&lt;Hangup/&gt; &quot;x&quot;"), "{text}");
     }
 
     #[test]
@@ -281,9 +241,7 @@ mod tests {
 
     #[test]
     fn the_token_is_never_printed() {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let config = config("https://api.twilio.com");
         let channel = VoiceChannel::new(&config).unwrap();
         let printed = format!("{config:?} {channel:?}");

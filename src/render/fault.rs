@@ -17,11 +17,7 @@ pub struct TemplateFault {
 
 impl TemplateFault {
     pub(super) fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            position: None,
-            text: text.into(),
-        }
+        Self { path: path.into(), position: None, text: text.into() }
     }
 
     pub(super) fn at(mut self, position: Option<(usize, usize)>) -> Self {

@@ -43,8 +43,8 @@ pub(super) type Files = BTreeMap<Locale, LocaleFiles>;
 /// The text of `templates/samples.yaml`.
 pub(super) fn samples() -> Result<String, TemplateFault> {
     let path = format!("templates/{SAMPLES_FILE}");
-    let file = Shipped::get(SAMPLES_FILE)
-        .ok_or_else(|| TemplateFault::new(&path, "the file is missing from the program"))?;
+    let file =
+        Shipped::get(SAMPLES_FILE).ok_or_else(|| TemplateFault::new(&path, "the file is missing from the program"))?;
     utf8(&path, file.data.into_owned())
 }
 
@@ -75,17 +75,11 @@ pub(super) fn load(overrides: Option<&Path>, faults: &mut Vec<TemplateFault>) ->
 }
 
 fn shipped(faults: &mut Vec<TemplateFault>) -> Files {
-    let mut files: Files = Locale::ALL
-        .into_iter()
-        .map(|locale| (locale, LocaleFiles::default()))
-        .collect();
+    let mut files: Files = Locale::ALL.into_iter().map(|locale| (locale, LocaleFiles::default())).collect();
     for (relative, text) in shipped_text() {
         let path = format!("templates/{relative}");
         let Some((folder, name)) = relative.split_once('/') else {
-            faults.push(TemplateFault::new(
-                path,
-                "a template lives in a locale's folder",
-            ));
+            faults.push(TemplateFault::new(path, "a template lives in a locale's folder"));
             continue;
         };
         match folder.parse::<Locale>() {
@@ -130,20 +124,13 @@ pub(super) fn yaml_fault(path: &str, fault: &serde_saphyr::Error) -> TemplateFau
     TemplateFault::new(path, fault.without_snippet().to_string()).at(position)
 }
 
-fn read_overrides(
-    directory: &Path,
-    shipped: &Files,
-    faults: &mut Vec<TemplateFault>,
-) -> Result<Files, TemplateFault> {
+fn read_overrides(directory: &Path, shipped: &Files, faults: &mut Vec<TemplateFault>) -> Result<Files, TemplateFault> {
     let mut own = Files::new();
     for (folder, path) in entries(directory)? {
         let locale = match folder.parse::<Locale>() {
             Ok(locale) if path.is_dir() => locale,
             Ok(_) => {
-                faults.push(TemplateFault::new(
-                    path.display().to_string(),
-                    "this must be a folder of templates",
-                ));
+                faults.push(TemplateFault::new(path.display().to_string(), "this must be a folder of templates"));
                 continue;
             }
             Err(refusal) => {
@@ -174,9 +161,8 @@ fn read_own_file(
     let shown = path.display().to_string();
     let message = name.strip_suffix(MESSAGE_ENDING);
     let expected = name == LABELS_FILE
-        || message.is_some_and(|message| {
-            known.messages.contains_key(message) || message.starts_with(OWN_LAYOUT_BEGINNING)
-        });
+        || message
+            .is_some_and(|message| known.messages.contains_key(message) || message.starts_with(OWN_LAYOUT_BEGINNING));
     if !expected {
         let names: Vec<String> = known
             .messages
@@ -185,10 +171,7 @@ fn read_own_file(
             .chain([LABELS_FILE.to_owned()])
             .collect();
         let hint = did_you_mean(name, names.iter().map(String::as_str));
-        faults.push(TemplateFault::new(
-            shown,
-            format!("Vigie has no template file of this name{hint}"),
-        ));
+        faults.push(TemplateFault::new(shown, format!("Vigie has no template file of this name{hint}")));
         return;
     }
     let text = fs::read(path)
@@ -200,19 +183,12 @@ fn read_own_file(
     }
 }
 
-fn forget_unknown_labels(
-    own: &mut LocaleFiles,
-    known: &LocaleFiles,
-    faults: &mut Vec<TemplateFault>,
-) {
+fn forget_unknown_labels(own: &mut LocaleFiles, known: &LocaleFiles, faults: &mut Vec<TemplateFault>) {
     own.labels.retain(|key, source| {
         let is_known = known.labels.contains_key(key);
         if !is_known {
             let hint = did_you_mean(key, known.labels.keys().map(String::as_str));
-            faults.push(TemplateFault::new(
-                &source.path,
-                format!("Vigie has no label of this name{hint}"),
-            ));
+            faults.push(TemplateFault::new(&source.path, format!("Vigie has no label of this name{hint}")));
         }
         is_known
     });
@@ -237,9 +213,7 @@ fn lay_over(files: &mut Files, own: Files) {
 /// The entries of a directory by name, without hidden ones (Kubernetes mounts keep `..data` there).
 fn entries(directory: &Path) -> Result<BTreeMap<String, std::path::PathBuf>, TemplateFault> {
     let shown = directory.display().to_string();
-    let fault = |fault: std::io::Error| {
-        TemplateFault::new(&shown, format!("the directory cannot be read: {fault}"))
-    };
+    let fault = |fault: std::io::Error| TemplateFault::new(&shown, format!("the directory cannot be read: {fault}"));
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(directory).map_err(fault)? {
         let entry = entry.map_err(fault)?;
@@ -252,6 +226,5 @@ fn entries(directory: &Path) -> Result<BTreeMap<String, std::path::PathBuf>, Tem
 }
 
 fn utf8(path: &str, bytes: Vec<u8>) -> Result<String, TemplateFault> {
-    String::from_utf8(bytes)
-        .map_err(|_| TemplateFault::new(path, "the file is not text in UTF-8; save it as UTF-8"))
+    String::from_utf8(bytes).map_err(|_| TemplateFault::new(path, "the file is not text in UTF-8; save it as UTF-8"))
 }

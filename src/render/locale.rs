@@ -61,9 +61,7 @@ impl FromStr for Locale {
         Self::ALL
             .into_iter()
             .find(|locale| locale.as_str().eq_ignore_ascii_case(language))
-            .ok_or_else(|| UnknownLocale {
-                asked: text.to_owned(),
-            })
+            .ok_or_else(|| UnknownLocale { asked: text.to_owned() })
     }
 }
 
@@ -94,10 +92,7 @@ mod tests {
     #[test]
     fn an_unknown_language_is_refused_with_the_ones_that_exist() {
         let refusal = "pt-BR".parse::<Locale>().unwrap_err().to_string();
-        assert_eq!(
-            refusal,
-            "“pt-BR” is not a language Vigie speaks; use en or fr"
-        );
+        assert_eq!(refusal, "“pt-BR” is not a language Vigie speaks; use en or fr");
     }
 
     #[test]

@@ -78,19 +78,9 @@ impl Renderer {
         let files = files::load(overrides, &mut faults);
         let mut books = BTreeMap::new();
         for (locale, files) in &files {
-            books.insert(
-                *locale,
-                Book::compile(*locale, files, &samples, &mut faults),
-            );
+            books.insert(*locale, Book::compile(*locale, files, &samples, &mut faults));
         }
-        if faults.is_empty() {
-            Ok(Self {
-                books,
-                samples: samples.messages,
-            })
-        } else {
-            Err(RenderFault::Load(faults))
-        }
+        if faults.is_empty() { Ok(Self { books, samples: samples.messages }) } else { Err(RenderFault::Load(faults)) }
     }
 
     /// The message `name` for Slack: `&`, `<` and `>` in variables are escaped.
@@ -98,12 +88,7 @@ impl Renderer {
     /// # Errors
     /// [`RenderFault::NoSuchTemplate`], or [`RenderFault::Fill`] when a variable is missing or of the wrong
     /// kind.
-    pub fn slack(
-        &self,
-        locale: Locale,
-        name: &str,
-        variables: &impl Serialize,
-    ) -> Result<String, RenderFault> {
+    pub fn slack(&self, locale: Locale, name: &str, variables: &impl Serialize) -> Result<String, RenderFault> {
         self.message(locale, Dialect::Slack, name, variables)
     }
 
@@ -111,12 +96,7 @@ impl Renderer {
     ///
     /// # Errors
     /// As [`Renderer::slack`].
-    pub fn plain(
-        &self,
-        locale: Locale,
-        name: &str,
-        variables: &impl Serialize,
-    ) -> Result<String, RenderFault> {
+    pub fn plain(&self, locale: Locale, name: &str, variables: &impl Serialize) -> Result<String, RenderFault> {
         self.message(locale, Dialect::Plain, name, variables)
     }
 
@@ -124,12 +104,7 @@ impl Renderer {
     ///
     /// # Errors
     /// [`RenderFault::NoSuchLabel`], or [`RenderFault::Fill`].
-    pub fn label(
-        &self,
-        locale: Locale,
-        key: &str,
-        variables: &impl Serialize,
-    ) -> Result<String, RenderFault> {
+    pub fn label(&self, locale: Locale, key: &str, variables: &impl Serialize) -> Result<String, RenderFault> {
         self.short(locale, Dialect::Slack, key, variables)
     }
 
@@ -137,12 +112,7 @@ impl Renderer {
     ///
     /// # Errors
     /// As [`Renderer::label`].
-    pub fn label_plain(
-        &self,
-        locale: Locale,
-        key: &str,
-        variables: &impl Serialize,
-    ) -> Result<String, RenderFault> {
+    pub fn label_plain(&self, locale: Locale, key: &str, variables: &impl Serialize) -> Result<String, RenderFault> {
         self.short(locale, Dialect::Plain, key, variables)
     }
 
@@ -161,9 +131,7 @@ impl Renderer {
     /// Every message's name, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let first = self.books.values().next();
-        first
-            .into_iter()
-            .flat_map(|book| book.names.iter().map(String::as_str))
+        first.into_iter().flat_map(|book| book.names.iter().map(String::as_str))
     }
 
     /// What the message `name` is for and which variables it has, with example values (for previews).
@@ -185,10 +153,7 @@ impl Renderer {
         name: &str,
         variables: &impl Serialize,
     ) -> Result<String, RenderFault> {
-        let book = self
-            .books
-            .get(&locale)
-            .filter(|book| book.names.contains(name));
+        let book = self.books.get(&locale).filter(|book| book.names.contains(name));
         let Some(book) = book else {
             return Err(RenderFault::NoSuchTemplate {
                 name: name.to_owned(),
@@ -196,8 +161,7 @@ impl Renderer {
                 hint: did_you_mean(name, self.names()),
             });
         };
-        book.fill(locale, dialect, name, variables)
-            .map(|text| text.trim().to_owned())
+        book.fill(locale, dialect, name, variables).map(|text| text.trim().to_owned())
     }
 
     fn short(
@@ -222,12 +186,7 @@ impl Renderer {
 }
 
 impl Book {
-    fn compile(
-        locale: Locale,
-        files: &LocaleFiles,
-        samples: &Samples,
-        faults: &mut Vec<TemplateFault>,
-    ) -> Self {
+    fn compile(locale: Locale, files: &LocaleFiles, samples: &Samples, faults: &mut Vec<TemplateFault>) -> Self {
         let mut book = Self {
             slack: registry(locale, Dialect::Slack),
             plain: registry(locale, Dialect::Plain),
@@ -251,13 +210,7 @@ impl Book {
         book
     }
 
-    fn add(
-        &mut self,
-        name: &str,
-        source: &Source,
-        paths: &BTreeSet<String>,
-        faults: &mut Vec<TemplateFault>,
-    ) {
+    fn add(&mut self, name: &str, source: &Source, paths: &BTreeSet<String>, faults: &mut Vec<TemplateFault>) {
         let template = match Template::compile(&source.text) {
             Ok(mut template) => {
                 // Named so that a fault while filling in says which template it was.
@@ -286,46 +239,33 @@ impl Book {
             Dialect::Slack => &self.slack,
             Dialect::Plain => &self.plain,
         };
-        registry
-            .render(name, variables)
-            .map_err(|fault| RenderFault::Fill {
-                name: name.to_owned(),
-                locale,
-                why: fault.to_string(),
-            })
+        registry.render(name, variables).map_err(|fault| RenderFault::Fill {
+            name: name.to_owned(),
+            locale,
+            why: fault.to_string(),
+        })
     }
 }
 
 /// The variables of a message; a post-mortem layout that a team brings has those of the long one.
 fn own_sample<'a>(name: &str, samples: &'a Samples) -> Option<&'a Sample> {
-    samples.messages.get(name).or_else(|| {
-        name.starts_with("postmortem_")
-            .then(|| samples.messages.get("postmortem_long.md"))
-            .flatten()
-    })
+    samples
+        .messages
+        .get(name)
+        .or_else(|| name.starts_with("postmortem_").then(|| samples.messages.get("postmortem_long.md")).flatten())
 }
 
-fn unknown_reads(
-    template: &Template,
-    source: &Source,
-    paths: &BTreeSet<String>,
-) -> Vec<TemplateFault> {
+fn unknown_reads(template: &Template, source: &Source, paths: &BTreeSet<String>) -> Vec<TemplateFault> {
     let reads = variables::of_template(template);
-    let unknown = reads
-        .variables
-        .iter()
-        .filter(|path| *path != "tz" && !paths.contains(*path))
-        .map(|path| {
-            let hint = did_you_mean(path, paths.iter().map(String::as_str));
-            format!("there is no variable {{{{{path}}}}} here{hint}")
-        });
-    let unescaped = reads.unescaped.iter().map(|path| {
-        format!("{{{{{{{path}}}}}}} would let unchecked text through; write {{{{{path}}}}}")
+    let unknown = reads.variables.iter().filter(|path| *path != "tz" && !paths.contains(*path)).map(|path| {
+        let hint = did_you_mean(path, paths.iter().map(String::as_str));
+        format!("there is no variable {{{{{path}}}}} here{hint}")
     });
-    unknown
-        .chain(unescaped)
-        .map(|text| TemplateFault::new(&source.path, text))
-        .collect()
+    let unescaped = reads
+        .unescaped
+        .iter()
+        .map(|path| format!("{{{{{{{path}}}}}}} would let unchecked text through; write {{{{{path}}}}}"));
+    unknown.chain(unescaped).map(|text| TemplateFault::new(&source.path, text)).collect()
 }
 
 fn registry(locale: Locale, dialect: Dialect) -> Handlebars<'static> {

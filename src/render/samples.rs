@@ -75,26 +75,15 @@ impl Sample {
         };
         optional.extend(written.optional);
         variables.extend(written.variables);
-        Self {
-            purpose: written.purpose,
-            optional,
-            variables,
-            own,
-        }
+        Self { purpose: written.purpose, optional, variables, own }
     }
 }
 
 pub(super) fn load() -> Result<Samples, TemplateFault> {
     let text = files::samples()?;
-    let page: Page = serde_saphyr::from_str(&text)
-        .map_err(|fault| files::yaml_fault("templates/samples.yaml", &fault))?;
-    let messages = page
-        .messages
-        .into_iter()
-        .map(|(name, written)| (name, Sample::new(written, &page.incident)))
-        .collect();
-    Ok(Samples {
-        messages,
-        labels: page.labels,
-    })
+    let page: Page =
+        serde_saphyr::from_str(&text).map_err(|fault| files::yaml_fault("templates/samples.yaml", &fault))?;
+    let messages =
+        page.messages.into_iter().map(|(name, written)| (name, Sample::new(written, &page.incident))).collect();
+    Ok(Samples { messages, labels: page.labels })
 }

@@ -52,11 +52,7 @@ fn sample_paths(value: &Value, prefix: String, paths: &mut BTreeSet<String>) {
 }
 
 fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{prefix}.{name}")
-    }
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
 /// Where the walk stands: the path that `this` means, and the names given by `as |x|`.
@@ -136,11 +132,7 @@ impl Walk {
             Some(Parameter::Path(path)) => self.resolve(path)?,
             _ => return None,
         };
-        let here = if items {
-            format!("{subject}[]")
-        } else {
-            subject
-        };
+        let here = if items { format!("{subject}[]") } else { subject };
         let mut names = self.scope().names;
         if let Some(BlockParam::Single(name) | BlockParam::Pair((name, _))) = &call.block_param
             && let Some(name) = name.as_name()
@@ -150,11 +142,7 @@ impl Walk {
         Some(Scope { here, names })
     }
 
-    fn parameters<'a>(
-        &mut self,
-        positional: &'a [Parameter],
-        named: impl Iterator<Item = &'a Parameter>,
-    ) {
+    fn parameters<'a>(&mut self, positional: &'a [Parameter], named: impl Iterator<Item = &'a Parameter>) {
         for parameter in positional.iter().chain(named) {
             self.parameter(parameter);
         }
@@ -196,9 +184,7 @@ impl Walk {
         }
         let scope = self.scope_above(up);
         let rest = rest.trim_start_matches("./").replace('/', ".");
-        let rest = rest.strip_prefix("this").map_or(rest.as_str(), |after| {
-            after.strip_prefix('.').unwrap_or(after)
-        });
+        let rest = rest.strip_prefix("this").map_or(rest.as_str(), |after| after.strip_prefix('.').unwrap_or(after));
         if rest.is_empty() {
             return scope.here;
         }
@@ -216,11 +202,7 @@ impl Walk {
 
     fn scope_above(&self, up: usize) -> Scope {
         let depth = self.scopes.len().saturating_sub(up);
-        depth
-            .checked_sub(1)
-            .and_then(|index| self.scopes.get(index))
-            .cloned()
-            .unwrap_or_default()
+        depth.checked_sub(1).and_then(|index| self.scopes.get(index)).cloned().unwrap_or_default()
     }
 }
 
@@ -236,9 +218,7 @@ mod tests {
     #[test]
     fn variables_are_found_in_text_conditions_and_arguments() {
         assert_eq!(
-            reads(
-                "{{a}} {{#if b}}{{upper c}}{{else}}{{d.e}}{{/if}} {{x y=(upper f)}} {{len \"g\"}}"
-            ),
+            reads("{{a}} {{#if b}}{{upper c}}{{else}}{{d.e}}{{/if}} {{x y=(upper f)}} {{len \"g\"}}"),
             ["a", "b", "c", "d.e", "f"]
         );
     }
@@ -249,14 +229,8 @@ mod tests {
             reads("{{#each runs}}{{title}}{{../tz}}{{@index}}{{@root.now}}{{this.by}}{{/each}}"),
             ["now", "runs", "runs[].by", "runs[].title", "tz"]
         );
-        assert_eq!(
-            reads("{{#each runs as |run|}}{{run.title}}{{/each}}"),
-            ["runs", "runs[].title"]
-        );
-        assert_eq!(
-            reads("{{#each names}}{{this}}{{/each}}"),
-            ["names", "names[]"]
-        );
+        assert_eq!(reads("{{#each runs as |run|}}{{run.title}}{{/each}}"), ["runs", "runs[].title"]);
+        assert_eq!(reads("{{#each names}}{{this}}{{/each}}"), ["names", "names[]"]);
     }
 
     #[test]

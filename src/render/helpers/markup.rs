@@ -32,10 +32,7 @@ pub(super) fn anchor(call: &Call<'_, '_>) -> Markup {
 }
 
 fn spelt_out(call: &Call<'_, '_>, text: String, address: String) -> Markup {
-    let variables = Map::from_iter([
-        ("name".to_owned(), text.into()),
-        ("address".to_owned(), address.into()),
-    ]);
+    let variables = Map::from_iter([("name".to_owned(), text.into()), ("address".to_owned(), address.into())]);
     call.label("format.link", variables)
 }
 
@@ -75,10 +72,7 @@ fn one_person(call: &Call<'_, '_>, somebody: &Value) -> Markup {
 
 /// Slack's user ids: `U` or `W`, then capitals and digits.
 fn is_slack_id(text: &str) -> bool {
-    text.starts_with(['U', 'W'])
-        && text
-            .chars()
-            .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
+    text.starts_with(['U', 'W']) && text.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
 }
 
 /// `{{label "status" status}}`: the label whose key is the arguments joined by dots. It sees the

@@ -12,8 +12,8 @@ mod text;
 mod time;
 
 use handlebars::{
-    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError,
-    RenderErrorReason, ScopedJson,
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, RenderErrorReason,
+    ScopedJson,
 };
 use serde_json::{Map, Value};
 
@@ -66,8 +66,8 @@ const MARKUP: [(&str, MarkupHelper); 9] = [
 #[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     const BUILT_IN: [&str; 17] = [
-        "if", "unless", "each", "with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt",
-        "lte", "and", "or", "not", "len",
+        "if", "unless", "each", "with", "lookup", "raw", "log", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or",
+        "not", "len",
     ];
     let text = TEXT.iter().map(|(name, _)| *name);
     let markup = MARKUP.iter().map(|(name, _)| *name);
@@ -97,12 +97,7 @@ impl HelperDef for AsText {
         context: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let call = Call {
-            helper,
-            registry,
-            context,
-            style: self.style,
-        };
+        let call = Call { helper, registry, context, style: self.style };
         Ok(ScopedJson::Derived((self.run)(&call)?))
     }
 }
@@ -121,12 +116,7 @@ impl HelperDef for AsMarkup {
         _: &mut RenderContext<'reg, 'rc>,
         out: &mut dyn Output,
     ) -> HelperResult {
-        let call = Call {
-            helper,
-            registry,
-            context,
-            style: self.style,
-        };
+        let call = Call { helper, registry, context, style: self.style };
         out.write(&(self.run)(&call)?)?;
         Ok(())
     }
@@ -147,10 +137,8 @@ impl Call<'_, '_> {
 
     /// The argument at `index`; a variable that does not exist is a fault, as everywhere in strict mode.
     fn argument(&self, index: usize) -> Result<&Value, RenderErrorReason> {
-        let argument = self
-            .helper
-            .param(index)
-            .ok_or_else(|| self.fault(&format!("needs an argument number {}", index + 1)))?;
+        let argument =
+            self.helper.param(index).ok_or_else(|| self.fault(&format!("needs an argument number {}", index + 1)))?;
         if argument.is_value_missing() {
             let name = argument.relative_path().cloned();
             return Err(RenderErrorReason::MissingVariable(name));
@@ -163,9 +151,7 @@ impl Call<'_, '_> {
         match self.argument(index)? {
             Value::String(text) => Ok(text.clone()),
             Value::Null => Ok(String::new()),
-            Value::Array(_) | Value::Object(_) => {
-                Err(self.fault("needs text, and was given a list or an object"))
-            }
+            Value::Array(_) | Value::Object(_) => Err(self.fault("needs text, and was given a list or an object")),
             other => Ok(other.to_string()),
         }
     }
@@ -173,17 +159,12 @@ impl Call<'_, '_> {
     /// The argument at `index` as a whole number (instants and durations in milliseconds, counts).
     fn whole(&self, index: usize) -> Result<i64, RenderErrorReason> {
         let value = self.argument(index)?;
-        value
-            .as_i64()
-            .ok_or_else(|| self.fault(&format!("needs a whole number, and was given {value}")))
+        value.as_i64().ok_or_else(|| self.fault(&format!("needs a whole number, and was given {value}")))
     }
 
     /// A named argument such as `zone=false`.
     fn option(&self, name: &str) -> Option<&Value> {
-        self.helper
-            .hash_get(name)
-            .filter(|value| !value.is_value_missing())
-            .map(handlebars::PathAndJson::value)
+        self.helper.hash_get(name).filter(|value| !value.is_value_missing()).map(handlebars::PathAndJson::value)
     }
 
     /// A variable of the whole message, e.g. `tz`.

@@ -29,11 +29,7 @@ pub(super) fn cell(call: &Call<'_, '_>) -> Words {
 
 /// `{{default text otherwise}}`: the second where the first is absent, null or empty.
 pub(super) fn default(call: &Call<'_, '_>) -> Words {
-    let given = call
-        .helper
-        .param(0)
-        .filter(|value| !value.is_value_missing())
-        .map(handlebars::PathAndJson::value);
+    let given = call.helper.param(0).filter(|value| !value.is_value_missing()).map(handlebars::PathAndJson::value);
     match given {
         None | Some(Value::Null) => Ok(call.argument(1)?.clone()),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(call.argument(1)?.clone()),
@@ -44,8 +40,7 @@ pub(super) fn default(call: &Call<'_, '_>) -> Words {
 /// `{{truncate text n}}`: at most `n` characters, the last being `…` where something was cut.
 pub(super) fn truncate(call: &Call<'_, '_>) -> Words {
     let text = call.words(0)?;
-    let most = usize::try_from(call.whole(1)?)
-        .map_err(|_| call.fault("needs a length that is not negative"))?;
+    let most = usize::try_from(call.whole(1)?).map_err(|_| call.fault("needs a length that is not negative"))?;
     Ok(cut(&text, most).into())
 }
 
@@ -64,11 +59,7 @@ fn cut(text: &str, most: usize) -> String {
 
 /// `{{plural n one many}}`: the word for `n` of it. French counts zero as singular, English as plural.
 pub(super) fn plural(call: &Call<'_, '_>) -> Words {
-    let count = call
-        .argument(0)?
-        .as_f64()
-        .ok_or_else(|| call.fault("needs a number first"))?
-        .abs();
+    let count = call.argument(0)?.as_f64().ok_or_else(|| call.fault("needs a number first"))?.abs();
     let singular = match call.style.locale {
         Locale::En => (count - 1.0).abs() < f64::EPSILON,
         Locale::Fr => count < 2.0,
@@ -99,22 +90,14 @@ pub(super) fn list(call: &Call<'_, '_>) -> Words {
 
 /// `{{number n}}`: digits in groups of three, the language's marks, at most two decimals.
 pub(super) fn number(call: &Call<'_, '_>) -> Words {
-    let value = call
-        .argument(0)?
-        .as_f64()
-        .ok_or_else(|| call.fault("needs a number"))?;
+    let value = call.argument(0)?.as_f64().ok_or_else(|| call.fault("needs a number"))?;
     let fixed = format!("{:.2}", value.abs());
     let (whole, decimals) = fixed.split_once('.').unwrap_or((fixed.as_str(), ""));
     let decimals = decimals.trim_end_matches('0');
     let grouped = grouped(whole, &call.label("format.thousands", Map::new())?);
     let sign = if value < 0.0 { "−" } else { "" };
     let mark = call.label("format.decimals", Map::new())?;
-    Ok(if decimals.is_empty() {
-        format!("{sign}{grouped}")
-    } else {
-        format!("{sign}{grouped}{mark}{decimals}")
-    }
-    .into())
+    Ok(if decimals.is_empty() { format!("{sign}{grouped}") } else { format!("{sign}{grouped}{mark}{decimals}") }.into())
 }
 
 fn grouped(digits: &str, separator: &str) -> String {

@@ -69,9 +69,7 @@ fn parts(milliseconds: u64) -> (&'static str, u64, u64) {
     match seconds {
         0 => ("ms", milliseconds, 0),
         1..MINUTE => ("s", seconds, 0),
-        MINUTE..300 if !seconds.is_multiple_of(MINUTE) => {
-            ("min_s", seconds / MINUTE, seconds % MINUTE)
-        }
+        MINUTE..300 if !seconds.is_multiple_of(MINUTE) => ("min_s", seconds / MINUTE, seconds % MINUTE),
         MINUTE..HOUR => ("min", seconds / MINUTE, 0),
         HOUR..172_800 => ("h_min", seconds / HOUR, seconds % HOUR / MINUTE),
         _ => ("d_h", seconds / DAY, seconds % DAY / HOUR),
@@ -97,11 +95,7 @@ fn instant(call: &Call<'_, '_>, plain: &str, slack: &str) -> Text {
 /// `<!date^seconds^form|fallback>`.
 fn token(call: &Call<'_, '_>, at: i64, form: &str, fallback: &str) -> String {
     let form = form.replace(['^', '|', '<', '>'], " ");
-    format!(
-        "<!date^{}^{form}|{}>",
-        at.div_euclid(1000),
-        call.safe(fallback)
-    )
+    format!("<!date^{}^{form}|{}>", at.div_euclid(1000), call.safe(fallback))
 }
 
 /// The zone asked for, else the message's `tz`, else UTC (which is then written out).
@@ -112,9 +106,7 @@ fn zone_name(call: &Call<'_, '_>, asked: Option<String>) -> Text {
     match call.root("tz") {
         None | Some(Value::Null) => Ok("UTC".to_owned()),
         Some(Value::String(name)) => Ok(name.clone()),
-        Some(other) => Err(call.fault(&format!(
-            "needs a time zone such as Europe/Paris in tz, and found {other}"
-        ))),
+        Some(other) => Err(call.fault(&format!("needs a time zone such as Europe/Paris in tz, and found {other}"))),
     }
 }
 
@@ -128,11 +120,7 @@ fn zoned(call: &Call<'_, '_>, at: i64, zone: String) -> Result<Zoned, RenderErro
 /// The instant in the form that the label `key` gives.
 fn written(call: &Call<'_, '_>, zoned: &Zoned, key: &str, with_zone: bool) -> Text {
     let month = call.label(&format!("month.{}", zoned.month()), Map::new())?;
-    let zone = if with_zone {
-        Value::from(zone_words(call, zoned)?)
-    } else {
-        Value::Null
-    };
+    let zone = if with_zone { Value::from(zone_words(call, zoned)?) } else { Value::Null };
     call.label(
         key,
         Map::from_iter([
@@ -155,10 +143,7 @@ fn zone_words(call: &Call<'_, '_>, zoned: &Zoned) -> Text {
         return call.label(&own, Map::new());
     }
     let city = name.rsplit('/').next().unwrap_or(name).replace('_', " ");
-    call.label(
-        "zone.other",
-        Map::from_iter([("city".to_owned(), json!(city))]),
-    )
+    call.label("zone.other", Map::from_iter([("city".to_owned(), json!(city))]))
 }
 
 #[cfg(test)]

@@ -1,0 +1,111 @@
+//! An HTTP answer: its status, its JSON fields, its latency (rows H1, H4).
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{Check, Seen};
+use crate::actions::World;
+use crate::actions::config::{ConfigFault, fault};
+use crate::actions::http::{Headers, Method, NoAnswer, Request, credentials, validate_headers, validate_url};
+use crate::actions::http_switch::broken_rule;
+use crate::actions::json::FieldRule;
+use crate::actions::length;
+use crate::actions::stopwatch::Stopwatch;
+use crate::incident::approval::Verdict;
+use crate::incident::time::Millis;
+
+/// An address and what must come back.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCheck {
+    /// The address.
+    pub url: String,
+    /// GET when it is not said.
+    #[serde(default)]
+    pub method: Method,
+    /// Header fields, for instance `Authorization`.
+    #[serde(default)]
+    pub headers: Headers,
+    /// The statuses that are good: 200 when it is not said.
+    #[serde(default = "ok")]
+    pub status: Vec<u16>,
+    /// What the answer's fields must be.
+    #[serde(default)]
+    pub fields: Vec<FieldRule>,
+    /// A slower answer is worth a look.
+    #[serde(default, deserialize_with = "length::read_some")]
+    pub warn_after: Option<Millis>,
+    /// A slower answer is bad.
+    #[serde(default, deserialize_with = "length::read_some")]
+    pub fail_after: Option<Millis>,
+}
+
+fn ok() -> Vec<u16> {
+    vec![200]
+}
+
+#[async_trait]
+impl Check for HttpCheck {
+    fn default_title(&self) -> String {
+        format!("{} {}", self.method.word(), self.url)
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        credentials(&self.headers)
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        validate_url(&self.url, &[], path, faults);
+        validate_headers(&self.headers, path, faults);
+        if self.status.is_empty() {
+            faults.push(fault(format!("{path}.status"), "name at least one status that is good, for example 200"));
+        }
+        if !matches!(self.method, Method::Get | Method::Head | Method::Post) {
+            faults.push(fault(format!("{path}.method"), "a check only looks; use GET, HEAD or POST"));
+        }
+        for (index, rule) in self.fields.iter().enumerate() {
+            rule.validate(&format!("{path}.fields[{index}]"), faults);
+        }
+    }
+
+    async fn look(&self, world: &World, within: std::time::Duration) -> Seen {
+        let watch = Stopwatch::start();
+        let request = Request { method: self.method, url: self.url.clone(), body: None };
+        let answer = match request.send(&world.http, &self.headers, &[], within).await {
+            Ok(answer) => answer,
+            Err(NoAnswer::NotSent(why)) => return Seen::fail(why),
+            Err(NoAnswer::Lost(why)) if watch.left_of(within).is_zero() => return Seen::hung(why),
+            Err(NoAnswer::Lost(why)) => return Seen::fail(why),
+        };
+        let took = watch.took();
+        let value = format!("{} in {}", answer.status, length::shown(took));
+        if !self.status.contains(&answer.status) {
+            let wanted = self.status.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
+            return Seen::fail(value).with_limit(Some(wanted));
+        }
+        if let Some(broken) = broken_rule(&self.fields, &answer.body) {
+            return Seen::fail(format!("{value}, {broken}"));
+        }
+        self.judged_by_latency(value, took)
+    }
+}
+
+impl HttpCheck {
+    fn judged_by_latency(&self, value: String, took: Millis) -> Seen {
+        let slower = |limit: Option<Millis>| limit.is_some_and(|limit| took > limit);
+        let verdict = if slower(self.fail_after) {
+            Verdict::Fail
+        } else if slower(self.warn_after) {
+            Verdict::Warn
+        } else {
+            Verdict::Pass
+        };
+        let limit = self.fail_after.or(self.warn_after).map(|limit| format!("≤ {}", length::shown(limit)));
+        Seen::new(verdict, value).with_limit(limit)
+    }
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

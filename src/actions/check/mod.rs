@@ -1,0 +1,191 @@
+//! Checks: one figure each, looked at and judged (rows H1, H2, H4, H5, H7).
+
+mod bounds;
+pub mod command;
+mod exposition;
+pub mod http;
+pub mod metrics;
+pub mod prometheus;
+pub mod tcp;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use bounds::Bounds;
+
+use self::command::CommandCheck;
+use self::http::HttpCheck;
+use self::metrics::MetricsCheck;
+use self::prometheus::PrometheusCheck;
+use self::tcp::TcpCheck;
+use super::World;
+use super::config::{ConfigFault, fault};
+use super::length;
+use super::stopwatch::{Stopwatch, within};
+use crate::incident::approval::{CheckResult, Verdict};
+use crate::incident::time::Millis;
+
+/// One configured check of one kind.
+#[async_trait]
+pub trait Check: fmt::Debug + Send + Sync {
+    /// What it looks at, for people, when the configuration gives no title.
+    fn default_title(&self) -> String;
+
+    /// Adds every fault of its configuration.
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>);
+
+    /// Its credentials, for the redactor.
+    fn secrets(&self) -> Vec<&SecretString>;
+
+    /// Looks once. `within` is how long it may take; whoever asks holds it to that.
+    async fn look(&self, world: &World, within: std::time::Duration) -> Seen;
+}
+
+/// What a check saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Good or bad.
+    pub verdict: Verdict,
+    /// The value, short.
+    pub value: String,
+    /// The limit it was held against.
+    pub limit: Option<String>,
+}
+
+impl Seen {
+    pub(super) fn new(verdict: Verdict, value: impl Into<String>) -> Self {
+        Self { verdict, value: value.into(), limit: None }
+    }
+
+    pub(super) fn fail(value: impl Into<String>) -> Self {
+        Self::new(Verdict::Fail, value)
+    }
+
+    pub(super) fn hung(value: impl Into<String>) -> Self {
+        Self::new(Verdict::Hung, value)
+    }
+
+    pub(super) fn with_limit(mut self, limit: Option<String>) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+/// What a check gets beyond its deadline to say that it has passed.
+const MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The longest value that is shown, in characters.
+const MOST_VALUE: usize = 120;
+
+/// Makes the check's configuration from the table of kinds: each is a field, exactly one of which is set.
+macro_rules! checks {
+    ($($(#[$doc:meta])* $name:ident: $check:ty),* $(,)?) => {
+        /// One check of a service: its kind with its settings, and what all kinds have in common.
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct CheckConfig {
+            /// Its key within the service.
+            pub key: String,
+            /// What it looks at, for people.
+            pub title: Option<String>,
+            /// How long it may take: 5 s when it is not said.
+            #[serde(default, deserialize_with = "length::read_some")]
+            pub within: Option<Millis>,
+            $($(#[$doc])* pub $name: Option<Box<$check>>,)*
+        }
+
+        impl CheckConfig {
+            const KINDS: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            fn set(&self) -> Vec<(&'static str, &dyn Check)> {
+                let mut set: Vec<(&'static str, &dyn Check)> = Vec::new();
+                $(if let Some(check) = &self.$name {
+                    set.push((stringify!($name), check.as_ref()));
+                })*
+                set
+            }
+        }
+    };
+}
+
+checks! {
+    /// An HTTP answer: status, fields, latency.
+    http: HttpCheck,
+    /// Figures that the system itself exposes in Prometheus' text format.
+    metrics: MetricsCheck,
+    /// A query to a Prometheus server.
+    prometheus: PrometheusCheck,
+    /// A program's exit code.
+    command: CommandCheck,
+    /// A port that takes connections.
+    tcp: TcpCheck,
+}
+
+impl CheckConfig {
+    fn kind(&self) -> Option<&dyn Check> {
+        self.set().into_iter().next().map(|(_, check)| check)
+    }
+
+    /// What it looks at, for people.
+    pub fn shown_title(&self) -> String {
+        let default = || self.kind().map_or_else(|| self.key.clone(), Check::default_title);
+        self.title.clone().unwrap_or_else(default)
+    }
+
+    pub(super) fn deadline(&self) -> std::time::Duration {
+        length::duration(self.within.unwrap_or(Millis::seconds(5)))
+    }
+
+    /// Looks once, at most as long as it may.
+    pub(super) async fn look(&self, world: &World) -> CheckResult {
+        let watch = Stopwatch::start();
+        let deadline = self.deadline();
+        let seen = match self.kind() {
+            // Most checks keep the deadline themselves and can say more; the moment more is for those that cannot.
+            Some(check) => within(deadline + MOMENT, check.look(world, deadline))
+                .await
+                .unwrap_or_else(|_| Seen::hung(format!("no answer in {}", length::shown(millis(deadline))))),
+            None => Seen::fail(format!("the check is none of {}", Self::KINDS.join(", "))),
+        };
+        self.result(seen, watch.took(), world)
+    }
+
+    /// A result with the check's name, its value redacted and short.
+    pub(super) fn result(&self, seen: Seen, took: Millis, world: &World) -> CheckResult {
+        CheckResult {
+            check: self.key.clone(),
+            title: self.shown_title(),
+            verdict: seen.verdict,
+            value: world.redactor.short(&seen.value, MOST_VALUE),
+            limit: seen.limit,
+            took,
+        }
+    }
+
+    pub(super) fn secrets(&self) -> Vec<&SecretString> {
+        self.set().into_iter().flat_map(|(_, check)| check.secrets()).collect()
+    }
+
+    pub(super) fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        let set = self.set();
+        if set.len() != 1 {
+            faults.push(fault(path, format!("a check is exactly one of {}", Self::KINDS.join(", "))));
+        }
+        if self.key.trim().is_empty() || self.key.contains('/') {
+            faults.push(fault(format!("{path}.key"), "a check needs a key without /, for example health"));
+        }
+        if self.within == Some(Millis(0)) {
+            faults.push(fault(format!("{path}.within"), "nothing is seen in no time; write for example 5s"));
+        }
+        for (name, check) in set {
+            check.validate(&format!("{path}.{name}"), faults);
+        }
+    }
+}
+
+pub(super) fn millis(length: std::time::Duration) -> Millis {
+    Millis(i64::try_from(length.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,359 @@
+//! The team's own programs (row X3, D4, H5): an argument list, never a shell.
+//!
+//! With a program that plans, the card shows from, to and the change, and nothing runs that was not shown. With a
+//! program that checks, a lost end can be settled by looking.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::World;
+use super::config::{ConfigFault, fault};
+use super::length;
+use super::process::{self, Deadline, Ended, Finished, NotStarted, Program};
+use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, RECONFIGURED, StepContext, StepResult};
+use super::template::{Filling, placeholders};
+use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::time::Millis;
+
+/// How much of a program's output goes into the timeline, in bytes.
+pub const MOST_OUTPUT: usize = 4_000;
+
+/// A program and how to plan and check what it does.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandStep {
+    /// What it changes, named so that nothing else can be meant.
+    pub target: String,
+    /// What it can do to the world; destructive when it is not said, because nobody knows.
+    pub risk: Option<Risk>,
+    /// The program and its arguments. `{{to}}` and `{{from}}` can be used as whole arguments.
+    pub argv: Vec<String>,
+    /// What is so afterwards; said by `plan_command` where there is one.
+    pub to: Option<String>,
+    /// Where and with what it runs.
+    #[serde(default)]
+    pub place: Place,
+    /// A program that only reads and prints `{"from": …, "to": …, "diff": […]}`; any code but 0 means that it
+    /// cannot be done, and its last line says why.
+    pub plan_command: Option<Vec<String>>,
+    /// A program that only reads and ends with 0 when it happened, with 1 when it did not.
+    pub check_command: Option<Vec<String>>,
+}
+
+/// Where a program runs, and the environment it gets.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The directory.
+    pub cwd: Option<PathBuf>,
+    /// Variables with values that anybody may see.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Variables with credentials.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretString>,
+    /// Names of Vigie's own variables that it gets, beside PATH, HOME, USER, LANG, LC_ALL, TZ and TMPDIR.
+    #[serde(default)]
+    pub pass: Vec<String>,
+}
+
+/// The approved facts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Spec {
+    from: Option<String>,
+    to: String,
+    argv: Vec<String>,
+}
+
+/// What a planning program prints.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Printed {
+    from: Option<String>,
+    to: String,
+    #[serde(default)]
+    diff: Vec<String>,
+}
+
+impl Place {
+    pub(super) fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        if let Some(cwd) = &self.cwd
+            && cwd.is_relative()
+        {
+            faults.push(fault(format!("{path}.cwd"), "write the whole path, beginning with /"));
+        }
+        for name in self.env.keys().chain(self.secrets.keys()).chain(&self.pass) {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                faults.push(fault(path, format!("“{name}” is not a variable's name")));
+            }
+        }
+    }
+
+    pub(super) async fn run(
+        &self,
+        argv: &[String],
+        extra: &[(&str, &str)],
+        world: &World,
+        deadline: Deadline,
+        progress: process::Progress<'_>,
+    ) -> Result<Finished, NotStarted> {
+        let own = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secrets = self.secrets.iter().map(|(name, value)| (name.as_str(), value.expose_secret()));
+        let all = own.chain(secrets).chain(extra.iter().copied());
+        let environment = process::environment(&world.environment, &self.pass, all);
+        let program = Program { argv, cwd: self.cwd.as_deref(), environment, deadline };
+        process::run(&program, &world.redactor, progress).await
+    }
+}
+
+#[async_trait]
+impl ActionProvider for CommandStep {
+    fn target(&self) -> &str {
+        &self.target
+    }
+
+    fn risk(&self) -> Risk {
+        self.risk.unwrap_or(Risk::Destructive)
+    }
+
+    fn usually_within(&self) -> Millis {
+        Millis::minutes(5)
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        self.place.secrets.values().collect()
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        let planned = self.plan_command.is_some();
+        let known: &[&str] = if planned { &["from", "to"] } else { &["to"] };
+        validate_argv(&self.argv, known, &format!("{path}.argv"), faults);
+        if let Some(argv) = &self.plan_command {
+            validate_argv(argv, &[], &format!("{path}.plan_command"), faults);
+        }
+        if let Some(argv) = &self.check_command {
+            validate_argv(argv, known, &format!("{path}.check_command"), faults);
+        }
+        if planned == self.to.is_some() {
+            let sentence = "say what is so afterwards in exactly one way: to, or a plan_command that prints it";
+            faults.push(fault(format!("{path}.to"), sentence));
+        }
+        self.place.validate(&format!("{path}.place"), faults);
+    }
+
+    async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let printed = self.printed(cx.world, cx.within).await?;
+        if printed.from.as_ref() == Some(&printed.to) {
+            return Err(PlanFault::AlreadyThere { target: self.target.clone(), to: printed.to });
+        }
+        let argv = self.arguments(&self.argv, printed.from.as_deref(), &printed.to);
+        let mut diff = printed.diff;
+        diff.push(format!("runs: {}", shown(&argv)));
+        let title = match &printed.from {
+            Some(from) => format!("{}: {from} → {}", self.target, printed.to),
+            None => format!("{}: {}", self.target, printed.to),
+        };
+        let spec = Spec { from: printed.from.clone(), to: printed.to.clone(), argv };
+        Ok(PlannedStep {
+            title,
+            target: self.target.clone(),
+            from: printed.from,
+            to: printed.to,
+            diff,
+            risk: self.risk(),
+            provider: String::new(),
+            spec: serde_json::to_value(&spec).unwrap_or_default(),
+        })
+    }
+
+    async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
+        let spec = match self.approved(step) {
+            Ok(spec) => spec,
+            Err(found) => return StepResult::stale(found),
+        };
+        if self.plan_command.is_some() {
+            match self.printed(cx.world, cx.within).await {
+                Ok(now) if now.from.as_ref() == Some(&spec.to) => {
+                    return StepResult::done(format!("{} already was at {}", self.target, spec.to));
+                }
+                Ok(now) if now.from != spec.from => {
+                    let found = now.from.unwrap_or_else(|| "nothing".to_owned());
+                    return StepResult::stale(format!("{} is at {found}", self.target));
+                }
+                Ok(_) => {}
+                Err(PlanFault::AlreadyThere { .. }) => {
+                    return StepResult::done(format!("{} already was at {}", self.target, spec.to));
+                }
+                Err(fault) => return StepResult::failed(format!("{fault} Nothing was changed.")),
+            }
+        }
+        let run = self.with_run(&spec.argv, cx, Deadline::of(cx.within)).await;
+        match run {
+            Err(fault) => StepResult::failed(format!("{fault}; nothing was changed")),
+            Ok(finished) => self.judged(&finished, cx.within),
+        }
+    }
+
+    async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
+        let spec = match self.approved(step) {
+            Ok(spec) => spec,
+            Err(why) => return Happened::CannotTell { why },
+        };
+        match &self.check_command {
+            Some(argv) => {
+                let argv = self.arguments(argv, spec.from.as_deref(), &spec.to);
+                happened(self.with_run(&argv, cx, Deadline::of_looking(cx.within.min(CHECK_WITHIN))).await)
+            }
+            None if self.plan_command.is_some() => self.compared(&spec, cx).await,
+            None => Happened::CannotTell {
+                why: format!("{} has no check_command that could tell whether it happened", self.target),
+            },
+        }
+    }
+}
+
+/// How long a checking program may take.
+const CHECK_WITHIN: Duration = Duration::from_secs(60);
+
+impl CommandStep {
+    fn arguments(&self, argv: &[String], from: Option<&str>, to: &str) -> Vec<String> {
+        let filling = Filling { from, to, target: &self.target };
+        argv.iter().map(|argument| filling.text(argument)).collect()
+    }
+
+    fn approved(&self, step: &PlannedStep) -> Result<Spec, String> {
+        let spec: Spec = serde_json::from_value(step.spec.clone())
+            .map_err(|error| format!("the approved step cannot be read: {error}"))?;
+        let now = self.arguments(&self.argv, spec.from.as_deref(), &spec.to);
+        if spec.argv == now { Ok(spec) } else { Err(RECONFIGURED.to_owned()) }
+    }
+
+    async fn with_run(
+        &self,
+        argv: &[String],
+        cx: &StepContext<'_>,
+        deadline: Deadline,
+    ) -> Result<Finished, NotStarted> {
+        let (run, step, fence) = (cx.run.to_string(), (cx.step + 1).to_string(), cx.fence.to_string());
+        // By the run's name an orphan can be found after a crash (durability, rule 7).
+        let extra = [("VIGIE_RUN_ID", run.as_str()), ("VIGIE_STEP", &step), ("VIGIE_FENCE", &fence)];
+        self.place.run(argv, &extra, cx.world, deadline, cx.progress).await
+    }
+
+    /// What the planning program prints; the configured `to` where there is none.
+    async fn printed(&self, world: &World, within: Duration) -> Result<Printed, PlanFault> {
+        let Some(argv) = &self.plan_command else {
+            return Ok(Printed { from: None, to: self.to.clone().unwrap_or_default(), diff: Vec::new() });
+        };
+        let unreadable = |why: String| PlanFault::Unreadable { target: self.target.clone(), why };
+        let run = self.place.run(argv, &[], world, Deadline::of_looking(within), &|_| {}).await;
+        let finished = run.map_err(|fault| unreadable(fault.to_string()))?;
+        let last = finished.last_line().map(|line| world.redactor.short(line, 200)).unwrap_or_default();
+        match finished.ended {
+            Ended::Exit(0) if finished.stdout.left_out > 0 => Err(unreadable("it printed far too much".into())),
+            Ended::Exit(0) => serde_json::from_str(&finished.stdout.text)
+                .map_err(|error| unreadable(format!("it did not print {{\"from\", \"to\", \"diff\"}}: {error}"))),
+            Ended::Exit(code) => {
+                let why = if last.is_empty() { format!("the planning program ended with {code}") } else { last };
+                Err(PlanFault::Refused { target: self.target.clone(), why })
+            }
+            Ended::Signal(signal) => Err(unreadable(format!("the planning program was ended by signal {signal}"))),
+            Ended::Deadline => Err(unreadable("the planning program did not end in time".into())),
+        }
+    }
+
+    fn judged(&self, finished: &Finished, within: Duration) -> StepResult {
+        let output = finished.output(MOST_OUTPUT);
+        let last = finished.last_line().map(|line| format!(": {line}")).unwrap_or_default();
+        let program = self.argv.first().map_or("", String::as_str);
+        match finished.ended {
+            Ended::Exit(0) => StepResult::Done {
+                note: format!("{program} ended well after {}", length::shown(finished.took)),
+                output,
+            },
+            Ended::Exit(code) => StepResult::Failed { why: format!("{program} ended with {code}{last}"), output },
+            Ended::Signal(signal) => {
+                StepResult::Unknown { why: format!("{program} was ended by signal {signal}"), output }
+            }
+            Ended::Deadline => {
+                let within = length::shown(Millis(i64::try_from(within.as_millis()).unwrap_or(i64::MAX)));
+                StepResult::Unknown { why: format!("{program} did not end within {within} and was ended"), output }
+            }
+        }
+    }
+
+    async fn compared(&self, spec: &Spec, cx: &StepContext<'_>) -> Happened {
+        let from = match self.printed(cx.world, cx.within.min(CHECK_WITHIN)).await {
+            Ok(printed) => printed.from,
+            Err(PlanFault::AlreadyThere { to, .. }) => Some(to),
+            Err(fault) => return Happened::CannotTell { why: fault.to_string() },
+        };
+        let at = from.as_deref().unwrap_or("nothing");
+        if from.as_ref() == Some(&spec.to) {
+            Happened::Yes { note: format!("{} is at {at}", self.target) }
+        } else if from == spec.from {
+            Happened::No { note: format!("{} still is at {at}", self.target) }
+        } else {
+            Happened::CannotTell {
+                why: format!("{} is at {at}, neither where it was nor where it should be", self.target),
+            }
+        }
+    }
+}
+
+fn happened(run: Result<Finished, NotStarted>) -> Happened {
+    let finished = match run {
+        Ok(finished) => finished,
+        Err(fault) => return Happened::CannotTell { why: fault.to_string() },
+    };
+    let said = finished.last_line().map(|line| format!(": {line}")).unwrap_or_default();
+    match finished.ended {
+        Ended::Exit(0) => Happened::Yes { note: format!("the checking program says that it happened{said}") },
+        Ended::Exit(1) => Happened::No { note: format!("the checking program says that it did not happen{said}") },
+        Ended::Exit(code) => Happened::CannotTell { why: format!("the checking program ended with {code}{said}") },
+        Ended::Signal(signal) => {
+            Happened::CannotTell { why: format!("the checking program was ended by signal {signal}{said}") }
+        }
+        Ended::Deadline => Happened::CannotTell { why: "the checking program did not end in time".into() },
+    }
+}
+
+/// Adds the faults of an argument list: placeholders only as whole arguments, never within the program's name.
+pub(super) fn validate_argv(argv: &[String], known: &[&str], path: &str, faults: &mut Vec<ConfigFault>) {
+    if argv.first().is_none_or(|program| program.trim().is_empty()) {
+        faults.push(fault(path, "name a program; write for example [npm, run, \"test:critical\"]"));
+    }
+    for (index, argument) in argv.iter().enumerate() {
+        let names = placeholders(argument);
+        let (path, whole) = (format!("{path}[{index}]"), argument.starts_with("{{") && argument.ends_with("}}"));
+        if names.is_empty() {
+            continue;
+        }
+        if index == 0 || names.len() > 1 || !whole {
+            faults.push(fault(path, "a placeholder is one whole argument, and never the program"));
+        } else if let Some(sentence) = super::template::unknown(&names, known) {
+            faults.push(fault(path, sentence));
+        }
+    }
+}
+
+/// For people: arguments with blanks or nothing in them are quoted.
+pub(super) fn shown(argv: &[String]) -> String {
+    let quoted = |argument: &String| {
+        if argument.is_empty() || argument.contains(char::is_whitespace) {
+            format!("'{argument}'")
+        } else {
+            argument.clone()
+        }
+    };
+    argv.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

@@ -1,0 +1,280 @@
+//! What the team writes about its runbook actions and checks, and every fault in it at once.
+//!
+//! Only plain structs: `flatten`, `untagged` and `tag` would lose the line numbers of faults.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::check::CheckConfig;
+use super::length;
+use super::provider::StepConfig;
+use crate::incident::approval::{Class, Risk};
+use crate::incident::time::Millis;
+
+/// Everything this room needs to know.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionsConfig {
+    /// The runbook actions, by key.
+    #[serde(default)]
+    pub actions: BTreeMap<String, ActionConfig>,
+    /// Each service's checks, by the service's key.
+    #[serde(default)]
+    pub services: BTreeMap<String, Vec<CheckConfig>>,
+    /// How long things may take.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// How one runbook action is done (P1, P2, P4).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionConfig {
+    /// Its name for people.
+    pub title: String,
+    /// The service it is for, by key.
+    pub service: Option<String>,
+    /// Urgent, planned or preventive.
+    pub class: Class,
+    /// The most it may do; a plan that would do more is refused.
+    pub risk: Risk,
+    /// How long it usually takes.
+    #[serde(deserialize_with = "length::read")]
+    pub expected: Millis,
+    /// When not to do it.
+    #[serde(default)]
+    pub cautions: Vec<String>,
+    /// What it leaves alone, where people might think otherwise.
+    #[serde(default)]
+    pub will_not: Vec<String>,
+    /// Why it is there; the figures of the moment are added when a plan is made.
+    #[serde(default)]
+    pub why: Vec<String>,
+    /// What is done, in order.
+    pub steps: Vec<StepConfig>,
+    /// The checks that must pass afterwards: `health` of its own service, `payments/health` of another one.
+    #[serde(default)]
+    pub verify: Vec<String>,
+    /// How long the checks may take to come right; `limits.verify_within` when it is not said.
+    #[serde(default, deserialize_with = "length::read_some")]
+    pub verify_within: Option<Millis>,
+}
+
+/// Deadlines of the room, all with good defaults.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// A round of diagnostics, whatever hangs (H7): 15 s.
+    #[serde(deserialize_with = "length::read")]
+    pub diagnose_within: Millis,
+    /// The figures that say why an action is proposed: 5 s.
+    #[serde(deserialize_with = "length::read")]
+    pub why_within: Millis,
+    /// Making a whole plan: 20 s.
+    #[serde(deserialize_with = "length::read")]
+    pub plan_within: Millis,
+    /// Verification that says nothing else: 2 min.
+    #[serde(deserialize_with = "length::read")]
+    pub verify_within: Millis,
+    /// Between two looks of a verification: 2 s.
+    #[serde(deserialize_with = "length::read")]
+    pub verify_every: Millis,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            diagnose_within: Millis::seconds(15),
+            why_within: Millis::seconds(5),
+            plan_within: Millis::seconds(20),
+            verify_within: Millis::minutes(2),
+            verify_every: Millis::seconds(2),
+        }
+    }
+}
+
+/// Something in the configuration that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {sentence}")]
+pub struct ConfigFault {
+    /// Where: `actions.rollback-shop.steps[0].http_switch.read.url`.
+    pub path: String,
+    /// What is wrong and what cures it.
+    pub sentence: String,
+}
+
+pub(super) fn fault(path: impl Into<String>, sentence: impl Into<String>) -> ConfigFault {
+    ConfigFault { path: path.into(), sentence: sentence.into() }
+}
+
+impl ActionsConfig {
+    /// Every fault at once; nothing when the configuration can work.
+    pub fn validate(&self) -> Vec<ConfigFault> {
+        let mut faults = Vec::new();
+        for (key, action) in &self.actions {
+            self.validate_action(action, &format!("actions.{key}"), &mut faults);
+        }
+        for (key, checks) in &self.services {
+            validate_checks(checks, &format!("services.{key}"), &mut faults);
+        }
+        self.limits.validate("limits", &mut faults);
+        faults
+    }
+
+    fn validate_action(&self, action: &ActionConfig, path: &str, faults: &mut Vec<ConfigFault>) {
+        if action.title.trim().is_empty() {
+            faults.push(fault(format!("{path}.title"), "an action needs a title that people understand"));
+        }
+        if action.steps.is_empty() {
+            faults.push(fault(format!("{path}.steps"), "an action needs at least one step"));
+        }
+        if let Some(service) = &action.service
+            && !self.services.contains_key(service)
+        {
+            faults.push(fault(format!("{path}.service"), format!("there is no service “{service}” under services")));
+        }
+        for (index, step) in action.steps.iter().enumerate() {
+            step.validate(action.risk, &format!("{path}.steps[{index}]"), faults);
+        }
+        self.validate_verification(action, path, faults);
+    }
+
+    fn validate_verification(&self, action: &ActionConfig, path: &str, faults: &mut Vec<ConfigFault>) {
+        if action.verify.is_empty() && action.risk > Risk::ReadOnly {
+            let sentence = "an action that changes something needs checks that must pass afterwards (P2); name them";
+            faults.push(fault(format!("{path}.verify"), sentence));
+        }
+        for (index, name) in action.verify.iter().enumerate() {
+            if self.check(action.service.as_deref(), name).is_none() {
+                let sentence =
+                    format!("there is no check “{name}”; write a check of the action's own service, or service/check");
+                faults.push(fault(format!("{path}.verify[{index}]"), sentence));
+            }
+        }
+    }
+
+    /// The check a name means: `check` of the given service, or `service/check`.
+    pub fn check(&self, service: Option<&str>, name: &str) -> Option<&CheckConfig> {
+        let (service, check) = name.split_once('/').or_else(|| service.map(|service| (service, name)))?;
+        self.services.get(service)?.iter().find(|candidate| candidate.key == check)
+    }
+
+    /// The credentials in all steps and checks.
+    pub fn secrets(&self) -> Vec<SecretString> {
+        let steps = self.actions.values().flat_map(|action| &action.steps).flat_map(StepConfig::secrets);
+        let checks = self.services.values().flatten().flat_map(CheckConfig::secrets);
+        steps.chain(checks).cloned().collect()
+    }
+}
+
+fn validate_checks(checks: &[CheckConfig], path: &str, faults: &mut Vec<ConfigFault>) {
+    for (index, check) in checks.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        check.validate(&path, faults);
+        if checks.iter().take(index).any(|earlier| earlier.key == check.key) {
+            faults.push(fault(format!("{path}.key"), format!("there are two checks “{}”; rename one", check.key)));
+        }
+    }
+}
+
+impl LimitsConfig {
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        let limits = [
+            ("diagnose_within", self.diagnose_within),
+            ("why_within", self.why_within),
+            ("plan_within", self.plan_within),
+            ("verify_within", self.verify_within),
+            ("verify_every", self.verify_every),
+        ];
+        for (name, limit) in limits {
+            if limit.0 == 0 {
+                faults.push(fault(format!("{path}.{name}"), "nothing happens in no time; write for example 5s"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+actions:
+  rollback-shop:
+    title: Roll back the shop
+    service: shop
+    class: urgent
+    risk: reversible
+    expected: 30s
+    steps:
+      - http_switch:
+          target: shop version
+          read: { url: "https://shop.example.com/admin/version", current: /current, previous: /previous }
+          set:
+            url: "https://shop.example.com/admin/version"
+            headers: { Authorization: "Bearer not-a-real-token" }
+            body: { version: "{{to}}" }
+    verify: [health]
+services:
+  shop:
+    - key: health
+      http: { url: "https://shop.example.com/health" }
+"#;
+
+    fn faults(yaml: &str) -> Vec<String> {
+        let config: ActionsConfig = serde_saphyr::from_str(yaml).unwrap();
+        config.validate().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_good_configuration_has_no_faults_and_gives_up_its_secrets_to_the_redactor() {
+        assert_eq!(faults(GOOD), Vec::<String>::new());
+        let config: ActionsConfig = serde_saphyr::from_str(GOOD).unwrap();
+        assert_eq!(config.secrets().len(), 1);
+    }
+
+    #[test]
+    fn an_action_that_changes_something_without_checks_is_refused() {
+        let found = faults(&GOOD.replace("verify: [health]", "verify: []"));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].starts_with("actions.rollback-shop.verify: "), "{found:?}");
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_place() {
+        let yaml = GOOD
+            .replace("service: shop\n", "service: shpo\n")
+            .replace("verify: [health]", "verify: [helth]")
+            .replace("{{to}}", "{{version}}")
+            .replace("previous: /previous", "previous: previous")
+            .replace("https://shop.example.com/health", "shop.example.com/health");
+        let found = faults(&yaml);
+        for place in
+            ["service: ", "verify[0]: ", "set.body: {{version}}", "read.previous: ", "services.shop[0].http.url: "]
+        {
+            assert!(found.iter().any(|fault| fault.contains(place)), "{place} is not in {found:?}");
+        }
+        assert_eq!(found.len(), 5, "{found:?}");
+    }
+
+    #[test]
+    fn a_step_is_of_exactly_one_kind() {
+        let two = GOOD.replace(
+            "      - http_switch:",
+            "      - command: { target: t, argv: [true], to: done }\n        http_switch:",
+        );
+        assert!(faults(&two).iter().any(|fault| fault.contains("steps[0]: ") && fault.contains("exactly one")));
+        let none = GOOD.replace("http: { url: \"https://shop.example.com/health\" }", "title: Health");
+        assert!(
+            faults(&none).iter().any(|fault| fault.contains("services.shop[0]: ") && fault.contains("exactly one"))
+        );
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused_with_its_line() {
+        let fault = serde_saphyr::from_str::<ActionsConfig>(&GOOD.replace("expected:", "expcted:")).unwrap_err();
+        assert!(fault.to_string().contains("expcted"), "{fault}");
+    }
+}

@@ -1,0 +1,283 @@
+//! Requests to the team's systems: what to send, what came back, and whether it can have had an effect.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::config::{ConfigFault, fault};
+use super::template::{Filling, placeholders, unknown};
+
+/// Header fields with their values, which may be credentials.
+pub type Headers = BTreeMap<String, SecretString>;
+
+/// How much of an answer is read.
+pub const MOST_BODY: usize = 1024 * 1024;
+
+/// The client this room wants: it follows no redirect (a redirected POST becomes a GET elsewhere), sends nothing
+/// twice, and gives up on a connection after five seconds.
+///
+/// # Errors
+/// When the operating system's root certificates cannot be used.
+pub fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(Duration::from_secs(5))
+        .user_agent(concat!("vigie/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// The methods that can be configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "they are HTTP's own words")]
+pub enum Method {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    /// The word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+        }
+    }
+
+    fn native(self) -> reqwest::Method {
+        match self {
+            Method::Get => reqwest::Method::GET,
+            Method::Head => reqwest::Method::HEAD,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+        }
+    }
+}
+
+/// A request without its credentials: what is approved, and compared before it is sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// How.
+    pub method: Method,
+    /// Where.
+    pub url: String,
+    /// The JSON that is sent.
+    pub body: Option<Value>,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP's status.
+    pub status: u16,
+    /// As much of the body as was read.
+    pub body: String,
+    /// There was more.
+    pub cut: bool,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// A sentence that says what it is instead.
+    pub fn json(&self) -> Result<Value, String> {
+        if self.cut {
+            return Err(format!("the answer is longer than {} KiB", MOST_BODY / 1024));
+        }
+        serde_json::from_str(&self.body).map_err(|_| "the answer is not JSON".to_owned())
+    }
+}
+
+/// Why nothing came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The request was certainly not received.
+    NotSent(String),
+    /// It may have been received and done.
+    Lost(String),
+}
+
+impl NoAnswer {
+    /// The reason, whichever it is.
+    pub fn why(self) -> String {
+        match self {
+            NoAnswer::NotSent(why) | NoAnswer::Lost(why) => why,
+        }
+    }
+}
+
+impl Request {
+    /// A request that only reads.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self { method: Method::Get, url: url.into(), body: None }
+    }
+
+    /// For people: `POST https://… {"version":"1.2.3"}`.
+    pub fn shown(&self) -> String {
+        let body = self.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+        format!("{} {}{body}", self.method.word(), self.url)
+    }
+
+    /// Sends it once and reads at most [`MOST_BODY`] bytes of the answer.
+    ///
+    /// # Errors
+    /// [`NoAnswer`], which says whether it can have had an effect.
+    pub async fn send(
+        &self,
+        client: &reqwest::Client,
+        headers: &Headers,
+        extra: &[(&'static str, String)],
+        within: Duration,
+    ) -> Result<Answer, NoAnswer> {
+        let headers = native_headers(headers, extra).map_err(NoAnswer::NotSent)?;
+        let mut request = client.request(self.method.native(), &self.url).timeout(within);
+        if let Some(body) = &self.body {
+            request = request.json(body);
+        }
+        let mut response = request.headers(headers).send().await.map_err(no_answer)?;
+        let status = response.status().as_u16();
+        let mut body = Vec::new();
+        let mut cut = false;
+        while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+            let room = MOST_BODY - body.len();
+            cut = chunk.len() > room;
+            body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+            if cut {
+                break;
+            }
+        }
+        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), cut })
+    }
+}
+
+fn no_answer(error: reqwest::Error) -> NoAnswer {
+    let never_left = error.is_connect() || error.is_builder();
+    let error = error.without_url();
+    let mut why = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
+    // The outer sentences say only “error sending request”; the reason is at the end of the chain.
+    let mut source = error.source();
+    while let Some(inner) = source {
+        why = inner.to_string();
+        source = inner.source();
+    }
+    if error.is_timeout() {
+        why = if never_left { "no connection in time".into() } else { "no answer in time".into() };
+    }
+    if never_left { NoAnswer::NotSent(why) } else { NoAnswer::Lost(why) }
+}
+
+fn native_headers(headers: &Headers, extra: &[(&'static str, String)]) -> Result<HeaderMap, String> {
+    let mut native = HeaderMap::new();
+    for (name, value) in extra {
+        let value = HeaderValue::from_str(value).map_err(|_| format!("header {name} has an impossible value"))?;
+        native.insert(*name, value);
+    }
+    for (name, value) in headers {
+        let (name, value) = native_header(name, value)?;
+        native.insert(name, value);
+    }
+    Ok(native)
+}
+
+fn native_header(name: &str, value: &SecretString) -> Result<(HeaderName, HeaderValue), String> {
+    let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("“{name}” is not a header's name"))?;
+    let mut value =
+        HeaderValue::from_str(value.expose_secret()).map_err(|_| format!("header {name} has an impossible value"))?;
+    value.set_sensitive(true);
+    Ok((key, value))
+}
+
+/// Whether a status leaves open that the request was carried out: the server broke while doing it, or somebody in
+/// between lost its answer.
+pub fn may_have_happened(status: u16) -> bool {
+    matches!(status, 408 | 500 | 502 | 504) || (505..=599).contains(&status)
+}
+
+/// The values of headers that are credentials, for the redactor; those of well-known harmless ones would only tear
+/// holes into texts.
+pub fn credentials(headers: &Headers) -> Vec<&SecretString> {
+    const HARMLESS: [&str; 8] =
+        ["accept", "accept-language", "cache-control", "content-type", "host", "if-match", "prefer", "user-agent"];
+    let harmless = |name: &str| HARMLESS.contains(&name) || name.ends_with("-version");
+    headers.iter().filter(|(name, _)| !harmless(&name.to_ascii_lowercase())).map(|(_, value)| value).collect()
+}
+
+/// Adds the faults of an address with placeholders.
+pub fn validate_url(url: &str, known: &[&str], path: &str, faults: &mut Vec<ConfigFault>) {
+    let path = format!("{path}.url");
+    if let Some(sentence) = unknown(&placeholders(url), known) {
+        faults.push(fault(path, sentence));
+        return;
+    }
+    let filled = Filling { from: Some("a"), to: "b", target: "c" }.url(url);
+    match url::Url::parse(&filled) {
+        Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() => {
+            faults.push(fault(path, "the address must begin with https:// or http:// and name a host"));
+        }
+        Ok(parsed) if parsed.password().is_some() || !parsed.username().is_empty() => {
+            faults.push(fault(path, "credentials do not belong into an address, which people see; use headers"));
+        }
+        Ok(_) => {}
+        Err(error) => faults.push(fault(
+            path,
+            format!("this is not an address: {error}; write for example https://shop.example.com/version"),
+        )),
+    }
+}
+
+/// Adds the faults of header fields.
+pub fn validate_headers(headers: &Headers, path: &str, faults: &mut Vec<ConfigFault>) {
+    for (name, value) in headers {
+        if let Err(sentence) = native_header(name, value) {
+            faults.push(fault(format!("{path}.headers.{name}"), sentence));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions::toy::{refused_address, silent_address};
+
+    #[tokio::test]
+    async fn a_refused_connection_is_known_not_to_have_happened_and_says_why() {
+        let client = crate::actions::toy::client();
+        let url = refused_address().await;
+        let fault = Request::get(url).send(&client, &Headers::new(), &[], Duration::from_secs(5)).await.unwrap_err();
+        assert!(matches!(&fault, NoAnswer::NotSent(why) if why.contains("refused")), "{fault:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_the_request_and_stays_silent_may_have_done_it() {
+        let client = crate::actions::toy::client();
+        let (url, _listener) = silent_address().await;
+        let sent = Request::get(url).send(&client, &Headers::new(), &[], Duration::from_millis(100)).await;
+        assert_eq!(sent.unwrap_err(), NoAnswer::Lost("no answer in time".into()));
+    }
+
+    #[test]
+    fn credentials_in_an_address_are_refused() {
+        let mut faults = Vec::new();
+        validate_url("https://ops:hunter2@shop.example.com/{{to}}", &["to"], "a", &mut faults);
+        assert_eq!(faults.len(), 1);
+        assert!(!faults[0].to_string().contains("hunter2"));
+    }
+}

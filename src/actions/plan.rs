@@ -1,0 +1,97 @@
+//! Making plans: every step in absolute terms, the figures of the moment, and what will be verified.
+
+use futures_util::future::join_all;
+
+use super::config::ActionConfig;
+use super::length;
+use super::provider::{PlanContext, PlanFault, StepConfig};
+use super::stopwatch::within;
+use super::{Actions, Inner};
+use crate::incident::approval::{ActionPlan, CheckResult, PlannedStep, Risk, Verdict, Verification};
+
+impl Actions {
+    /// The plan of an action, to be shown and approved. Only reads.
+    ///
+    /// # Errors
+    /// [`PlanFault`], a sentence for the person who asked.
+    pub async fn make_plan(&self, action: &str) -> Result<ActionPlan, PlanFault> {
+        let config =
+            self.inner.config.actions.get(action).ok_or_else(|| PlanFault::UnknownAction(action.to_owned()))?;
+        let (steps, figures) = tokio::join!(self.inner.plan_steps(config), self.figures(config));
+        let steps = steps?;
+        refuse_a_target_twice(&steps)?;
+        refuse_too_much(&steps, config.risk)?;
+        Ok(ActionPlan {
+            action: action.to_owned(),
+            title: config.title.clone(),
+            service: config.service.clone(),
+            class: config.class,
+            steps,
+            why: config.why.iter().cloned().chain(figures).collect(),
+            cautions: config.cautions.clone(),
+            will_not: config.will_not.clone(),
+            verification: self.inner.verification(config),
+            expected: config.expected,
+        })
+    }
+
+    /// Why it is proposed: what the service's checks say at this moment.
+    async fn figures(&self, config: &ActionConfig) -> Vec<String> {
+        let Some(service) = &config.service else { return Vec::new() };
+        let limit = length::duration(self.inner.config.limits.why_within);
+        let results = self.look_at(service, limit).await;
+        let bad: Vec<String> = results.iter().filter(|result| result.verdict > Verdict::Pass).map(figure).collect();
+        match (bad.is_empty(), results.len()) {
+            (true, 0) => Vec::new(),
+            (true, 1) => vec!["The only check passes at this moment.".to_owned()],
+            (true, all) => vec![format!("All {all} checks pass at this moment.")],
+            (false, _) => bad,
+        }
+    }
+}
+
+impl Inner {
+    async fn plan_steps(&self, config: &ActionConfig) -> Result<Vec<PlannedStep>, PlanFault> {
+        let plans = join_all(config.steps.iter().map(|step| self.plan_step(step))).await;
+        plans.into_iter().collect()
+    }
+
+    async fn plan_step(&self, step: &StepConfig) -> Result<PlannedStep, PlanFault> {
+        let limit = self.config.limits.plan_within;
+        let cx = PlanContext { world: &self.world, within: length::duration(limit) };
+        let planned = within(length::duration(limit), step.plan(&cx)).await;
+        planned.unwrap_or_else(|_| {
+            let target =
+                step.provider().map_or_else(|| "The step".to_owned(), |(_, provider)| provider.target().to_owned());
+            Err(PlanFault::TooSlow { target, seconds: limit.0 / 1_000 })
+        })
+    }
+
+    fn verification(&self, config: &ActionConfig) -> Vec<Verification> {
+        let titled = |name: &String| {
+            let check = self.config.check(config.service.as_deref(), name)?;
+            Some(Verification { check: name.clone(), title: check.shown_title() })
+        };
+        config.verify.iter().filter_map(titled).collect()
+    }
+}
+
+fn figure(result: &CheckResult) -> String {
+    let limit = result.limit.as_ref().map(|limit| format!(" (limit {limit})")).unwrap_or_default();
+    format!("{}: {}{limit}", result.title, result.value)
+}
+
+fn refuse_a_target_twice(steps: &[PlannedStep]) -> Result<(), PlanFault> {
+    let twice = steps
+        .iter()
+        .enumerate()
+        .find(|(index, step)| steps.iter().take(*index).any(|earlier| earlier.target == step.target));
+    twice.map_or(Ok(()), |(_, step)| Err(PlanFault::SameTarget(step.target.clone())))
+}
+
+fn refuse_too_much(steps: &[PlannedStep], allowed: Risk) -> Result<(), PlanFault> {
+    match steps.iter().find(|step| step.risk > allowed) {
+        None => Ok(()),
+        Some(step) => Err(PlanFault::TooRisky { title: step.title.clone(), found: step.risk, allowed }),
+    }
+}

@@ -1,0 +1,320 @@
+//! What every provider can do, and the table of those there are.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::World;
+use super::command::CommandStep;
+use super::config::{ConfigFault, fault};
+use super::http_call::HttpCall;
+use super::http_switch::HttpSwitch;
+use super::length;
+use super::template::{Filling, placeholders, unknown};
+use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::id::RunId;
+use crate::incident::time::Millis;
+
+/// One configured step of one kind of system.
+#[async_trait]
+pub trait ActionProvider: fmt::Debug + Send + Sync {
+    /// What it changes, named so that nothing else can be meant.
+    fn target(&self) -> &str;
+
+    /// The worst it can do to the world.
+    fn risk(&self) -> Risk;
+
+    /// How long it may take when the step does not say.
+    fn usually_within(&self) -> Millis;
+
+    /// Adds every fault of its configuration.
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>);
+
+    /// Its credentials, for the redactor.
+    fn secrets(&self) -> Vec<&SecretString>;
+
+    /// Says in absolute terms what would be done. Only reads; refuses what cannot work.
+    ///
+    /// # Errors
+    /// [`PlanFault`]: there is nothing to go back to, it is already there, it cannot be read.
+    async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault>;
+
+    /// Does what was planned. Looks first: already there is done, moved since the plan is stale.
+    async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult;
+
+    /// Looks whether the step happened, after a lost answer or a crash. Only reads.
+    async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened;
+}
+
+/// What a provider may use while planning.
+#[derive(Debug)]
+pub struct PlanContext<'a> {
+    /// The way out.
+    pub world: &'a World,
+    /// How long one request or program may take.
+    pub within: Duration,
+}
+
+/// What a provider may use while executing and checking.
+pub struct StepContext<'a> {
+    /// The way out.
+    pub world: &'a World,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The step, from 0.
+    pub step: usize,
+    /// Grows with every execution of anything; a system that knows fences may refuse an older one.
+    pub fence: i64,
+    /// How long the step may take altogether.
+    pub within: Duration,
+    /// Told how it goes, one redacted line at a time.
+    pub progress: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+impl StepContext<'_> {
+    /// The same for every attempt at this step of this run and for nothing else: `run_7_1-step-1`.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}-step-{}", self.run, self.step + 1)
+    }
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepResult {
+    /// It is as planned now.
+    Done {
+        /// What was done, in a sentence.
+        note: String,
+        /// The last lines of its output.
+        output: Option<String>,
+    },
+    /// The world, or the configuration, moved since the plan was made; nothing was done.
+    Stale {
+        /// What was found instead.
+        found: String,
+    },
+    /// It did not work; what was asked for is certainly not the case because of this step.
+    Failed {
+        /// Why, in a sentence.
+        why: String,
+        /// The last lines of its output.
+        output: Option<String>,
+    },
+    /// It may have happened or not; a look ([`ActionProvider::check`]) must tell.
+    Unknown {
+        /// What is known.
+        why: String,
+        /// The last lines of its output.
+        output: Option<String>,
+    },
+}
+
+impl StepResult {
+    pub(super) fn done(note: impl Into<String>) -> Self {
+        StepResult::Done { note: note.into(), output: None }
+    }
+
+    pub(super) fn stale(found: impl Into<String>) -> Self {
+        StepResult::Stale { found: found.into() }
+    }
+
+    pub(super) fn failed(why: impl Into<String>) -> Self {
+        StepResult::Failed { why: why.into(), output: None }
+    }
+
+    pub(super) fn unknown(why: impl Into<String>) -> Self {
+        StepResult::Unknown { why: why.into(), output: None }
+    }
+}
+
+/// The longest state and title that is shown, in characters.
+const MOST_SHOWN: usize = 200;
+
+/// The longest line of a change that is shown, in characters.
+const MOST_LINE: usize = 1_000;
+
+/// What was found where the configuration of a step is not the approved one any more.
+pub(super) const RECONFIGURED: &str = "the configuration of this step was changed after the plan was made";
+
+/// Whether a step happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happened {
+    /// It did.
+    Yes {
+        /// What was seen.
+        note: String,
+    },
+    /// It did not.
+    No {
+        /// What was seen.
+        note: String,
+    },
+    /// Nobody but a person can say.
+    CannotTell {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why there is no plan, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanFault {
+    /// No such action.
+    #[error("There is no action “{0}” in the configuration.")]
+    UnknownAction(String),
+    /// There is no earlier state.
+    #[error("There is nothing to go back to: {0}.")]
+    NothingToGoBackTo(String),
+    /// It would change nothing.
+    #[error("{target} is already at {to}.")]
+    AlreadyThere {
+        /// What would be changed.
+        target: String,
+        /// The state it has already.
+        to: String,
+    },
+    /// The system could not be read.
+    #[error("{target} could not be read: {why}.")]
+    Unreadable {
+        /// What was to be read.
+        target: String,
+        /// Why it could not be.
+        why: String,
+    },
+    /// The system itself says that it cannot be done.
+    #[error("{target} cannot be changed now: {why}.")]
+    Refused {
+        /// What would be changed.
+        target: String,
+        /// What it said.
+        why: String,
+    },
+    /// The plan would do more than the configuration allows.
+    #[error("“{title}” could do more harm than this action may ({found:?}, allowed is {allowed:?}).")]
+    TooRisky {
+        /// The step.
+        title: String,
+        /// What it could do.
+        found: Risk,
+        /// What it may do.
+        allowed: Risk,
+    },
+    /// Two steps of one plan change the same thing.
+    #[error("Two steps would change {0}; one plan changes each thing once.")]
+    SameTarget(String),
+    /// Planning took too long.
+    #[error("{target} did not answer within {seconds} s.")]
+    TooSlow {
+        /// What was to be read.
+        target: String,
+        /// The deadline.
+        seconds: i64,
+    },
+}
+
+/// Makes the step's configuration from the table of providers: each is a field, exactly one of which is set.
+macro_rules! providers {
+    ($($(#[$doc:meta])* $name:ident: $provider:ty),* $(,)?) => {
+        /// One step of an action: its kind with its settings, and what all kinds have in common.
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct StepConfig {
+            /// Its name for people; made from the plan when it is not said. `{{from}}`, `{{to}}` and `{{target}}`
+            /// can be used.
+            pub title: Option<String>,
+            /// How long it may take; each kind has its own length when it is not said.
+            #[serde(default, deserialize_with = "length::read_some")]
+            pub within: Option<Millis>,
+            $($(#[$doc])* pub $name: Option<Box<$provider>>,)*
+        }
+
+        impl StepConfig {
+            const KINDS: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            fn set(&self) -> Vec<(&'static str, &dyn ActionProvider)> {
+                let mut set: Vec<(&'static str, &dyn ActionProvider)> = Vec::new();
+                $(if let Some(provider) = &self.$name {
+                    set.push((stringify!($name), provider.as_ref()));
+                })*
+                set
+            }
+        }
+    };
+}
+
+providers! {
+    /// A system that says over HTTP where it stands and can be told where to go.
+    http_switch: HttpSwitch,
+    /// Any other system with an HTTP API (X3).
+    http_call: HttpCall,
+    /// A program with an argument list (X3).
+    command: CommandStep,
+}
+
+impl StepConfig {
+    /// The provider and its name, if the configuration is valid.
+    pub(super) fn provider(&self) -> Option<(&'static str, &dyn ActionProvider)> {
+        self.set().into_iter().next()
+    }
+
+    /// The step in absolute terms, with the title and the provider's name filled in and every text redacted.
+    pub(super) async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let (name, provider) = self.provider().ok_or_else(|| PlanFault::Refused {
+            target: "The step".into(),
+            why: format!("it is none of {}", Self::KINDS.join(", ")),
+        })?;
+        let mut step = provider.plan(cx).await?;
+        if let Some(title) = &self.title {
+            step.title = Filling { from: step.from.as_deref(), to: &step.to, target: &step.target }.text(title);
+        }
+        step.provider = name.to_owned();
+        let redactor = &cx.world.redactor;
+        step.title = redactor.short(&step.title, MOST_SHOWN);
+        step.from = step.from.map(|from| redactor.short(&from, MOST_SHOWN));
+        step.to = redactor.short(&step.to, MOST_SHOWN);
+        step.diff = step.diff.iter().map(|line| redactor.short(line, MOST_LINE)).collect();
+        Ok(step)
+    }
+
+    /// How long this step may take.
+    pub(super) fn deadline(&self) -> Duration {
+        let usual = self.provider().map(|(_, provider)| provider.usually_within());
+        length::duration(self.within.or(usual).unwrap_or(Millis::minutes(5)))
+    }
+
+    pub(super) fn secrets(&self) -> Vec<&SecretString> {
+        self.set().into_iter().flat_map(|(_, provider)| provider.secrets()).collect()
+    }
+
+    pub(super) fn validate(&self, allowed: Risk, path: &str, faults: &mut Vec<ConfigFault>) {
+        let set = self.set();
+        if set.len() != 1 {
+            faults.push(fault(path, format!("a step is exactly one of {}", Self::KINDS.join(", "))));
+        }
+        if let Some(title) = &self.title
+            && let Some(sentence) = unknown(&placeholders(title), &["from", "to", "target"])
+        {
+            faults.push(fault(format!("{path}.title"), sentence));
+        }
+        if self.within == Some(Millis(0)) {
+            faults.push(fault(format!("{path}.within"), "nothing happens in no time; write for example 5m"));
+        }
+        for (name, provider) in set {
+            let path = format!("{path}.{name}");
+            if provider.target().trim().is_empty() {
+                faults.push(fault(format!("{path}.target"), "say what is changed, so that nothing else can be meant"));
+            }
+            if provider.risk() > allowed {
+                let sentence = format!(
+                    "this step counts as {:?}, but the action's risk is {allowed:?}; say the step's risk, or raise the action's",
+                    provider.risk()
+                );
+                faults.push(fault(format!("{path}.risk"), sentence));
+            }
+            provider.validate(&path, faults);
+        }
+    }
+}

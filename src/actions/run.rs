@@ -1,0 +1,258 @@
+//! Executing an approved plan: one step after another, each result committed before the next begins.
+//!
+//! Nothing is ever repeated blindly: after a crash or a lost answer the provider looks first. What cannot be told is
+//! said to be unknown, and a person settles it (durability, rules 6 and 7).
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::provider::{ActionProvider, Happened, RECONFIGURED, StepConfig, StepContext, StepResult};
+use super::stopwatch::{Stopwatch, within};
+use super::verify::is_good;
+use super::{Actions, Inner};
+use crate::incident::approval::{ActionPlan, ApprovedPlan, CheckResult, Outcome, PlannedStep};
+use crate::incident::decision::Report;
+use crate::incident::id::RunId;
+
+/// How a run is to be executed, and what it is told and tells on the way.
+pub struct Execution<'a> {
+    /// The run's fence (durability, rule 6).
+    pub fence: i64,
+    /// How many steps are known to be done already.
+    pub done_steps: usize,
+    /// A step that had begun when the former owner was lost; it is looked at before anything else.
+    pub in_doubt: Option<usize>,
+    /// Commits a report durably; nothing goes on before it has.
+    pub report: &'a (dyn Fn(Report) -> BoxFuture<'a, Result<(), NotCommitted>> + Send + Sync),
+    /// Becomes true when somebody wants it to stop before its next step.
+    pub stop: watch::Receiver<bool>,
+    /// Told how a step goes: the step, from 0, and one redacted line. May be lost.
+    pub progress: &'a (dyn Fn(usize, &str) + Send + Sync),
+}
+
+/// A result could not be committed, so nothing more was done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the result of a step could not be committed, so the run was left where it is: {0}")]
+pub struct NotCommitted(pub String);
+
+/// What a provider gets beyond its deadline to end by itself: a program needs it to be ended properly.
+const FUSE: Duration = Duration::from_secs(15);
+
+/// How a step ended that was not done.
+struct Halt {
+    outcome: Outcome,
+    output: Option<String>,
+}
+
+impl Halt {
+    fn new(outcome: Outcome) -> Self {
+        Self { outcome, output: None }
+    }
+}
+
+/// A step that is done.
+struct Done {
+    note: String,
+    output: Option<String>,
+}
+
+impl Actions {
+    /// Executes what is left of an approved plan, then verifies, and reports each event through `execution.report`.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]: a report could not be stored. Everything stops where it is; the next owner goes on with
+    /// `in_doubt`.
+    pub async fn execute(&self, approved: &ApprovedPlan, execution: &Execution<'_>) -> Result<Outcome, NotCommitted> {
+        let one = Single { inner: &self.inner, run: approved.run(), plan: approved.plan(), execution };
+        let end = match one.steps().await? {
+            Ok(()) => one.verification().await?,
+            Err(halt) => halt,
+        };
+        let Halt { outcome, output } = end;
+        tracing::info!(run = %approved.run(), ?outcome, "run ended");
+        let report = Report::RunFinished { run: approved.run(), outcome: outcome.clone(), output };
+        (execution.report)(report).await?;
+        Ok(outcome)
+    }
+}
+
+/// One execution of one run.
+struct Single<'a, 'e> {
+    inner: &'a Inner,
+    run: RunId,
+    plan: &'a ActionPlan,
+    execution: &'a Execution<'e>,
+}
+
+impl Single<'_, '_> {
+    async fn report(&self, report: Report) -> Result<(), NotCommitted> {
+        (self.execution.report)(report).await
+    }
+
+    /// All steps that are left.
+    async fn steps(&self) -> Result<Result<(), Halt>, NotCommitted> {
+        let mut doubt = self.execution.in_doubt;
+        for (index, step) in self.plan.steps.iter().enumerate().skip(self.execution.done_steps) {
+            let doubted = doubt.take_if(|doubted| *doubted == index).is_some();
+            let provider = match self.provider(index, step) {
+                Ok(provider) => provider,
+                Err(found) if doubted => {
+                    let why = format!("the execution was interrupted, and {found}");
+                    return Ok(Err(Halt::new(Outcome::Unknown { step: index, why })));
+                }
+                Err(found) => return Ok(Err(Halt::new(Outcome::Stale { step: index, found }))),
+            };
+            let watch = Stopwatch::start();
+            let mut done = None;
+            if doubted {
+                done = match self.settle_doubt(index, step, &provider).await {
+                    Ok(done) => done,
+                    Err(halt) => return Ok(Err(halt)),
+                };
+            }
+            let done = match done {
+                Some(done) => done,
+                None if *self.execution.stop.borrow() => {
+                    return Ok(Err(Halt::new(Outcome::Stopped { done: index })));
+                }
+                None => {
+                    self.report(Report::StepStarted { run: self.run, step: index }).await?;
+                    match self.step(index, step, &provider).await {
+                        Ok(done) => done,
+                        Err(halt) => return Ok(Err(halt)),
+                    }
+                }
+            };
+            let Done { note, output } = done;
+            let took = watch.took();
+            self.report(Report::StepFinished { run: self.run, step: index, note, took, output }).await?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Today's configuration of a planned step, if it still is of the kind that was approved.
+    fn provider(&self, index: usize, step: &PlannedStep) -> Result<Configured<'_>, String> {
+        let config = self.inner.config.actions.get(&self.plan.action).and_then(|action| action.steps.get(index));
+        let found = config.and_then(|config| Some((config, config.provider()?)));
+        match found {
+            Some((config, (name, provider))) if name == step.provider && provider.target() == step.target => {
+                Ok(Configured { config, provider })
+            }
+            _ => Err(RECONFIGURED.to_owned()),
+        }
+    }
+
+    /// What became of the step that the former owner had begun; nothing when it did not happen and may be done.
+    async fn settle_doubt(
+        &self,
+        index: usize,
+        step: &PlannedStep,
+        provider: &Configured<'_>,
+    ) -> Result<Option<Done>, Halt> {
+        match self.look(index, step, provider).await {
+            Happened::Yes { note } => Ok(Some(Done { note, output: None })),
+            Happened::No { note } => {
+                tracing::info!(run = %self.run, step = index, note, "the interrupted step had not happened");
+                Ok(None)
+            }
+            Happened::CannotTell { why } => {
+                let why = format!("the execution was interrupted, and {why}");
+                Err(Halt::new(Outcome::Unknown { step: index, why }))
+            }
+        }
+    }
+
+    async fn step(&self, index: usize, step: &PlannedStep, provider: &Configured<'_>) -> Result<Done, Halt> {
+        let progress = |line: &str| (self.execution.progress)(index, line);
+        let cx = self.context(index, provider, &progress);
+        let result = within(cx.within + FUSE, provider.provider.execute(step, &cx)).await;
+        let result = result.unwrap_or_else(|_| StepResult::unknown("it gave no result in time"));
+        match result {
+            StepResult::Done { note, output } => Ok(Done { note: self.clean(&note), output }),
+            StepResult::Stale { found } => Err(Halt::new(Outcome::Stale { step: index, found: self.clean(&found) })),
+            StepResult::Failed { why, output } => {
+                Err(Halt { outcome: Outcome::Failed { step: Some(index), why: self.clean(&why) }, output })
+            }
+            StepResult::Unknown { why, output } => self.settle(index, step, provider, &why, output).await,
+        }
+    }
+
+    /// A lost answer: the provider looks, once, what became of it.
+    async fn settle(
+        &self,
+        index: usize,
+        step: &PlannedStep,
+        provider: &Configured<'_>,
+        lost: &str,
+        output: Option<String>,
+    ) -> Result<Done, Halt> {
+        let outcome = match self.look(index, step, provider).await {
+            Happened::Yes { note } => return Ok(Done { note: self.clean(&format!("{note} ({lost})")), output }),
+            Happened::No { note } => Outcome::Failed { step: Some(index), why: self.clean(&format!("{lost}; {note}")) },
+            Happened::CannotTell { why } => {
+                Outcome::Unknown { step: index, why: self.clean(&format!("{lost}; {why}")) }
+            }
+        };
+        Err(Halt { outcome, output })
+    }
+
+    async fn look(&self, index: usize, step: &PlannedStep, provider: &Configured<'_>) -> Happened {
+        let progress = |line: &str| (self.execution.progress)(index, line);
+        let cx = self.context(index, provider, &progress);
+        let happened = within(cx.within + FUSE, provider.provider.check(step, &cx)).await;
+        happened.unwrap_or_else(|_| Happened::CannotTell { why: "a look at it gave no result in time".into() })
+    }
+
+    fn context<'c>(
+        &'c self,
+        step: usize,
+        provider: &Configured<'_>,
+        progress: &'c (dyn Fn(&str) + Send + Sync),
+    ) -> StepContext<'c> {
+        StepContext {
+            world: &self.inner.world,
+            run: self.run,
+            step,
+            fence: self.execution.fence,
+            within: provider.config.deadline(),
+            progress,
+        }
+    }
+
+    /// The checks of the plan; a plan without any is done when its steps are.
+    async fn verification(&self) -> Result<Halt, NotCommitted> {
+        if self.plan.verification.is_empty() {
+            return Ok(Halt::new(Outcome::Done));
+        }
+        self.report(Report::VerificationStarted { run: self.run }).await?;
+        let results = self.inner.verify(self.plan).await;
+        let bad: Vec<String> = results.iter().filter(|result| !is_good(result)).map(failure).collect();
+        self.report(Report::VerificationFinished { run: self.run, results }).await?;
+        if bad.is_empty() {
+            return Ok(Halt::new(Outcome::Done));
+        }
+        let why = format!("every step is done, but the verification failed: {}", bad.join("; "));
+        Ok(Halt::new(Outcome::Failed { step: None, why }))
+    }
+
+    /// A sentence without secrets and of bearable length.
+    fn clean(&self, sentence: &str) -> String {
+        self.inner.world.redactor.short(sentence, 500)
+    }
+}
+
+/// A step's configuration with its provider.
+struct Configured<'a> {
+    config: &'a StepConfig,
+    provider: &'a dyn ActionProvider,
+}
+
+fn failure(result: &CheckResult) -> String {
+    format!("{}: {}", result.title, result.value)
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,46 @@
+//! The one place of this room that measures and waits. Only lengths of time come from here, never a time of day.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::incident::time::Millis;
+
+/// Measures how long something takes, on a clock that never jumps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopwatch {
+    started: Instant,
+}
+
+impl Stopwatch {
+    /// Starts measuring.
+    pub(super) fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+
+    /// The time since the start.
+    pub(super) fn took(self) -> Millis {
+        Millis(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// What is left of a deadline that began with the start.
+    pub(super) fn left_of(self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.started.elapsed())
+    }
+}
+
+/// The deadline passed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLate;
+
+/// The future's result, unless the deadline passes first; the future is dropped then.
+pub(super) async fn within<F: Future>(deadline: Duration, future: F) -> Result<F::Output, TooLate> {
+    tokio::time::timeout(deadline, future).await.map_err(|_| TooLate)
+}
+
+/// Waits between two looks at the same thing.
+#[expect(clippy::disallowed_methods, reason = "the world outside does not move when the clock is moved by hand")]
+pub(super) async fn pause(length: Duration) {
+    tokio::time::sleep(length).await;
+}

@@ -1,0 +1,59 @@
+//! Verification: the checks of the approved plan, asked again until they come right or the time is over (P2, H1).
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::check::CheckConfig;
+use super::stopwatch::{Stopwatch, pause, within};
+use super::{Inner, length};
+use crate::incident::approval::{ActionPlan, CheckResult, Verdict, Verification};
+use crate::incident::time::Millis;
+
+impl Inner {
+    /// What the checks of the plan saw last, in the plan's order.
+    pub(super) async fn verify(&self, plan: &ActionPlan) -> Vec<CheckResult> {
+        let limits = &self.config.limits;
+        let own = self.config.actions.get(&plan.action).and_then(|action| action.verify_within);
+        let limit = length::duration(own.unwrap_or(limits.verify_within));
+        let every = length::duration(limits.verify_every);
+        let checks = plan.verification.iter().map(|named| async move {
+            match self.config.check(plan.service.as_deref(), &named.check) {
+                // The result has the name that the plan gives, which may be that of another service's check.
+                Some(check) => CheckResult { check: named.check.clone(), ..self.until_good(check, limit, every).await },
+                None => gone(named),
+            }
+        });
+        join_all(checks).await
+    }
+
+    async fn until_good(&self, check: &CheckConfig, limit: Duration, every: Duration) -> CheckResult {
+        let watch = Stopwatch::start();
+        loop {
+            let seen = check.look(&self.world).await;
+            let rest = watch.left_of(limit);
+            if is_good(&seen) || rest <= every {
+                return seen;
+            }
+            if within(rest, pause(every)).await.is_err() {
+                return seen;
+            }
+        }
+    }
+}
+
+/// Good enough to call it done: a warning is worth a look, but no failure.
+pub(super) fn is_good(result: &CheckResult) -> bool {
+    result.verdict <= Verdict::Warn
+}
+
+fn gone(named: &Verification) -> CheckResult {
+    CheckResult {
+        check: named.check.clone(),
+        title: named.title.clone(),
+        verdict: Verdict::Fail,
+        value: "the check is no longer in the configuration".to_owned(),
+        limit: None,
+        took: Millis(0),
+    }
+}

@@ -1,0 +1,201 @@
+//! The composition root: the one place that names concrete things. Used by `main` and by the tests.
+
+pub mod practice;
+pub mod serve;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::actions::{Actions, http};
+use crate::clock::Clock;
+use crate::comms::AudienceKind;
+use crate::config::{Config, whole_environment};
+use crate::engine::{Engine, Parts};
+use crate::incident::rules::Rules;
+use crate::incident::time::Millis;
+use crate::paging;
+use crate::render::Renderer;
+use crate::slack::{Health, Inbound, Patience, Slack, SlackConfig, SocketDoor};
+use crate::store::{Store, StoreFault};
+use crate::web::{self, Gauges};
+
+/// How long what is under way may take to finish when Vigie is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why Vigie did not start. Each is a sentence with its cure.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The texts.
+    #[error("the texts cannot be used: {0}")]
+    Texts(#[from] crate::render::RenderFault),
+    /// Slack's address or certificates.
+    #[error(transparent)]
+    SlackSetup(#[from] crate::slack::SlackSetupFault),
+    /// Slack's answer to our tokens.
+    #[error("Slack does not let Vigie in: {0}")]
+    Slack(#[from] crate::slack::SlackFault),
+    /// A room's part of the configuration.
+    #[error("the configuration cannot be used: {0}")]
+    Config(String),
+    /// An address that cannot be listened on.
+    #[error("{address} cannot be listened on: {why}. Is something else using it? Give another with --listen")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why not.
+        why: std::io::Error,
+    },
+    /// A part of the practice workspace.
+    #[error("the practice workspace did not start: {0}")]
+    Practice(String),
+}
+
+/// Everything, put together and not yet running.
+#[derive(Clone)]
+pub struct Vigie {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// The team's rules.
+    pub rules: Arc<Rules>,
+    /// The texts.
+    pub render: Arc<Renderer>,
+    /// Slack.
+    pub slack: Slack,
+    /// How Slack's door is.
+    pub health: Health,
+    engine: Engine,
+    inbound: Inbound,
+    door: Door,
+}
+
+/// How Slack reaches Vigie.
+#[derive(Clone)]
+enum Door {
+    Socket,
+    Http(secrecy::SecretString),
+}
+
+impl Vigie {
+    /// Puts everything together: opens the store, compiles the texts, checks the tokens.
+    ///
+    /// # Errors
+    /// A [`StartFault`] that names what is wrong and the cure.
+    pub async fn assemble(config: Config, slack: &SlackConfig, database: &str, clock: Clock) -> Result<Self, StartFault> {
+        install_crypto();
+        let render = Arc::new(Renderer::load(config.templates.as_deref())?);
+        let channels = paging::build(&config.paging).map_err(listed)?;
+        let comms = config.comms.build(&config.paging).map_err(listed)?;
+        let mut rules = config.rules;
+        name_destinations(&mut rules, &comms);
+        let client = http::client().map_err(|error| StartFault::Config(error.to_string()))?;
+        let secrets: Vec<_> =
+            [Some(&slack.bot_token), slack.app_token.as_ref(), slack.signing_secret.as_ref()].into_iter().flatten().cloned().collect();
+        let actions = Actions::new(config.actions, client, whole_environment(), &secrets).map_err(listed)?;
+        let outgoing = Slack::new(slack, clock.clone())?;
+        outgoing.check_tokens().await?;
+        let store = Store::open(database).await?;
+        let rules = Arc::new(rules);
+        let inbound =
+            Inbound::new(store.clone(), clock.clone(), Arc::clone(&rules), Arc::clone(&render), outgoing.clone());
+        let engine = Engine::new(Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            rules: Arc::clone(&rules),
+            render: Arc::clone(&render),
+            slack: outgoing.clone(),
+            actions,
+            paging: channels,
+            comms,
+        });
+        let door = match (&slack.app_token, &slack.signing_secret) {
+            (None, Some(secret)) => Door::Http(secret.clone()),
+            _ => Door::Socket,
+        };
+        Ok(Self { store, clock, rules, render, slack: outgoing, health: Health::default(), engine, inbound, door })
+    }
+
+    /// What is asked over HTTP: health, figures and, without Socket Mode, Slack's own requests.
+    pub fn routes(&self) -> axum::Router {
+        let door = matches!(self.door, Door::Socket).then(|| self.health.clone());
+        let gauges = Gauges {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            slack: self.slack.clone(),
+            door,
+            metrics: metrics(),
+        };
+        let routes = web::routes(gauges);
+        match &self.door {
+            Door::Socket => routes,
+            Door::Http(secret) => {
+                routes.merge(crate::slack::http::routes(self.inbound.clone(), secret.clone(), self.health.clone()))
+            }
+        }
+    }
+
+    /// Hears Slack and works, until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        let engine = self.engine.run(stop.clone(), GRACE);
+        match self.door {
+            Door::Socket => {
+                let door = SocketDoor::new(self.inbound.clone(), self.health.clone(), Patience::default());
+                tokio::join!(engine, door.run(stop));
+            }
+            Door::Http(_) => engine.await,
+        }
+    }
+
+    /// Moves the hands of the clock forward (practice and tests).
+    ///
+    /// # Errors
+    /// When the store fails; the hands are not moved then.
+    pub async fn advance(&self, by: Millis) -> Result<(), StoreFault> {
+        self.store.clock_moved(by).await?;
+        self.clock.advance(by);
+        Ok(())
+    }
+}
+
+/// Destinations are named `<audience>/<destination>`, so that each is delivered to, and fails, on its own.
+fn name_destinations(rules: &mut Rules, comms: &crate::comms::Comms) {
+    let of = |kind: AudienceKind| {
+        let audiences = comms.audiences().filter(move |audience| audience.kind == kind);
+        audiences
+            .flat_map(|audience| audience.destinations.iter().map(|place| format!("{}/{}", audience.name, place.name)))
+            .collect::<Vec<String>>()
+    };
+    rules.audiences.customer = of(AudienceKind::Customer);
+    rules.audiences.internal = of(AudienceKind::Internal);
+}
+
+fn listed<T: std::fmt::Display>(faults: Vec<T>) -> StartFault {
+    StartFault::Config(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// One TLS implementation for everybody; without it the first client would panic.
+pub fn install_crypto() {
+    // A second call finds it installed, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// The process's one recorder of figures.
+fn metrics() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    let install = || {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        if let Err(error) = metrics::set_global_recorder(recorder) {
+            tracing::warn!(%error, "figures are recorded by somebody else");
+        }
+        handle
+    };
+    HANDLE.get_or_init(install).clone()
+}

@@ -1,0 +1,137 @@
+//! Services, runbook actions and who must agree to them (P2, P4–P6, H7).
+
+use std::collections::BTreeMap;
+
+use super::{Contacts, Sources};
+use crate::config::fault::Findings;
+use crate::config::file;
+use crate::config::words::{At, Name};
+use crate::incident::approval::{ApprovalRule, Approver, CheckItem, Risk, Verification};
+use crate::incident::rules::{RunbookAction, Service};
+use crate::incident::time::Millis;
+
+/// How long a plan can be approved when nothing else is said.
+const EXPIRES_AFTER: Millis = Millis::minutes(30);
+
+impl Sources<'_> {
+    /// The services, with words that mean two of them noted.
+    pub fn services(&self, findings: &mut Findings<'_>) -> BTreeMap<String, Service> {
+        let words = self.file.services.0.iter().flat_map(|(key, service)| {
+            let owner = key.0.as_str();
+            let aliases = service.aliases.iter().map(|alias| (alias.value.as_str(), alias.place));
+            let own = [(owner, key.place), (service.title.value.as_str(), service.title.place)];
+            own.into_iter().chain(aliases).map(move |(word, place)| (owner, word, place))
+        });
+        self.distinct("services", words, findings);
+        self.file.services.0.iter().map(|(key, written)| (key.0.clone(), service(key, written))).collect()
+    }
+
+    /// The runbook actions as the core knows them.
+    pub fn actions(&self, contacts: &Contacts, findings: &mut Findings<'_>) -> BTreeMap<String, RunbookAction> {
+        let mut actions = BTreeMap::new();
+        for (key, written) in &self.file.actions.0 {
+            if let Some(service) = &written.service {
+                self.refers("services", "service", &self.file.services, &service.0, service.place, findings);
+            }
+            check_rollback(key, written, findings);
+            let action = RunbookAction {
+                key: key.0.clone(),
+                title: written.title.clone(),
+                service: written.service.as_ref().map(|service| service.0.clone()),
+                is_rollback: written.rollback,
+                class: written.class,
+                risk: written.risk.value,
+                approval: self.approval(key, written, contacts, findings),
+                checklist: checklist(written, findings),
+            };
+            actions.insert(key.0.clone(), action);
+        }
+        actions
+    }
+
+    fn approval(
+        &self,
+        key: &At<Name>,
+        written: &file::Action,
+        contacts: &Contacts,
+        findings: &mut Findings<'_>,
+    ) -> ApprovalRule {
+        let said = &written.approval;
+        let by = self.approvers(&said.by, contacts, findings);
+        let needed = said.needed.as_ref().map_or_else(|| usual(written.risk.value), |needed| needed.value);
+        let place = said.needed.as_ref().map(|needed| needed.place).or(Some(key.place));
+        if needed == 0 && written.risk.value > Risk::ReadOnly {
+            let what = format!("“{}” changes something, so somebody must approve it", key.0);
+            findings.fault(place, what, "write “needed: 1”, or more");
+        }
+        let everybody_is_known = by.len() == said.by.len();
+        if !said.by.is_empty() && everybody_is_known {
+            check_enough(key, &by, needed, said.requester_may, place, findings);
+        }
+        let expires_after = said.expires.as_ref().map_or(EXPIRES_AFTER, |length| length.0);
+        ApprovalRule { by, needed, requester_may: said.requester_may, expires_after }
+    }
+}
+
+/// How many must approve when nothing is said.
+fn usual(risk: Risk) -> u8 {
+    match risk {
+        Risk::ReadOnly => 0,
+        Risk::Reversible => 1,
+        Risk::Destructive => 2,
+    }
+}
+
+fn check_enough(
+    key: &At<Name>,
+    by: &[Approver],
+    needed: u8,
+    requester_may: bool,
+    place: Option<crate::config::fault::Place>,
+    findings: &mut Findings<'_>,
+) {
+    let (needed, possible) = (usize::from(needed), by.len());
+    if needed > possible {
+        let what = format!("“{}” needs {needed} approvals, but only {possible} may approve", key.0);
+        findings.fault(place, what, format!("name more people in “by”, or write “needed: {possible}”"));
+    } else if needed > 0 && !requester_may && needed == possible {
+        let what = format!("“{}” can never be approved when one of its approvers asks for it", key.0);
+        findings.warning(place, what, "name one more in “by”, or write “requester_may: true”");
+    }
+}
+
+fn check_rollback(key: &At<Name>, written: &file::Action, findings: &mut Findings<'_>) {
+    if !written.rollback {
+        return;
+    }
+    if written.service.is_none() {
+        let what = format!("the rollback “{}” belongs to no service", key.0);
+        findings.fault(Some(key.place), what, "add “service: …”, so that /incident rollback can find it");
+    }
+    if written.risk.value == Risk::ReadOnly {
+        let what = format!("the rollback “{}” cannot only look", key.0);
+        findings.fault(Some(written.risk.place), what, "write “risk: reversible” or “risk: destructive”");
+    }
+}
+
+fn checklist(written: &file::Action, findings: &mut Findings<'_>) -> Vec<CheckItem> {
+    let mut items: Vec<CheckItem> = Vec::new();
+    for item in &written.checklist {
+        if items.iter().any(|earlier| earlier.key == item.key.0) {
+            let what = format!("there are two items “{}” in this check list", item.key.0);
+            findings.fault(Some(item.key.place), what, "give one of them another key");
+        }
+        items.push(CheckItem { key: item.key.0.clone(), text: item.text.clone(), required: item.required });
+    }
+    items
+}
+
+fn service(key: &At<Name>, written: &file::Service) -> Service {
+    let checks = written.checks.iter().map(|check| Verification { check: check.key.clone(), title: check.title().to_owned() });
+    Service {
+        key: key.0.clone(),
+        title: written.title.value.clone(),
+        checks: checks.collect(),
+        aliases: written.aliases.iter().map(|alias| alias.value.clone()).collect(),
+    }
+}

@@ -1,0 +1,287 @@
+//! The configuration file as the team writes it. `examples/reference.yml` shows every key with its meaning.
+//!
+//! These types only say what may stand where; what it means, and whether it fits together, is for [`super::compile`].
+//! No `flatten`, `untagged` or `tag` here: they would lose the places of faults.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::words::{
+    ApproverWord, At, Email, Entries, Length, Link, Locale, Name, Phone, Prefix, SlackChannel, SlackPerson, Zone,
+};
+use crate::actions::ActionsConfig;
+use crate::incident::approval::{Class, Risk};
+use crate::incident::people::Way;
+use crate::incident::time::Millis;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// How Vigie behaves in this workspace.
+    pub workspace: Workspace,
+    /// The severities, worst first (E1).
+    pub severities: Vec<Severity>,
+    /// Everybody of the emergency plan (E3).
+    pub contacts: Entries<Contact>,
+    /// Who is paged, level by level (E2).
+    pub policies: Entries<Policy>,
+    /// What the team runs.
+    #[serde(default)]
+    pub services: Entries<Service>,
+    /// What people may run.
+    #[serde(default)]
+    pub actions: Entries<Action>,
+    /// Who is told how it stands (section 8).
+    #[serde(default)]
+    pub updates: Updates,
+    /// The ways to page that need setting up (E4).
+    #[serde(default)]
+    pub paging: PagingConfig,
+    /// Where texts go (section 8).
+    #[serde(default)]
+    pub audiences: AudiencesConfig,
+    /// How long looking and doing may take.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// `workspace:`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Workspace {
+    /// The team's language.
+    #[serde(default = "english")]
+    pub locale: Locale,
+    /// The team's time zone, for documents, e-mails and text messages.
+    #[serde(default = "utc")]
+    pub zone: Zone,
+    /// Where new incidents are announced.
+    pub announce_in: Option<SlackChannel>,
+    /// The beginning of incident channels' names.
+    #[serde(default = "inc")]
+    pub channel_prefix: Prefix,
+    /// Incident channels are private.
+    #[serde(default)]
+    pub private_channels: bool,
+    /// Contacts who are invited to every incident.
+    #[serde(default)]
+    pub invite: Vec<At<Name>>,
+    /// The severity of an incident declared without one; the least severe when it is not said.
+    pub default_severity: Option<At<Name>>,
+    /// Named in customer texts.
+    pub status_page: Option<Link>,
+    /// Named in customer texts.
+    pub customer_contact: Option<String>,
+    /// How long a snoozed reminder stays quiet.
+    #[serde(default = "ten_minutes")]
+    pub snooze: Length,
+    /// A folder with templates of the team's own.
+    pub templates: Option<At<PathBuf>>,
+}
+
+fn english() -> Locale {
+    Locale("en".into())
+}
+fn utc() -> Zone {
+    Zone("UTC".into())
+}
+fn inc() -> Prefix {
+    Prefix("inc".into())
+}
+fn ten_minutes() -> Length {
+    Length(Millis::minutes(10))
+}
+
+/// One of `severities:`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Severity {
+    /// The word typed in commands.
+    pub key: At<Name>,
+    /// The words shown; the key in capitals when it is not said.
+    pub label: Option<At<String>>,
+    /// Other words for it.
+    #[serde(default)]
+    pub aliases: Vec<At<String>>,
+    /// When to choose it.
+    pub criteria: String,
+    /// How soon somebody must have answered.
+    pub respond_within: At<Length>,
+    /// How often people are told how it stands.
+    pub update_every: Option<Length>,
+    /// How long after a missed update the next in charge is told.
+    #[serde(default = "five_minutes")]
+    pub update_grace: Length,
+    /// Who is paged.
+    pub policy: At<Name>,
+    /// A post-mortem is obligatory.
+    #[serde(default)]
+    pub postmortem: bool,
+    /// Link of the crisis call (E7).
+    pub call_link: Option<Link>,
+}
+
+fn five_minutes() -> Length {
+    Length(Millis::minutes(5))
+}
+
+/// One of `contacts:`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Contact {
+    /// How people know them.
+    pub name: String,
+    /// Slack member ID.
+    pub slack: Option<At<SlackPerson>>,
+    /// E-mail address.
+    pub email: Option<Email>,
+    /// Phone number, for text messages and calls; for WhatsApp too when `whatsapp` is not said.
+    pub phone: Option<Phone>,
+    /// Number for WhatsApp.
+    pub whatsapp: Option<Phone>,
+    /// Name of the routing key under `paging.pagerduty.routing_keys`.
+    pub pagerduty: Option<At<String>>,
+    /// The language they are paged in.
+    pub locale: Option<Locale>,
+    /// Their time zone.
+    pub zone: Option<Zone>,
+    /// The ways used at once; Slack when it is not said and there is a Slack ID.
+    pub page_with: Option<Vec<At<Way>>>,
+    /// The ways tried next, one after another, when one of the first fails.
+    #[serde(default)]
+    pub fall_over: Vec<At<Way>>,
+}
+
+/// One of `policies:`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    /// The levels, in order.
+    pub levels: At<Vec<Level>>,
+    /// How many times the ladder is climbed again.
+    #[serde(default)]
+    pub repeat: u32,
+    /// Who is told when nobody answered at all.
+    #[serde(default)]
+    pub fallback: Vec<At<Name>>,
+}
+
+/// One of a policy's `levels:`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Level {
+    /// Everybody paged together.
+    pub contacts: At<Vec<At<Name>>>,
+    /// How long they have.
+    pub wait: At<Length>,
+}
+
+/// One of `services:`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    /// Its name for people.
+    pub title: At<String>,
+    /// Other words for it.
+    #[serde(default)]
+    pub aliases: Vec<At<String>>,
+    /// What is looked at, in the order shown (H7).
+    #[serde(default)]
+    pub checks: Vec<CheckConfig>,
+}
+
+/// One of `actions:`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Action {
+    /// Its name for people.
+    pub title: String,
+    /// The service it belongs to.
+    pub service: Option<At<Name>>,
+    /// It takes the service back to an earlier state.
+    #[serde(default)]
+    pub rollback: bool,
+    /// Urgent, planned or preventive (P4).
+    #[serde(default = "planned")]
+    pub class: Class,
+    /// The most it may do.
+    pub risk: At<Risk>,
+    /// How long it usually takes.
+    pub expected: Length,
+    /// When not to do it (P4).
+    #[serde(default)]
+    pub cautions: Vec<String>,
+    /// What it leaves alone.
+    #[serde(default)]
+    pub will_not: Vec<String>,
+    /// Why it is there.
+    #[serde(default)]
+    pub why: Vec<String>,
+    /// Who must agree (P6).
+    #[serde(default)]
+    pub approval: Approval,
+    /// What is ticked first (P5).
+    #[serde(default)]
+    pub checklist: Vec<Item>,
+    /// What is done, in order (P1).
+    pub steps: Vec<StepConfig>,
+    /// The checks that must pass afterwards (P2).
+    #[serde(default)]
+    pub verify: Vec<String>,
+    /// How long they may take to come right.
+    pub verify_within: Option<Length>,
+}
+
+fn planned() -> Class {
+    Class::Planned
+}
+
+/// An action's `approval:`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    /// Who may; anybody in the channel when nobody is named.
+    #[serde(default)]
+    pub by: Vec<At<ApproverWord>>,
+    /// How many; by the risk when it is not said.
+    pub needed: Option<At<u8>>,
+    /// The person who asked may be one of them.
+    #[serde(default)]
+    pub requester_may: bool,
+    /// How long a plan can be approved.
+    pub expires: Option<Length>,
+}
+
+/// One line of a `checklist:`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Item {
+    /// Its key within the list.
+    pub key: At<Name>,
+    /// What must be true.
+    pub text: String,
+    /// Approval waits for it.
+    #[serde(default = "yes")]
+    pub required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `updates:`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Updates {
+    /// Audiences of internal texts, beside the incident's channel.
+    #[serde(default)]
+    pub internal: Vec<At<Name>>,
+    /// Audiences of customer texts.
+    #[serde(default)]
+    pub customer: Vec<At<Name>>,
+    /// Who may approve customer texts; anybody but the author when nobody is named.
+    #[serde(default)]
+    pub approved_by: Vec<At<ApproverWord>>,
+}

@@ -1,0 +1,115 @@
+//! The action lane: looking at the world, planning, and executing what was approved, at most once (rules 6–8).
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Engine;
+use super::delivery::{LEASE, Setting};
+use super::patience::Trouble;
+use crate::actions::{Execution, NotCommitted};
+use crate::incident::decision::Report;
+use crate::incident::id::{DiagnosticId, IncidentId, RunId};
+use crate::incident::state::{Incident, Run};
+use crate::store::Claimed;
+
+/// How often the lease of an execution is renewed.
+const RENEW: Duration = Duration::from_secs(20);
+
+impl Engine {
+    pub(super) async fn diagnose(&self, diagnostic: DiagnosticId, service: &str) -> Vec<Report> {
+        let results = self.parts.actions.diagnose(service).await;
+        vec![Report::Diagnosed { diagnostic, results }]
+    }
+
+    pub(super) async fn plan(&self, setting: &Setting, run: RunId) -> Vec<Report> {
+        let Some(state) = setting.incident.as_ref().and_then(|incident| incident.runs.get(&run)) else {
+            return Vec::new();
+        };
+        let plan = self.parts.actions.make_plan(&state.action.key).await;
+        vec![Report::Planned { run, plan: plan.map(Box::new).map_err(|fault| fault.to_string()) }]
+    }
+
+    /// Executes a run's plan, or takes up an execution whose owner is gone: steps that are done stay done, and the
+    /// step that was begun is asked about before anything else.
+    pub(super) async fn execute(&self, claimed: &Claimed, setting: &Setting, run: RunId) -> Result<Vec<Report>, Trouble> {
+        let Some((incident, state)) = setting.incident.as_ref().and_then(|incident| Some((incident, incident.runs.get(&run)?)))
+        else {
+            return Ok(Vec::new());
+        };
+        // Without a plan that the rules allow to run now there is nothing to do: it ended before, or never began.
+        let Some(approved) = state.approved_plan() else { return Ok(Vec::new()) };
+        let fence = self.parts.store.next_number("fence").await?;
+        let (done_steps, in_doubt) = progress(state);
+        let journal = Journal { engine: self, incident: incident.id, run, fence };
+        journal.keep(0, Report::RunStarted { run, fence }).await?;
+        let (stop_now, stop) = watch::channel(state.stop_asked);
+        let counter = std::sync::atomic::AtomicU32::new(1);
+        let report = |report: Report| {
+            let number = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let kept = journal.keep(number, report);
+            Box::pin(async move { kept.await.map_err(|trouble| NotCommitted(trouble.why().to_owned())) }) as _
+        };
+        let progress = |step: usize, line: &str| tracing::debug!(%run, step, line, "under way");
+        let execution = Execution { fence, done_steps, in_doubt, report: &report, stop, progress: &progress };
+        let ended = tokio::select! {
+            ended = self.parts.actions.execute(&approved, &execution) => ended,
+            () = self.watch_over(claimed, run, &stop_now) => {
+                return Err(Trouble::Unknown { why: "The lease of the execution passed to another process.".to_owned() });
+            }
+        };
+        match ended {
+            Ok(_) => Ok(Vec::new()),
+            Err(NotCommitted(why)) => Err(Trouble::Retry { after: None, why }),
+        }
+    }
+
+    /// Renews the lease and listens for “stop before the next step”; returns only when the lease is lost.
+    async fn watch_over(&self, claimed: &Claimed, run: RunId, stop_now: &watch::Sender<bool>) {
+        let mut changes = self.parts.store.changes();
+        loop {
+            tokio::select! {
+                _ = changes.changed() => {
+                    if self.stop_asked(run).await {
+                        stop_now.send_replace(true);
+                    }
+                }
+                () = self.parts.clock.wait_until(None, RENEW) => {
+                    match self.parts.store.extend(claimed, self.parts.clock.now() + LEASE).await {
+                        Ok(true) => {}
+                        Ok(false) => return,
+                        Err(fault) => tracing::error!(%fault, %run, "the lease could not be renewed"),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn stop_asked(&self, run: RunId) -> bool {
+        let incident: Option<Incident> = self.parts.store.incident(run.incident).await.ok().flatten();
+        incident.is_some_and(|incident| incident.runs.get(&run).is_some_and(|state| state.stop_asked))
+    }
+}
+
+/// How many steps are done, and the one that was begun without being known to have ended.
+fn progress(state: &Run) -> (usize, Option<usize>) {
+    let done = state.steps.iter().take_while(|step| step.done.is_some()).count();
+    (done, state.steps.get(done).map(|_| done))
+}
+
+/// Keeps each report of an execution durably before its next step.
+struct Journal<'a> {
+    engine: &'a Engine,
+    incident: IncidentId,
+    run: RunId,
+    fence: i64,
+}
+
+impl Journal<'_> {
+    async fn keep(&self, number: u32, report: Report) -> Result<(), Trouble> {
+        let source = format!("run:{}:{}:{number}", self.run, self.fence);
+        let parts = &self.engine.parts;
+        parts.store.report(&source, self.incident, report, parts.clock.now()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! Carrying effects out: each lane on its own, so that a slow one never delays another (rule 4).
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::patience::{Next, Trouble, given_up, next};
+use super::{Engine, POLL};
+use crate::incident::decision::{Effect, Lane, Report, Sheet};
+use crate::incident::state::Incident;
+use crate::incident::time::{Instant, Millis};
+use crate::incident::timeline::{Card, Entry};
+use crate::slack::scene::Scene;
+use crate::store::{Claimed, StoreFault};
+
+/// How long an effect may take before another process takes it over; longer work renews it.
+pub(super) const LEASE: Millis = Millis::seconds(60);
+
+/// What a lane carries out side by side.
+const fn width(lane: Lane) -> usize {
+    match lane {
+        Lane::Page => 64,
+        Lane::Action | Lane::Comms => 16,
+        Lane::Chat => 32,
+    }
+}
+
+/// What an effect is carried out with, read from the store at that moment.
+#[derive(Debug, Default)]
+pub(super) struct Setting {
+    pub incident: Option<Incident>,
+    pub timeline: Vec<Entry>,
+    pub open: Vec<Incident>,
+}
+
+impl Engine {
+    pub(super) async fn deliver_until(&self, lane: Lane, stop: CancellationToken) {
+        let mut changes = self.parts.store.changes();
+        let permits = Arc::new(Semaphore::new(width(lane)));
+        let mut under_way = JoinSet::new();
+        while !stop.is_cancelled() {
+            changes.mark_unchanged();
+            let next = match self.begin_due(lane, &permits, &mut under_way).await {
+                Ok(()) => self.parts.store.next_due().await,
+                Err(fault) => Err(fault),
+            };
+            let next = next.unwrap_or_else(|fault| {
+                tracing::error!(%fault, lane = lane.word(), "the outbox cannot be read; trying again");
+                None
+            });
+            // Something of another lane may be overdue; this lane need not spin for it.
+            let next = next.filter(|at| *at > self.parts.clock.now());
+            tokio::select! {
+                () = stop.cancelled() => {}
+                _ = changes.changed() => {}
+                Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
+                () = self.parts.clock.wait_until(next, POLL) => {}
+            }
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    /// Takes what is due and begins it.
+    async fn begin_due(
+        &self,
+        lane: Lane,
+        permits: &Arc<Semaphore>,
+        under_way: &mut JoinSet<()>,
+    ) -> Result<(), StoreFault> {
+        loop {
+            let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
+            if free == 0 {
+                return Ok(());
+            }
+            let claimed = self.parts.store.claim(lane, self.parts.clock.now(), LEASE, free).await?;
+            if claimed.is_empty() {
+                return Ok(());
+            }
+            for one in claimed {
+                let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return Ok(()) };
+                let engine = self.clone();
+                under_way.spawn(async move {
+                    engine.deliver(&one).await;
+                    drop(permit);
+                });
+            }
+        }
+    }
+
+    async fn deliver(&self, claimed: &Claimed) {
+        let result = self.carry_out(claimed).await;
+        let now = self.parts.clock.now();
+        let kept = match result {
+            Ok(reports) => self.parts.store.done(claimed, reports, now).await.map(|_| ()),
+            Err(trouble) => self.after_trouble(claimed, &trouble, now).await,
+        };
+        if let Err(fault) = kept {
+            tracing::error!(%fault, id = claimed.id, "the result could not be kept; the lease ends by itself");
+        }
+    }
+
+    async fn after_trouble(&self, claimed: &Claimed, trouble: &Trouble, now: Instant) -> Result<(), StoreFault> {
+        let effect = name_of(&claimed.effect);
+        match next(claimed, trouble, now) {
+            Next::Again(at) => {
+                tracing::info!(effect, why = trouble.why(), attempts = claimed.attempts, "not yet; trying again");
+                self.parts.store.postpone(claimed, at, trouble.why()).await
+            }
+            Next::GiveUp => {
+                tracing::warn!(effect, why = trouble.why(), attempts = claimed.attempts, "given up");
+                self.parts.store.done(claimed, given_up(&claimed.effect, trouble), now).await.map(|_| ())
+            }
+        }
+    }
+
+    async fn carry_out(&self, claimed: &Claimed) -> Result<Vec<Report>, Trouble> {
+        let setting = self.setting(claimed).await?;
+        match &claimed.effect {
+            Effect::Page { page, contact, way } => self.page(&setting, *page, contact, *way, claimed.attempts).await,
+            Effect::Diagnose { diagnostic, service } => Ok(self.diagnose(*diagnostic, service).await),
+            Effect::Plan { run } => Ok(self.plan(&setting, *run).await),
+            Effect::Run { run } => self.execute(claimed, &setting, *run).await,
+            Effect::Deliver { update, destination, customer } => {
+                self.tell(&setting, *update, destination, *customer, claimed.attempts).await
+            }
+            chat => Ok(self.parts.slack.carry_out(&self.scene(&setting), chat, claimed.attempts).await?),
+        }
+    }
+
+    async fn setting(&self, claimed: &Claimed) -> Result<Setting, StoreFault> {
+        let store = &self.parts.store;
+        let (wants_timeline, wants_open) = wants(&claimed.effect);
+        let Some(id) = claimed.incident else {
+            let open = if wants_open { store.open_incidents().await? } else { Vec::new() };
+            return Ok(Setting { open, ..Setting::default() });
+        };
+        Ok(Setting {
+            incident: store.incident(id).await?,
+            timeline: if wants_timeline { store.timeline(id).await? } else { Vec::new() },
+            open: if wants_open { store.open_incidents().await? } else { Vec::new() },
+        })
+    }
+
+    pub(super) fn scene<'a>(&'a self, setting: &'a Setting) -> Scene<'a> {
+        Scene {
+            rules: &self.parts.rules,
+            render: &self.parts.render,
+            now: self.parts.clock.now(),
+            incident: setting.incident.as_ref(),
+            timeline: &setting.timeline,
+            open: &setting.open,
+        }
+    }
+}
+
+/// Whether an effect is drawn from the timeline, and from the other open incidents.
+fn wants(effect: &Effect) -> (bool, bool) {
+    match effect {
+        Effect::ShowCard { card: Card::Notice(_) | Card::PostMortem(_) } => (true, false),
+        Effect::ReplyWith { sheet: Sheet::Timeline | Sheet::Status, .. } => (true, false),
+        Effect::ReplyWith { sheet: Sheet::List, .. } | Effect::Home { .. } => (false, true),
+        _ => (false, false),
+    }
+}
+
+/// The effect's own word, for the log.
+fn name_of(effect: &Effect) -> String {
+    let value = serde_json::to_value(effect).unwrap_or_default();
+    value.get("effect").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+}

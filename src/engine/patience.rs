@@ -1,0 +1,198 @@
+//! How long to keep trying, and what is said when that was too long.
+
+use std::time::Duration;
+
+use crate::incident::approval::{CheckResult, Outcome, Verdict};
+use crate::incident::decision::{Effect, Report};
+use crate::incident::time::{Instant, Millis};
+use crate::paging::PagingFault;
+use crate::slack::SlackFault;
+use crate::store::{Claimed, StoreFault};
+
+/// Why an effect was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Nothing was done; it may work later.
+    Retry {
+        /// Not before so long from now.
+        after: Option<Millis>,
+        /// A sentence.
+        why: String,
+    },
+    /// It will not work before a person changes something.
+    Permanent {
+        /// The other side's word.
+        code: String,
+        /// A sentence.
+        why: String,
+    },
+    /// It may have been done.
+    Unknown {
+        /// A sentence.
+        why: String,
+    },
+}
+
+impl Trouble {
+    pub(super) fn why(&self) -> &str {
+        match self {
+            Trouble::Retry { why, .. } | Trouble::Permanent { why, .. } | Trouble::Unknown { why } => why,
+        }
+    }
+
+    pub(super) fn permanent(code: &str, why: impl Into<String>) -> Self {
+        Trouble::Permanent { code: code.to_owned(), why: why.into() }
+    }
+}
+
+impl From<SlackFault> for Trouble {
+    fn from(fault: SlackFault) -> Self {
+        match fault {
+            SlackFault::Retry { after, why, .. } => Trouble::Retry { after: after.map(millis), why },
+            SlackFault::Permanent { code, why } => Trouble::Permanent { code, why },
+            SlackFault::Unknown { why, .. } => Trouble::Unknown { why },
+        }
+    }
+}
+
+impl From<PagingFault> for Trouble {
+    fn from(fault: PagingFault) -> Self {
+        match fault {
+            PagingFault::Retry { after, why } => Trouble::Retry { after: after.map(millis), why },
+            PagingFault::Permanent { why } => Trouble::permanent("refused", why),
+            PagingFault::Unknown { why } => Trouble::Unknown { why },
+        }
+    }
+}
+
+impl From<StoreFault> for Trouble {
+    fn from(fault: StoreFault) -> Self {
+        Trouble::Retry { after: None, why: fault.to_string() }
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// What to do after trouble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Try again then.
+    Again(Instant),
+    /// It has been tried long enough.
+    GiveUp,
+}
+
+/// How long an effect is worth trying. A page gives way to the next way of reaching the person soon (E4); chat is
+/// tried for as long as an outage of Slack may last.
+fn worth(effect: &Effect) -> Millis {
+    match effect {
+        Effect::Page { .. } => Millis::seconds(30),
+        Effect::Reply { .. } | Effect::ReplyWith { .. } => Millis::minutes(30),
+        Effect::Home { .. } => Millis::minutes(5),
+        Effect::Diagnose { .. } | Effect::Plan { .. } => Millis::minutes(1),
+        Effect::Deliver { .. } => Millis::minutes(30),
+        _ => Millis::minutes(24 * 60),
+    }
+}
+
+/// Half a second, doubled with each attempt up to half a minute, and up to a quarter more so that many do not come
+/// back at the same instant.
+fn backoff(attempts: u32, id: i64) -> Millis {
+    let base = 500_i64.saturating_mul(1 << attempts.saturating_sub(1).min(6)).min(30_000);
+    let spread = id.wrapping_mul(2_654_435_761).rem_euclid(1_000);
+    Millis(base + base * spread / 4_000)
+}
+
+/// Whether to try again, and when.
+pub(super) fn next(claimed: &Claimed, trouble: &Trouble, now: Instant) -> Next {
+    let wait = match (trouble, &claimed.effect) {
+        (Trouble::Permanent { .. }, _) => return Next::GiveUp,
+        // A customer must not be told twice, and an unknown execution is for a person to judge.
+        (Trouble::Unknown { .. }, Effect::Deliver { .. } | Effect::Run { .. }) => return Next::GiveUp,
+        (Trouble::Retry { after: Some(after), .. }, _) => *after,
+        (Trouble::Retry { after: None, .. } | Trouble::Unknown { .. }, _) => backoff(claimed.attempts, claimed.id),
+    };
+    let at = now + wait;
+    if at.since(claimed.created_at) > worth(&claimed.effect) { Next::GiveUp } else { Next::Again(at) }
+}
+
+/// What the incident is told when an effect was given up.
+pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
+    let why = trouble.why().to_owned();
+    let report = match effect {
+        Effect::Page { page, .. } => Report::PageFailed { page: *page, why },
+        Effect::Plan { run } => Report::Planned { run: *run, plan: Err(why) },
+        Effect::Run { run } => {
+            Report::RunFinished { run: *run, outcome: Outcome::Unknown { step: 0, why }, output: None }
+        }
+        Effect::Diagnose { diagnostic, service } => {
+            let result = CheckResult {
+                check: service.clone(),
+                title: service.clone(),
+                verdict: Verdict::Fail,
+                value: why,
+                limit: None,
+                took: Millis::default(),
+            };
+            Report::Diagnosed { diagnostic: *diagnostic, results: vec![result] }
+        }
+        Effect::Deliver { update, destination, .. } => {
+            Report::TextFailed { update: *update, destination: destination.clone(), why }
+        }
+        Effect::Home { .. } => return Vec::new(),
+        _ => {
+            let code = match trouble {
+                Trouble::Permanent { code, .. } => code.clone(),
+                _ => "gave_up".to_owned(),
+            };
+            Report::ChatFailed { effect: Box::new(effect.clone()), code, why }
+        }
+    };
+    vec![report]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claimed(effect: Effect, attempts: u32) -> Claimed {
+        Claimed { id: 7, incident: None, effect, attempts, created_at: Instant(0), token: String::new() }
+    }
+
+    #[test]
+    fn a_chat_card_outlives_an_outage_and_a_page_gives_way_in_half_a_minute() {
+        let down = Trouble::Retry { after: None, why: "down".into() };
+        let topic = claimed(Effect::Topic, 9);
+        assert!(matches!(next(&topic, &down, Instant(3_600_000)), Next::Again(_)));
+        let (page, way) = ("page_1_1".parse().unwrap(), crate::incident::people::Way::Sms);
+        let contact = Box::new(crate::incident::people::Contact {
+            key: "oncall".into(),
+            name: "On-call".into(),
+            slack: None,
+            email: None,
+            phone: None,
+            other: Default::default(),
+            locale: None,
+            zone: None,
+            page_with: vec![],
+            fall_over: vec![],
+        });
+        let page = claimed(Effect::Page { page, contact, way }, 6);
+        assert_eq!(next(&page, &down, Instant(29_000)), Next::GiveUp);
+    }
+
+    #[test]
+    fn what_slack_asked_to_wait_is_waited() {
+        let limited = Trouble::Retry { after: Some(Millis::seconds(17)), why: String::new() };
+        assert_eq!(next(&claimed(Effect::Topic, 1), &limited, Instant(1_000)), Next::Again(Instant(18_000)));
+    }
+
+    #[test]
+    fn the_wait_grows_and_stays_bounded() {
+        let waits: Vec<i64> = (1..=12).map(|attempts| backoff(attempts, 1).0).collect();
+        assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]), "{waits:?}");
+        assert!(waits.iter().all(|wait| (500..=37_500).contains(wait)), "{waits:?}");
+    }
+}

@@ -1,0 +1,113 @@
+//! The comms lane: an approved text goes to one destination (section 8 of the field procedures).
+
+use serde_json::json;
+
+use super::Engine;
+use super::delivery::Setting;
+use super::patience::Trouble;
+use crate::comms::{Earlier, Message, Missed, Phase, Sent, UnknownPlace};
+use crate::incident::decision::Report;
+use crate::incident::id::{ChannelId, UpdateId};
+use crate::incident::state::{Incident, Status};
+use crate::paging::PagingFault;
+use crate::render::{Locale, RenderFault};
+use crate::slack::cards;
+
+impl Engine {
+    /// `place` is `<audience>/<destination>`.
+    pub(super) async fn tell(
+        &self,
+        setting: &Setting,
+        update: UpdateId,
+        place: &str,
+        customer: bool,
+        attempt: u32,
+    ) -> Result<Vec<Report>, Trouble> {
+        let Some(incident) = setting.incident.as_ref() else { return Ok(Vec::new()) };
+        let Some(written) = incident.updates.get(&update) else { return Ok(Vec::new()) };
+        let text = if customer { &written.customer } else { &written.internal };
+        let Some(text) = text else { return Ok(Vec::new()) };
+        let (audience, destination) = place.split_once('/').unwrap_or((place, ""));
+        let known = self.parts.comms.audience(audience).map_err(|fault| unknown(&fault))?;
+        let locale: Locale = known.locale.parse().unwrap_or_default();
+        let message = self.write(setting, incident, update, text, locale);
+        let message = message.map_err(|fault| Trouble::permanent("not_drawn", fault.to_string()))?;
+        let outcome = self.parts.comms.deliver(audience, destination, &message, &Earlier::default()).await;
+        let outcome = outcome.map_err(|fault| unknown(&fault))?;
+        let delivered = |note: String| Report::TextDelivered { update, destination: place.to_owned(), note };
+        match outcome.result {
+            Sent::BySlackRoom { channel } => {
+                let key = message.id_for(place);
+                let posted = self.parts.slack.post_text(&ChannelId(channel), &message.text, &key, attempt).await?;
+                Ok(vec![delivered(posted.ts)])
+            }
+            Sent::Here { taken, missed } => {
+                if taken.is_empty()
+                    && let Some(first) = missed.first()
+                {
+                    return Err(first.fault.clone().into());
+                }
+                let mut reports: Vec<Report> = missed.iter().map(|missed| failed(update, place, missed)).collect();
+                let notes: Vec<&str> = taken.iter().map(|taken| taken.receipt.note.as_str()).take(1).collect();
+                let all = taken.len() + missed.len();
+                reports.push(delivered(if all > 1 { format!("{} of {all}", taken.len()) } else { notes.concat() }));
+                Ok(reports)
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        setting: &Setting,
+        incident: &Incident,
+        update: UpdateId,
+        text: &str,
+        locale: Locale,
+    ) -> Result<Message, RenderFault> {
+        let scene = self.scene(setting);
+        let pen = cards::Pen::new(&scene, locale);
+        let mut vars = cards::message_vars(&pen, incident);
+        let resolved = incident.status == Status::Resolved;
+        if let Some(map) = vars.as_object_mut() {
+            map.insert("phase".to_owned(), json!(if resolved { "resolved" } else { "in_progress" }));
+        }
+        let first = incident.updates.keys().next() == Some(&update);
+        let phase = match (resolved, first) {
+            (true, _) => Phase::Resolved,
+            (false, true) => Phase::Open,
+            (false, false) => Phase::Update,
+        };
+        Ok(Message {
+            id: update.to_string(),
+            at: scene.now.0,
+            phase,
+            subject: self.parts.render.plain(locale, "customer_email_subject", &vars)?,
+            text: text.to_owned(),
+            short: shorten(text),
+            link: self.parts.rules.status_page.clone(),
+        })
+    }
+}
+
+/// A text message of two parts at most.
+fn shorten(text: &str) -> String {
+    const LENGTH: usize = 300;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LENGTH {
+        return line;
+    }
+    let mut cut: String = line.chars().take(LENGTH - 1).collect();
+    cut.push('…');
+    cut
+}
+
+fn failed(update: UpdateId, place: &str, missed: &Missed) -> Report {
+    let why = match &missed.fault {
+        PagingFault::Retry { why, .. } | PagingFault::Permanent { why } | PagingFault::Unknown { why } => why,
+    };
+    Report::TextFailed { update, destination: format!("{place} ({})", missed.to), why: why.clone() }
+}
+
+fn unknown(fault: &UnknownPlace) -> Trouble {
+    Trouble::permanent("unknown_destination", fault.to_string())
+}

@@ -1,0 +1,165 @@
+//! A message that tells of one timeline entry and is not edited afterwards (P3, M4, M5).
+
+use serde_json::{Value, json};
+
+use super::blocks::{Part, message};
+use super::facts::{self, Medium};
+use super::markup::Mrkdwn;
+use super::pen::{Pen, Said, headline, message_vars};
+use super::steps::{self, Step};
+use super::{plan, progress};
+use crate::incident::approval::{CheckResult, Outcome};
+use crate::incident::id::RunId;
+use crate::incident::state::{Incident, Run, Status};
+use crate::incident::timeline::{Entry, Fact};
+use crate::slack::scene::{Drawn, Scene};
+
+pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, seq: u64) -> Said<Option<Drawn>> {
+    let Some(entry) = scene.timeline.iter().find(|entry| entry.seq == seq) else {
+        return Ok(None);
+    };
+    let pen = Pen::for_channel(scene, incident);
+    let run = |id: &RunId| incident.runs.get(id);
+    let text = match &entry.fact {
+        Fact::Approved { run: id, .. } => match run(id).filter(|run| run.action.is_rollback) {
+            Some(run) => rollback_begins(&pen, incident, run)?,
+            None => plain(scene, &pen, entry)?,
+        },
+        Fact::RunFinished { run: id, outcome, .. } => match run(id) {
+            Some(run) => run_ended(&pen, incident, run, outcome)?,
+            None => plain(scene, &pen, entry)?,
+        },
+        Fact::Escalated { .. } => {
+            let people = paged_with(scene, entry);
+            let paged = if people.is_empty() { Mrkdwn::default() } else { pen.say("notice.paged", json!({"who": people}))? };
+            Mrkdwn::join([plain(scene, &pen, entry)?, paged], "\n")
+        }
+        Fact::Resolved { .. } if incident.severity.postmortem_required => {
+            Mrkdwn::join([plain(scene, &pen, entry)?, pen.say("notice.postmortem_required", json!({}))?], "\n")
+        }
+        _ => plain(scene, &pen, entry)?,
+    };
+    let steps = next_steps(incident, &entry.fact);
+    let mut parts = vec![Part::Text(text.clone())];
+    parts.push(steps::of_steps(&pen, incident.id, &steps, &[])?);
+    let text = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), text.fit(1_500)], " · ");
+    Ok(Some(Drawn { text: text.as_str().to_owned(), blocks: message(parts) }))
+}
+
+/// The entry's own line, with a mark before it.
+fn plain(scene: &Scene<'_>, pen: &Pen<'_>, entry: &Entry) -> Said {
+    let line = facts::line(scene, pen.locale, entry, Medium::Slack)?;
+    Ok(Mrkdwn::join([Mrkdwn::made(emoji(&entry.fact)), Mrkdwn::made(line)], " "))
+}
+
+const fn emoji(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Declared { .. } | Fact::LadderExhausted => "🚨",
+        Fact::Escalated { .. } | Fact::Paged { .. } => "📟",
+        Fact::Acknowledged => "👀",
+        Fact::SeverityChanged { .. } => "📶",
+        Fact::RoleAssigned { .. } => "🧭",
+        Fact::Approved { .. } => "📣",
+        Fact::Mitigated { .. } => "🩹",
+        Fact::Resolved { .. } => "✅",
+        Fact::Reopened { .. } => "🔁",
+        Fact::Cancelled { .. } => "🚫",
+        Fact::PageFailed { .. } | Fact::ChatFailed { .. } | Fact::TextFailed { .. } | Fact::Fault { .. } => "⚠️",
+        _ => "📝",
+    }
+}
+
+/// The people of an escalation: those paged in the same breath.
+fn paged_with(scene: &Scene<'_>, escalated: &Entry) -> Vec<Value> {
+    let after = scene.timeline.iter().skip_while(|entry| entry.seq <= escalated.seq);
+    let mut people: Vec<Value> = Vec::new();
+    for entry in after.take_while(|entry| entry.at == escalated.at) {
+        let Fact::Paged { contact, .. } = &entry.fact else { break };
+        let person = Pen::contact(contact);
+        if !people.contains(&person) {
+            people.push(person);
+        }
+    }
+    people
+}
+
+/// M4: said before the first step that changes something.
+fn rollback_begins(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said {
+    let Some(planned) = &run.plan else {
+        return pen.say("run.announcing", json!({}));
+    };
+    let (from, to) = planned.from_to();
+    let approved: Vec<Value> = run.approvals.iter().map(|approval| pen.actor(&approval.by)).collect();
+    let mut vars = run_vars(pen, incident, run);
+    vars["plan_title"] = json!(planned.title);
+    vars["version_from"] = json!(from);
+    vars["version_to"] = json!(to);
+    vars["reason"] = json!((!planned.why.is_empty()).then(|| planned.why.join("; ")));
+    vars["class"] = json!(plan::class_word(planned.class));
+    vars["expected_ms"] = json!(planned.expected.0);
+    vars["requested_by"] = pen.actor(&run.asked.by);
+    vars["approved_by"] = json!(approved);
+    pen.message("internal_rollback_in_progress", &vars)
+}
+
+/// M5: said when it has ended, well or not.
+fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -> Said {
+    let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
+    let to = planned.first().map(|step| step.to.as_str()).unwrap_or_default();
+    let mut vars = run_vars(pen, incident, run);
+    vars["version_to"] = json!(to);
+    vars["took_ms"] = json!(progress::took_ms(run));
+    match outcome {
+        Outcome::Done if run.action.is_rollback => {
+            let seen: Vec<String> = run.verification.iter().map(seen).collect();
+            vars["verification"] = json!(seen);
+            vars["next_steps"] = Value::Null;
+            pen.message("internal_rollback_finished", &vars)
+        }
+        Outcome::Failed { step, why } if run.action.is_rollback => {
+            let title = step.and_then(|step| planned.get(step)).map(|step| step.title.clone());
+            let done = run.steps.iter().filter(|step| step.done.is_some()).count();
+            let titles = |from: usize, to: usize| -> Vec<&str> {
+                planned.get(from..to.max(from)).unwrap_or_default().iter().map(|step| step.title.as_str()).collect()
+            };
+            let failed = usize::from(step.is_some());
+            vars["failed_step"] = json!(title.map_or_else(|| pen.word("step_name.verification"), Ok)?);
+            vars["why"] = json!(why);
+            vars["steps_done"] = json!(titles(0, done));
+            vars["steps_left"] = json!(titles((done + failed).min(planned.len()), planned.len()));
+            vars["choices"] = Value::Null;
+            pen.message("internal_rollback_failed", &vars)
+        }
+        _ => {
+            let mark = if *outcome == Outcome::Done { "✅" } else { "⚠️" };
+            Ok(Mrkdwn::join([Mrkdwn::made(mark), progress::result_line(pen, run, outcome)?], " "))
+        }
+    }
+}
+
+fn run_vars(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Value {
+    let mut vars = message_vars(pen, incident);
+    let service = run.action.service.as_deref().map_or(run.action.title.as_str(), |key| pen.service(key));
+    vars["run"] = json!(run.id.to_string());
+    vars["service"] = json!(service);
+    vars
+}
+
+fn seen(result: &CheckResult) -> String {
+    match &result.limit {
+        Some(limit) => format!("{} {}: {} ({limit})", super::diagnostic::emoji(result.verdict), result.title, result.value),
+        None => format!("{} {}: {}", super::diagnostic::emoji(result.verdict), result.title, result.value),
+    }
+}
+
+/// What a reader of this message most likely does next.
+fn next_steps(incident: &Incident, fact: &Fact) -> Vec<Step> {
+    match fact {
+        Fact::Escalated { .. } | Fact::LadderExhausted if incident.status == Status::Triggered => vec![Step::Acknowledge],
+        Fact::RunFinished { .. } => vec![Step::Update],
+        Fact::Mitigated { .. } if incident.status == Status::Mitigated => vec![Step::Resolve],
+        Fact::Resolved { .. } if incident.status == Status::Resolved => vec![Step::PostMortem],
+        Fact::Cancelled { .. } if incident.status == Status::Cancelled => vec![Step::Reopen],
+        _ => vec![],
+    }
+}

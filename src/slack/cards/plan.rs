@@ -1,0 +1,211 @@
+//! A plan as its approvers read it: everything they need to know before they say yes (P4–P6).
+
+use serde_json::{Value, json};
+
+use super::blocks::{Button, Confirm, Part, Style};
+use super::markup::Mrkdwn;
+use super::pen::{Pen, Said};
+use crate::incident::approval::{ActionPlan, Approver, CheckItem, Class, PlannedStep, Risk};
+use crate::incident::state::Run;
+
+/// Lines of one list; the rest is counted.
+const SHOWN: usize = 6;
+/// Lines of one step's change.
+const SHOWN_CHANGES: usize = 4;
+/// Lines of a check list. Each takes a block.
+const SHOWN_ITEMS: usize = 20;
+
+/// The whole of a plan that waits for approval.
+pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+    let Some(plan) = &run.plan else {
+        return Ok(vec![]);
+    };
+    let checks: Vec<String> = plan.verification.iter().map(|check| check.title.clone()).collect();
+    let lines = vec![
+        change(pen, run)?,
+        steps(pen, plan)?,
+        listed(pen, "plan.why", &plan.why)?,
+        risk(pen, plan)?,
+        listed(pen, "plan.cautions", &plan.cautions)?,
+        listed(pen, "plan.will_not", &plan.will_not)?,
+        listed(pen, "plan.verification", &checks)?,
+        pen.say("plan.if_it_fails", json!({"steps": plan.steps.len()}))?,
+    ];
+    let mut parts = vec![Part::Text(Mrkdwn::join(lines, "\n"))];
+    parts.extend(checklist(pen, run)?);
+    parts.push(Part::Text(approvals(pen, run)?));
+    Ok(parts)
+}
+
+/// The one line that matters: `v1.3.0 → v1.2.3 · http:shop`. Nothing before there is a plan.
+pub(super) fn change(pen: &Pen<'_>, run: &Run) -> Said {
+    match run.plan.as_ref().and_then(|plan| plan.steps.first()) {
+        Some(first) => pen.say("plan.change", change_vars(first)),
+        None => Ok(Mrkdwn::default()),
+    }
+}
+
+fn change_vars(step: &PlannedStep) -> Value {
+    json!({"from": step.from, "to": step.to, "target": step.target})
+}
+
+/// Each step with its change, where it says more than the one line above.
+fn steps(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
+    let mut lines = Vec::new();
+    for (place, step) in plan.steps.iter().enumerate().take(SHOWN) {
+        let vars = json!({
+            "n": place + 1,
+            "many": plan.steps.len() > 1,
+            "title": step.title,
+            "from": if place > 0 { step.from.clone() } else { None },
+            "to": (place > 0).then_some(&step.to),
+        });
+        lines.push(pen.say("plan.step", vars)?);
+        let shown = step.diff.iter().take(SHOWN_CHANGES);
+        for change in shown {
+            lines.push(pen.say("plan.diff", json!({"text": change}))?);
+        }
+        lines.extend(more(pen, step.diff.len(), SHOWN_CHANGES)?);
+    }
+    lines.extend(more(pen, plan.steps.len(), SHOWN)?);
+    Ok(Mrkdwn::join(lines, "\n"))
+}
+
+fn more(pen: &Pen<'_>, all: usize, shown: usize) -> Said<Option<Mrkdwn>> {
+    match all.checked_sub(shown).filter(|more| *more > 0) {
+        Some(more) => pen.say("plan.more", json!({"more": more})).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A heading with one text behind it, or with several below it. Nothing when there is none.
+fn listed(pen: &Pen<'_>, key: &str, items: &[String]) -> Said {
+    let head = pen.say(key, json!({}))?;
+    match items {
+        [] => Ok(Mrkdwn::default()),
+        [only] => Ok(Mrkdwn::join([head, Mrkdwn::of(only)], " ")),
+        several => {
+            let mut lines = vec![head];
+            for item in several.iter().take(SHOWN) {
+                lines.push(pen.say("plan.item", json!({"text": item}))?);
+            }
+            lines.extend(more(pen, several.len(), SHOWN)?);
+            Ok(Mrkdwn::join(lines, "\n"))
+        }
+    }
+}
+
+fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
+    let vars = json!({
+        "risk": pen.word(&format!("risk.{}", risk_word(plan.risk())))?,
+        "class": pen.word(&format!("class_limit.{}", class_word(plan.class)))?,
+        "expected_ms": plan.expected.0,
+    });
+    pen.say("plan.risk", vars)
+}
+
+/// The risk's word in label keys.
+pub(super) const fn risk_word(risk: Risk) -> &'static str {
+    match risk {
+        Risk::ReadOnly => "read_only",
+        Risk::Reversible => "reversible",
+        Risk::Destructive => "destructive",
+    }
+}
+
+/// The class's word in label keys.
+pub(super) const fn class_word(class: Class) -> &'static str {
+    match class {
+        Class::Urgent => "urgent",
+        Class::Planned => "planned",
+        Class::Preventive => "preventive",
+    }
+}
+
+/// The check list, each line with its own button (P5).
+fn checklist(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+    let items = &run.action.checklist;
+    if items.is_empty() {
+        return Ok(vec![]);
+    }
+    let vars = json!({"missing": run.missing_items().len()});
+    let mut parts = vec![Part::Text(pen.say("plan.checklist", vars)?)];
+    for item in items.iter().take(SHOWN_ITEMS) {
+        parts.push(tickable(pen, run, item)?);
+    }
+    if let Some(line) = more(pen, items.len(), SHOWN_ITEMS)? {
+        parts.push(Part::Text(line));
+    }
+    Ok(parts)
+}
+
+fn tickable(pen: &Pen<'_>, run: &Run, item: &CheckItem) -> Said<Part> {
+    let ticked = run.ticked.contains(&item.key);
+    let line = pen.say("plan.checklist_item", json!({"ticked": ticked, "text": item.text, "required": item.required}))?;
+    let (id, label) = if ticked { ("untick", "button.untick") } else { ("tick", "button.tick") };
+    let button = Button::new(id, pen.word(label)?, format!("{id} {} {}", run.id, item.key));
+    Ok(Part::Beside(line, button))
+}
+
+/// Who said yes, how many are still needed, who may, and until when.
+pub(super) fn approvals(pen: &Pen<'_>, run: &Run) -> Said {
+    let rule = &run.action.approval;
+    let given: Vec<Value> = run.approvals.iter().map(|approval| pen.actor(&approval.by)).collect();
+    let vars = json!({
+        "given": run.approvals.len(),
+        "needed": rule.needed,
+        "missing": run.missing_approvals(),
+        "who": given,
+        "may": may_approve(pen, &rule.by)?,
+        "requester_may": rule.requester_may,
+        "expires_at": run.expires_at.map(|at| at.0),
+    });
+    pen.say("plan.approvals", vars)
+}
+
+/// The people and roles who may approve; empty for anybody.
+pub(super) fn may_approve(pen: &Pen<'_>, by: &[Approver]) -> Said<Vec<Value>> {
+    let may = by.iter().map(|approver| match approver {
+        Approver::Contact { user, name } => Ok(json!({"id": user.0, "name": name})),
+        Approver::Role(role) => Ok(json!({"id": null, "name": pen.word(&format!("role.{role}"))?})),
+    });
+    may.collect()
+}
+
+/// Who asked, when, and the plan's fingerprint.
+pub(super) fn origin(pen: &Pen<'_>, run: &Run) -> Said {
+    let vars = json!({
+        "who": pen.actor(&run.asked.by),
+        "at": run.asked.at.0,
+        "run": run.id.to_string(),
+        "digest": run.digest.as_ref().map(|digest| digest.short()),
+    });
+    pen.say("run.origin", vars)
+}
+
+/// Approve, with the question that repeats the one line that matters. It stands out once nothing is missing.
+pub(super) fn approve(pen: &Pen<'_>, run: &Run) -> Said<Button> {
+    let risk = run.plan.as_ref().map_or(Risk::Destructive, ActionPlan::risk);
+    let style = match risk {
+        _ if !run.missing_items().is_empty() => None,
+        Risk::Destructive => Some(Style::Danger),
+        Risk::Reversible | Risk::ReadOnly => Some(Style::Primary),
+    };
+    let first = run.plan.as_ref().and_then(|plan| plan.steps.first());
+    let vars = json!({
+        "title": super::run::title(run),
+        "from": first.and_then(|step| step.from.as_ref()),
+        "to": first.map(|step| &step.to),
+        "target": first.map(|step| &step.target),
+        "more": run.missing_approvals().saturating_sub(1),
+    });
+    let confirm = Confirm {
+        title: pen.word("confirm.approve.title")?,
+        text: pen.plain("confirm.approve.text", vars)?,
+        yes: pen.word("button.approve")?,
+        no: pen.word("button.back")?,
+        danger: risk != Risk::ReadOnly,
+    };
+    let button = Button::new("approve", pen.word("button.approve")?, format!("approve {}", run.id));
+    Ok(button.styled(style).asking(confirm))
+}

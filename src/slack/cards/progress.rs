@@ -1,0 +1,169 @@
+//! A run while it runs and when it has ended: steps, verification, result (P2, P7).
+
+use serde_json::{Value, json};
+
+use super::blocks::{Part, lines};
+use super::diagnostic;
+use super::markup::Mrkdwn;
+use super::pen::{Pen, Said};
+use super::plan;
+use crate::incident::approval::{ActionPlan, Outcome, PlannedStep};
+use crate::incident::state::{Phase, Run, StepState};
+use crate::incident::timeline::Fact;
+use crate::slack::scene::Scene;
+
+/// Approved; the channel is being told before anything is changed.
+pub(super) fn announcing(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+    let said = vec![
+        plan::change(pen, run)?,
+        approved_by(pen, run)?,
+        pen.say("run.announcing", json!({}))?,
+        stopping(pen, run)?,
+    ];
+    Ok(vec![Part::Text(Mrkdwn::join(said, "\n"))])
+}
+
+/// Being executed or verified.
+pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+    let head = Mrkdwn::join([plan::change(pen, run)?, approved_by(pen, run)?, stopping(pen, run)?], "\n");
+    let mut parts = vec![Part::Text(head)];
+    parts.extend(lines(steps(pen, run, None)?));
+    if matches!(run.phase, Phase::Verifying) || !run.verification.is_empty() {
+        parts.extend(verification(pen, run)?);
+    }
+    Ok(parts)
+}
+
+/// How it ended.
+pub(super) fn result(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
+    let head = vec![
+        result_line(pen, run, outcome)?,
+        settled(scene, pen, run)?,
+        approved_by(pen, run)?,
+    ];
+    let mut parts = vec![Part::Text(Mrkdwn::join(head, "\n"))];
+    parts.extend(lines(steps(pen, run, Some(outcome))?));
+    if !run.verification.is_empty() {
+        parts.extend(verification(pen, run)?);
+    }
+    let output = run.output.as_ref().or_else(|| run.steps.last().and_then(|step| step.output.as_ref()));
+    parts.extend(output.map(|output| Part::Output(output.clone())));
+    Ok(parts)
+}
+
+/// `Done in 41 s: the shop is at v1.2.3 again`.
+pub(super) fn result_line(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said {
+    let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
+    let at = |step: usize| planned.get(step);
+    let mut vars = json!({
+        "title": super::run::title(run),
+        "to": planned.first().map(|step| &step.to),
+        "took_ms": took_ms(run),
+        "steps": planned.len(),
+        "step": null, "step_title": null, "target": null, "expected": null, "found": null, "why": null, "done": null,
+    });
+    let mut set = |name: &str, value: Value| vars[name] = value;
+    match outcome {
+        Outcome::Done => {}
+        Outcome::Stale { step, found } => {
+            set("step", json!(step + 1));
+            set("done", json!(step));
+            set("expected", json!(at(*step).and_then(|step| step.from.as_ref())));
+            set("found", json!(found));
+        }
+        Outcome::Failed { step, why } => {
+            set("step", json!(step.map(|step| step + 1)));
+            set("step_title", json!(step.and_then(at).map(|step| &step.title)));
+            set("why", json!(why));
+        }
+        Outcome::Unknown { step, why } => {
+            set("step", json!(step + 1));
+            set("step_title", json!(at(*step).map(|step| &step.title)));
+            set("target", json!(at(*step).map(|step| &step.target)));
+            set("why", json!(why));
+        }
+        Outcome::Stopped { done } => set("done", json!(done)),
+    }
+    pen.say(&format!("run.result.{}", super::run::outcome_word(outcome)), vars)
+}
+
+/// From the first step to the end.
+pub(super) fn took_ms(run: &Run) -> i64 {
+    match (run.started_at, run.ended_at) {
+        (Some(started), Some(ended)) => ended.since(started).0,
+        _ => 0,
+    }
+}
+
+/// Who looked, when nobody knew, and what they saw.
+fn settled(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run) -> Said {
+    let Some(happened) = run.settled else {
+        return Ok(Mrkdwn::default());
+    };
+    let entry = scene.timeline.iter().rev().find(|entry| matches!(entry.fact, Fact::RunSettled { run: id, .. } if id == run.id));
+    let vars = json!({"happened": happened, "who": entry.map(|entry| pen.actor(&entry.by))});
+    pen.say("run.settled", vars)
+}
+
+fn approved_by(pen: &Pen<'_>, run: &Run) -> Said {
+    if run.approvals.is_empty() {
+        return Ok(Mrkdwn::default());
+    }
+    let who: Vec<Value> = run.approvals.iter().map(|approval| pen.actor(&approval.by)).collect();
+    pen.say("run.approved_by", json!({"who": who}))
+}
+
+fn stopping(pen: &Pen<'_>, run: &Run) -> Said {
+    if run.stop_asked { pen.say("run.stopping", json!({})) } else { Ok(Mrkdwn::default()) }
+}
+
+/// Every step: done, running, to come; after the end also the one it ended at.
+fn steps(pen: &Pen<'_>, run: &Run, outcome: Option<&Outcome>) -> Said<Vec<Mrkdwn>> {
+    let planned = run.plan.as_ref().map(|plan: &ActionPlan| plan.steps.as_slice()).unwrap_or_default();
+    let lines = planned.iter().enumerate().map(|(place, step)| step_line(pen, place, step, run.steps.get(place), outcome));
+    lines.collect()
+}
+
+fn step_line(
+    pen: &Pen<'_>,
+    place: usize,
+    planned: &PlannedStep,
+    state: Option<&StepState>,
+    outcome: Option<&Outcome>,
+) -> Said {
+    let done = state.and_then(|state| state.done.as_ref());
+    let ended_here = match outcome {
+        Some(Outcome::Failed { step: Some(step), .. }) if *step == place => Some("failed"),
+        Some(Outcome::Unknown { step, .. }) if *step == place => Some("unknown"),
+        Some(Outcome::Stale { step, .. }) if *step == place => Some("stale"),
+        _ => None,
+    };
+    let word = match (ended_here, done, state, outcome) {
+        (Some(word), ..) => word,
+        (None, Some(_), ..) => "done",
+        (None, None, Some(_), None) => "running",
+        (None, None, None, None) => "to_come",
+        (None, None, _, Some(_)) => "not_done",
+    };
+    let vars = json!({
+        "title": planned.title,
+        "note": done.map(|(note, _)| note),
+        "took_ms": done.map(|(_, took)| took.0),
+        "started_at": state.map(|state| state.started_at.0),
+    });
+    pen.say(&format!("run.step.{word}"), vars)
+}
+
+/// The verification plan, ticking (P2).
+fn verification(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+    let planned = run.plan.as_ref().map(|plan| plan.verification.as_slice()).unwrap_or_default();
+    let waiting = planned.iter().filter(|check| !run.verification.iter().any(|seen| seen.check == check.check));
+    let mut all = vec![pen.say("run.verification", json!({}))?];
+    for seen in &run.verification {
+        all.push(diagnostic::line(pen, seen)?);
+    }
+    for check in waiting {
+        all.push(pen.say("run.check_to_come", json!({"title": check.title}))?);
+    }
+    Ok(lines(all))
+}

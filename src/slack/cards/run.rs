@@ -1,0 +1,156 @@
+//! The run card: a plan, then its approvals, then its run, then its result, in one message (P3–P7).
+
+use serde_json::{Value, json};
+
+use super::blocks::{Button, Confirm, Part, message};
+use super::markup::Mrkdwn;
+use super::pen::{Pen, Said, headline};
+use super::steps::Step;
+use super::{plan, progress};
+use crate::incident::approval::Outcome;
+use crate::incident::state::{Incident, Phase, Run, Status};
+use crate::slack::scene::{Drawn, Scene};
+
+pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, run: &Run) -> Said<Drawn> {
+    let pen = Pen::for_channel(scene, incident);
+    let vars = json!({"title": title(run), "drill": incident.drill});
+    let key = format!("run.header.{}", phase_word(run));
+    let mut parts = vec![Part::Header(pen.plain(&key, vars.clone())?)];
+    parts.extend(body(scene, &pen, run)?);
+    parts.push(Part::Small(plan::origin(&pen, run)?));
+    parts.push(row(&pen, incident, run)?);
+    let line = pen.say(&key, vars)?.fit(1_000);
+    let line = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), line, plan::change(&pen, run)?.fit(500)], " · ");
+    Ok(Drawn { text: line.as_str().to_owned(), blocks: message(parts) })
+}
+
+fn body(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+    let said = |key: &str, vars: Value| -> Said<Vec<Part>> { Ok(vec![Part::Text(pen.say(key, vars)?)]) };
+    match &run.phase {
+        Phase::Planning => said("run.planning", json!({})),
+        Phase::PlanFailed { why } => said("run.plan_failed", json!({"why": why})),
+        Phase::Pending => plan::to_approve(pen, run),
+        Phase::Announcing { .. } => progress::announcing(pen, run),
+        Phase::Released | Phase::Running | Phase::Verifying => progress::live(pen, run),
+        Phase::Finished { outcome } => progress::result(scene, pen, run, outcome),
+        Phase::Rejected { mark, reason } => {
+            let vars = json!({"who": pen.actor(&mark.by), "at": mark.at.0, "reason": reason});
+            let line = pen.say("run.rejected", vars)?;
+            Ok(vec![Part::Text(Mrkdwn::join([plan::change(pen, run)?, line], "\n"))])
+        }
+        Phase::Expired => {
+            let line = pen.say("run.expired", json!({"expired_at": run.expires_at.map(|at| at.0)}))?;
+            Ok(vec![Part::Text(Mrkdwn::join([plan::change(pen, run)?, line], "\n"))])
+        }
+    }
+}
+
+/// What people call it: the plan's title once there is a plan.
+pub(super) fn title(run: &Run) -> &str {
+    run.plan.as_ref().map_or(&run.action.title, |plan| &plan.title)
+}
+
+/// Where it is, as the end of a label key.
+pub(super) fn phase_word(run: &Run) -> &'static str {
+    match &run.phase {
+        Phase::Planning => "planning",
+        Phase::PlanFailed { .. } => "plan_failed",
+        Phase::Pending => "pending",
+        Phase::Announcing { .. } => "announcing",
+        Phase::Released | Phase::Running => "running",
+        Phase::Verifying => "verifying",
+        Phase::Finished { outcome } => outcome_word(outcome),
+        Phase::Rejected { .. } => "rejected",
+        Phase::Expired => "expired",
+    }
+}
+
+/// How it ended, as the end of a label key.
+pub(super) const fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::Stale { .. } => "stale",
+        Outcome::Failed { .. } => "failed",
+        Outcome::Unknown { .. } => "unknown",
+        Outcome::Stopped { .. } => "stopped",
+    }
+}
+
+/// It did what it was to do.
+pub(super) fn went_well(run: &Run) -> bool {
+    matches!(run.phase, Phase::Finished { outcome: Outcome::Done })
+}
+
+fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
+    let open = incident.status.is_open();
+    let buttons = match &run.phase {
+        Phase::Planning | Phase::Verifying => vec![],
+        Phase::Pending if open => vec![plan::approve(pen, run)?, reject(pen, run)?],
+        Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
+        Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,
+        Phase::Finished { outcome: Outcome::Done } => after_success(pen, incident, run)?,
+        Phase::PlanFailed { .. } | Phase::Finished { .. } | Phase::Rejected { .. } | Phase::Expired if open => {
+            vec![again(pen, run)?.primary(), Step::Update.button(pen, incident.id)?, Step::Diagnose.button(pen, incident.id)?]
+        }
+        _ => vec![],
+    };
+    Ok(Part::Row(buttons, vec![]))
+}
+
+fn reject(pen: &Pen<'_>, run: &Run) -> Said<Button> {
+    Ok(Button::new("reject", pen.word("button.reject")?, format!("reject {}", run.id)))
+}
+
+fn stop(pen: &Pen<'_>, run: &Run) -> Said<Button> {
+    let confirm = Confirm {
+        title: pen.word("confirm.stop.title")?,
+        text: pen.plain("confirm.stop.text", json!({"title": title(run)}))?,
+        yes: pen.word("button.stop")?,
+        no: pen.word("button.back")?,
+        danger: true,
+    };
+    let button = Button::new("stop", pen.word("button.stop")?, format!("stop {}", run.id));
+    Ok(button.asking(confirm))
+}
+
+/// A new plan of the same action.
+fn again(pen: &Pen<'_>, run: &Run) -> Said<Button> {
+    let line = format!("run --in {} {}", run.id.incident, run.action.key);
+    Ok(Button::new("again", pen.word("button.plan_again")?, line))
+}
+
+/// A person looked and says what they saw: both answers unlock the target, so both are asked back.
+fn settle(pen: &Pen<'_>, run: &Run) -> Said<Vec<Button>> {
+    let truths = [("happened", "button.happened"), ("not-happened", "button.not_happened")];
+    let buttons = truths.into_iter().map(|(truth, label)| {
+        let word = pen.word(label)?;
+        let confirm = Confirm {
+            title: pen.word("confirm.settle.title")?,
+            text: pen.plain("confirm.settle.text", json!({"truth": word, "title": title(run)}))?,
+            yes: word.clone(),
+            no: pen.word("button.back")?,
+            danger: false,
+        };
+        Ok(Button::new(truth, word, format!("settle {} {truth}", run.id)).asking(confirm))
+    });
+    buttons.collect()
+}
+
+/// After a rollback customers are told (P3); users may be well again.
+fn after_success(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Vec<Button>> {
+    let mut buttons = Vec::new();
+    if run.action.is_rollback && !pen.rules.audiences.customer.is_empty() {
+        let line = format!("update --in {}", incident.id);
+        buttons.push(Button::new("customer", pen.word("button.post_customer_update")?, line));
+    } else {
+        buttons.push(Step::Update.button(pen, incident.id)?);
+    }
+    if matches!(incident.status, Status::Triggered | Status::Acknowledged) {
+        buttons.push(Step::Mitigate.button(pen, incident.id)?);
+    }
+    if incident.status.is_open() {
+        buttons.push(Step::Diagnose.button(pen, incident.id)?);
+    }
+    let first = buttons.remove(0).primary();
+    Ok(std::iter::once(first).chain(buttons).collect())
+}

@@ -1,0 +1,139 @@
+//! Answers longer than a sentence, seen by the one person who asked.
+
+use serde_json::json;
+
+use super::blocks::{Button, Part, lines, message};
+use super::facts::{self, Medium};
+use super::markup::Mrkdwn;
+use super::pen::{Pen, Said, headline};
+use super::{incident as card, plan};
+use crate::incident::command::{CommandHelp, all_help};
+use crate::incident::decision::Sheet;
+use crate::incident::rules::RunbookAction;
+use crate::incident::state::Incident;
+use crate::incident::time::Millis;
+use crate::incident::timeline::Entry;
+use crate::render::Locale;
+use crate::slack::scene::{Drawn, Scene};
+
+/// Timeline entries shown; the post-mortem has all.
+const SHOWN_ENTRIES: usize = 40;
+/// Incidents and actions shown.
+const SHOWN: usize = 30;
+/// One line of the timeline.
+const ENTRY_LENGTH: usize = 260;
+
+/// The answer in the reader's language. A sheet about an incident needs one in the scene.
+///
+/// # Errors
+/// When a label is missing or lacks a variable.
+pub fn draw(scene: &Scene<'_>, sheet: &Sheet, locale: Locale) -> Said<Drawn> {
+    let pen = Pen::new(scene, locale);
+    let (title, parts) = match (sheet, scene.incident) {
+        (Sheet::List, _) => list(scene, &pen)?,
+        (Sheet::Help { topic }, _) => help(&pen, topic.as_deref())?,
+        (Sheet::Status, Some(incident)) => (card::first_line(&pen, incident)?, card::body(&pen, incident)?),
+        (Sheet::Timeline, Some(incident)) => timeline(scene, &pen, incident)?,
+        (Sheet::Actions { rollbacks }, Some(incident)) => actions(&pen, incident, *rollbacks)?,
+        (_, None) => {
+            let said = pen.say("refusal.no_incident", json!({}))?;
+            (said.clone(), vec![Part::Text(said)])
+        }
+    };
+    Ok(Drawn { text: title.fit(super::blocks::NOTIFICATION_TEXT).as_str().to_owned(), blocks: message(parts) })
+}
+
+type Page = (Mrkdwn, Vec<Part>);
+
+fn list(scene: &Scene<'_>, pen: &Pen<'_>) -> Said<Page> {
+    let title = pen.say("list.title", json!({"open": scene.open.len()}))?;
+    let mut all = vec![title.clone()];
+    for incident in scene.open.iter().take(SHOWN) {
+        all.push(incident_line(pen, incident)?);
+    }
+    if let Some(more) = scene.open.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        all.push(pen.say("plan.more", json!({"more": more}))?);
+    }
+    Ok((title, lines(all)))
+}
+
+/// One open incident: `🔴 SEV2 · checkout returns 500 · 14 min · acknowledged · inc_7 #inc-7-checkout`.
+pub(in crate::slack) fn incident_line(pen: &Pen<'_>, incident: &Incident) -> Said {
+    let line = card::first_line(pen, incident)?.fit(400);
+    let id = Mrkdwn::of(&incident.id.to_string());
+    let place = incident.usable_channel().map(|channel| Mrkdwn::channel(&channel.id)).unwrap_or_default();
+    Ok(Mrkdwn::join([line, id, place], " · "))
+}
+
+/// The newest entries, newest last.
+fn timeline(scene: &Scene<'_>, pen: &Pen<'_>, incident: &Incident) -> Said<Page> {
+    let told: Vec<&Entry> = scene.timeline.iter().filter(|entry| !facts::is_detail(&entry.fact)).collect();
+    let left_out = told.len().saturating_sub(SHOWN_ENTRIES);
+    let vars = json!({"incident": incident.id.to_string(), "all": told.len(), "left_out": left_out});
+    let title = pen.say("timeline.title", vars)?;
+    let days = incident.duration(pen.now) > Millis::minutes(24 * 60);
+    let mut all = vec![title.clone()];
+    for entry in told.into_iter().skip(left_out) {
+        let at = pen.say(if days { "timeline.day" } else { "timeline.at" }, json!({"at": entry.at.0}))?;
+        let line = facts::line(scene, pen.locale, entry, Medium::Slack)?;
+        all.push(Mrkdwn::join([at, Mrkdwn::made(line).fit(ENTRY_LENGTH)], " · "));
+    }
+    Ok((Mrkdwn::join([headline(pen, incident)?.fit(1_000), title], " · "), lines(all)))
+}
+
+fn help(pen: &Pen<'_>, topic: Option<&str>) -> Said<Page> {
+    let all = all_help();
+    let asked = topic.map(|topic| topic.trim_start_matches('/').to_lowercase());
+    let about = |help: &&CommandHelp| asked.as_ref().is_some_and(|asked| &help.name == asked || help.aliases.contains(asked));
+    let found = all.iter().find(about);
+    let title = match (&asked, found) {
+        (Some(asked), None) => pen.say("help.unknown", json!({"found": asked}))?,
+        _ => pen.say("help.title", json!({}))?,
+    };
+    let mut text = vec![title.clone()];
+    for command in all.iter().filter(|help| found.is_none_or(|found| found.name == help.name)) {
+        let vars = json!({
+            "usage": command.usage,
+            "sentence": pen.word(&format!("help.{}", command.name))?,
+            "aliases": command.aliases,
+        });
+        text.push(pen.say(if found.is_some() { "help.one" } else { "help.line" }, vars)?);
+    }
+    if found.is_none() {
+        text.push(pen.say("help.more", json!({}))?);
+    }
+    Ok((title, lines(text)))
+}
+
+/// What can be run here, the service's own first; each button asks for a plan and changes nothing.
+fn actions(pen: &Pen<'_>, incident: &Incident, rollbacks: bool) -> Said<Page> {
+    let mut offered: Vec<&RunbookAction> =
+        pen.rules.actions.values().filter(|action| action.is_rollback || !rollbacks).collect();
+    offered.sort_by_key(|action| action.service != incident.service);
+    let key = match (offered.is_empty(), rollbacks) {
+        (true, _) => "actions.none",
+        (false, true) => "actions.rollbacks",
+        (false, false) => "actions.title",
+    };
+    let title = pen.say(key, json!({}))?;
+    let mut parts = vec![Part::Text(title.clone())];
+    for action in offered.iter().take(SHOWN) {
+        parts.push(action_line(pen, incident, action)?);
+    }
+    if let Some(more) = offered.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        parts.push(Part::Text(pen.say("actions.more", json!({"more": more}))?));
+    }
+    Ok((title, parts))
+}
+
+fn action_line(pen: &Pen<'_>, incident: &Incident, action: &RunbookAction) -> Said<Part> {
+    let vars = json!({
+        "title": action.title,
+        "service": action.service.as_deref().map(|key| pen.service(key)),
+        "risk": pen.word(&format!("risk.{}", plan::risk_word(action.risk)))?,
+        "class": pen.word(&format!("class_limit.{}", plan::class_word(action.class)))?,
+    });
+    let line = format!("run --in {} {}", incident.id, action.key);
+    let button = Button::new("plan", pen.word("button.plan")?, line);
+    Ok(Part::Beside(pen.say("actions.line", vars)?, button))
+}

@@ -1,0 +1,87 @@
+//! People as Slack knows them: names, languages, direct-message conversations. Remembered for a while, never relied on.
+
+use serde_json::json;
+
+use super::budget::Urgency;
+use super::client::{Slack, text};
+use super::fault::SlackFault;
+use crate::incident::id::{ChannelId, UserId};
+use crate::incident::time::{Instant, Millis};
+
+/// A profile is asked for again after this long.
+const FRESH_FOR: Millis = Millis::minutes(30);
+
+/// One person as Slack knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The name people see.
+    pub name: String,
+    /// `fr-FR`; empty when Slack does not tell.
+    pub locale: String,
+    /// IANA time zone; empty when Slack does not tell.
+    pub zone: String,
+    /// The account is switched off: nobody reads its messages.
+    pub deleted: bool,
+    /// Not a person.
+    pub is_bot: bool,
+    /// When it was read.
+    pub read_at: Instant,
+}
+
+impl Slack {
+    /// A person's profile (`users.info`).
+    ///
+    /// # Errors
+    /// What Slack says; `user_not_found` for an id that is nobody's.
+    pub async fn profile(&self, user: &UserId) -> Result<Profile, SlackFault> {
+        let now = self.clock().now();
+        if let Some(known) = self.memory().profiles.get(user)
+            && now.since(known.read_at) < FRESH_FOR
+        {
+            return Ok(known.clone());
+        }
+        let query = [
+            ("user", user.0.clone()),
+            ("include_locale", "true".to_owned()),
+        ];
+        let answer = self.get("users.info", Urgency::Card, &query).await?;
+        let flag = |pointer: &str| answer.pointer(pointer).and_then(|v| v.as_bool()).unwrap_or(false);
+        let names = ["/user/profile/display_name", "/user/real_name", "/user/profile/real_name", "/user/name"];
+        let name = names.iter().map(|at| text(&answer, at)).find(|name| !name.is_empty());
+        let profile = Profile {
+            name: name.unwrap_or_else(|| user.0.clone()),
+            locale: text(&answer, "/user/locale"),
+            zone: text(&answer, "/user/tz"),
+            deleted: flag("/user/deleted"),
+            is_bot: flag("/user/is_bot"),
+            read_at: now,
+        };
+        self.memory().profiles.insert(user.clone(), profile.clone());
+        Ok(profile)
+    }
+
+    /// The direct-message conversation with a person (`conversations.open`).
+    ///
+    /// # Errors
+    /// What Slack says; `user_not_found`, `user_disabled` … for good.
+    pub(super) async fn direct_messages(&self, user: &UserId) -> Result<ChannelId, SlackFault> {
+        if let Some(known) = self.memory().dms.get(user) {
+            return Ok(known.clone());
+        }
+        let body = json!({"users": user.0});
+        let answer = self
+            .post("conversations.open", Urgency::Person, "", &body)
+            .await?;
+        let channel = ChannelId(text(&answer, "/channel/id"));
+        if channel.0.is_empty() {
+            return Err(super::fault::garbage("conversations.open"));
+        }
+        self.memory().dms.insert(user.clone(), channel.clone());
+        Ok(channel)
+    }
+
+    /// A conversation that was remembered and is gone.
+    pub(super) fn forget_direct_messages(&self, user: &UserId) {
+        self.memory().dms.remove(user);
+    }
+}

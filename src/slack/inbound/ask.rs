@@ -1,0 +1,126 @@
+//! A command line that somebody gave, by typing, clicking or filling in a dialog.
+
+use super::Inbound;
+use super::super::views;
+use crate::incident::command::{Line, Modal};
+use crate::incident::decision::{Input, ReplyTo};
+use crate::incident::id::{ChannelId, UserId};
+use crate::incident::people::Actor;
+use crate::incident::state::Incident;
+use crate::incident::words::Words;
+use crate::store::{StoreFault, Target};
+
+/// A line with everything around it.
+pub(super) struct Ask {
+    pub line: Line,
+    pub user: UserId,
+    pub channel: Option<ChannelId>,
+    pub response_url: Option<String>,
+    /// Slack's permission to open a dialog.
+    pub trigger: String,
+    /// The delivery's name in the inbox.
+    pub source: String,
+}
+
+/// What became of it.
+pub(super) enum Asked {
+    /// It is in the inbox; the answer comes from there.
+    Stored,
+    /// A dialog is open.
+    Opened,
+    /// It was answered at once.
+    Answer(Words),
+}
+
+impl Ask {
+    pub fn reply(&self) -> ReplyTo {
+        ReplyTo::Person {
+            user: self.user.clone(),
+            channel: self.channel.clone(),
+            response_url: self.response_url.clone(),
+        }
+    }
+}
+
+impl Inbound {
+    /// Opens the dialog that the line asks for, or puts the line into the inbox.
+    pub(super) async fn ask(&self, ask: Ask) -> Asked {
+        if let Some(modal) = ask.line.command.modal()
+            && !ask.trigger.is_empty()
+        {
+            return self.open_dialog(&ask, modal).await;
+        }
+        self.store_line(ask).await
+    }
+
+    /// Puts the line into the inbox.
+    pub(super) async fn store_line(&self, ask: Ask) -> Asked {
+        let target = Target {
+            incident: ask.line.incident.or_else(|| ask.line.command.incident()),
+            channel: ask.channel.clone(),
+            person: Some(ask.user.clone()),
+        };
+        let reply = ask.reply();
+        let input = Input::Command {
+            by: Actor::Person(ask.user),
+            command: Box::new(ask.line.command),
+            channel: ask.channel,
+            reply,
+        };
+        match self.receive(&ask.source, target, &input).await {
+            Ok(()) => Asked::Stored,
+            Err(fault) => Asked::Answer(self.sorry("a command", &fault)),
+        }
+    }
+
+    /// At once: Slack's permission lives 3 s. What takes longer is left to its own and answered by nobody.
+    async fn open_dialog(&self, ask: &Ask, modal: Modal) -> Asked {
+        let incident = match self.incident_of(ask).await {
+            Ok(incident) => incident,
+            Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
+        };
+        if let Some(refusal) = refusal(modal, incident.as_ref()) {
+            return Asked::Answer(refusal);
+        }
+        let incident = incident.filter(|_| modal != Modal::Start);
+        let shown = match self.shown(incident, false).await {
+            Ok(shown) => shown,
+            Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
+        };
+        let view = match views::modal(&self.scene(&shown), modal, &ask.user, ask.channel.as_ref()) {
+            Ok(view) => view,
+            Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
+        };
+        let opening = self.slack.open_view(&ask.trigger, &view);
+        match tokio::time::timeout(super::ACK_BEFORE, opening).await {
+            Ok(Ok(())) => Asked::Opened,
+            // A copy of a delivery that was answered before.
+            Ok(Err(fault)) if fault.is_one_of(&["exchanged_trigger_id", "trigger_exchanged"]) => Asked::Opened,
+            Ok(Err(fault)) => Asked::Answer(self.sorry("a dialog", &fault)),
+            Err(late) => Asked::Answer(self.sorry("a dialog", &late)),
+        }
+    }
+
+    /// The incident that a line names or that its channel is.
+    pub(super) async fn incident_of(&self, ask: &Ask) -> Result<Option<Incident>, StoreFault> {
+        match (ask.line.incident.or_else(|| ask.line.command.incident()), &ask.channel) {
+            (Some(id), _) => self.store.incident(id).await,
+            (None, Some(channel)) => self.store.incident_in(channel).await,
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Why a dialog is not opened: said before somebody has written a text for nothing.
+fn refusal(modal: Modal, incident: Option<&Incident>) -> Option<Words> {
+    match (modal, incident) {
+        (Modal::Start, _) => None,
+        (_, None) => Some(Words::new("refusal.no_incident")),
+        (_, Some(incident)) if !incident.status.is_open() => Some(
+            Words::new("refusal.not_open")
+                .with("incident", incident.id.to_string())
+                .with("status", incident.status.word()),
+        ),
+        _ => None,
+    }
+}

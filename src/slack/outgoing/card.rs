@@ -1,0 +1,217 @@
+//! Cards: posted once, then edited to how the incident stands.
+
+use serde_json::json;
+
+use super::super::budget::Urgency;
+use super::super::cards;
+use super::super::client::Slack;
+use super::super::fault::SlackFault;
+use super::super::scene::{Drawn, Scene};
+use super::post::{MESSAGE_GONE, Mark};
+use super::{CHANNEL_LOST, channel_of, incident_of, undrawable};
+use crate::incident::decision::Report;
+use crate::incident::id::{ChannelId, MessageRef, PageId};
+use crate::incident::people::Contact;
+use crate::incident::state::Incident;
+use crate::incident::timeline::Card;
+
+impl Slack {
+    /// Posts a card, or edits it where it stands.
+    pub(super) async fn show_card(
+        &self,
+        scene: &Scene<'_>,
+        card: &Card,
+        attempt: u32,
+    ) -> Result<Vec<Report>, SlackFault> {
+        let incident = incident_of(scene)?;
+        if let Card::PostMortem(number) = card {
+            return self.show_document(scene, incident, *number, attempt).await;
+        }
+        if matches!(card, Card::Notice(_)) && incident.cards.contains_key(card) {
+            return Ok(Vec::new());
+        }
+        let Some(channel) = self.place_of(scene, incident, card, attempt).await? else {
+            return Ok(Vec::new());
+        };
+        let Some(drawn) = cards::draw(scene, card).map_err(|cause| undrawable("card", &cause))? else {
+            return Ok(Vec::new());
+        };
+        let known = incident.cards.get(card).filter(|message| message.channel == channel);
+        let found = match known {
+            None if attempt > 1 => self.look_for_card(incident, card, &channel).await?,
+            _ => None,
+        };
+        let standing = known.or(found.as_ref());
+        if let Some(message) = standing {
+            match self.edit_message(message, &drawn).await {
+                Ok(()) => {
+                    self.pin_late(message).await;
+                    return Ok(found.map(|message| posted(card, message)).into_iter().collect());
+                }
+                Err(fault) if fault.is_one_of(&MESSAGE_GONE) => {
+                    tracing::info!(card = card.name(), code = fault.code(), "a card is posted anew");
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        let message = self.post_card(incident, card, &channel, &drawn).await?;
+        Ok(vec![posted(card, message)])
+    }
+
+    /// Pages a person by direct message. Gives where the message stands, which is the page's note.
+    ///
+    /// # Errors
+    /// A [`SlackFault`]: then the contact's other ways are tried.
+    pub async fn page_by_slack(
+        &self,
+        scene: &Scene<'_>,
+        page: PageId,
+        contact: &Contact,
+        attempt: u32,
+    ) -> Result<MessageRef, SlackFault> {
+        let incident = incident_of(scene)?;
+        let card = Card::Page(page);
+        if let Some(message) = incident.cards.get(&card) {
+            return Ok(message.clone());
+        }
+        let channel = self.conversation_with(contact).await?;
+        let drawn = cards::draw(scene, &card).map_err(|cause| undrawable("page", &cause))?;
+        let drawn = drawn.ok_or_else(|| {
+            SlackFault::permanent("no_page", "The incident knows nothing of this page.")
+        })?;
+        if attempt > 1
+            && let Some(found) = self.look_for_card(incident, &card, &channel).await?
+        {
+            return Ok(found);
+        }
+        let sent = self.post_card(incident, &card, &channel, &drawn).await;
+        if let (Err(fault), Some(user)) = (&sent, &contact.slack)
+            && fault.is_one_of(&CHANNEL_LOST)
+        {
+            self.forget_direct_messages(user);
+        }
+        sent
+    }
+
+    /// Where a card stands, or will stand; `None` for one that this team does not show.
+    async fn place_of(
+        &self,
+        scene: &Scene<'_>,
+        incident: &Incident,
+        card: &Card,
+        attempt: u32,
+    ) -> Result<Option<ChannelId>, SlackFault> {
+        match card {
+            Card::Announcement => Ok(scene.rules.announce_in.clone()),
+            Card::Page(page) => match (incident.cards.get(card), incident.pages.get(page)) {
+                (Some(message), _) => Ok(Some(message.channel.clone())),
+                (None, Some(state)) => self.conversation_with(&state.contact).await.map(Some),
+                (None, None) => Ok(None),
+            },
+            _ => channel_of(incident, attempt).map(|channel| Some(channel.id.clone())),
+        }
+    }
+
+    async fn conversation_with(&self, contact: &Contact) -> Result<ChannelId, SlackFault> {
+        let Some(user) = &contact.slack else {
+            let why = format!("{} has no Slack id in the configuration.", contact.name);
+            return Err(SlackFault::permanent("no_slack_id", why));
+        };
+        self.direct_messages(user).await
+    }
+
+    /// Posts a card for the first time and pins it where it belongs pinned.
+    async fn post_card(
+        &self,
+        incident: &Incident,
+        card: &Card,
+        channel: &ChannelId,
+        drawn: &Drawn,
+    ) -> Result<MessageRef, SlackFault> {
+        let urgency = match card {
+            Card::Page(_) => Urgency::Person,
+            _ => Urgency::Card,
+        };
+        let mark = mark(incident, card);
+        let mut sent = self.post_message(channel, urgency, drawn, &mark).await;
+        if *card == Card::Announcement
+            && let Err(fault) = &sent
+            && fault.is("not_in_channel")
+            && self.join(channel).await
+        {
+            sent = self.post_message(channel, urgency, drawn, &mark).await;
+        }
+        let message = sent?;
+        if *card == Card::Incident {
+            self.pin(&message).await;
+        }
+        Ok(message)
+    }
+
+    /// A page is better sent twice than not at all, and where the history may not be read nothing can be looked for.
+    async fn look_for_card(
+        &self,
+        incident: &Incident,
+        card: &Card,
+        channel: &ChannelId,
+    ) -> Result<Option<MessageRef>, SlackFault> {
+        let since = Some(incident.declared.at);
+        match self.find_marked(channel, since, &mark(incident, card)).await {
+            Err(fault) if matches!(card, Card::Page(_)) || fault.is("missing_scope") => {
+                tracing::warn!(card = card.name(), code = fault.code(), "could not look for an earlier copy");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    /// A public channel that Vigie is to announce in can be entered without being asked.
+    async fn join(&self, channel: &ChannelId) -> bool {
+        let body = json!({"channel": channel.0});
+        let joined = self.post("conversations.join", Urgency::Card, "", &body).await;
+        if let Err(fault) = &joined {
+            tracing::warn!(code = fault.code(), "the announcement channel could not be joined");
+        }
+        joined.is_ok()
+    }
+
+    /// Pins a card. A card that could not be pinned is a card all the same; it is tried again with the next edit.
+    async fn pin(&self, message: &MessageRef) {
+        let body = json!({"channel": message.channel.0, "timestamp": message.ts});
+        match self.post("pins.add", Urgency::Card, "", &body).await {
+            Ok(_) => {
+                self.memory().unpinned.remove(message);
+            }
+            Err(SlackFault::Permanent { code, why }) => {
+                self.memory().unpinned.remove(message);
+                if code != "already_pinned" {
+                    tracing::warn!(code, why, "the incident card could not be pinned");
+                }
+            }
+            Err(fault) => {
+                tracing::info!(code = fault.code(), "the incident card is pinned later");
+                self.memory().unpinned.insert(message.clone());
+            }
+        }
+    }
+
+    async fn pin_late(&self, message: &MessageRef) {
+        if self.memory().unpinned.contains(message) {
+            self.pin(message).await;
+        }
+    }
+}
+
+fn mark(incident: &Incident, card: &Card) -> Mark {
+    Mark {
+        kind: "vigie_card",
+        fields: vec![("incident", incident.id.to_string()), ("card", card.name())],
+    }
+}
+
+fn posted(card: &Card, message: MessageRef) -> Report {
+    Report::CardPosted {
+        card: card.clone(),
+        message,
+    }
+}

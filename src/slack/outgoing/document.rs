@@ -1,0 +1,99 @@
+//! The post-mortem: a file in the incident's channel and, where the workspace has canvases, the channel's canvas.
+
+use serde_json::{Value, json};
+
+use super::super::budget::Urgency;
+use super::super::cards;
+use super::super::client::{Slack, text};
+use super::super::fault::{self, SlackFault};
+use super::super::scene::Scene;
+use super::{CHANNEL_LOST, channel_of, undrawable};
+use crate::incident::decision::Report;
+use crate::incident::id::{ChannelId, MessageRef};
+use crate::incident::state::Incident;
+use crate::incident::timeline::Card;
+
+impl Slack {
+    /// Uploads one version of the post-mortem, once.
+    pub(super) async fn show_document(
+        &self,
+        scene: &Scene<'_>,
+        incident: &Incident,
+        number: u32,
+        attempt: u32,
+    ) -> Result<Vec<Report>, SlackFault> {
+        let card = Card::PostMortem(number);
+        if incident.cards.contains_key(&card) {
+            return Ok(Vec::new());
+        }
+        let channel = channel_of(incident, attempt)?.id.clone();
+        let name = format!("inc-{}-post-mortem-{number}.md", incident.id.0);
+        let mut shared = if attempt > 1 { self.find_file(&channel, incident, &name).await? } else { None };
+        if shared.is_none() {
+            let document = cards::document(scene, number).map_err(|cause| undrawable("post-mortem", &cause))?;
+            self.share_file(&channel, &name, &document).await?;
+            self.write_canvas(&channel, &document).await;
+            shared = self.find_file(&channel, incident, &name).await?;
+        }
+        // Slack shares a file a moment after it says so; the next attempt finds it.
+        let message = shared.ok_or_else(|| {
+            SlackFault::unknown("not_shared_yet", "Slack took the post-mortem and does not show it in the channel yet.")
+        })?;
+        Ok(vec![Report::CardPosted { card, message }])
+    }
+
+    async fn share_file(&self, channel: &ChannelId, name: &str, document: &cards::Document) -> Result<(), SlackFault> {
+        const METHOD: &str = "files.getUploadURLExternal";
+        let bytes = document.markdown.as_bytes();
+        let query = [("filename", name.to_owned()), ("length", bytes.len().to_string())];
+        let place = self.get(METHOD, Urgency::Card, &query).await?;
+        let (address, file) = (text(&place, "/upload_url"), text(&place, "/file_id"));
+        if address.is_empty() || file.is_empty() {
+            return Err(fault::garbage(METHOD));
+        }
+        self.upload(&address, bytes).await?;
+        let body = json!({
+            "files": [{"id": file, "title": document.title}],
+            "channel_id": channel.0,
+            "initial_comment": document.comment,
+        });
+        self.post("files.completeUploadExternal", Urgency::Card, "", &body).await.map(|_| ())
+    }
+
+    async fn find_file(&self, channel: &ChannelId, incident: &Incident, name: &str) -> Result<Option<MessageRef>, SlackFault> {
+        let has_it = |message: &Value| {
+            let files = message.pointer("/files").and_then(Value::as_array);
+            files.into_iter().flatten().any(|file| text(file, "/name") == name)
+        };
+        self.find_message(channel, Some(incident.declared.at), has_it).await
+    }
+
+    /// The channel's canvas is a comfort: the file is the record. A workspace without canvases is told in the log.
+    async fn write_canvas(&self, channel: &ChannelId, document: &cards::Document) {
+        let content = json!({"type": "markdown", "markdown": document.markdown});
+        let body = json!({"channel_id": channel.0, "title": document.title, "document_content": content});
+        let made = self.post("conversations.canvases.create", Urgency::Card, "", &body).await;
+        let written = match made {
+            Err(fault) if fault.is_one_of(&["channel_canvas_already_exists", "free_team_canvas_tab_already_exists"]) => {
+                self.replace_canvas(channel, &content).await
+            }
+            other => other.map(|_| ()),
+        };
+        match written {
+            Ok(()) => {}
+            Err(fault) if fault.is_one_of(&CHANNEL_LOST) => {}
+            Err(fault) => tracing::info!(code = fault.code(), why = fault.why(), "the post-mortem is in the channel as a file only"),
+        }
+    }
+
+    async fn replace_canvas(&self, channel: &ChannelId, content: &Value) -> Result<(), SlackFault> {
+        let query = [("channel", channel.0.clone())];
+        let answer = self.get("conversations.info", Urgency::Card, &query).await?;
+        let canvas = text(&answer, "/channel/properties/canvas/file_id");
+        let body = json!({
+            "canvas_id": canvas,
+            "changes": [{"operation": "replace", "document_content": content}],
+        });
+        self.post("canvases.edit", Urgency::Card, "", &body).await.map(|_| ())
+    }
+}

@@ -1,0 +1,213 @@
+//! The Socket Mode door: WebSockets that Vigie opens to Slack (docs: “Using Socket Mode”).
+//!
+//! Several connections stand side by side, since any of them may get any payload and each is replaced every few hours:
+//! the new one is open before the old one goes. Every envelope is taken by itself, beside all others, and acknowledged
+//! once it is safe. A connection that falls silent is noticed by pings, and closed.
+
+mod frame;
+mod link;
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::fault::SlackFault;
+use super::health::Health;
+use super::inbound::Inbound;
+use frame::Farewell;
+use link::Link;
+
+/// How patient the door is.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// Connections side by side; Slack allows ten.
+    pub links: usize,
+    /// Each connection is pinged this often.
+    pub ping_every: Duration,
+    /// After so many pings without a sign of life the connection counts as dead.
+    pub silent_pings: u32,
+    /// Connecting, and each write, may take this long.
+    pub answer_within: Duration,
+    /// The shortest pause between two attempts; doubles with each failure.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub longest_pause: Duration,
+    /// The pause while Socket Mode is switched off in the app's settings.
+    pub disabled_pause: Duration,
+    /// A connection that Slack announced to close may stay open this long beside its successor.
+    pub leave_within: Duration,
+    /// What has been read when Vigie stops may still be stored and acknowledged for this long.
+    pub finish_within: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            links: 2,
+            ping_every: Duration::from_secs(5),
+            silent_pings: 3,
+            answer_within: Duration::from_secs(10),
+            first_pause: Duration::from_millis(200),
+            longest_pause: Duration::from_secs(30),
+            disabled_pause: Duration::from_secs(60),
+            leave_within: Duration::from_secs(60),
+            finish_within: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+enum NoLink {
+    #[error(transparent)]
+    Refused(#[from] SlackFault),
+    #[error("Socket Mode is switched off in the app's settings; switch it on, or use the HTTP door")]
+    Disabled,
+    #[error("Slack's WebSocket could not be opened: {0}")]
+    Broken(String),
+}
+
+/// The door.
+pub struct SocketDoor {
+    inbound: Inbound,
+    health: Health,
+    patience: Patience,
+}
+
+impl SocketDoor {
+    /// A door that tells `health` how it is.
+    pub fn new(inbound: Inbound, health: Health, patience: Patience) -> Self {
+        Self { inbound, health, patience }
+    }
+
+    /// Keeps the connections open until `stop`. What has been read is stored and acknowledged before this returns.
+    pub async fn run(self, stop: CancellationToken) {
+        let slots = (0..self.patience.links).map(|slot| self.keep(slot, &stop));
+        futures_util::future::join_all(slots).await;
+    }
+
+    /// Keeps one of the connections open.
+    async fn keep(&self, slot: usize, stop: &CancellationToken) {
+        let mut leaving = JoinSet::new();
+        let mut pause = Pause::new(&self.patience);
+        while !stop.is_cancelled() {
+            while leaving.try_join_next().is_some() {}
+            let link = tokio::select! {
+                () = stop.cancelled() => break,
+                link = Link::open(&self.inbound, &self.health, &self.patience) => link,
+            };
+            let link = match link {
+                Ok(link) => link,
+                Err(none) => {
+                    self.health.failed(&none.to_string());
+                    let length = match none {
+                        NoLink::Disabled => {
+                            tracing::error!(slot, "{none}");
+                            jittered(self.patience.disabled_pause)
+                        }
+                        NoLink::Refused(SlackFault::Permanent { .. }) => {
+                            tracing::error!(slot, "{none}");
+                            jittered(self.patience.longest_pause)
+                        }
+                        _ => {
+                            tracing::warn!(slot, "{none}");
+                            pause.next()
+                        }
+                    };
+                    rest(length, stop).await;
+                    continue;
+                }
+            };
+            let (ask, asked) = oneshot::channel();
+            let mut serving = tokio::spawn(link.serve(ask, stop.clone()));
+            let served = tokio::select! {
+                served = &mut serving => Some(served),
+                farewell = asked => match farewell {
+                    // The old connection serves on until Slack closes it; meanwhile the new one is opened.
+                    Ok(Farewell::Refresh) => None,
+                    Ok(Farewell::Disabled) => {
+                        tracing::error!(slot, "{}", NoLink::Disabled);
+                        self.health.failed(&NoLink::Disabled.to_string());
+                        rest(jittered(self.patience.disabled_pause), stop).await;
+                        None
+                    }
+                    Err(_) => Some((&mut serving).await),
+                },
+            };
+            match served {
+                None => {
+                    pause.reset();
+                    leaving.spawn(serving);
+                }
+                Some(Ok(true)) => pause.reset(),
+                // Ended before it was of any use: do not run in circles.
+                Some(Ok(false)) => rest(pause.next(), stop).await,
+                Some(Err(broken)) => {
+                    tracing::error!(%broken, "a connection's own work failed");
+                    rest(pause.next(), stop).await;
+                }
+            }
+        }
+        while leaving.join_next().await.is_some() {}
+    }
+}
+
+/// Pauses that grow: none at first, then doubling, with jitter, so that a thousand clients do not come back at once.
+struct Pause {
+    first: Duration,
+    longest: Duration,
+    next: Duration,
+}
+
+impl Pause {
+    fn new(patience: &Patience) -> Self {
+        Self { first: patience.first_pause, longest: patience.longest_pause, next: patience.first_pause }
+    }
+
+    fn next(&mut self) -> Duration {
+        let length = self.next;
+        self.next = (self.next * 2).min(self.longest);
+        jittered(length)
+    }
+
+    fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+/// Between half of `length` and all of it.
+fn jittered(length: Duration) -> Duration {
+    let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
+    let share = u32::try_from(random % 1_000).unwrap_or(0);
+    length / 2 + length * share / 2_000
+}
+
+async fn rest(length: Duration, stop: &CancellationToken) {
+    // Either the pause is over or Vigie stops; both are looked at by the caller.
+    let _ = tokio::time::timeout(length, stop.cancelled()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_begin_again_after_success() {
+        let patience = Patience::default();
+        let mut pause = Pause::new(&patience);
+        let lengths: Vec<Duration> = (0..12).map(|_| pause.next()).collect();
+        assert!(lengths.first().is_some_and(|first| *first <= Duration::from_millis(200)));
+        assert!(lengths.iter().all(|length| *length <= patience.longest_pause));
+        assert!(lengths.last().is_some_and(|last| *last >= patience.longest_pause / 2));
+        pause.reset();
+        assert!(pause.next() <= Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_silent_peer_is_noticed_within_twenty_seconds() {
+        let patience = Patience::default();
+        assert!(patience.ping_every * (patience.silent_pings + 1) <= Duration::from_secs(20));
+    }
+}

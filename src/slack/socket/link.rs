@@ -1,0 +1,227 @@
+//! One connection, from its opening to its end.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinSet};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::super::client::is_safe;
+use super::super::health::Health;
+use super::super::inbound::{Ack, Inbound};
+use super::frame::{Envelope, Farewell, Frame, acknowledgement};
+use super::{NoLink, Patience};
+
+type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A connection that has said hello.
+pub(super) struct Link {
+    stream: Stream,
+    inbound: Inbound,
+    patience: Patience,
+    /// Counted in the gauge until this is dropped.
+    standing: Standing,
+}
+
+/// A connection's place in the gauge.
+struct Standing(Health);
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.0.closed();
+    }
+}
+
+/// What happens to a connection next.
+enum Next {
+    Frame(Option<Result<Message, Error>>),
+    Acknowledge(Result<Option<String>, JoinError>),
+    Ping,
+    Leave,
+    Stop,
+}
+
+impl Link {
+    /// Asks Slack for an address, connects, and waits for hello.
+    pub async fn open(inbound: &Inbound, health: &Health, patience: &Patience) -> Result<Self, NoLink> {
+        let address = inbound.slack().open_socket_address().await?;
+        let is_safe = Url::parse(&address).is_ok_and(|url| is_safe(&url));
+        if !is_safe {
+            return Err(NoLink::Broken("Slack named an address that is not encrypted".to_owned()));
+        }
+        // Nagle's algorithm would hold an acknowledgement back behind an earlier small frame for tens of milliseconds.
+        let connecting = connect_async_with_config(address, None, true);
+        let (mut stream, _) = within(patience.answer_within, connecting).await?;
+        loop {
+            let frame = within(patience.answer_within, async { stream.next().await.unwrap_or(Err(Error::ConnectionClosed)) });
+            let Message::Text(text) = frame.await? else { continue };
+            match Frame::read(&text) {
+                Frame::Hello => break,
+                Frame::Goodbye(Farewell::Disabled) => return Err(NoLink::Disabled),
+                Frame::Goodbye(Farewell::Refresh) => {
+                    return Err(NoLink::Broken("Slack closed it at once".to_owned()));
+                }
+                _ => {}
+            }
+        }
+        health.opened(inbound.clock().now());
+        tracing::info!(links = health.gauge().links, "connected to Slack");
+        Ok(Self {
+            stream,
+            inbound: inbound.clone(),
+            patience: patience.clone(),
+            standing: Standing(health.clone()),
+        })
+    }
+
+    /// Serves until the connection ends. `ask` is told when Slack wants another one opened. True when the connection
+    /// was of use, so that the next one may be opened without a pause.
+    pub async fn serve(mut self, ask: oneshot::Sender<Farewell>, stop: CancellationToken) -> bool {
+        let mut ask = Some(ask);
+        let mut taking: JoinSet<Option<String>> = JoinSet::new();
+        let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + self.patience.ping_every, self.patience.ping_every);
+        let mut silent = 0;
+        let mut of_use = false;
+        let leave = CancellationToken::new();
+        loop {
+            let next = tokio::select! {
+                biased;
+                Some(done) = taking.join_next() => Next::Acknowledge(done),
+                frame = self.stream.next() => Next::Frame(frame),
+                _ = ping.tick() => Next::Ping,
+                () = leave.cancelled() => Next::Leave,
+                () = stop.cancelled() => Next::Stop,
+            };
+            match next {
+                Next::Frame(Some(Ok(message))) => {
+                    silent = 0;
+                    self.standing.0.heard(self.inbound.clock().now());
+                    match message {
+                        Message::Text(text) => {
+                            of_use = true;
+                            if let Some(farewell) = self.take(&text, &mut taking)
+                                && let Some(ask) = ask.take()
+                            {
+                                // Whoever keeps this connection may be stopping, and then needs no other.
+                                let _ = ask.send(farewell);
+                                expire(self.patience.leave_within, leave.clone());
+                            }
+                        }
+                        Message::Close(_) => break,
+                        _ => {}
+                    }
+                }
+                Next::Frame(Some(Err(broken))) => {
+                    tracing::info!(%broken, "a connection to Slack broke");
+                    break;
+                }
+                Next::Frame(None) => break,
+                Next::Acknowledge(Ok(Some(acknowledgement))) => {
+                    if self.write(Message::text(acknowledgement)).await.is_err() {
+                        break;
+                    }
+                }
+                Next::Acknowledge(Ok(None)) => {}
+                Next::Acknowledge(Err(broken)) => tracing::error!(%broken, "an envelope was not taken"),
+                Next::Ping if silent >= self.patience.silent_pings => {
+                    tracing::warn!("a connection to Slack fell silent and is given up");
+                    return of_use;
+                }
+                Next::Ping => {
+                    of_use |= silent == 0;
+                    silent += 1;
+                    if self.write(Message::Ping(Default::default())).await.is_err() {
+                        break;
+                    }
+                }
+                Next::Leave | Next::Stop => {
+                    self.part(&mut taking).await;
+                    return of_use;
+                }
+            }
+        }
+        self.finish(&mut taking).await;
+        of_use
+    }
+
+    /// Begins to take an envelope; others are read meanwhile.
+    fn take(&self, text: &str, taking: &mut JoinSet<Option<String>>) -> Option<Farewell> {
+        match Frame::read(text) {
+            Frame::Goodbye(farewell) => return Some(farewell),
+            Frame::Strange { envelope } => {
+                taking.spawn(std::future::ready(Some(acknowledgement(&envelope, None))));
+            }
+            Frame::Envelope(Envelope { id, delivery, takes_answer }) => {
+                let inbound = self.inbound.clone();
+                taking.spawn(async move {
+                    match inbound.take(delivery).await {
+                        Ack::Taken(answer) => Some(acknowledgement(&id, answer.filter(|_| takes_answer))),
+                        Ack::Again => None,
+                    }
+                });
+            }
+            Frame::Hello | Frame::Nothing => {}
+        }
+        None
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), NoLink> {
+        let written = within(self.patience.answer_within, self.stream.send(message)).await;
+        if let Err(broken) = &written {
+            tracing::info!(%broken, "a connection to Slack broke");
+        }
+        written
+    }
+
+    /// Acknowledges what was read, then closes.
+    async fn part(&mut self, taking: &mut JoinSet<Option<String>>) {
+        let finishing = async {
+            while let Some(done) = taking.join_next().await {
+                if let Ok(Some(acknowledgement)) = done
+                    && self.write(Message::text(acknowledgement)).await.is_err()
+                {
+                    return;
+                }
+            }
+            // The peer may have closed first.
+            let _ = self.stream.close(None).await;
+        };
+        if tokio::time::timeout(self.patience.finish_within, finishing).await.is_err() {
+            tracing::warn!("a connection was closed before everything read from it was acknowledged");
+        }
+    }
+
+    /// The connection is gone, but what was read from it is still stored.
+    async fn finish(&mut self, taking: &mut JoinSet<Option<String>>) {
+        let storing = async { while taking.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.patience.finish_within, storing).await.is_err() {
+            tracing::warn!("a connection ended while envelopes were still being stored");
+        }
+    }
+}
+
+/// Calls in `leave` after `length`, unless it is gone by then.
+fn expire(length: Duration, leave: CancellationToken) {
+    tokio::spawn(async move {
+        if tokio::time::timeout(length, leave.cancelled()).await.is_err() {
+            leave.cancel();
+        }
+    });
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, NoLink> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(done)) => Ok(done),
+        // The address is a credential for one connection: it must not be in the reason.
+        Ok(Err(Error::Http(response))) => Err(NoLink::Broken(format!("HTTP {}", response.status()))),
+        Ok(Err(Error::Url(_) | Error::HttpFormat(_))) => Err(NoLink::Broken("its address is not understood".to_owned())),
+        Ok(Err(other)) => Err(NoLink::Broken(other.to_string())),
+        Err(_) => Err(NoLink::Broken(format!("no answer within {} s", limit.as_secs()))),
+    }
+}

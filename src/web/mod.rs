@@ -1,0 +1,101 @@
+//! What machines ask Vigie: is it alive, does it really work, what are its figures. It tells and changes nothing.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+
+use crate::clock::Clock;
+use crate::incident::time::Millis;
+use crate::slack::{Health, Slack};
+use crate::store::Store;
+
+/// How long any part may take to show that it works.
+const WITHIN: Duration = Duration::from_secs(3);
+/// A socket that heard nothing for so long, not even the answer to a ping, is deaf.
+const DEAF_AFTER: Millis = Millis::seconds(30);
+
+/// What the answers are made from.
+#[derive(Clone, Debug)]
+pub struct Gauges {
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Slack's Web API.
+    pub slack: Slack,
+    /// Slack's door; `None` when Slack calls in over HTTP.
+    pub door: Option<Health>,
+    /// The figures.
+    pub metrics: PrometheusHandle,
+}
+
+/// The routes `/healthz`, `/readyz` and `/metrics`.
+pub fn routes(gauges: Gauges) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(figures))
+        .with_state(gauges)
+}
+
+/// Ready means: the database takes writes' transactions, Slack is heard, and what is due is being done.
+async fn ready(State(gauges): State<Gauges>) -> impl IntoResponse {
+    let database = tokio::time::timeout(WITHIN, gauges.store.ping()).await;
+    let database = match database {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(fault)) => Err(fault.to_string()),
+        Err(_) => Err("the database does not answer".to_owned()),
+    };
+    let parts = [("database", database), ("slack", heard(&gauges).await), ("engine", on_time(&gauges).await)];
+    let good = parts.iter().all(|(_, part)| part.is_ok());
+    let body: serde_json::Map<String, serde_json::Value> = parts
+        .into_iter()
+        .map(|(name, part)| (name.to_owned(), json!(part.err().unwrap_or_else(|| "ok".to_owned()))))
+        .collect();
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body))
+}
+
+async fn heard(gauges: &Gauges) -> Result<(), String> {
+    let Some(door) = &gauges.door else {
+        // Slack calls in: all that can be shown is that the token still works.
+        let asked = tokio::time::timeout(WITHIN, gauges.slack.check_tokens()).await;
+        return match asked {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(fault)) => Err(fault.to_string()),
+            Err(_) => Err("Slack does not answer".to_owned()),
+        };
+    };
+    let gauge = door.gauge();
+    if gauge.links == 0 {
+        return Err(gauge.fault.unwrap_or_else(|| "no connection to Slack is open".to_owned()));
+    }
+    let silent = gauge.last_heard.map(|at| gauges.clock.now().since(at));
+    match silent {
+        Some(silent) if silent > DEAF_AFTER => Err(format!("Slack has been silent for {} s", silent.0 / 1000)),
+        _ => Ok(()),
+    }
+}
+
+/// Nothing that is due has waited for longer than a poll takes, with room to spare.
+async fn on_time(gauges: &Gauges) -> Result<(), String> {
+    const LATE: Millis = Millis::seconds(10);
+    let wake = gauges.store.next_wake().await.map_err(|fault| fault.to_string())?;
+    let late = wake.map(|at| gauges.clock.now().since(at)).unwrap_or_default();
+    if late > LATE { Err(format!("an incident is overdue by {} s", late.0 / 1000)) } else { Ok(()) }
+}
+
+async fn figures(State(gauges): State<Gauges>) -> impl IntoResponse {
+    if let Ok((inbox, outbox)) = gauges.store.backlog().await {
+        metrics::gauge!("vigie_inbox_waiting").set(inbox as f64);
+        metrics::gauge!("vigie_outbox_waiting").set(outbox as f64);
+    }
+    let text = gauges.metrics.render();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
