@@ -17,8 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "actions", "clock", "comms", "config", "engine", "incident", "paging", "practice", "render", "slack", "store",
-            "web", "alerts",
+            "actions", "clock", "comms", "config", "engine", "incident", "paging", "practice", "render", "slack",
+            "store", "web", "alerts",
         ],
     ),
     ("config", &["actions", "comms", "incident", "paging", "render", "slack", "store"]),
@@ -74,13 +74,32 @@ const SAID_ONLY_IN: &[(&str, &[&str], &str)] = &[
 
 /// What the core never says, so that it stays a function from facts to facts.
 const NEVER_IN_THE_CORE: &[&str] = &[
-    "async", "await", "tokio", "rand", "uuid", "reqwest", "axum", "std :: fs", "std :: net", "std :: process", "std :: env",
-    "std :: thread", "std :: time", "SystemTime",
+    "async",
+    "await",
+    "tokio",
+    "rand",
+    "uuid",
+    "reqwest",
+    "axum",
+    "std :: fs",
+    "std :: net",
+    "std :: process",
+    "std :: env",
+    "std :: thread",
+    "std :: time",
+    "SystemTime",
 ];
 
 /// What outside input could turn into a crash. `expect` with a reason is for true invariants, in the files below.
 const CRASHES: &[&str] = &[
-    ". unwrap (", ". expect (", ". unwrap_err (", ". expect_err (", "panic !", "unreachable !", "assert !", "assert_eq !",
+    ". unwrap (",
+    ". expect (",
+    ". unwrap_err (",
+    ". expect_err (",
+    "panic !",
+    "unreachable !",
+    "assert !",
+    "assert_eq !",
     "assert_ne !",
 ];
 
@@ -97,8 +116,23 @@ const INVARIANTS: &[(&str, usize, &str)] = &[
 
 /// Everything a newcomer finds at the top.
 const TOP_LEVEL: &[&str] = &[
-    ".ci", ".gitignore", "Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "benches", "build.rs", "clippy.toml", "deny.toml",
-    "examples", "manifest.yml", "migrations", "rustfmt.toml", "src", "templates", "tests",
+    ".ci",
+    ".gitignore",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "benches",
+    "build.rs",
+    "clippy.toml",
+    "deny.toml",
+    "examples",
+    "manifest.yml",
+    "migrations",
+    "rustfmt.toml",
+    "src",
+    "templates",
+    "tests",
 ];
 
 /// The longest file that can be read at a sitting.
@@ -182,8 +216,10 @@ fn the_core_neither_waits_nor_looks_around() {
 
 #[test]
 fn no_instant_is_taken_from_the_database() {
-    let now = Regex::new(r"(?i)\b(current_timestamp|current_time|current_date|now\s*\(\s*\)|strftime\s*\(\s*'[^']*'\s*,\s*'now')")
-        .expect("the pattern is a regular expression");
+    let now = Regex::new(
+        r"(?i)\b(current_timestamp|current_time|current_date|now\s*\(\s*\)|strftime\s*\(\s*'[^']*'\s*,\s*'now')",
+    )
+    .expect("the pattern is a regular expression");
     let mut faults = Faults::default();
     for file in tracked().iter().filter(|file| in_one_of(&file.path, &["migrations/", "src/store/"])) {
         for (line, text) in (1..).zip(file.text.lines()) {
@@ -265,7 +301,8 @@ fn every_file_can_be_read_at_a_sitting() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    let limit = Regex::new(r"(?i)\b(never|not|nothing|no|neither|nor|only)\b").expect("the pattern is a regular expression");
+    let limit =
+        Regex::new(r"(?i)\b(never|not|nothing|no|neither|nor|only)\b").expect("the pattern is a regular expression");
     let mut faults = Faults::default();
     for source in &rust() {
         let header: String =
@@ -314,7 +351,8 @@ fn no_file_names_a_machine_or_a_private_host() {
         r"\b(10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(1[6-9]|2\d|3[01])\.\d+\.\d+)\b",
         r"|://[^/\s]*\.(internal|intranet|corp|lan|local)\b"
     );
-    let machine = Regex::new(&format!(r"(^|[\s\x22'=(`]){folders}|{private}")).expect("the pattern is a regular expression");
+    let machine =
+        Regex::new(&format!(r"(^|[\s\x22'=(`]){folders}|{private}")).expect("the pattern is a regular expression");
     let mut faults = Faults::default();
     for file in tracked() {
         for (line, text) in (1..).zip(file.text.lines()) {

@@ -52,8 +52,7 @@ pub fn tracked() -> Vec<Tracked> {
 
 /// Every Rust file, as tokens that know whether they are compiled for tests only.
 pub fn rust() -> Vec<Source> {
-    let mut sources: Vec<Source> =
-        tracked().into_iter().filter(|file| file.path.ends_with(".rs")).map(parse).collect();
+    let mut sources: Vec<Source> = tracked().into_iter().filter(|file| file.path.ends_with(".rs")).map(parse).collect();
     // `#[cfg(test)] mod promises;` makes another file a test file: `promises.rs`, or the folder of that name.
     let test_files: Vec<String> = sources.iter().flat_map(test_modules).collect();
     for source in &mut sources {
@@ -139,7 +138,8 @@ impl Source {
                 let inside: Vec<&str> = (at + 2..end).map(|place| self.word(place)).collect();
                 let path = inside.split(|word| *word == "(").next().unwrap_or_default();
                 if path.last() == Some(&"test") {
-                    let name = (end..self.tokens.len()).find(|place| self.word(*place) == "fn").map_or(end, |fun| fun + 1);
+                    let name =
+                        (end..self.tokens.len()).find(|place| self.word(*place) == "fn").map_or(end, |fun| fun + 1);
                     found.push((self.tokens[name].line, self.word(name).to_owned()));
                 }
                 at = end;
@@ -187,8 +187,7 @@ impl Source {
 }
 
 fn parse(file: Tracked) -> Source {
-    let stream: TokenStream =
-        file.text.parse().unwrap_or_else(|error| panic!("{}: not Rust: {error}", file.path));
+    let stream: TokenStream = file.text.parse().unwrap_or_else(|error| panic!("{}: not Rust: {error}", file.path));
     let mut tokens = Vec::new();
     flatten(stream, &mut tokens);
     let mut source = Source { path: file.path, text: file.text, tokens };
