@@ -2,7 +2,10 @@
 
 pub mod actions;
 pub mod clock;
+pub mod comms;
 pub mod incident;
 pub mod paging;
+pub mod practice;
 pub mod render;
+pub mod slack;
 pub mod store;

@@ -49,7 +49,11 @@ impl Env {
         files: &dyn Fn(&str) -> std::io::Result<String>,
     ) -> Result<Self, Faults> {
         let mut reading = Reading { lookup, files, faults: Vec::new() };
-        let bot_token = reading.token("SLACK_BOT_TOKEN", "xoxb-", "copy “Bot User OAuth Token” from the app's page “OAuth & Permissions”");
+        let bot_token = reading.token(
+            "SLACK_BOT_TOKEN",
+            "xoxb-",
+            "copy “Bot User OAuth Token” from the app's page “OAuth & Permissions”",
+        );
         let door = reading.door();
         let slack_api_url = reading.slack_api_url();
         let database_url = reading.secret("DATABASE_URL").unwrap_or_else(|| "sqlite://vigie.db".into());
@@ -103,7 +107,10 @@ impl Reading<'_> {
         match (self.files)(&path) {
             Ok(content) => Some(content.trim().to_owned().into()),
             Err(error) => {
-                self.fault(format!("{name}_FILE: “{path}” cannot be read: {error}"), "check the path and who may read it");
+                self.fault(
+                    format!("{name}_FILE: “{path}” cannot be read: {error}"),
+                    "check the path and who may read it",
+                );
                 None
             }
         }
@@ -158,7 +165,10 @@ impl Reading<'_> {
                 None
             }
             _ => {
-                self.fault("SLACK_API_URL is not a web address", "leave it unset for Slack, or write https://slack-gov.com/api");
+                self.fault(
+                    "SLACK_API_URL is not a web address",
+                    "leave it unset for Slack, or write https://slack-gov.com/api",
+                );
                 None
             }
         }
@@ -175,7 +185,10 @@ impl Reading<'_> {
         let written = self.plain("VIGIE_LISTEN").unwrap_or_else(|| "127.0.0.1:8080".into());
         let address = written.parse().ok();
         if address.is_none() {
-            self.fault(format!("VIGIE_LISTEN: “{written}” is not an address with a port"), "write for example 127.0.0.1:8080");
+            self.fault(
+                format!("VIGIE_LISTEN: “{written}” is not an address with a port"),
+                "write for example 127.0.0.1:8080",
+            );
         }
         address
     }

@@ -96,11 +96,6 @@ impl<'t> Findings<'t> {
         self.warnings.push(fault);
     }
 
-    /// Nothing must be put right so far.
-    pub fn is_clean(&self) -> bool {
-        self.faults.is_empty()
-    }
-
     /// The warnings when there is no fault, else the faults; each in the order of the file.
     pub fn end(mut self) -> Result<Vec<Fault>, Faults> {
         self.faults.sort_by_key(|fault| fault.place);

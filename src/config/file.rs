@@ -10,10 +10,14 @@ use serde::Deserialize;
 use super::words::{
     ApproverWord, At, Email, Entries, Length, Link, Locale, Name, Phone, Prefix, SlackChannel, SlackPerson, Zone,
 };
-use crate::actions::ActionsConfig;
+use crate::actions::check::CheckConfig;
+use crate::actions::config::LimitsConfig;
+use crate::actions::provider::StepConfig;
+use crate::comms::AudienceConfig;
 use crate::incident::approval::{Class, Risk};
 use crate::incident::people::Way;
 use crate::incident::time::Millis;
+use crate::paging::PagingConfig;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -33,15 +37,15 @@ pub(super) struct File {
     /// What people may run.
     #[serde(default)]
     pub actions: Entries<Action>,
-    /// Who is told how it stands (section 8).
+    /// Who agrees to what customers read.
     #[serde(default)]
     pub updates: Updates,
     /// The ways to page that need setting up (E4).
     #[serde(default)]
     pub paging: PagingConfig,
-    /// Where texts go (section 8).
+    /// Where texts for the company and for customers go (section 8).
     #[serde(default)]
-    pub audiences: AudiencesConfig,
+    pub audiences: Entries<AudienceConfig>,
     /// How long looking and doing may take.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -275,12 +279,6 @@ fn yes() -> bool {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Updates {
-    /// Audiences of internal texts, beside the incident's channel.
-    #[serde(default)]
-    pub internal: Vec<At<Name>>,
-    /// Audiences of customer texts.
-    #[serde(default)]
-    pub customer: Vec<At<Name>>,
     /// Who may approve customer texts; anybody but the author when nobody is named.
     #[serde(default)]
     pub approved_by: Vec<At<ApproverWord>>,

@@ -144,7 +144,7 @@ impl Building<'_, '_, '_> {
                     .map(|(key, value)| {
                         let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
                         let node = self.node(value, path, placed(key.referenced));
-                        self.from_file(key.value, node)
+                        self.secret_file(key.value, node)
                     })
                     .collect(),
             ),
@@ -153,7 +153,7 @@ impl Building<'_, '_, '_> {
     }
 
     /// `token_file: path` stands for `token` with the file's content.
-    fn from_file(&mut self, key: String, mut node: Node) -> (String, Node) {
+    fn secret_file(&mut self, key: String, mut node: Node) -> (String, Node) {
         let Some(stem) = key.strip_suffix("_file").filter(|stem| hide::is_secret_key(stem)) else { return (key, node) };
         if let Value::Text(path) = &node.value {
             node.value = match (self.sources.files)(&path.text) {

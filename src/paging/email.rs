@@ -98,9 +98,14 @@ impl EmailConfig {
 }
 
 fn address_setting(faults: &mut Vec<SettingFault>, setting: &str, text: &str) {
-    if text.parse::<Mailbox>().is_err() {
+    if !is_email_address(text) {
         push(faults, setting, "this must be an address such as Vigie <vigie@example.com>");
     }
+}
+
+/// `name@host`, with or without a display name.
+pub(crate) fn is_email_address(text: &str) -> bool {
+    text.parse::<Mailbox>().is_ok()
 }
 
 fn is_this_machine(host: &str) -> bool {

@@ -127,6 +127,21 @@ async fn silence_after_the_message_leaves_the_outcome_unknown() {
 }
 
 #[tokio::test]
+async fn a_server_that_dawdles_over_the_goodbye_has_still_answered() {
+    for recipients in [vec![], vec![("lead@", "550 5.1.1 no such user")]] {
+        let refuses = !recipients.is_empty();
+        let peer = MailPeer::start(Script { silent_on_quit: true, recipients, ..Script::default() }).await;
+        let channel = EmailChannel::with_timeout(&config(peer.port), Duration::from_secs(1)).unwrap();
+        let result = channel.page(&sample_page("lead@example.com")).await;
+        match result {
+            Ok(_) => assert!(!refuses),
+            Err(PagingFault::Permanent { .. }) => assert!(refuses),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_message_the_server_refuses_in_the_end_is_permanent() {
     let script = Script { message: Some("554 5.7.1 looks like spam"), ..Script::default() };
     let (result, _peer) = page_with(script).await;

@@ -34,10 +34,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use email::is_email_address;
 pub use fault::PagingFault;
 pub(crate) use http::HttpClient;
 pub use settings::{PagingConfig, SettingFault};
-pub(crate) use settings::{checked_url, push, required, url_setting};
+pub(crate) use settings::{checked_url, is_phone_number, push, required, url_setting};
 
 /// The longest a single attempt may take, from the first packet to the last.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);

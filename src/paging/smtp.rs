@@ -54,10 +54,16 @@ impl Server {
         message: &[u8],
         timeout: Duration,
     ) -> Result<Handed, PagingFault> {
+        let goodbye = timeout / 10;
         let message_is_out = AtomicBool::new(false);
         let session = self.session(sender, recipients, message, timeout, &message_is_out);
-        match tokio::time::timeout(timeout, session).await {
-            Ok(result) => result,
+        match tokio::time::timeout(timeout - goodbye, session).await {
+            Ok(Ok((result, mut connection))) => {
+                // The server has answered for the message: how the goodbye goes changes nothing.
+                tokio::time::timeout(goodbye, connection.abort()).await.ok();
+                result
+            }
+            Ok(Err(fault)) => Err(fault),
             Err(_) if message_is_out.load(Ordering::Relaxed) => {
                 Err(PagingFault::unknown("the mail server took the message and did not answer in time"))
             }
@@ -65,6 +71,7 @@ impl Server {
         }
     }
 
+    /// The session up to the server's last word, and the connection to say goodbye on.
     async fn session(
         &self,
         sender: &Address,
@@ -72,22 +79,20 @@ impl Server {
         message: &[u8],
         timeout: Duration,
         message_is_out: &AtomicBool,
-    ) -> Result<Handed, PagingFault> {
+    ) -> Result<(Result<Handed, PagingFault>, AsyncSmtpConnection), PagingFault> {
         let mut connection = self.connect(timeout).await?;
         self.authenticate(&mut connection).await?;
         let mail = Mail::new(Some(sender.clone()), Vec::new());
         connection.command(mail).await.map_err(|fault| meaning(Stage::Envelope, &fault))?;
         let refused = offer(&mut connection, recipients).await?;
         if refused.len() == recipients.len() {
-            connection.abort().await;
-            return Err(all_refused(refused));
+            return Ok((Err(all_refused(&refused)), connection));
         }
         connection.command(Data).await.map_err(|fault| meaning(Stage::Envelope, &fault))?;
         message_is_out.store(true, Ordering::Relaxed);
         let answer = connection.message(message).await.map_err(|fault| meaning(Stage::Message, &fault))?;
-        // The server has answered for the message; how the goodbye goes changes nothing.
-        connection.abort().await;
-        Ok(Handed { answer: said(answer.first_line().unwrap_or("accepted")), refused })
+        let handed = Handed { answer: said(answer.first_line().unwrap_or("accepted")), refused };
+        Ok((Ok(handed), connection))
     }
 
     async fn connect(&self, timeout: Duration) -> Result<AsyncSmtpConnection, PagingFault> {
@@ -102,7 +107,6 @@ impl Server {
             .map_err(|fault| meaning(Stage::Connect, &fault))?;
         if self.security == Security::Starttls {
             if !connection.can_starttls() {
-                connection.abort().await;
                 return Err(PagingFault::permanent(
                     "the mail server does not offer STARTTLS, so nothing was sent; check paging.email.security and paging.email.port",
                 ));
@@ -147,7 +151,7 @@ async fn offer(
 }
 
 /// Nobody was accepted: permanent only when it is so for everybody.
-fn all_refused(refused: Vec<(Address, PagingFault)>) -> PagingFault {
+fn all_refused(refused: &[(Address, PagingFault)]) -> PagingFault {
     let lines: Vec<String> = refused.iter().map(|(address, fault)| format!("{address}: {fault}")).collect();
     let why = said(&lines.join("; "));
     let permanent = |fault: &PagingFault| matches!(fault, PagingFault::Permanent { .. });

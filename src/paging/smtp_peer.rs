@@ -23,6 +23,8 @@ pub(crate) struct Script {
     pub drop_after: Option<&'static str>,
     /// Closes the connection once the whole message has come.
     pub drop_after_message: bool,
+    /// Says nothing to the goodbye.
+    pub silent_on_quit: bool,
     /// Takes the whole message and says nothing more.
     pub silent_after_message: bool,
 }
@@ -86,6 +88,7 @@ impl Session {
             }
             let goes_on = match verb.as_str() {
                 "DATA" => self.data().await,
+                "QUIT" if self.script.silent_on_quit => self.line().await.is_some(),
                 "QUIT" => false,
                 _ => {
                     let reply = self.reply(&verb, &line);

@@ -34,15 +34,6 @@ impl Locale {
             Self::Fr => "fr",
         }
     }
-
-    /// The language tag that speech services want, e.g. Twilio's `<Say language="fr-FR">`.
-    #[must_use]
-    pub const fn speech_tag(self) -> &'static str {
-        match self {
-            Self::En => "en-GB",
-            Self::Fr => "fr-FR",
-        }
-    }
 }
 
 impl fmt::Display for Locale {

@@ -35,19 +35,13 @@ struct Allowance {
 /// A tier of so many calls a minute: half of them at once, the other half spread over the minute, so that no minute
 /// sees more than the tier.
 const fn tier(per_minute: i64) -> Allowance {
-    Allowance {
-        burst: per_minute / 2,
-        every_ms: MINUTE_MS * 2 / per_minute,
-    }
+    Allowance { burst: per_minute / 2, every_ms: MINUTE_MS * 2 / per_minute }
 }
 
 /// Slack's page “Rate limits” and each method's page; a method that is not named here is counted as tier 3.
 fn allowance(method: &str) -> Allowance {
     match method {
-        "chat.postMessage" => Allowance {
-            burst: 4,
-            every_ms: 1_000,
-        },
+        "chat.postMessage" => Allowance { burst: 4, every_ms: 1_000 },
         "conversations.create"
         | "conversations.archive"
         | "conversations.unarchive"
@@ -99,10 +93,7 @@ impl Budget {
     /// How long until `method` may be called for `channel` on a card's behalf; zero when it may be called now.
     pub fn ready_in(&self, method: &str, channel: &str, now: Instant) -> Duration {
         let key = key(method, channel, Urgency::Card);
-        let wait = self
-            .buckets
-            .get(&key)
-            .map_or(0, |bucket| wait_ms(*bucket, allowance(method), now.0));
+        let wait = self.buckets.get(&key).map_or(0, |bucket| wait_ms(*bucket, allowance(method), now.0));
         millis(wait)
     }
 
@@ -111,22 +102,13 @@ impl Budget {
     /// # Errors
     /// The time to wait, when the bucket is empty; nothing is taken then. A person never waits for our own estimate,
     /// only for Slack's own word.
-    pub fn take(
-        &self,
-        method: &str,
-        channel: &str,
-        urgency: Urgency,
-        now: Instant,
-    ) -> Result<(), Duration> {
+    pub fn take(&self, method: &str, channel: &str, urgency: Urgency, now: Instant) -> Result<(), Duration> {
         self.forget_full(now);
         let allowance = allowance(method);
         let mut bucket = self
             .buckets
             .entry(key(method, channel, urgency))
-            .or_insert(Bucket {
-                full_at: now.0,
-                blocked_until: now.0,
-            });
+            .or_insert(Bucket { full_at: now.0, blocked_until: now.0 });
         let wait = wait_ms(*bucket, allowance, now.0);
         if wait > 0 && urgency == Urgency::Card {
             return Err(millis(wait));
@@ -142,17 +124,13 @@ impl Budget {
         let mut bucket = self
             .buckets
             .entry(key(method, channel, Urgency::Card))
-            .or_insert(Bucket {
-                full_at: now.0,
-                blocked_until: until,
-            });
+            .or_insert(Bucket { full_at: now.0, blocked_until: until });
         bucket.blocked_until = bucket.blocked_until.max(until);
     }
 
     fn forget_full(&self, now: Instant) {
         if self.buckets.len() > KEPT {
-            self.buckets
-                .retain(|_, bucket| bucket.full_at > now.0 || bucket.blocked_until > now.0);
+            self.buckets.retain(|_, bucket| bucket.full_at > now.0 || bucket.blocked_until > now.0);
         }
     }
 }
@@ -160,11 +138,7 @@ impl Budget {
 /// Only messages are counted by channel; all else by method.
 fn key(method: &str, channel: &str, urgency: Urgency) -> Key {
     let by_channel = method == "chat.postMessage";
-    Key {
-        method: method.to_owned(),
-        channel: if by_channel { channel } else { "" }.to_owned(),
-        urgency,
-    }
+    Key { method: method.to_owned(), channel: if by_channel { channel } else { "" }.to_owned(), urgency }
 }
 
 fn wait_ms(bucket: Bucket, allowance: Allowance, now: i64) -> i64 {
@@ -207,11 +181,7 @@ mod tests {
         for start in [0, 7_300] {
             let fresh = Budget::default();
             let taken = (0..6_000)
-                .filter(|tick| {
-                    fresh
-                        .take("conversations.create", "", Urgency::Card, later(start + tick * 10))
-                        .is_ok()
-                })
+                .filter(|tick| fresh.take("conversations.create", "", Urgency::Card, later(start + tick * 10)).is_ok())
                 .count();
             assert!(taken <= 20, "{taken}");
             assert!(taken >= 19, "{taken}");

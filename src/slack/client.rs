@@ -65,9 +65,7 @@ pub enum SlackSetupFault {
         url: String,
     },
     /// No certificates to check Slack's against.
-    #[error(
-        "no CA certificates could be read ({0}); install the system's ca-certificates or set SSL_CERT_FILE"
-    )]
+    #[error("no CA certificates could be read ({0}); install the system's ca-certificates or set SSL_CERT_FILE")]
     NoRoots(std::io::Error),
 }
 
@@ -117,9 +115,7 @@ pub(super) struct Memory {
 
 impl fmt::Debug for Slack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slack")
-            .field("base", &self.0.base)
-            .finish_non_exhaustive()
+        f.debug_struct("Slack").field("base", &self.0.base).finish_non_exhaustive()
     }
 }
 
@@ -130,10 +126,7 @@ impl Slack {
     /// A [`SlackSetupFault`] for an address that is none or would leak the tokens, or without CA certificates.
     pub fn new(config: &SlackConfig, clock: Clock) -> Result<Self, SlackSetupFault> {
         let base = config.api_url.trim_end_matches('/').to_owned();
-        let url = Url::parse(&base).map_err(|why| SlackSetupFault::NoUrl {
-            url: base.clone(),
-            why,
-        })?;
+        let url = Url::parse(&base).map_err(|why| SlackSetupFault::NoUrl { url: base.clone(), why })?;
         if !is_safe(&url) {
             return Err(SlackSetupFault::NotSafe { url: base });
         }
@@ -202,11 +195,7 @@ impl Slack {
         let body = json!({});
         let call = session.http_session_api.http_post(METHOD, &body, None);
         let answer = self.run(METHOD, Credential::App, call).await.map_err(|(fault, _)| fault)?;
-        answer
-            .pointer("/url")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-            .ok_or_else(|| fault::garbage(METHOD))
+        answer.pointer("/url").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| fault::garbage(METHOD))
     }
 
     /// Calls a method with a JSON body. `channel` is what the budget counts by.
@@ -249,8 +238,7 @@ impl Slack {
         let token = token(&self.0.bot_token);
         let client = self.client();
         let session = client.open_session(&token);
-        let params: Vec<(&str, Option<&String>)> =
-            query.iter().map(|(key, value)| (*key, Some(value))).collect();
+        let params: Vec<(&str, Option<&String>)> = query.iter().map(|(key, value)| (*key, Some(value))).collect();
         let call = session.http_session_api.http_get(method, &params, None);
         let answer = self.run(method, Credential::Bot, call).await;
         self.heed(method, "", answer).map_err(|(fault, _)| fault)
@@ -277,10 +265,7 @@ impl Slack {
         let client = self.client();
         let span = tracing::Span::none();
         let content_type = "application/octet-stream".to_owned();
-        let call = client
-            .http_api
-            .connector
-            .http_post_uri_binary(url, content_type, bytes, no_token(&span));
+        let call = client.http_api.connector.http_post_uri_binary(url, content_type, bytes, no_token(&span));
         self.run_plain(NAME, call).await
     }
 
@@ -343,17 +328,12 @@ impl Slack {
             Err((SlackFault::Permanent { .. }, _)) => "refused",
             Err((SlackFault::Unknown { .. }, _)) => "unknown",
         };
-        metrics::counter!("vigie_slack_calls_total", "method" => method, "outcome" => word)
-            .increment(1);
+        metrics::counter!("vigie_slack_calls_total", "method" => method, "outcome" => word).increment(1);
         outcome
     }
 
     /// For addresses that answer in plain text (“ok”, “OK - 12”).
-    async fn run_plain(
-        &self,
-        name: &str,
-        call: impl Future<Output = ClientResult<Value>>,
-    ) -> Result<(), SlackFault> {
+    async fn run_plain(&self, name: &str, call: impl Future<Output = ClientResult<Value>>) -> Result<(), SlackFault> {
         match tokio::time::timeout(CALL_LIMIT, call).await {
             Err(_) => {
                 self.renew();
@@ -401,12 +381,7 @@ fn token(secret: &SecretString) -> SlackApiToken {
 }
 
 fn no_token(span: &tracing::Span) -> SlackClientApiCallContext<'_> {
-    SlackClientApiCallContext {
-        rate_control_params: None,
-        token: None,
-        tracing_span: span,
-        is_sensitive_url: true,
-    }
+    SlackClientApiCallContext { rate_control_params: None, token: None, tracing_span: span, is_sensitive_url: true }
 }
 
 /// Encrypted, or on this machine.
@@ -424,22 +399,15 @@ pub(super) fn is_safe(url: &Url) -> bool {
 }
 
 fn safe_address(name: &str, address: &str) -> Result<Url, SlackFault> {
-    Url::parse(address)
-        .ok()
-        .filter(is_safe)
-        .ok_or_else(|| {
-            let why = format!("{name} is not an https address, so nothing was sent there.");
-            SlackFault::permanent("bad_address", why)
-        })
+    Url::parse(address).ok().filter(is_safe).ok_or_else(|| {
+        let why = format!("{name} is not an https address, so nothing was sent there.");
+        SlackFault::permanent("bad_address", why)
+    })
 }
 
 /// The text at a JSON pointer; empty when there is none.
 pub(super) fn text(value: &Value, pointer: &str) -> String {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -449,7 +417,13 @@ mod tests {
     #[test]
     fn tokens_travel_unencrypted_to_this_machine_only() {
         let safe = |url: &str| is_safe(&Url::parse(url).expect("a URL of the test"));
-        for url in ["https://slack.com/api", "https://slack-gov.com/api", "http://127.0.0.1:9/api", "http://localhost/api", "ws://[::1]:1/"] {
+        for url in [
+            "https://slack.com/api",
+            "https://slack-gov.com/api",
+            "http://127.0.0.1:9/api",
+            "http://localhost/api",
+            "ws://[::1]:1/",
+        ] {
             assert!(safe(url), "{url}");
         }
         for url in ["http://slack.com/api", "ws://10.0.0.1/", "ftp://127.0.0.1/", "http://127.0.0.1.example.com/"] {
@@ -460,13 +434,13 @@ mod tests {
     #[test]
     fn an_address_that_would_leak_the_tokens_is_refused_with_the_cure() {
         let config = SlackConfig {
-            bot_token: "xoxb-secret".into(),
+            bot_token: "xoxb-not-to-be-seen".into(),
             app_token: None,
             signing_secret: None,
             api_url: "http://slack.example.com/api/".into(),
         };
         let refused = Slack::new(&config, Clock::system()).expect_err("plain http is refused");
         assert!(refused.to_string().contains("use https"), "{refused}");
-        assert!(!format!("{config:?}{refused:?}").contains("secret"));
+        assert!(!format!("{config:?}{refused:?}").contains("not-to-be-seen"));
     }
 }

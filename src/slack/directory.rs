@@ -40,10 +40,7 @@ impl Slack {
         {
             return Ok(known.clone());
         }
-        let query = [
-            ("user", user.0.clone()),
-            ("include_locale", "true".to_owned()),
-        ];
+        let query = [("user", user.0.clone()), ("include_locale", "true".to_owned())];
         let answer = self.get("users.info", Urgency::Card, &query).await?;
         let flag = |pointer: &str| answer.pointer(pointer).and_then(|v| v.as_bool()).unwrap_or(false);
         let names = ["/user/profile/display_name", "/user/real_name", "/user/profile/real_name", "/user/name"];
@@ -69,9 +66,7 @@ impl Slack {
             return Ok(known.clone());
         }
         let body = json!({"users": user.0});
-        let answer = self
-            .post("conversations.open", Urgency::Person, "", &body)
-            .await?;
+        let answer = self.post("conversations.open", Urgency::Person, "", &body).await?;
         let channel = ChannelId(text(&answer, "/channel/id"));
         if channel.0.is_empty() {
             return Err(super::fault::garbage("conversations.open"));

@@ -63,18 +63,16 @@ impl SlackFault {
     /// Slack's word for the reason, or ours.
     pub fn code(&self) -> &str {
         match self {
-            SlackFault::Retry { code, .. }
-            | SlackFault::Permanent { code, .. }
-            | SlackFault::Unknown { code, .. } => code,
+            SlackFault::Retry { code, .. } | SlackFault::Permanent { code, .. } | SlackFault::Unknown { code, .. } => {
+                code
+            }
         }
     }
 
     /// The reason as a sentence.
     pub fn why(&self) -> &str {
         match self {
-            SlackFault::Retry { why, .. }
-            | SlackFault::Permanent { why, .. }
-            | SlackFault::Unknown { why, .. } => why,
+            SlackFault::Retry { why, .. } | SlackFault::Permanent { why, .. } | SlackFault::Unknown { why, .. } => why,
         }
     }
 
@@ -89,25 +87,15 @@ impl SlackFault {
     }
 
     pub(super) fn permanent(code: &str, why: impl Into<String>) -> Self {
-        SlackFault::Permanent {
-            code: code.to_owned(),
-            why: why.into(),
-        }
+        SlackFault::Permanent { code: code.to_owned(), why: why.into() }
     }
 
     pub(super) fn unknown(code: &str, why: impl Into<String>) -> Self {
-        SlackFault::Unknown {
-            code: code.to_owned(),
-            why: why.into(),
-        }
+        SlackFault::Unknown { code: code.to_owned(), why: why.into() }
     }
 
     pub(super) fn retry(code: &str, after: Option<Duration>, why: impl Into<String>) -> Self {
-        SlackFault::Retry {
-            after,
-            code: code.to_owned(),
-            why: why.into(),
-        }
+        SlackFault::Retry { after, code: code.to_owned(), why: why.into() }
     }
 }
 
@@ -133,17 +121,11 @@ pub(super) fn understand(
     match error {
         SlackClientError::RateLimitError(limit) => {
             let after = limit.retry_after.unwrap_or(Duration::from_secs(1));
-            let why = format!(
-                "Slack takes no more calls of {method} for {} s.",
-                after.as_secs()
-            );
+            let why = format!("Slack takes no more calls of {method} for {} s.", after.as_secs());
             (SlackFault::retry("ratelimited", Some(after), why), None)
         }
         SlackClientError::ApiError(refusal) => {
-            let body = refusal
-                .http_response_body
-                .as_deref()
-                .and_then(|body| serde_json::from_str::<Value>(body).ok());
+            let body = refusal.http_response_body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok());
             let fault = refused(method, credential, &refusal.code, body.as_ref());
             (fault, body)
         }
@@ -167,16 +149,12 @@ pub(super) fn garbage(method: &str) -> SlackFault {
 
 /// No answer came in time.
 pub(super) fn late(method: &str, limit: Duration) -> SlackFault {
-    let why = format!(
-        "Slack did not answer {method} within {} s; it may have been done.",
-        limit.as_secs()
-    );
+    let why = format!("Slack did not answer {method} within {} s; it may have been done.", limit.as_secs());
     SlackFault::unknown("timeout", why)
 }
 
 fn lost(method: &str) -> SlackFault {
-    let why =
-        format!("The connection broke before Slack answered {method}; it may have been done.");
+    let why = format!("The connection broke before Slack answered {method}; it may have been done.");
     SlackFault::unknown("connection_lost", why)
 }
 
@@ -192,13 +170,9 @@ fn of_status(method: &str, status: u16) -> SlackFault {
     SlackFault::permanent(&code, why)
 }
 
-fn of_transport(
-    method: &str,
-    cause: Option<&(dyn std::error::Error + Send + Sync + 'static)>,
-) -> SlackFault {
+fn of_transport(method: &str, cause: Option<&(dyn std::error::Error + Send + Sync + 'static)>) -> SlackFault {
     let hyper = cause.and_then(|cause| {
-        (cause as &(dyn std::error::Error + 'static))
-            .downcast_ref::<hyper_util::client::legacy::Error>()
+        (cause as &(dyn std::error::Error + 'static)).downcast_ref::<hyper_util::client::legacy::Error>()
     });
     match hyper {
         Some(error) if error.is_connect() => SlackFault::retry(
@@ -213,18 +187,9 @@ fn of_transport(
 }
 
 /// Slack answered `ok: false`.
-fn refused(
-    method: &str,
-    credential: Credential,
-    code: &str,
-    body: Option<&Value>,
-) -> SlackFault {
+fn refused(method: &str, credential: Credential, code: &str, body: Option<&Value>) -> SlackFault {
     let why = sentence(method, credential, code, body);
-    if PASSING.contains(&code) {
-        SlackFault::retry(code, None, why)
-    } else {
-        SlackFault::permanent(code, why)
-    }
+    if PASSING.contains(&code) { SlackFault::retry(code, None, why) } else { SlackFault::permanent(code, why) }
 }
 
 /// What Slack's word means here, and what to do about it.
@@ -253,21 +218,25 @@ fn sentence(method: &str, credential: Credential, code: &str, body: Option<&Valu
                 "Slack refused {method} ({code}): the workspace's settings do not allow it to this app; a workspace admin can."
             )
         }
-        "not_in_channel" => format!(
-            "Slack refused {method}: Vigie is not a member of the channel; invite it there with /invite."
-        ),
+        "not_in_channel" => {
+            format!("Slack refused {method}: Vigie is not a member of the channel; invite it there with /invite.")
+        }
         "channel_not_found" => format!(
             "Slack refused {method}: the channel does not exist, or Vigie cannot see it; if it is private, invite Vigie there."
         ),
         "is_archived" => format!("Slack refused {method}: the channel is archived."),
         "messages_tab_disabled" | "user_disabled" | "user_not_found" | "users_not_found" => {
-            format!("Slack refused {method} ({code}): this person cannot be written to; check the Slack id in the contacts.")
+            format!(
+                "Slack refused {method} ({code}): this person cannot be written to; check the Slack id in the contacts."
+            )
         }
-        "not_enabled" => format!(
-            "Slack refused {method}: the Home tab is off; turn it on in the app's settings (App Home)."
-        ),
+        "not_enabled" => {
+            format!("Slack refused {method}: the Home tab is off; turn it on in the app's settings (App Home).")
+        }
         "invalid_blocks" | "invalid_blocks_format" | "msg_blocks_too_long" | "msg_too_long" => {
-            format!("Slack refused {method} ({code}): the message's form is not accepted; check the templates that were changed.")
+            format!(
+                "Slack refused {method} ({code}): the message's form is not accepted; check the templates that were changed."
+            )
         }
         "expired_trigger_id" | "exchanged_trigger_id" | "trigger_expired" | "trigger_exchanged" => {
             format!("Slack refused {method} ({code}): a dialog can only be opened within 3 s, and once.")
@@ -279,9 +248,7 @@ fn sentence(method: &str, credential: Credential, code: &str, body: Option<&Valu
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use slack_morphism::errors::{
-        SlackClientApiError, SlackClientEndOfStreamError, SlackRateLimitError,
-    };
+    use slack_morphism::errors::{SlackClientApiError, SlackClientEndOfStreamError, SlackRateLimitError};
 
     use super::*;
 
@@ -323,11 +290,7 @@ mod tests {
     #[test]
     fn slacks_own_waiting_time_is_kept() {
         let limit = SlackRateLimitError::new().with_retry_after(Duration::from_secs(7));
-        let (fault, _) = understand(
-            "chat.update",
-            Credential::Bot,
-            &SlackClientError::RateLimitError(limit),
-        );
+        let (fault, _) = understand("chat.update", Credential::Bot, &SlackClientError::RateLimitError(limit));
         let SlackFault::Retry { after, .. } = fault else {
             panic!("a rate limit is tried again");
         };

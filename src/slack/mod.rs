@@ -13,6 +13,7 @@ pub mod health;
 pub mod http;
 pub mod inbound;
 pub mod outgoing;
+pub mod paper;
 pub mod scene;
 pub mod socket;
 pub mod views;

@@ -2,6 +2,7 @@
 
 mod approval;
 mod escalation;
+mod practice;
 mod script;
 mod store;
 mod tidy;

@@ -33,7 +33,7 @@ impl Sources<'_> {
             if let Some(service) = &written.service {
                 self.refers("services", "service", &self.file.services, &service.0, service.place, findings);
             }
-            check_rollback(key, written, findings);
+            self.check_rollback(key, written, findings);
             let action = RunbookAction {
                 key: key.0.clone(),
                 title: written.title.clone(),
@@ -71,6 +71,20 @@ impl Sources<'_> {
         let expires_after = said.expires.as_ref().map_or(EXPIRES_AFTER, |length| length.0);
         ApprovalRule { by, needed, requester_may: said.requester_may, expires_after }
     }
+
+    fn check_rollback(&self, key: &At<Name>, written: &file::Action, findings: &mut Findings<'_>) {
+        if !written.rollback {
+            return;
+        }
+        if written.service.is_none() && !self.is_broken(&format!("actions.{}.service", key.0)) {
+            let what = format!("the rollback “{}” belongs to no service", key.0);
+            findings.fault(Some(key.place), what, "add “service: …”, so that /incident rollback can find it");
+        }
+        if written.risk.value == Risk::ReadOnly {
+            let what = format!("the rollback “{}” cannot only look", key.0);
+            findings.fault(Some(written.risk.place), what, "write “risk: reversible” or “risk: destructive”");
+        }
+    }
 }
 
 /// How many must approve when nothing is said.
@@ -100,20 +114,6 @@ fn check_enough(
     }
 }
 
-fn check_rollback(key: &At<Name>, written: &file::Action, findings: &mut Findings<'_>) {
-    if !written.rollback {
-        return;
-    }
-    if written.service.is_none() {
-        let what = format!("the rollback “{}” belongs to no service", key.0);
-        findings.fault(Some(key.place), what, "add “service: …”, so that /incident rollback can find it");
-    }
-    if written.risk.value == Risk::ReadOnly {
-        let what = format!("the rollback “{}” cannot only look", key.0);
-        findings.fault(Some(written.risk.place), what, "write “risk: reversible” or “risk: destructive”");
-    }
-}
-
 fn checklist(written: &file::Action, findings: &mut Findings<'_>) -> Vec<CheckItem> {
     let mut items: Vec<CheckItem> = Vec::new();
     for item in &written.checklist {
@@ -127,7 +127,8 @@ fn checklist(written: &file::Action, findings: &mut Findings<'_>) -> Vec<CheckIt
 }
 
 fn service(key: &At<Name>, written: &file::Service) -> Service {
-    let checks = written.checks.iter().map(|check| Verification { check: check.key.clone(), title: check.title().to_owned() });
+    let checks =
+        written.checks.iter().map(|check| Verification { check: check.key.clone(), title: check.shown_title() });
     Service {
         key: key.0.clone(),
         title: written.title.value.clone(),

@@ -14,7 +14,7 @@ use super::fault::{Findings, Place};
 use super::file::File;
 use super::near;
 use super::node::Node;
-use super::words::{Approving, ApproverWord, At, Entries, Name};
+use super::words::{ApproverWord, Approving, At, Entries, Name};
 use crate::incident::approval::Approver;
 use crate::incident::id::{ChannelId, UserId};
 use crate::incident::rules::Rules;
@@ -50,7 +50,7 @@ pub(super) fn compile(
         channel_prefix: workspace.channel_prefix.0.clone(),
         private_channels: workspace.private_channels,
         customer_approval: sources.customer_approval(&contacts, findings),
-        audiences: sources.updates(findings),
+        audiences: sources.audiences(),
         invite_always: sources.invited(&contacts, findings),
         snooze: workspace.snooze.0,
         status_page: workspace.status_page.as_ref().map(|link| link.0.clone()),
@@ -61,7 +61,7 @@ pub(super) fn compile(
     Config {
         rules,
         paging: file.paging.clone(),
-        comms: file.audiences.clone(),
+        comms: sources.comms_room(),
         actions: sources.actions_room(),
         templates: sources.templates(folder, findings),
         warnings: Vec::new(),
@@ -127,12 +127,7 @@ impl Sources<'_> {
     }
 
     /// Those who may approve. A contact needs a Slack ID for that.
-    fn approvers(
-        &self,
-        words: &[At<ApproverWord>],
-        contacts: &Contacts,
-        findings: &mut Findings<'_>,
-    ) -> Vec<Approver> {
+    fn approvers(&self, words: &[At<ApproverWord>], contacts: &Contacts, findings: &mut Findings<'_>) -> Vec<Approver> {
         let mut approvers: Vec<Approver> = Vec::new();
         for word in words {
             let approver = match &word.value.0 {
@@ -141,9 +136,14 @@ impl Sources<'_> {
                     self.refers("contacts", "contact", &self.file.contacts, key, word.place, findings);
                     contacts.get(key).and_then(|contact| match &contact.slack {
                         Some(user) => Some(Approver::Contact { user: user.clone(), name: contact.name.clone() }),
+                        None if self.is_broken(&format!("contacts.{key}.slack")) => None,
                         None => {
                             let what = format!("“{key}” cannot approve anything without a Slack ID");
-                            findings.fault(Some(word.place), what, format!("add “slack: U…” to “{key}” under contacts"));
+                            findings.fault(
+                                Some(word.place),
+                                what,
+                                format!("add “slack: U…” to “{key}” under contacts"),
+                            );
                             None
                         }
                     })
@@ -166,6 +166,7 @@ impl Sources<'_> {
         for contact in self.people(keys, contacts, findings) {
             match contact.slack {
                 Some(user) => users.push(user),
+                None if self.is_broken(&format!("contacts.{}.slack", contact.key)) => {}
                 None => {
                     let place = keys.iter().find(|key| key.0 == contact.key).map(|key| key.place);
                     let what = format!("“{}” cannot be invited without a Slack ID", contact.key);

@@ -31,21 +31,30 @@ impl Sources<'_> {
     }
 
     fn check_way(&self, key: &At<Name>, contact: &Contact, way: &At<Way>, findings: &mut Findings<'_>) {
-        if contact.address(way.value).is_none() {
-            let (missing, example) = match way.value {
-                Way::Slack => ("Slack ID", "slack: U012AB3CD"),
-                Way::Email => ("e-mail address", "email: lead@example.com"),
-                Way::Sms | Way::Voice => ("phone number", "phone: +15550100"),
-                Way::Whatsapp => ("phone number", "whatsapp: +15550100"),
-                Way::Pagerduty => ("routing key", "pagerduty: name-of-the-key"),
-                Way::Webhook => ("address", "webhook"),
-            };
+        let (missing, field, example) = match way.value {
+            Way::Slack => ("Slack ID", "slack", "U012AB3CD"),
+            Way::Email => ("e-mail address", "email", "lead@example.com"),
+            Way::Sms | Way::Voice => ("phone number", "phone", "+15550100"),
+            Way::Whatsapp => ("phone number", "whatsapp", "+15550100"),
+            Way::Pagerduty => ("routing key", "pagerduty", "name-of-the-key"),
+            Way::Webhook => ("address", "webhook", "true"),
+        };
+        let is_noted = self.is_broken(&format!("contacts.{}.{field}", key.0));
+        if contact.address(way.value).is_none() && !is_noted {
             let what = format!("“{}” is to be reached by {}, but has no {missing}", key.0, way.value);
-            findings.fault(Some(way.place), what, format!("add “{example}” to “{}”, or take {} away", key.0, way.value));
+            findings.fault(
+                Some(way.place),
+                what,
+                format!("add “{field}: {example}” to “{}”, or take {} away", key.0, way.value),
+            );
         }
         if !self.is_set_up(way.value) && !self.is_broken(&format!("paging.{}", way.value)) {
             let what = format!("{} is not set up in this file", way.value);
-            findings.fault(Some(way.place), what, format!("add “{0}:” under “paging:”, or take {0} away here", way.value));
+            findings.fault(
+                Some(way.place),
+                what,
+                format!("add “{0}:” under “paging:”, or take {0} away here", way.value),
+            );
         }
     }
 

@@ -1,6 +1,5 @@
 //! What the rooms themselves find wrong with their parts, put where it stands in the file.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Sources;
@@ -18,13 +17,19 @@ impl Sources<'_> {
                 self.note(&in_the_file(&fault.path), &fault.sentence, findings);
             }
         }
-        if !self.has_faults("paging") {
-            for fault in self.file.paging.validate() {
-                self.note(&fault.setting, &fault.text, findings);
-            }
+        if self.has_faults("paging") {
+            return;
         }
-        if !self.has_faults("audiences") {
-            self.comms_room(findings);
+        let paging = self.file.paging.validate();
+        // An audience is only as good as the senders it uses, so it is looked at when they are.
+        let audiences = if paging.is_empty() && !self.has_faults("audiences") {
+            self.comms_room().build(&self.file.paging).err().unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        for fault in paging.iter().chain(&audiences) {
+            let path = fault.setting.strip_prefix("comms.").unwrap_or(&fault.setting);
+            self.note(path, &fault.text, findings);
         }
     }
 
@@ -66,7 +71,11 @@ impl Sources<'_> {
         let mut path = path;
         loop {
             if let Some(node) = find(self.root, path) {
-                return Some(if matches!(node.value, Value::Text(_)) { node.place } else { node.key_place.unwrap_or(node.place) });
+                return Some(if matches!(node.value, Value::Text(_)) {
+                    node.place
+                } else {
+                    node.key_place.unwrap_or(node.place)
+                });
             }
             path = path.rfind(['.', '[']).and_then(|end| path.get(..end)).filter(|rest| !rest.is_empty())?;
         }
@@ -75,7 +84,8 @@ impl Sources<'_> {
     /// A room's sentence: what is wrong, then after the last semicolon the cure.
     pub fn note(&self, path: &str, sentence: &str, findings: &mut Findings<'_>) {
         let key = path.rsplit('.').next().unwrap_or(path);
-        let (what, cure) = sentence.rsplit_once("; ").unwrap_or((sentence, "examples/reference.yml shows how it is written"));
+        let (what, cure) =
+            sentence.rsplit_once("; ").unwrap_or((sentence, "examples/reference.yml shows how it is written"));
         findings.fault(self.place_of(path), format!("{key}: {what}"), cure);
     }
 }

@@ -28,7 +28,10 @@ impl Sources<'_> {
             let key = severity.key.0.as_str();
             let label = severity.label.iter().map(|label| (label.value.as_str(), label.place));
             let aliases = severity.aliases.iter().map(|alias| (alias.value.as_str(), alias.place));
-            std::iter::once((key, severity.key.place)).chain(label).chain(aliases).map(move |(word, at)| (key, word, at))
+            std::iter::once((key, severity.key.place))
+                .chain(label)
+                .chain(aliases)
+                .map(move |(word, at)| (key, word, at))
         });
         self.distinct("severities", words, findings);
         self.check_twice(findings);
@@ -119,9 +122,15 @@ impl Sources<'_> {
     /// Somebody who is to be paged has at least one way.
     fn check_reachable(&self, keys: &[At<Name>], contacts: &Contacts, findings: &mut Findings<'_>) {
         for key in keys {
-            if contacts.get(&key.0).is_some_and(|contact| contact.page_with.is_empty()) {
+            let path = format!("contacts.{}", key.0);
+            let is_noted = ["slack", "page_with"].iter().any(|field| self.is_broken(&format!("{path}.{field}")));
+            if contacts.get(&key.0).is_some_and(|contact| contact.page_with.is_empty()) && !is_noted {
                 let what = format!("nothing says how “{}” is paged", key.0);
-                findings.fault(Some(key.place), what, format!("add “page_with: [slack]” to “{}” under contacts", key.0));
+                findings.fault(
+                    Some(key.place),
+                    what,
+                    format!("add “page_with: [slack]” to “{}” under contacts", key.0),
+                );
             }
         }
     }

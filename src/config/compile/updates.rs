@@ -1,34 +1,38 @@
-//! Audiences of updates and who approves what customers read (section 8 of the field procedures).
+//! Audiences and who approves what customers read (section 8 of the field procedures).
 
 use super::{Contacts, Sources};
+use crate::comms::{AudienceKind, CommsConfig};
 use crate::config::fault::Findings;
-use crate::config::near;
-use crate::config::words::{At, Name};
 use crate::incident::rules::{Audiences, CustomerApproval};
 
 impl Sources<'_> {
-    /// Where internal and customer texts go.
-    pub fn updates(&self, findings: &mut Findings<'_>) -> Audiences {
-        let updates = &self.file.updates;
-        let internal = self.audiences(&updates.internal, findings);
-        let customer = self.audiences(&updates.customer, findings);
-        Audiences { internal, customer }
+    /// The names of the audiences for internal and for customer texts, in the order of the file.
+    pub fn audiences(&self) -> Audiences {
+        let of = |kind: AudienceKind| {
+            let entries = self.file.audiences.0.iter().filter(|(_, audience)| audience.kind == kind);
+            entries.map(|(name, _)| name.0.clone()).collect()
+        };
+        Audiences { internal: of(AudienceKind::Internal), customer: of(AudienceKind::Customer) }
     }
 
     /// Who may approve customer texts.
     pub fn customer_approval(&self, contacts: &Contacts, findings: &mut Findings<'_>) -> CustomerApproval {
-        CustomerApproval { by: self.approvers(&self.file.updates.approved_by, contacts, findings) }
+        let approved_by = &self.file.updates.approved_by;
+        if let (Some(first), false) = (approved_by.first(), self.has_customers()) {
+            let what = "nobody outside is told anything: there is no audience with “kind: customer”";
+            findings.warning(Some(first.place), what, "add one under “audiences:”, or delete approved_by");
+        }
+        CustomerApproval { by: self.approvers(approved_by, contacts, findings) }
     }
 
-    fn audiences(&self, names: &[At<Name>], findings: &mut Findings<'_>) -> Vec<String> {
-        let known = || self.audience_names();
-        for name in names {
-            let broken = self.is_broken(&format!("audiences.{}", name.0));
-            if !broken && !known().any(|audience| audience == name.0) {
-                let cure = near::cure(&name.0, known().collect::<Vec<_>>());
-                findings.fault(Some(name.place), format!("there is no audience “{}” under audiences", name.0), cure);
-            }
-        }
-        names.iter().map(|name| name.0.clone()).collect()
+    /// The comms room's part of the file.
+    pub fn comms_room(&self) -> CommsConfig {
+        let audiences = self.file.audiences.0.iter().map(|(name, audience)| (name.0.clone(), audience.clone()));
+        CommsConfig { audiences: audiences.collect() }
+    }
+
+    fn has_customers(&self) -> bool {
+        self.has_faults("audiences")
+            || self.file.audiences.0.iter().any(|(_, audience)| audience.kind == AudienceKind::Customer)
     }
 }

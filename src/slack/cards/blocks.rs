@@ -214,7 +214,9 @@ impl Part {
             Part::Beside(text, button) => {
                 SlackSectionBlock::new().with_text(mrkdwn(&text)).with_accessory(button.build().into()).into()
             }
-            Part::Small(text) => SlackContextBlock::new(vec![SlackContextBlockElement::MarkDown(verbatim(&text))]).into(),
+            Part::Small(text) => {
+                SlackContextBlock::new(vec![SlackContextBlockElement::MarkDown(verbatim(&text))]).into()
+            }
             Part::Output(text) => {
                 let lines = SlackRichTextPreformatted::new(vec![SlackRichTextText::new(text).into()]);
                 SlackRichTextBlock::new(vec![lines.into()]).into()

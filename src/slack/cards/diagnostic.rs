@@ -14,12 +14,7 @@ use crate::slack::scene::{Drawn, Scene};
 /// Checks shown line by line; the rest, which are the better ones, are counted.
 const SHOWN: usize = 20;
 
-pub(super) fn draw(
-    scene: &Scene<'_>,
-    incident: &Incident,
-    id: DiagnosticId,
-    round: &Diagnostic,
-) -> Said<Drawn> {
+pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, id: DiagnosticId, round: &Diagnostic) -> Said<Drawn> {
     let pen = Pen::for_channel(scene, incident);
     let title = title(&pen, round)?;
     let mut parts = vec![Part::Text(title.clone())];

@@ -51,17 +51,19 @@ pub fn line(scene: &Scene<'_>, locale: Locale, entry: &Entry, medium: Medium) ->
 pub fn is_detail(fact: &Fact) -> bool {
     matches!(
         fact,
-        Fact::CardPosted { .. } | Fact::PageDelivered { .. } | Fact::StepStarted { .. } | Fact::RunReleased { announced: true, .. }
+        Fact::CardPosted { .. }
+            | Fact::PageDelivered { .. }
+            | Fact::StepStarted { .. }
+            | Fact::RunReleased { announced: true, .. }
     )
 }
 
 /// What the labels of facts may use: always `by`, and what the fact itself says.
 fn vars(scene: &Scene<'_>, pen: &Pen<'_>, entry: &Entry) -> Said<Value> {
     let mut vars = match &entry.fact {
-        Fact::Escalated { .. }
-        | Fact::Paged { .. }
-        | Fact::PageDelivered { .. }
-        | Fact::PageFailed { .. } => of_paging(scene, pen, &entry.fact)?,
+        Fact::Escalated { .. } | Fact::Paged { .. } | Fact::PageDelivered { .. } | Fact::PageFailed { .. } => {
+            of_paging(scene, pen, &entry.fact)?
+        }
         Fact::DiagnosticStarted { .. } | Fact::DiagnosticFinished { .. } => of_diagnostic(scene, pen, &entry.fact)?,
         fact => match run_of(fact) {
             Some(id) => of_run(scene, pen, id, fact)?,
@@ -69,7 +71,6 @@ fn vars(scene: &Scene<'_>, pen: &Pen<'_>, entry: &Entry) -> Said<Value> {
         },
     };
     vars.insert("by".into(), pen.actor(&entry.by));
-    vars.insert("tz".into(), json!(scene.rules.zone));
     Ok(Value::Object(vars))
 }
 
@@ -86,7 +87,9 @@ fn of_paging(scene: &Scene<'_>, pen: &Pen<'_>, fact: &Fact) -> Said<Vars> {
     let paged = |page: &PageId| -> Said<Vars> {
         let state = scene.incident.and_then(|incident| incident.pages.get(page));
         let way = state.map(|state| pen.word(&format!("paging.{}", state.way))).transpose()?;
-        Ok(object(json!({"who": state.map(|state| Pen::contact(&state.contact)), "way": way, "page": page.to_string()})))
+        Ok(object(
+            json!({"who": state.map(|state| Pen::contact(&state.contact)), "way": way, "page": page.to_string()}),
+        ))
     };
     Ok(match fact {
         Fact::Escalated { level, round, because_silent } => {
@@ -189,7 +192,9 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
         Fact::ApprovalGiven { digest, .. } => json!({"digest": digest.short()}),
         Fact::PlanRejected { reason, .. } => json!({"reason": reason}),
         Fact::RunReleased { announced, .. } => json!({"announced": announced}),
-        Fact::StepStarted { step, .. } => json!({"step": step + 1, "step_title": planned(step).map(|step| &step.title)}),
+        Fact::StepStarted { step, .. } => {
+            json!({"step": step + 1, "step_title": planned(step).map(|step| &step.title)})
+        }
         Fact::StepFinished { step, note, took, .. } => json!({
             "step": step + 1, "step_title": planned(step).map(|step| &step.title), "note": note, "took_ms": took.0,
         }),

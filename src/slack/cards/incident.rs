@@ -5,7 +5,7 @@ use serde_json::json;
 use super::blocks::{Button, Part, message};
 use super::diagnostic;
 use super::markup::Mrkdwn;
-use super::pen::{Pen, Said, plain_headline};
+use super::pen::{Pen, Said, elapsed_ms, plain_headline};
 use super::steps;
 use crate::incident::id::UserId;
 use crate::incident::people::{Contact, Role};
@@ -19,16 +19,13 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident) -> Said<Drawn> {
     let pen = Pen::for_channel(scene, incident);
     let mut parts = body(&pen, incident)?;
     parts.push(steps::row(&pen, incident)?);
-    Ok(Drawn {
-        text: first_line(&pen, incident)?.as_str().to_owned(),
-        blocks: message(parts),
-    })
+    Ok(Drawn { text: first_line(&pen, incident)?.as_str().to_owned(), blocks: message(parts) })
 }
 
 /// `🔴 SEV2 · checkout returns 500 · 14 min · acknowledged`.
 pub(super) fn first_line(pen: &Pen<'_>, incident: &Incident) -> Said {
     let vars = json!({
-        "elapsed_ms": incident.duration(pen.now).0,
+        "elapsed_ms": elapsed_ms(pen, incident),
         "status": pen.word(&format!("status.{}", incident.status.word()))?,
     });
     let tail = pen.say("incident.first_line_end", vars)?;
@@ -144,8 +141,7 @@ fn contacts(incident: &Incident) -> Vec<&Contact> {
 
 fn paged(pen: &Pen<'_>, incident: &Incident, contact: &Contact) -> Said {
     let answered = |user: &UserId| incident.acknowledged_by.contains(user);
-    let pages: Vec<&PageState> =
-        incident.pages.values().filter(|page| page.contact.key == contact.key).collect();
+    let pages: Vec<&PageState> = incident.pages.values().filter(|page| page.contact.key == contact.key).collect();
     let delivered = |page: &&&PageState| matches!(page.outcome, PageOutcome::Delivered { .. });
     let failed = |page: &&PageState| matches!(page.outcome, PageOutcome::Failed { .. });
     let key = if contact.slack.as_ref().is_some_and(answered) {

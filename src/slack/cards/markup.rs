@@ -43,6 +43,20 @@ impl Mrkdwn {
         Self(parts.join(between))
     }
 
+    /// The same text beginning with a capital; a token at the beginning stays.
+    #[must_use]
+    pub fn capital(&self) -> Self {
+        let mut letters = self.0.chars();
+        let first = letters.next().map(|first| first.to_uppercase().collect::<String>());
+        Self(first.unwrap_or_default() + letters.as_str())
+    }
+
+    /// The first line.
+    #[must_use]
+    pub fn first_line(&self) -> Self {
+        Self(self.0.lines().next().unwrap_or_default().to_owned())
+    }
+
     /// The text as it goes to Slack.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -117,7 +131,7 @@ pub(super) fn size(text: &str) -> usize {
 }
 
 /// Plain text of at most `most`; `…` says that something was cut.
-pub(super) fn fit(text: &str, most: usize) -> String {
+pub(in crate::slack) fn fit(text: &str, most: usize) -> String {
     if size(text) <= most {
         return text.to_owned();
     }

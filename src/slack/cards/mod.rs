@@ -54,9 +54,6 @@ pub fn draw(scene: &Scene<'_>, card: &Card) -> Result<Option<Drawn>, RenderFault
     }
 }
 
-fn drawn<T>(
-    what: Option<T>,
-    draw: impl FnOnce(T) -> Result<Drawn, RenderFault>,
-) -> Result<Option<Drawn>, RenderFault> {
+fn drawn<T>(what: Option<T>, draw: impl FnOnce(T) -> Result<Drawn, RenderFault>) -> Result<Option<Drawn>, RenderFault> {
     what.map(draw).transpose()
 }

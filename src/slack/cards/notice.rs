@@ -31,7 +31,8 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, seq: u64) -> Said<Opt
         },
         Fact::Escalated { .. } => {
             let people = paged_with(scene, entry);
-            let paged = if people.is_empty() { Mrkdwn::default() } else { pen.say("notice.paged", json!({"who": people}))? };
+            let paged =
+                if people.is_empty() { Mrkdwn::default() } else { pen.say("notice.paged", json!({"who": people}))? };
             Mrkdwn::join([plain(scene, &pen, entry)?, paged], "\n")
         }
         Fact::Resolved { .. } if incident.severity.postmortem_required => {
@@ -42,7 +43,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, seq: u64) -> Said<Opt
     let steps = next_steps(incident, &entry.fact);
     let mut parts = vec![Part::Text(text.clone())];
     parts.push(steps::of_steps(&pen, incident.id, &steps, &[])?);
-    let text = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), text.fit(1_500)], " · ");
+    let text = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), text.first_line().fit(1_500)], " · ");
     Ok(Some(Drawn { text: text.as_str().to_owned(), blocks: message(parts) }))
 }
 
@@ -147,7 +148,9 @@ fn run_vars(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Value {
 
 fn seen(result: &CheckResult) -> String {
     match &result.limit {
-        Some(limit) => format!("{} {}: {} ({limit})", super::diagnostic::emoji(result.verdict), result.title, result.value),
+        Some(limit) => {
+            format!("{} {}: {} ({limit})", super::diagnostic::emoji(result.verdict), result.title, result.value)
+        }
         None => format!("{} {}: {}", super::diagnostic::emoji(result.verdict), result.title, result.value),
     }
 }
@@ -155,7 +158,9 @@ fn seen(result: &CheckResult) -> String {
 /// What a reader of this message most likely does next.
 fn next_steps(incident: &Incident, fact: &Fact) -> Vec<Step> {
     match fact {
-        Fact::Escalated { .. } | Fact::LadderExhausted if incident.status == Status::Triggered => vec![Step::Acknowledge],
+        Fact::Escalated { .. } | Fact::LadderExhausted if incident.status == Status::Triggered => {
+            vec![Step::Acknowledge]
+        }
         Fact::RunFinished { .. } => vec![Step::Update],
         Fact::Mitigated { .. } if incident.status == Status::Mitigated => vec![Step::Resolve],
         Fact::Resolved { .. } if incident.status == Status::Resolved => vec![Step::PostMortem],

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::blocks::{Button, Part, message};
 use super::incident::state;
 use super::markup::Mrkdwn;
-use super::pen::{Pen, Said, headline, plain_headline};
+use super::pen::{Pen, Said, elapsed_ms, headline, plain_headline};
 use super::steps::Step;
 use crate::incident::people::Role;
 use crate::incident::state::{Incident, PageState, Status};
@@ -16,9 +16,9 @@ use crate::slack::scene::{Drawn, Scene};
 pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, page: &PageState) -> Said<Drawn> {
     let pen = Pen::for_contact(scene, &page.contact);
     let why = why(&pen, incident, page)?;
-    let elapsed = pen.say("page.elapsed", json!({"elapsed_ms": incident.duration(pen.now).0}))?;
+    let elapsed = pen.say("page.elapsed", json!({"elapsed_ms": elapsed_ms(&pen, incident)}))?;
     let answered = page.contact.slack.as_ref().is_some_and(|user| incident.acknowledged_by.contains(user));
-    let mut lines = vec![why.clone()];
+    let mut lines = vec![why.capital()];
     if let Some(text) = &page.message {
         lines.push(Mrkdwn::quote(text).fit(1_500));
     }
@@ -27,10 +27,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, page: &PageState) -> 
     if answered {
         lines.push(pen.say("page.answered_by_you", json!({}))?);
     }
-    let mut parts = vec![
-        Part::Header(plain_headline(&pen, incident)?),
-        Part::Text(Mrkdwn::join(lines, "\n")),
-    ];
+    let mut parts = vec![Part::Header(plain_headline(&pen, incident)?), Part::Text(Mrkdwn::join(lines, "\n"))];
     if incident.status.is_open() {
         parts.push(row(&pen, incident, answered)?);
     }
@@ -94,10 +91,7 @@ pub(super) fn announcement(scene: &Scene<'_>, incident: &Incident) -> Said<Drawn
     let open = incident.status != Status::Cancelled && incident.status.is_open();
     let row = if open { vec![Step::Status.button(&pen, incident.id)?] } else { vec![] };
     let parts = vec![Part::Text(Mrkdwn::join(lines, "\n")), Part::Row(row, vec![])];
-    Ok(Drawn {
-        text: super::incident::first_line(&pen, incident)?.as_str().to_owned(),
-        blocks: message(parts),
-    })
+    Ok(Drawn { text: super::incident::first_line(&pen, incident)?.as_str().to_owned(), blocks: message(parts) })
 }
 
 /// When the channel is gone, this is where it can still be said.

@@ -7,7 +7,7 @@ use crate::incident::id::UserId;
 use crate::incident::people::{Actor, Contact, Role};
 use crate::incident::rules::Rules;
 use crate::incident::state::Incident;
-use crate::incident::time::Instant;
+use crate::incident::time::{Instant, Millis};
 use crate::render::{Locale, RenderFault, Renderer};
 use crate::slack::scene::Scene;
 
@@ -25,17 +25,14 @@ pub struct Pen<'a> {
     pub now: Instant,
     /// The reader's language.
     pub locale: Locale,
+    /// The reader's IANA zone, for the words beside a Slack date and for paper.
+    pub zone: &'a str,
 }
 
 impl<'a> Pen<'a> {
     /// Writes in `locale`.
     pub fn new(scene: &Scene<'a>, locale: Locale) -> Self {
-        Self {
-            render: scene.render,
-            rules: scene.rules,
-            now: scene.now,
-            locale,
-        }
+        Self { render: scene.render, rules: scene.rules, now: scene.now, locale, zone: &scene.rules.zone }
     }
 
     /// Writes for everybody in the incident's channel.
@@ -62,7 +59,7 @@ impl<'a> Pen<'a> {
     /// # Errors
     /// When the label does not exist or lacks a variable.
     pub fn say(&self, key: &str, vars: Value) -> Said {
-        self.render.label(self.locale, key, &vars).map(Mrkdwn::made)
+        self.render.label(self.locale, key, &self.zoned(vars)).map(Mrkdwn::made)
     }
 
     /// A label as plain text, for headers, buttons and options.
@@ -70,7 +67,7 @@ impl<'a> Pen<'a> {
     /// # Errors
     /// As [`Pen::say`].
     pub fn plain(&self, key: &str, vars: Value) -> Said<String> {
-        self.render.label_plain(self.locale, key, &vars)
+        self.render.label_plain(self.locale, key, &self.zoned(vars))
     }
 
     /// A label without variables as plain text.
@@ -87,6 +84,16 @@ impl<'a> Pen<'a> {
     /// When the template does not exist or lacks a variable.
     pub fn message(&self, name: &str, vars: &Value) -> Said {
         self.render.slack(self.locale, name, vars).map(Mrkdwn::made)
+    }
+
+    /// The variables with the zone that instants are written in.
+    fn zoned(&self, mut vars: Value) -> Value {
+        if let Some(fields) = vars.as_object_mut()
+            && !self.zone.is_empty()
+        {
+            fields.insert("tz".to_owned(), json!(self.zone));
+        }
+        vars
     }
 
     /// Somebody as the template helper `person` wants them: a mention in Slack, the contact's name elsewhere.
@@ -120,6 +127,11 @@ impl<'a> Pen<'a> {
 /// The language of this name; English when there are no templates for it.
 pub fn locale(name: &str) -> Locale {
     name.parse().unwrap_or_default()
+}
+
+/// How long it has lasted, to the minute; nothing in the first.
+pub fn elapsed_ms(pen: &Pen<'_>, incident: &Incident) -> i64 {
+    Millis::minutes(incident.duration(pen.now).whole_minutes()).0
 }
 
 /// The colour of a severity; always shown with its word.
@@ -182,6 +194,6 @@ pub fn message_vars(pen: &Pen<'_>, incident: &Incident) -> Value {
         "status_page": pen.rules.status_page,
         "contact": pen.rules.customer_contact,
         "company": null,
-        "tz": pen.rules.zone,
+        "tz": Some(pen.zone).filter(|zone| !zone.is_empty()),
     })
 }

@@ -141,7 +141,8 @@ fn checklist(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
 
 fn tickable(pen: &Pen<'_>, run: &Run, item: &CheckItem) -> Said<Part> {
     let ticked = run.ticked.contains(&item.key);
-    let line = pen.say("plan.checklist_item", json!({"ticked": ticked, "text": item.text, "required": item.required}))?;
+    let line =
+        pen.say("plan.checklist_item", json!({"ticked": ticked, "text": item.text, "required": item.required}))?;
     let (id, label) = if ticked { ("untick", "button.untick") } else { ("tick", "button.tick") };
     let button = Button::new(id, pen.word(label)?, format!("{id} {} {}", run.id, item.key));
     Ok(Part::Beside(line, button))

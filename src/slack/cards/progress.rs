@@ -36,11 +36,7 @@ pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
 
 /// How it ended.
 pub(super) fn result(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
-    let head = vec![
-        result_line(pen, run, outcome)?,
-        settled(scene, pen, run)?,
-        approved_by(pen, run)?,
-    ];
+    let head = vec![result_line(pen, run, outcome)?, settled(scene, pen, run)?, approved_by(pen, run)?];
     let mut parts = vec![Part::Text(Mrkdwn::join(head, "\n"))];
     parts.extend(lines(steps(pen, run, Some(outcome))?));
     if !run.verification.is_empty() {
@@ -100,7 +96,11 @@ fn settled(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run) -> Said {
     let Some(happened) = run.settled else {
         return Ok(Mrkdwn::default());
     };
-    let entry = scene.timeline.iter().rev().find(|entry| matches!(entry.fact, Fact::RunSettled { run: id, .. } if id == run.id));
+    let entry = scene
+        .timeline
+        .iter()
+        .rev()
+        .find(|entry| matches!(entry.fact, Fact::RunSettled { run: id, .. } if id == run.id));
     let vars = json!({"happened": happened, "who": entry.map(|entry| pen.actor(&entry.by))});
     pen.say("run.settled", vars)
 }
@@ -120,7 +120,8 @@ fn stopping(pen: &Pen<'_>, run: &Run) -> Said {
 /// Every step: done, running, to come; after the end also the one it ended at.
 fn steps(pen: &Pen<'_>, run: &Run, outcome: Option<&Outcome>) -> Said<Vec<Mrkdwn>> {
     let planned = run.plan.as_ref().map(|plan: &ActionPlan| plan.steps.as_slice()).unwrap_or_default();
-    let lines = planned.iter().enumerate().map(|(place, step)| step_line(pen, place, step, run.steps.get(place), outcome));
+    let lines =
+        planned.iter().enumerate().map(|(place, step)| step_line(pen, place, step, run.steps.get(place), outcome));
     lines.collect()
 }
 

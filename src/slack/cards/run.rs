@@ -90,7 +90,11 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
         Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,
         Phase::Finished { outcome: Outcome::Done } => after_success(pen, incident, run)?,
         Phase::PlanFailed { .. } | Phase::Finished { .. } | Phase::Rejected { .. } | Phase::Expired if open => {
-            vec![again(pen, run)?.primary(), Step::Update.button(pen, incident.id)?, Step::Diagnose.button(pen, incident.id)?]
+            vec![
+                again(pen, run)?.primary(),
+                Step::Update.button(pen, incident.id)?,
+                Step::Diagnose.button(pen, incident.id)?,
+            ]
         }
         _ => vec![],
     };

@@ -58,7 +58,7 @@ fn list(scene: &Scene<'_>, pen: &Pen<'_>) -> Said<Page> {
 }
 
 /// One open incident: `🔴 SEV2 · checkout returns 500 · 14 min · acknowledged · inc_7 #inc-7-checkout`.
-pub(in crate::slack) fn incident_line(pen: &Pen<'_>, incident: &Incident) -> Said {
+pub fn incident_line(pen: &Pen<'_>, incident: &Incident) -> Said {
     let line = card::first_line(pen, incident)?.fit(400);
     let id = Mrkdwn::of(&incident.id.to_string());
     let place = incident.usable_channel().map(|channel| Mrkdwn::channel(&channel.id)).unwrap_or_default();
@@ -84,7 +84,8 @@ fn timeline(scene: &Scene<'_>, pen: &Pen<'_>, incident: &Incident) -> Said<Page>
 fn help(pen: &Pen<'_>, topic: Option<&str>) -> Said<Page> {
     let all = all_help();
     let asked = topic.map(|topic| topic.trim_start_matches('/').to_lowercase());
-    let about = |help: &&CommandHelp| asked.as_ref().is_some_and(|asked| &help.name == asked || help.aliases.contains(asked));
+    let about =
+        |help: &&CommandHelp| asked.as_ref().is_some_and(|asked| &help.name == asked || help.aliases.contains(asked));
     let found = all.iter().find(about);
     let title = match (&asked, found) {
         (Some(asked), None) => pen.say("help.unknown", json!({"found": asked}))?,

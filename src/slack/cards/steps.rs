@@ -121,14 +121,10 @@ pub(super) fn row(pen: &Pen<'_>, incident: &Incident) -> Said<Part> {
                 vec![Step::Resolve, Step::Run, next_level(incident), Step::Cancel, Step::Timeline],
             )
         }
-        Status::Mitigated => (
-            vec![Step::Resolve, Step::Update, Step::Diagnose, Step::RollBack],
-            vec![Step::Run, Step::Timeline],
-        ),
-        Status::Resolved => (
-            vec![Step::PostMortem, Step::Update, Step::Reopen],
-            vec![Step::Timeline],
-        ),
+        Status::Mitigated => {
+            (vec![Step::Resolve, Step::Update, Step::Diagnose, Step::RollBack], vec![Step::Run, Step::Timeline])
+        }
+        Status::Resolved => (vec![Step::PostMortem, Step::Update, Step::Reopen], vec![Step::Timeline]),
         Status::Cancelled => (vec![Step::Reopen], vec![Step::Timeline]),
     };
     buttons.retain(|step| is_possible(pen, incident, *step));
@@ -138,12 +134,7 @@ pub(super) fn row(pen: &Pen<'_>, incident: &Incident) -> Said<Part> {
 }
 
 /// A row of these steps; the first is the likely one.
-pub(super) fn of_steps(
-    pen: &Pen<'_>,
-    incident: IncidentId,
-    buttons: &[Step],
-    menu: &[Step],
-) -> Said<Part> {
+pub(super) fn of_steps(pen: &Pen<'_>, incident: IncidentId, buttons: &[Step], menu: &[Step]) -> Said<Part> {
     let buttons = buttons.iter().enumerate().map(|(place, step)| {
         let button = step.button(pen, incident)?;
         Ok(if place == 0 { button.primary() } else { button })

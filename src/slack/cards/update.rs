@@ -60,12 +60,14 @@ fn audiences(pen: &Pen<'_>) -> Vec<String> {
 
 /// What arrived and what did not, destination by destination.
 fn deliveries(pen: &Pen<'_>, update: &StatusUpdate) -> Said {
-    let failed = update.failed.iter().map(|(destination, why)| {
-        pen.say("update.failed", json!({"destination": destination, "why": why}))
-    });
-    let delivered = update.delivered.iter().map(|(destination, _)| {
-        pen.say("update.delivered", json!({"destination": destination}))
-    });
+    let failed = update
+        .failed
+        .iter()
+        .map(|(destination, why)| pen.say("update.failed", json!({"destination": destination, "why": why})));
+    let delivered = update
+        .delivered
+        .iter()
+        .map(|(destination, _)| pen.say("update.delivered", json!({"destination": destination})));
     let all = update.failed.len() + update.delivered.len();
     let mut lines = failed.chain(delivered).take(SHOWN).collect::<Said<Vec<_>>>()?;
     if let Some(more) = all.checked_sub(SHOWN).filter(|more| *more > 0) {
@@ -128,13 +130,11 @@ pub(super) fn reminder(scene: &Scene<'_>, incident: &Incident, n: u32) -> Said<O
         Part::Row(vec![], vec![])
     };
     let text = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), line.fit(1_500)], " · ");
-    Ok(Some(Drawn {
-        text: text.as_str().to_owned(),
-        blocks: message(vec![Part::Text(line), row]),
-    }))
+    Ok(Some(Drawn { text: text.as_str().to_owned(), blocks: message(vec![Part::Text(line), row]) }))
 }
 
 fn nth_reminder(timeline: &[Entry], n: u32) -> Option<(usize, &Entry)> {
-    let mut reminders = timeline.iter().enumerate().filter(|(_, entry)| matches!(entry.fact, Fact::UpdateReminded { .. }));
+    let mut reminders =
+        timeline.iter().enumerate().filter(|(_, entry)| matches!(entry.fact, Fact::UpdateReminded { .. }));
     reminders.nth(usize::try_from(n).ok()?.checked_sub(1)?)
 }

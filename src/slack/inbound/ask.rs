@@ -1,7 +1,7 @@
 //! A command line that somebody gave, by typing, clicking or filling in a dialog.
 
-use super::Inbound;
 use super::super::views;
+use super::Inbound;
 use crate::incident::command::{Line, Modal};
 use crate::incident::decision::{Input, ReplyTo};
 use crate::incident::id::{ChannelId, UserId};
@@ -58,7 +58,6 @@ impl Inbound {
         let target = Target {
             incident: ask.line.incident.or_else(|| ask.line.command.incident()),
             channel: ask.channel.clone(),
-            person: Some(ask.user.clone()),
         };
         let reply = ask.reply();
         let input = Input::Command {

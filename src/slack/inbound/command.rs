@@ -36,9 +36,7 @@ impl Inbound {
         };
         match self.ask(ask).await {
             Asked::Answer(words) => Ack::Taken(Some(self.tell(&user, &words))),
-            Asked::Stored if declares => {
-                Ack::Taken(Some(self.tell(&user, &Words::new("reply.declaring"))))
-            }
+            Asked::Stored if declares => Ack::Taken(Some(self.tell(&user, &Words::new("reply.declaring")))),
             Asked::Stored | Asked::Opened => Ack::PLAIN,
         }
     }

@@ -30,7 +30,9 @@ impl Inbound {
                 return Ack::PLAIN;
             }
             (_, "tokens_revoked" | "app_uninstalled") => {
-                tracing::error!("the app was removed from the workspace or its tokens were revoked; install it again and set SLACK_BOT_TOKEN");
+                tracing::error!(
+                    "the app was removed from the workspace or its tokens were revoked; install it again and set SLACK_BOT_TOKEN"
+                );
                 return Ack::PLAIN;
             }
             (_, "app_home_opened") => {
@@ -61,8 +63,7 @@ impl Inbound {
             }
         };
         let input = Input::Chat(happening);
-        let person = input.by().person().cloned();
-        let target = Target { incident: Some(incident), channel: Some(channel), person };
+        let target = Target { incident: Some(incident), channel: Some(channel) };
         match self.receive(source, target, &input).await {
             Ok(()) => Ack::PLAIN,
             Err(fault) => {
@@ -136,7 +137,9 @@ impl Inbound {
 
     fn is_ours(&self, message: &Value) -> bool {
         let known = self.slack.known_identity();
-        known.is_some_and(|us| text(message, "/user") == us.user.0 || (!us.bot.is_empty() && text(message, "/bot_id") == us.bot))
+        known.is_some_and(|us| {
+            text(message, "/user") == us.user.0 || (!us.bot.is_empty() && text(message, "/bot_id") == us.bot)
+        })
     }
 
     /// Draws the Home tab of whoever looks at it.

@@ -87,7 +87,9 @@ impl Inbound {
             Err(fault) => Err(fault),
         };
         let drawn = match &shown {
-            Ok(shown) => views::changed(&self.scene(shown), payload, &user).map_err(|cause| self.sorry("a dialog", &cause)),
+            Ok(shown) => {
+                views::changed(&self.scene(shown), payload, &user).map_err(|cause| self.sorry("a dialog", &cause))
+            }
             Err(fault) => Err(self.sorry("a dialog", fault)),
         };
         match drawn {
@@ -159,11 +161,7 @@ impl Inbound {
             return Ack::PLAIN;
         };
         let target = match self.store.incident_in(&channel).await {
-            Ok(Some(incident)) => Target {
-                incident: Some(incident.id),
-                channel: Some(channel.clone()),
-                person: Some(by.clone()),
-            },
+            Ok(Some(incident)) => Target { incident: Some(incident.id), channel: Some(channel.clone()) },
             Ok(None) => {
                 self.answer_later(reply, Words::new("refusal.no_incident"));
                 return Ack::PLAIN;

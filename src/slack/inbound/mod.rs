@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::cards::words;
 use super::client::Slack;
 use super::outgoing::locale_of;
 use super::scene::Scene;
-use super::words;
 use crate::clock::Clock;
 use crate::incident::decision::Input;
 use crate::incident::id::UserId;
@@ -126,8 +126,9 @@ impl Inbound {
 
     /// A sentence in a person's language.
     fn say(&self, user: &UserId, words: &Words) -> String {
-        let locale = locale_of(&self.rules, user);
-        words::say(&self.render, locale, words).unwrap_or_else(|cause| {
+        let nothing = Shown { incident: None, timeline: Vec::new(), open: Vec::new() };
+        let scene = self.scene(&nothing);
+        words::say(&scene, locale_of(&scene, user), words).unwrap_or_else(|cause| {
             tracing::error!(key = words.key, %cause, "a sentence could not be said");
             // The key itself is better than silence, and names what to mend.
             words.key.clone()

@@ -141,10 +141,7 @@ impl Interaction {
     /// The conversation it happened in; none on Home and in dialogs.
     pub fn channel_id(&self) -> Option<&str> {
         let named = self.channel.as_ref().map(|channel| channel.id.as_str());
-        named
-            .filter(|id| !id.is_empty())
-            .or(Some(self.container.channel_id.as_str()))
-            .filter(|id| !id.is_empty())
+        named.filter(|id| !id.is_empty()).or(Some(self.container.channel_id.as_str())).filter(|id| !id.is_empty())
     }
 
     /// The same for every copy of one click: Slack's trigger, else the place, the moment and the person.
@@ -208,7 +205,8 @@ mod tests {
     #[test]
     fn an_event_names_its_channel_bare_or_in_an_object() {
         for channel in [json!("C1"), json!({"id": "C1", "name": "x"})] {
-            let event: Event = serde_json::from_value(json!({"type": "channel_archive", "channel": channel})).expect("read");
+            let event: Event =
+                serde_json::from_value(json!({"type": "channel_archive", "channel": channel})).expect("read");
             assert_eq!(event.channel_id(), "C1");
         }
     }

@@ -76,9 +76,8 @@ impl Slack {
         }
         let channel = self.conversation_with(contact).await?;
         let drawn = cards::draw(scene, &card).map_err(|cause| undrawable("page", &cause))?;
-        let drawn = drawn.ok_or_else(|| {
-            SlackFault::permanent("no_page", "The incident knows nothing of this page.")
-        })?;
+        let drawn =
+            drawn.ok_or_else(|| SlackFault::permanent("no_page", "The incident knows nothing of this page."))?;
         if attempt > 1
             && let Some(found) = self.look_for_card(incident, &card, &channel).await?
         {
@@ -203,15 +202,9 @@ impl Slack {
 }
 
 fn mark(incident: &Incident, card: &Card) -> Mark {
-    Mark {
-        kind: "vigie_card",
-        fields: vec![("incident", incident.id.to_string()), ("card", card.name())],
-    }
+    Mark { kind: "vigie_card", fields: vec![("incident", incident.id.to_string()), ("card", card.name())] }
 }
 
 fn posted(card: &Card, message: MessageRef) -> Report {
-    Report::CardPosted {
-        card: card.clone(),
-        message,
-    }
+    Report::CardPosted { card: card.clone(), message }
 }

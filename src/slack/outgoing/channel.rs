@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::budget::Urgency;
-use super::super::cards;
+use super::super::cards::topic;
 use super::super::client::{Slack, text};
 use super::super::fault::{self, SlackFault};
 use super::super::scene::Scene;
@@ -27,7 +27,7 @@ const CLOCKS_DIFFER_S: i64 = 600;
 pub(in crate::slack) struct Decoration {
     topic: Option<String>,
     purpose: Option<String>,
-    bookmarks: Option<Vec<cards::Bookmark>>,
+    bookmarks: Option<Vec<(String, String)>>,
 }
 
 impl Slack {
@@ -46,11 +46,7 @@ impl Slack {
         Ok(vec![Report::ChannelOpened { channel, name }])
     }
 
-    async fn make_channel(
-        &self,
-        scene: &Scene<'_>,
-        incident: &Incident,
-    ) -> Result<(ChannelId, String), SlackFault> {
+    async fn make_channel(&self, scene: &Scene<'_>, incident: &Incident) -> Result<(ChannelId, String), SlackFault> {
         const METHOD: &str = "conversations.create";
         let mut ours: Option<Vec<Value>> = None;
         let mut refusal = None;
@@ -114,7 +110,8 @@ impl Slack {
         name: &str,
         incident: &Incident,
     ) -> Result<Option<ChannelId>, SlackFault> {
-        let Some(id) = joined.iter().find(|channel| text(channel, "/name") == name).map(|channel| text(channel, "/id")) else {
+        let Some(id) = joined.iter().find(|channel| text(channel, "/name") == name).map(|channel| text(channel, "/id"))
+        else {
             return Ok(None);
         };
         let us = self.identity().await?;
@@ -146,8 +143,8 @@ impl Slack {
         channel: &ChannelId,
         fresh: bool,
     ) -> Result<(), SlackFault> {
-        let topic = cards::topic(scene).map_err(|cause| undrawable("topic", &cause))?;
-        let bookmarks = cards::bookmarks(scene).map_err(|cause| undrawable("bookmarks", &cause))?;
+        let bookmarks = topic::bookmarks(scene, incident).map_err(|cause| undrawable("bookmarks", &cause))?;
+        let topic = topic::topic(scene, incident).map_err(|cause| undrawable("topic", &cause))?;
         let topic = cut(&topic, TOPIC);
         let purpose = purpose(incident);
         let remembered = self.memory().decorations.get(channel).map(|known| known.clone());
@@ -197,29 +194,29 @@ impl Slack {
         })
     }
 
-    async fn set_bookmarks(&self, channel: &ChannelId, wanted: &[cards::Bookmark]) -> Result<(), SlackFault> {
+    async fn set_bookmarks(&self, channel: &ChannelId, wanted: &[(String, String)]) -> Result<(), SlackFault> {
         let body = json!({"channel_id": channel.0});
         let answer = self.post("bookmarks.list", Urgency::Card, "", &body).await?;
         let present = answer.pointer("/bookmarks").and_then(Value::as_array).cloned().unwrap_or_default();
-        for bookmark in wanted {
-            let same = present.iter().find(|known| text(known, "/title") == bookmark.title);
+        for (title, link) in wanted {
+            let same = present.iter().find(|known| text(known, "/title") == *title);
             match same {
-                Some(known) if text(known, "/link") == bookmark.link => {}
+                Some(known) if text(known, "/link") == *link => {}
                 Some(known) => {
                     let body = json!({
                         "channel_id": channel.0,
                         "bookmark_id": text(known, "/id"),
-                        "title": bookmark.title,
-                        "link": bookmark.link,
+                        "title": title,
+                        "link": link,
                     });
                     self.post("bookmarks.edit", Urgency::Card, "", &body).await?;
                 }
                 None => {
                     let body = json!({
                         "channel_id": channel.0,
-                        "title": bookmark.title,
+                        "title": title,
                         "type": "link",
-                        "link": bookmark.link,
+                        "link": link,
                     });
                     self.post("bookmarks.add", Urgency::Card, "", &body).await?;
                 }
@@ -258,7 +255,9 @@ impl Slack {
     ) -> Result<(), SlackFault> {
         let told = match self.ask_to_join(channel, batch).await {
             Ok(answer) => answer,
-            Err((SlackFault::Permanent { .. }, Some(answer))) if answer.get("errors").is_some_and(Value::is_array) => answer,
+            Err((SlackFault::Permanent { .. }, Some(answer))) if answer.get("errors").is_some_and(Value::is_array) => {
+                answer
+            }
             Err((fault, _)) if self.is_about_people(&fault) => {
                 // Slack named nobody: asked one by one, each gets their own answer.
                 if let [only] = batch {
@@ -293,7 +292,14 @@ impl Slack {
 
     /// Slack refused because of somebody, not because of the channel or the app.
     fn is_about_people(&self, fault: &SlackFault) -> bool {
-        const ABOUT_APP: [&str; 6] = ["missing_scope", "invalid_auth", "token_revoked", "account_inactive", "not_authed", "method_not_supported_for_channel_type"];
+        const ABOUT_APP: [&str; 6] = [
+            "missing_scope",
+            "invalid_auth",
+            "token_revoked",
+            "account_inactive",
+            "not_authed",
+            "method_not_supported_for_channel_type",
+        ];
         matches!(fault, SlackFault::Permanent { .. }) && !fault.is_one_of(&CHANNEL_LOST) && !fault.is_one_of(&ABOUT_APP)
     }
 }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::super::budget::Urgency;
-use super::super::cards;
 use super::super::client::{Slack, text};
 use super::super::fault::{self, SlackFault};
+use super::super::paper::{self, Document};
 use super::super::scene::Scene;
 use super::{CHANNEL_LOST, channel_of, undrawable};
 use crate::incident::decision::Report;
@@ -30,7 +30,7 @@ impl Slack {
         let name = format!("inc-{}-post-mortem-{number}.md", incident.id.0);
         let mut shared = if attempt > 1 { self.find_file(&channel, incident, &name).await? } else { None };
         if shared.is_none() {
-            let document = cards::document(scene, number).map_err(|cause| undrawable("post-mortem", &cause))?;
+            let document = paper::document(scene, incident).map_err(|cause| undrawable("post-mortem", &cause))?;
             self.share_file(&channel, &name, &document).await?;
             self.write_canvas(&channel, &document).await;
             shared = self.find_file(&channel, incident, &name).await?;
@@ -42,7 +42,7 @@ impl Slack {
         Ok(vec![Report::CardPosted { card, message }])
     }
 
-    async fn share_file(&self, channel: &ChannelId, name: &str, document: &cards::Document) -> Result<(), SlackFault> {
+    async fn share_file(&self, channel: &ChannelId, name: &str, document: &Document) -> Result<(), SlackFault> {
         const METHOD: &str = "files.getUploadURLExternal";
         let bytes = document.markdown.as_bytes();
         let query = [("filename", name.to_owned()), ("length", bytes.len().to_string())];
@@ -60,7 +60,12 @@ impl Slack {
         self.post("files.completeUploadExternal", Urgency::Card, "", &body).await.map(|_| ())
     }
 
-    async fn find_file(&self, channel: &ChannelId, incident: &Incident, name: &str) -> Result<Option<MessageRef>, SlackFault> {
+    async fn find_file(
+        &self,
+        channel: &ChannelId,
+        incident: &Incident,
+        name: &str,
+    ) -> Result<Option<MessageRef>, SlackFault> {
         let has_it = |message: &Value| {
             let files = message.pointer("/files").and_then(Value::as_array);
             files.into_iter().flatten().any(|file| text(file, "/name") == name)
@@ -69,12 +74,14 @@ impl Slack {
     }
 
     /// The channel's canvas is a comfort: the file is the record. A workspace without canvases is told in the log.
-    async fn write_canvas(&self, channel: &ChannelId, document: &cards::Document) {
+    async fn write_canvas(&self, channel: &ChannelId, document: &Document) {
         let content = json!({"type": "markdown", "markdown": document.markdown});
         let body = json!({"channel_id": channel.0, "title": document.title, "document_content": content});
         let made = self.post("conversations.canvases.create", Urgency::Card, "", &body).await;
         let written = match made {
-            Err(fault) if fault.is_one_of(&["channel_canvas_already_exists", "free_team_canvas_tab_already_exists"]) => {
+            Err(fault)
+                if fault.is_one_of(&["channel_canvas_already_exists", "free_team_canvas_tab_already_exists"]) =>
+            {
                 self.replace_canvas(channel, &content).await
             }
             other => other.map(|_| ()),
@@ -82,7 +89,11 @@ impl Slack {
         match written {
             Ok(()) => {}
             Err(fault) if fault.is_one_of(&CHANNEL_LOST) => {}
-            Err(fault) => tracing::info!(code = fault.code(), why = fault.why(), "the post-mortem is in the channel as a file only"),
+            Err(fault) => tracing::info!(
+                code = fault.code(),
+                why = fault.why(),
+                "the post-mortem is in the channel as a file only"
+            ),
         }
     }
 

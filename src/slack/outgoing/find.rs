@@ -36,22 +36,15 @@ impl Slack {
     ) -> Result<Option<MessageRef>, SlackFault> {
         let us = self.identity().await?;
         let ours = |message: &Value| {
-            text(message, "/user") == us.user.0
-                || (!us.bot.is_empty() && text(message, "/bot_id") == us.bot)
+            text(message, "/user") == us.user.0 || (!us.bot.is_empty() && text(message, "/bot_id") == us.bot)
         };
         let mut cursor = String::new();
         for _ in 0..PAGES {
             let page = self.history(channel, since, &cursor).await?;
             let messages = page.pointer("/messages").and_then(Value::as_array);
-            let found = messages
-                .into_iter()
-                .flatten()
-                .find(|message| ours(message) && wanted(message));
+            let found = messages.into_iter().flatten().find(|message| ours(message) && wanted(message));
             if let Some(message) = found {
-                return Ok(Some(MessageRef {
-                    channel: channel.clone(),
-                    ts: text(message, "/ts"),
-                }));
+                return Ok(Some(MessageRef { channel: channel.clone(), ts: text(message, "/ts") }));
             }
             cursor = text(&page, "/response_metadata/next_cursor");
             if cursor.is_empty() {
@@ -61,12 +54,7 @@ impl Slack {
         Ok(None)
     }
 
-    async fn history(
-        &self,
-        channel: &ChannelId,
-        since: Option<Instant>,
-        cursor: &str,
-    ) -> Result<Value, SlackFault> {
+    async fn history(&self, channel: &ChannelId, since: Option<Instant>, cursor: &str) -> Result<Value, SlackFault> {
         let mut query = vec![
             ("channel", channel.0.clone()),
             ("include_all_metadata", "true".to_owned()),

@@ -13,18 +13,18 @@ mod post;
 mod read;
 mod reply;
 
+use super::cards::pen::Pen;
 use super::client::Slack;
 use super::fault::SlackFault;
 use super::scene::Scene;
 use crate::incident::decision::{Effect, Report};
 use crate::incident::id::UserId;
-use crate::incident::rules::Rules;
 use crate::incident::state::Incident;
 use crate::render::Locale;
 
 pub(super) use channel::Decoration;
 pub use name::channel_name;
-pub(super) use read::{content, plain};
+pub(super) use read::content;
 
 /// Slack's words for a channel that cannot be used any more.
 pub(super) const CHANNEL_LOST: [&str; 3] = ["is_archived", "channel_not_found", "not_in_channel"];
@@ -36,12 +36,7 @@ impl Slack {
     /// # Errors
     /// A [`SlackFault`]. A channel that is archived, deleted or closed to Vigie is no fault but a report, since only
     /// the core knows what follows.
-    pub async fn carry_out(
-        &self,
-        scene: &Scene<'_>,
-        effect: &Effect,
-        attempt: u32,
-    ) -> Result<Vec<Report>, SlackFault> {
+    pub async fn carry_out(&self, scene: &Scene<'_>, effect: &Effect, attempt: u32) -> Result<Vec<Report>, SlackFault> {
         let done = match effect {
             Effect::OpenChannel => self.open_channel(scene).await,
             Effect::ShowCard { card } => self.show_card(scene, card, attempt).await,
@@ -55,10 +50,9 @@ impl Slack {
             | Effect::Diagnose { .. }
             | Effect::Plan { .. }
             | Effect::Run { .. }
-            | Effect::Deliver { .. } => Err(SlackFault::permanent(
-                "not_chat",
-                "This effect belongs to another lane than Slack's.",
-            )),
+            | Effect::Deliver { .. } => {
+                Err(SlackFault::permanent("not_chat", "This effect belongs to another lane than Slack's."))
+            }
         };
         match done {
             Err(fault) if fault.is_one_of(&CHANNEL_LOST) => Ok(vec![failed(effect, &fault)]),
@@ -69,25 +63,18 @@ impl Slack {
 
 /// The report that something could not be done for good.
 fn failed(effect: &Effect, fault: &SlackFault) -> Report {
-    Report::ChatFailed {
-        effect: Box::new(effect.clone()),
-        code: fault.code().to_owned(),
-        why: fault.why().to_owned(),
-    }
+    Report::ChatFailed { effect: Box::new(effect.clone()), code: fault.code().to_owned(), why: fault.why().to_owned() }
 }
 
 /// The incident that an effect belongs to.
 fn incident_of<'a>(scene: &Scene<'a>) -> Result<&'a Incident, SlackFault> {
-    scene.incident.ok_or_else(|| {
-        SlackFault::permanent("no_incident", "This effect belongs to an incident, and none was given.")
-    })
+    scene
+        .incident
+        .ok_or_else(|| SlackFault::permanent("no_incident", "This effect belongs to an incident, and none was given."))
 }
 
 /// The incident's channel, if it can be used. Waits for it a little: the report that it exists may still be on its way.
-fn channel_of<'a>(
-    incident: &'a Incident,
-    attempt: u32,
-) -> Result<&'a crate::incident::state::Channel, SlackFault> {
+fn channel_of<'a>(incident: &'a Incident, attempt: u32) -> Result<&'a crate::incident::state::Channel, SlackFault> {
     const PATIENCE: u32 = 12;
     match &incident.channel {
         Some(channel) => match &channel.lost {
@@ -99,10 +86,7 @@ fn channel_of<'a>(
             Some(std::time::Duration::from_millis(200)),
             "The incident's channel does not exist yet.",
         )),
-        None => Err(SlackFault::permanent(
-            "no_channel",
-            "The incident has no channel.",
-        )),
+        None => Err(SlackFault::permanent("no_channel", "The incident has no channel.")),
     }
 }
 
@@ -114,9 +98,6 @@ fn undrawable(what: &str, cause: &dyn std::fmt::Display) -> SlackFault {
 }
 
 /// The language a person reads: their contact's, else the workspace's.
-pub fn locale_of(rules: &Rules, user: &UserId) -> Locale {
-    let own = rules.contact_of(user).and_then(|contact| contact.locale.as_deref());
-    own.and_then(|locale| locale.parse().ok())
-        .or_else(|| rules.locale.parse().ok())
-        .unwrap_or_default()
+pub(super) fn locale_of(scene: &Scene<'_>, user: &UserId) -> Locale {
+    Pen::for_user(scene, user).locale
 }

@@ -11,19 +11,10 @@ use crate::incident::id::{ChannelId, MessageRef};
 /// The most text that `chat.update` takes (docs: chat.update, `msg_too_long`).
 const UPDATE_TEXT: usize = 4_000;
 /// Slack's words for blocks that it does not take, though the text alone would do.
-const BLOCKS_REFUSED: [&str; 4] = [
-    "invalid_blocks",
-    "invalid_blocks_format",
-    "msg_blocks_too_long",
-    "block_mismatch",
-];
+const BLOCKS_REFUSED: [&str; 4] = ["invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "block_mismatch"];
 /// Slack's words for a message that cannot be edited but could be posted anew.
-pub(super) const MESSAGE_GONE: [&str; 4] = [
-    "message_not_found",
-    "cant_update_message",
-    "edit_window_closed",
-    "is_inactive",
-];
+pub(super) const MESSAGE_GONE: [&str; 4] =
+    ["message_not_found", "cant_update_message", "edit_window_closed", "is_inactive"];
 
 /// The name of a message in its metadata: strings only, or buttons on it could not be read (platform facts 1.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,21 +27,15 @@ pub(super) struct Mark {
 
 impl Mark {
     fn metadata(&self) -> Value {
-        let payload: serde_json::Map<String, Value> = self
-            .fields
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str())))
-            .collect();
+        let payload: serde_json::Map<String, Value> =
+            self.fields.iter().map(|(key, value)| ((*key).to_owned(), Value::from(value.as_str()))).collect();
         json!({"event_type": self.kind, "event_payload": payload})
     }
 
     /// Whether a message from Slack's history carries this mark.
     pub fn is_on(&self, message: &Value) -> bool {
         text(message, "/metadata/event_type") == self.kind
-            && self
-                .fields
-                .iter()
-                .all(|(key, value)| text(message, &format!("/metadata/event_payload/{key}")) == *value)
+            && self.fields.iter().all(|(key, value)| text(message, &format!("/metadata/event_payload/{key}")) == *value)
     }
 }
 
@@ -85,10 +70,7 @@ impl Slack {
             answer = self.post(METHOD, urgency, &channel.0, &body).await;
         }
         let answer = answer?;
-        let message = MessageRef {
-            channel: ChannelId(text(&answer, "/channel")),
-            ts: text(&answer, "/ts"),
-        };
+        let message = MessageRef { channel: ChannelId(text(&answer, "/channel")), ts: text(&answer, "/ts") };
         if message.ts.is_empty() || message.channel.0.is_empty() {
             return Err(fault::garbage(METHOD));
         }
@@ -96,11 +78,7 @@ impl Slack {
     }
 
     /// Edits a message; its metadata stays.
-    pub(super) async fn edit_message(
-        &self,
-        message: &MessageRef,
-        drawn: &Drawn,
-    ) -> Result<(), SlackFault> {
+    pub(super) async fn edit_message(&self, message: &MessageRef, drawn: &Drawn) -> Result<(), SlackFault> {
         const METHOD: &str = "chat.update";
         let text: String = drawn.text.chars().take(UPDATE_TEXT).collect();
         let mut body = json!({
@@ -133,19 +111,13 @@ impl Slack {
         key: &str,
         attempt: u32,
     ) -> Result<MessageRef, SlackFault> {
-        let mark = Mark {
-            kind: "vigie_text",
-            fields: vec![("key", key.to_owned())],
-        };
+        let mark = Mark { kind: "vigie_text", fields: vec![("key", key.to_owned())] };
         if attempt > 1
             && let Some(found) = self.find_marked(channel, None, &mark).await?
         {
             return Ok(found);
         }
-        let drawn = Drawn {
-            text: text.to_owned(),
-            blocks: Vec::new(),
-        };
+        let drawn = Drawn { text: text.to_owned(), blocks: Vec::new() };
         self.post_message(channel, Urgency::Card, &drawn, &mark).await
     }
 }

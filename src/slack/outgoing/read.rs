@@ -95,7 +95,7 @@ pub(in crate::slack) fn content(rules: &Rules, message: &Value) -> String {
 }
 
 /// Slack's markup as plain text; people of the plan are named as the plan names them.
-pub(in crate::slack) fn plain(rules: &Rules, text: &str) -> String {
+fn plain(rules: &Rules, text: &str) -> String {
     let mut named = text.to_owned();
     for contact in rules.contacts.values() {
         if let Some(user) = &contact.slack {

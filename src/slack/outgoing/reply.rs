@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::budget::Urgency;
+use super::super::cards::{sheets, words};
 use super::super::client::Slack;
 use super::super::fault::SlackFault;
 use super::super::scene::{Drawn, Scene};
-use super::super::{sheets, views, words};
+use super::super::views;
 use super::post::{Mark, blocks};
 use super::{locale_of, undrawable};
 use crate::incident::decision::{ReplyTo, Report, Sheet};
@@ -24,8 +25,7 @@ impl Slack {
         let ReplyTo::Person { user, .. } = to else {
             return Ok(Vec::new());
         };
-        let locale = locale_of(scene.rules, user);
-        let text = words::say(scene.render, locale, words).map_err(|cause| undrawable("answer", &cause))?;
+        let text = words::say(scene, locale_of(scene, user), words).map_err(|cause| undrawable("answer", &cause))?;
         let drawn = Drawn { text, blocks: Vec::new() };
         self.answer(to, &drawn).await?;
         Ok(Vec::new())
@@ -41,7 +41,7 @@ impl Slack {
         let ReplyTo::Person { user, .. } = to else {
             return Ok(Vec::new());
         };
-        let drawn = sheets::draw(scene, sheet, user).map_err(|cause| undrawable("answer", &cause))?;
+        let drawn = sheets::draw(scene, sheet, locale_of(scene, user)).map_err(|cause| undrawable("answer", &cause))?;
         self.answer(to, &drawn).await?;
         Ok(Vec::new())
     }

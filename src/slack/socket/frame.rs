@@ -60,7 +60,12 @@ impl Frame {
         let raw: Raw = match serde_json::from_str(text) {
             Ok(raw) => raw,
             Err(cause) => {
-                tracing::error!(line = cause.line(), column = cause.column(), bytes = text.len(), "a frame of Slack's could not be read");
+                tracing::error!(
+                    line = cause.line(),
+                    column = cause.column(),
+                    bytes = text.len(),
+                    "a frame of Slack's could not be read"
+                );
                 return Frame::Nothing;
             }
         };
@@ -125,7 +130,9 @@ mod tests {
 
     #[test]
     fn what_vigie_does_not_know_is_acknowledged_if_it_can_be() {
-        assert!(matches!(Frame::read(r#"{"type":"holograms","envelope_id":"e2"}"#), Frame::Strange { envelope } if envelope == "e2"));
+        assert!(
+            matches!(Frame::read(r#"{"type":"holograms","envelope_id":"e2"}"#), Frame::Strange { envelope } if envelope == "e2")
+        );
         assert!(matches!(Frame::read(r#"{"type":"holograms"}"#), Frame::Nothing));
         assert!(matches!(Frame::read("not json"), Frame::Nothing));
         assert!(matches!(Frame::read("[]"), Frame::Nothing));

@@ -59,7 +59,8 @@ impl Link {
         let connecting = connect_async_with_config(address, None, true);
         let (mut stream, _) = within(patience.answer_within, connecting).await?;
         loop {
-            let frame = within(patience.answer_within, async { stream.next().await.unwrap_or(Err(Error::ConnectionClosed)) });
+            let frame =
+                within(patience.answer_within, async { stream.next().await.unwrap_or(Err(Error::ConnectionClosed)) });
             let Message::Text(text) = frame.await? else { continue };
             match Frame::read(&text) {
                 Frame::Hello => break,
@@ -72,12 +73,7 @@ impl Link {
         }
         health.opened(inbound.clock().now());
         tracing::info!(links = health.gauge().links, "connected to Slack");
-        Ok(Self {
-            stream,
-            inbound: inbound.clone(),
-            patience: patience.clone(),
-            standing: Standing(health.clone()),
-        })
+        Ok(Self { stream, inbound: inbound.clone(), patience: patience.clone(), standing: Standing(health.clone()) })
     }
 
     /// Serves until the connection ends. `ask` is told when Slack wants another one opened. True when the connection
@@ -85,7 +81,8 @@ impl Link {
     pub async fn serve(mut self, ask: oneshot::Sender<Farewell>, stop: CancellationToken) -> bool {
         let mut ask = Some(ask);
         let mut taking: JoinSet<Option<String>> = JoinSet::new();
-        let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + self.patience.ping_every, self.patience.ping_every);
+        let mut ping = tokio::time::interval(self.patience.ping_every);
+        ping.reset();
         let mut silent = 0;
         let mut of_use = false;
         let leave = CancellationToken::new();
@@ -181,6 +178,7 @@ impl Link {
 
     /// Acknowledges what was read, then closes.
     async fn part(&mut self, taking: &mut JoinSet<Option<String>>) {
+        let limit = self.patience.finish_within;
         let finishing = async {
             while let Some(done) = taking.join_next().await {
                 if let Ok(Some(acknowledgement)) = done
@@ -192,7 +190,7 @@ impl Link {
             // The peer may have closed first.
             let _ = self.stream.close(None).await;
         };
-        if tokio::time::timeout(self.patience.finish_within, finishing).await.is_err() {
+        if tokio::time::timeout(limit, finishing).await.is_err() {
             tracing::warn!("a connection was closed before everything read from it was acknowledged");
         }
     }
@@ -220,7 +218,9 @@ async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>
         Ok(Ok(done)) => Ok(done),
         // The address is a credential for one connection: it must not be in the reason.
         Ok(Err(Error::Http(response))) => Err(NoLink::Broken(format!("HTTP {}", response.status()))),
-        Ok(Err(Error::Url(_) | Error::HttpFormat(_))) => Err(NoLink::Broken("its address is not understood".to_owned())),
+        Ok(Err(Error::Url(_) | Error::HttpFormat(_))) => {
+            Err(NoLink::Broken("its address is not understood".to_owned()))
+        }
         Ok(Err(other)) => Err(NoLink::Broken(other.to_string())),
         Err(_) => Err(NoLink::Broken(format!("no answer within {} s", limit.as_secs()))),
     }

@@ -1,0 +1,306 @@
+//! What a team can rely on when it writes its configuration.
+
+use std::collections::BTreeMap;
+
+use super::{Config, Faults, parse};
+use crate::incident::approval::{Approver, Risk};
+use crate::incident::people::{Role, Way};
+use crate::incident::time::Millis;
+
+const PRACTICE: &str = include_str!("../../examples/practice.yml");
+const MINIMAL: &str = include_str!("../../examples/minimal.yml");
+const REFERENCE: &str = include_str!("../../examples/reference.yml");
+
+fn environment() -> BTreeMap<&'static str, &'static str> {
+    BTreeMap::from([
+        ("SHOP_URL", "http://127.0.0.1:4001"),
+        ("PHONES_URL", "http://127.0.0.1:4002"),
+        ("PHONES_ACCOUNT", "AC00000000000000000000000000000001"),
+        ("PHONES_TOKEN", "practice"),
+        ("PHONES_SECRET", "practice-practice"),
+        ("SMTP_PORT", "4003"),
+        ("SHOP_TOKEN", "t1"),
+        ("CDN_TOKEN", "t2"),
+        ("QUEUE_PASSWORD", "t3"),
+        ("STATUS_PAGE_TOKEN", "t4"),
+        ("SMTP_PASSWORD", "t5"),
+        ("TWILIO_TOKEN", "t6"),
+        ("WHATSAPP_TOKEN", "t7"),
+        ("PAGERDUTY_KEY", "0123456789abcdef0123456789abcdef"),
+        ("PAGER_SECRET", "0123456789abcdef"),
+    ])
+}
+
+fn read(text: &str) -> Result<Config, Faults> {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let environment = environment();
+    parse("vigie.yml", text, &|name| environment.get(name).map(|value| (*value).to_owned()))
+}
+
+/// The headlines of all faults after replacing one piece of the practice configuration.
+fn faults_after(from: &str, to: &str) -> Vec<String> {
+    assert!(PRACTICE.contains(from), "the practice configuration has no “{from}”");
+    match read(&PRACTICE.replacen(from, to, 1)) {
+        Ok(_) => Vec::new(),
+        Err(faults) => faults.0.iter().map(super::Fault::headline).collect(),
+    }
+}
+
+fn one_fault_after(from: &str, to: &str) -> String {
+    let faults = faults_after(from, to);
+    assert_eq!(faults.len(), 1, "{faults:#?}");
+    faults.into_iter().next().unwrap_or_default()
+}
+
+fn warnings_after(from: &str, to: &str) -> Vec<String> {
+    assert!(PRACTICE.contains(from), "the practice configuration has no “{from}”");
+    let config = read(&PRACTICE.replacen(from, to, 1)).unwrap_or_else(|faults| panic!("{faults}"));
+    config.warnings.iter().map(super::Fault::headline).collect()
+}
+
+#[test]
+fn every_example_loads_without_a_warning() {
+    for (name, text) in [("practice", PRACTICE), ("minimal", MINIMAL), ("reference", REFERENCE)] {
+        let config = read(text).unwrap_or_else(|faults| panic!("{name}.yml:\n{faults}"));
+        let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+        assert!(warnings.is_empty(), "{name}.yml:\n{warnings:#?}");
+    }
+}
+
+#[test]
+fn the_practice_configuration_says_what_the_core_must_know() {
+    let rules = read(PRACTICE).unwrap().rules;
+    let ranks: Vec<_> = rules.severities.iter().map(|severity| (severity.key.as_str(), severity.rank)).collect();
+    assert_eq!(ranks, [("sev1", 1), ("sev2", 2), ("sev3", 3)]);
+    let sev2 = rules.severity("major").unwrap();
+    let ladder: Vec<Vec<&str>> =
+        sev2.policy.levels.iter().map(|level| level.contacts.iter().map(|c| c.key.as_str()).collect()).collect();
+    assert_eq!(ladder, [vec!["oncall"], vec!["lead", "dba"], vec!["cto"]]);
+    assert_eq!((sev2.policy.levels[0].wait, sev2.policy.repeat), (Millis::minutes(15), 1));
+    assert_eq!(rules.default_severity, "sev2");
+
+    let oncall = &rules.contacts["oncall"];
+    assert_eq!(oncall.phone.as_deref(), Some("+15550101"));
+    assert_eq!(
+        (oncall.page_with.as_slice(), oncall.fall_over.as_slice()),
+        (&[Way::Slack, Way::Sms][..], &[Way::Voice, Way::Email][..])
+    );
+    assert_eq!(rules.contacts["comms"].page_with, [Way::Slack]);
+    assert_eq!(rules.contacts["security"].address(Way::Webhook).as_deref(), Some("security"));
+
+    let rollback = &rules.actions["rollback-shop"];
+    assert!(rollback.is_rollback);
+    assert_eq!(
+        (rollback.risk, rollback.approval.needed, rollback.approval.requester_may),
+        (Risk::Reversible, 1, false)
+    );
+    assert!(rollback.approval.by.contains(&Approver::Role(Role::Commander)));
+    assert_eq!(rollback.approval.expires_after, Millis::minutes(15));
+    assert!(rollback.checklist[0].required && !rollback.checklist[1].required);
+    assert_eq!(rules.services["shop"].checks[1].title, "Buying a book");
+    assert_eq!(
+        (rules.audiences.internal, rules.audiences.customer),
+        (vec!["company".to_owned()], vec!["customers".to_owned()])
+    );
+}
+
+#[test]
+fn the_rooms_get_their_parts() {
+    let config = read(PRACTICE).unwrap();
+    assert_eq!(config.paging.email.unwrap().port, Some(4003));
+    assert!(config.paging.sms.is_some() && config.paging.whatsapp.is_none());
+    assert_eq!(config.actions.actions["rollback-shop"].verify, ["health", "checkout"]);
+    assert_eq!(config.actions.services["shop"].len(), 3);
+    assert_eq!(config.comms.audiences["customers"].destinations.len(), 2);
+}
+
+#[test]
+fn many_faults_of_many_kinds_are_told_at_once() {
+    let text = PRACTICE
+        .replacen("locale: en", "locale: de", 1)
+        .replacen("snooze: 10m", "snooze: soon", 1)
+        .replacen("channel_prefix: inc", "chanel_prefix: inc", 1)
+        .replacen("policy: standard", "policy: standart", 1)
+        .replacen("contacts: [lead, dba]", "contacts: [lead, dbb]", 1)
+        .replacen("slack: U0CTO", "slack: \"@cto\"", 1)
+        .replacen("pick: first_other", "pick: other", 1)
+        .replacen("auth_token: ${PHONES_TOKEN}", "auth_token: ${PHONE_TOKEN}", 1);
+    let faults = read(&text).unwrap_err();
+    let told = faults.to_string();
+    for sentence in [
+        "Vigie does not speak “de” · write en or fr",
+        "“soon” is not a length of time · write for example 30s, 15m, 2h or 1h 30m",
+        "there is no key “chanel_prefix” here · did you mean “channel_prefix”?",
+        "“@cto” is not a Slack member ID · in Slack open the profile",
+        "“other” is not known here · it can be after_current, before_current, first_other",
+        "the variable PHONE_TOKEN is not set",
+    ] {
+        assert!(told.contains(sentence), "“{sentence}” is not in\n{told}");
+    }
+    let places: Vec<_> = faults.0.iter().map(|fault| fault.place).collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn a_fault_in_one_entry_is_no_reason_to_call_it_unknown_elsewhere() {
+    let fault = one_fault_after("slack: U0CTO", "slack: \"@cto\"");
+    assert!(fault.contains("“@cto” is not a Slack member ID"), "{fault}");
+}
+
+#[test]
+fn what_is_referred_to_must_be_there() {
+    let cases = [
+        (
+            "policy: standard",
+            "policy: standart",
+            "there is no policy “standart” under policies · did you mean “standard”?",
+        ),
+        ("invite: [comms]", "invite: [coms]", "there is no contact “coms” under contacts · did you mean “comms”?"),
+        ("fallback: [product]", "fallback: [produkt]", "there is no contact “produkt”"),
+        (
+            "by: [lead, dba, cto, \"role:commander\"]",
+            "by: [laed, dba, cto]",
+            "there is no contact “laed” under contacts · did you mean “lead”?",
+        ),
+        ("\"role:communications\"", "\"role:comander\"", "there is no role “comander” · did you mean “commander”?"),
+        ("default_severity: sev2", "default_severity: sev4", "there is no severity “sev4”"),
+        ("verify: [health, checkout]", "verify: [health, chekout]", "there is no check “chekout”"),
+    ];
+    for (from, to, sentence) in cases {
+        let faults = faults_after(from, to);
+        assert!(faults.iter().any(|fault| fault.contains(sentence)), "“{sentence}” is not in {faults:#?}");
+    }
+}
+
+#[test]
+fn a_way_to_page_needs_an_address_and_a_sender() {
+    let fault = one_fault_after(
+        "    phone: \"+1 555 0101\"\n    page_with: [slack, sms]\n    fall_over: [voice, email]",
+        "    page_with: [slack, sms]",
+    );
+    assert!(
+        fault.contains("“oncall” is to be reached by sms, but has no phone number · add “phone: +15550100”"),
+        "{fault}"
+    );
+    let fault = one_fault_after("page_with: [slack, webhook]", "page_with: [slack, whatsapp]");
+    assert!(fault.contains("whatsapp is not set up in this file · add “whatsapp:” under “paging:”"), "{fault}");
+    let fault = one_fault_after("contacts: [dba, security]", "contacts: [dba, stranger]").replace("stranger", "…");
+    assert!(fault.contains("there is no contact “…”"), "{fault}");
+}
+
+#[test]
+fn somebody_who_cannot_be_paged_is_not_on_a_ladder() {
+    let fault = one_fault_after("fallback: [product]", "fallback: [visitor]\n  # …");
+    assert!(fault.contains("there is no contact “visitor”"), "{fault}");
+    let start = PRACTICE.find("  product:\n").unwrap();
+    let end = PRACTICE.find("\nservices:").unwrap();
+    let faults = faults_after(&PRACTICE[start..end], "  product:\n    name: Product owner\n");
+    let told = "nothing says how “product” is paged · add “page_with: [slack]” to “product” under contacts";
+    assert_eq!(faults.iter().filter(|fault| fault.contains(told)).count(), 2, "once on each ladder: {faults:#?}");
+}
+
+#[test]
+fn a_ladder_has_rungs_with_people_on_them() {
+    let fault = one_fault_after("contacts: [dba, security]", "contacts: []");
+    assert!(fault.contains("this level pages nobody · name at least one contact"), "{fault}");
+    let start = PRACTICE.find("  calm:\n").unwrap();
+    let end = PRACTICE.find("# Everybody of the emergency plan").unwrap();
+    let fault = one_fault_after(&PRACTICE[start..end], "  calm:\n    levels: []\n\n");
+    assert!(fault.contains("the policy “calm” has no level"), "{fault}");
+}
+
+#[test]
+fn a_rollback_without_a_verification_plan_is_refused() {
+    let fault = one_fault_after("    verify: [health, checkout]\n", "");
+    assert!(fault.contains("needs checks that must pass afterwards (P2)"), "{fault}");
+    assert!(fault.starts_with("vigie.yml:") && !fault.starts_with("vigie.yml: "), "it has a place: {fault}");
+    let faults = faults_after("    service: shop\n    rollback: true", "    rollback: true");
+    assert!(faults[0].contains("the rollback “rollback-shop” belongs to no service"), "{faults:?}");
+}
+
+#[test]
+fn as_many_can_approve_as_must() {
+    let fault = one_fault_after("needed: 1", "needed: 5");
+    assert!(fault.contains("“rollback-shop” needs 5 approvals, but only 4 may approve"), "{fault}");
+    let fault = one_fault_after("needed: 1", "needed: 0");
+    assert!(
+        fault.contains("“rollback-shop” changes something, so somebody must approve it · write “needed: 1”"),
+        "{fault}"
+    );
+    let warnings = warnings_after("by: [lead, dba, cto, \"role:commander\"]", "by: [lead]");
+    assert!(
+        warnings[0].contains("“rollback-shop” can never be approved when one of its approvers asks for it"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn an_approver_needs_a_slack_id() {
+    let faults = faults_after("    slack: U0COMMS\n", "");
+    let told = faults.join("\n");
+    assert!(
+        told.contains("“comms” cannot approve anything without a Slack ID · add “slack: U…” to “comms” under contacts"),
+        "{told}"
+    );
+    assert!(told.contains("“comms” cannot be invited without a Slack ID"), "{told}");
+}
+
+#[test]
+fn a_word_means_one_severity_and_one_service_and_an_id_one_person() {
+    let fault = one_fault_after("aliases: [major, p2]", "aliases: [major, P1]");
+    assert!(fault.contains("“p1” means two severities: “sev1” and “sev2”"), "{fault}");
+    let fault = one_fault_after("slack: U0DBA", "slack: U0ONCALL");
+    assert!(fault.contains("“oncall” and “dba” are the same person in Slack"), "{fault}");
+    let fault = one_fault_after("key: sev3", "key: sev2").replace("sev2", "…");
+    assert!(fault.contains("there are two severities “…”"), "{fault}");
+}
+
+#[test]
+fn what_works_but_is_odd_is_a_warning() {
+    let warnings = warnings_after("policy: calm", "policy: standard");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("no severity uses the policy “calm”"), "{warnings:?}");
+    let warnings = warnings_after("respond_within: 30m", "respond_within: 10m");
+    assert!(
+        warnings[0].contains("somebody must answer sooner than the second level of “standard” is paged"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn what_a_room_finds_wrong_is_shown_where_it_stands() {
+    let line = |of: &str| PRACTICE.lines().position(|line| line.contains(of)).unwrap() + 1;
+    let fault = one_fault_after("from: \"+15550100\"", "from: \"0155501\"");
+    assert!(fault.starts_with(&format!("vigie.yml:{}:11: from: ", line("from: \"+15550100\""))), "{fault}");
+    let fault = one_fault_after("slack: C0GENERAL", "slack: general");
+    assert!(fault.starts_with(&format!("vigie.yml:{}:16: slack: ", line("slack: C0GENERAL"))), "{fault}");
+    let fault = one_fault_after("current: /active\n            choices", "current: active\n            choices");
+    assert!(fault.starts_with(&format!("vigie.yml:{}:22: current: ", line("current: /active"))), "{fault}");
+    let fault = one_fault_after("url: ${SHOP_URL}/metrics", "url: shop.example.com/metrics");
+    assert!(fault.starts_with(&format!("vigie.yml:{}:16: url: ", line("url: ${SHOP_URL}/metrics"))), "{fault}");
+}
+
+#[test]
+fn no_fault_shows_a_secret() {
+    let text = PRACTICE
+        .replacen("auth_token: ${PHONES_TOKEN}", "auth_token: [hunter2hunter2]", 1)
+        .replacen("secret: ${PHONES_SECRET}", "secret: hunter2hunter2", 1)
+        .replacen("phone: \"+1 555 0101\"", "phone: xoxb-123456789012-hunter2", 1)
+        .replacen("port: ${SMTP_PORT}", "port: ${PHONES_TOKEN}", 1);
+    let told = read(&text).unwrap_err().to_string();
+    assert!(!told.contains("hunter2"), "{told}");
+    assert!(told.contains("“${PHONES_TOKEN}” is not a whole number"), "{told}");
+    assert!(!told.contains("practice\""), "{told}");
+    assert!(told.contains("“secret” holds a credential that is written out"), "{told}");
+    let broken = format!("{PRACTICE}\n  password: \"hunter2\n bad\tyaml: [");
+    let told = read(&broken).unwrap_err().to_string();
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn an_empty_file_says_what_to_begin_with() {
+    for text in ["", "# nothing yet\n", "[]", "just words"] {
+        let told = read(text).unwrap_err().to_string();
+        assert!(told.contains(" · "), "{told}");
+    }
+}

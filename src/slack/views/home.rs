@@ -1,0 +1,160 @@
+//! The Home tab: what waits for this person, which incidents are open, where to begin.
+
+use serde_json::{Value, json};
+use slack_morphism::prelude::{SlackHomeView, SlackView};
+
+use super::inputs::as_json;
+use crate::incident::approval::Approver;
+use crate::incident::id::UserId;
+use crate::incident::run::must_be_approver;
+use crate::incident::state::{CustomerText, Incident, Phase, Run, Status, StatusUpdate};
+use crate::incident::time::Millis;
+use crate::render::RenderFault;
+use crate::slack::cards::blocks::{Button, Part, surface};
+use crate::slack::cards::markup::Mrkdwn;
+use crate::slack::cards::pen::{Pen, headline};
+use crate::slack::cards::sheets::incident_line;
+use crate::slack::scene::Scene;
+
+/// An update is told this long before it is due.
+const AHEAD: Millis = Millis::minutes(5);
+/// Open incidents shown one by one.
+const SHOWN: usize = 15;
+/// Things that wait shown one by one.
+const SHOWN_WAITING: usize = 20;
+
+/// Home of one person, as Slack's `view`.
+///
+/// # Errors
+/// When a label is missing or lacks a variable.
+pub fn home(scene: &Scene<'_>, user: &UserId) -> Result<Value, RenderFault> {
+    let pen = Pen::for_user(scene, user);
+    let start = Button::new("start", pen.word("button.start")?, "start").primary();
+    let mut waiting = Vec::new();
+    for incident in scene.open {
+        waiting.extend(waits(&pen, incident, user)?);
+    }
+    let mut parts = vec![Part::Row(vec![start], vec![])];
+    if waiting.is_empty() && scene.open.is_empty() {
+        parts.push(Part::Text(pen.say("home.empty", json!({}))?));
+    } else {
+        parts.push(Part::Header(pen.word("home.waiting")?));
+        if waiting.is_empty() {
+            parts.push(Part::Text(pen.say("home.nothing_waits", json!({}))?));
+        }
+        let hidden = waiting.len().saturating_sub(SHOWN_WAITING);
+        parts.extend(waiting.into_iter().take(SHOWN_WAITING).flatten());
+        if hidden > 0 {
+            parts.push(Part::Text(pen.say("plan.more", json!({"more": hidden}))?));
+        }
+        parts.push(Part::Divider);
+        parts.extend(open(scene, &pen)?);
+    }
+    Ok(as_json(&SlackView::Home(SlackHomeView::new(surface(parts)))))
+}
+
+fn open(scene: &Scene<'_>, pen: &Pen<'_>) -> Result<Vec<Part>, RenderFault> {
+    let mut parts = vec![Part::Header(pen.plain("home.open", json!({"open": scene.open.len()}))?)];
+    for incident in scene.open.iter().take(SHOWN) {
+        let status = Button::new("status", pen.word("button.details")?, format!("status --in {}", incident.id));
+        parts.push(Part::Beside(incident_line(pen, incident)?, status));
+    }
+    if let Some(more) = scene.open.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        parts.push(Part::Text(pen.say("plan.more", json!({"more": more}))?));
+    }
+    Ok(parts)
+}
+
+/// Everything in one incident that waits for this person, each with its parts.
+fn waits(pen: &Pen<'_>, incident: &Incident, user: &UserId) -> Result<Vec<Vec<Part>>, RenderFault> {
+    let mut all = Vec::new();
+    if is_paged(incident, user) {
+        all.push(beside(pen, incident, "home.page", "ack", "button.acknowledge", true)?);
+    }
+    for run in incident.runs.values().filter(|run| may_approve(pen, incident, run, user)) {
+        all.push(vec![Part::Text(plan(pen, incident, run)?)]);
+    }
+    for update in incident.updates.values().filter(|update| may_check(pen, incident, update, user)) {
+        all.push(text_to_check(pen, incident, update)?);
+    }
+    let due = incident.update_due.promised.is_some_and(|at| at <= pen.now + AHEAD);
+    if due && incident.in_charge() == Some(user) {
+        all.push(beside(pen, incident, "home.update", "update", "button.update", false)?);
+    }
+    Ok(all)
+}
+
+fn beside(
+    pen: &Pen<'_>,
+    incident: &Incident,
+    key: &str,
+    command: &str,
+    button: &str,
+    primary: bool,
+) -> Result<Vec<Part>, RenderFault> {
+    let promised = incident.update_due.promised;
+    let line = pen.say(key, json!({"promised_at": promised.map(|at| at.0)}))?;
+    let button = Button::new(command, pen.word(button)?, format!("{command} --in {}", incident.id));
+    let button = if primary { button.primary() } else { button };
+    Ok(vec![Part::Beside(with_place(pen, incident, line)?, button)])
+}
+
+/// The line, the incident it is about, and its channel.
+fn with_place(pen: &Pen<'_>, incident: &Incident, line: Mrkdwn) -> Result<Mrkdwn, RenderFault> {
+    let place = incident.usable_channel().map(|channel| Mrkdwn::channel(&channel.id)).unwrap_or_default();
+    let about = Mrkdwn::join([headline(pen, incident)?.fit(400), place], " · ");
+    Ok(Mrkdwn::join([line, about], "\n"))
+}
+
+/// Paged, and nobody has answered yet.
+fn is_paged(incident: &Incident, user: &UserId) -> bool {
+    incident.status == Status::Triggered
+        && incident.pages.values().any(|page| page.contact.slack.as_ref() == Some(user))
+}
+
+/// One of those who may decide. Where anybody may, only the people of the incident's channel are asked.
+fn is_asked(incident: &Incident, by: &[Approver], user: &UserId) -> bool {
+    let inside = || incident.invited.contains(user) || incident.roles.values().any(|holder| holder == user);
+    must_be_approver(incident, by, user).is_ok() && (!by.is_empty() || inside())
+}
+
+fn may_approve(pen: &Pen<'_>, incident: &Incident, run: &Run, user: &UserId) -> bool {
+    let rule = &run.action.approval;
+    let asked_it = run.asked.by.person() == Some(user);
+    let approved = run.approvals.iter().any(|approval| approval.by.person() == Some(user));
+    run.phase == Phase::Pending
+        && run.expires_at.is_none_or(|at| at > pen.now)
+        && (rule.requester_may || !asked_it)
+        && !approved
+        && is_asked(incident, &rule.by, user)
+}
+
+fn may_check(pen: &Pen<'_>, incident: &Incident, update: &StatusUpdate, user: &UserId) -> bool {
+    update.customer_state == Some(CustomerText::Pending)
+        && update.written.by.person() != Some(user)
+        && is_asked(incident, &pen.rules.customer_approval.by, user)
+}
+
+/// A plan is approved where it is shown whole: in its channel.
+fn plan(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Result<Mrkdwn, RenderFault> {
+    let change = run.plan.as_ref().map(|plan| plan.from_to());
+    let vars = json!({
+        "title": run.plan.as_ref().map_or(&run.action.title, |plan| &plan.title),
+        "from": change.and_then(|(from, _)| from),
+        "to": change.map(|(_, to)| to).filter(|to| !to.is_empty()),
+        "expires_at": run.expires_at.map(|at| at.0),
+        "run": run.id.to_string(),
+    });
+    with_place(pen, incident, pen.say("home.plan", vars)?)
+}
+
+fn text_to_check(pen: &Pen<'_>, incident: &Incident, update: &StatusUpdate) -> Result<Vec<Part>, RenderFault> {
+    let line = pen.say("home.text", json!({"who": pen.actor(&update.written.by)}))?;
+    let send = Button::new("send", pen.word("button.send_to_customers")?, format!("send {}", update.id));
+    let hold = Button::new("hold", pen.word("button.hold")?, format!("hold {}", update.id));
+    Ok(vec![
+        Part::Text(with_place(pen, incident, line)?),
+        Part::Text(Mrkdwn::quote(update.customer.as_deref().unwrap_or_default())),
+        Part::Row(vec![send, hold], vec![]),
+    ])
+}

@@ -1,0 +1,5 @@
+//! The practice workspace keeps Slack's promises.
+
+mod app;
+mod interactions;
+mod rooms;
