@@ -88,7 +88,12 @@ impl Vigie {
     ///
     /// # Errors
     /// A [`StartFault`] that names what is wrong and the cure.
-    pub async fn assemble(config: Config, slack: &SlackConfig, database: &str, clock: Clock) -> Result<Self, StartFault> {
+    pub async fn assemble(
+        config: Config,
+        slack: &SlackConfig,
+        database: &str,
+        clock: Clock,
+    ) -> Result<Self, StartFault> {
         install_crypto();
         let render = Arc::new(Renderer::load(config.templates.as_deref())?);
         let channels = paging::build(&config.paging).map_err(listed)?;
@@ -96,8 +101,11 @@ impl Vigie {
         let mut rules = config.rules;
         name_destinations(&mut rules, &comms);
         let client = http::client().map_err(|error| StartFault::Config(error.to_string()))?;
-        let secrets: Vec<_> =
-            [Some(&slack.bot_token), slack.app_token.as_ref(), slack.signing_secret.as_ref()].into_iter().flatten().cloned().collect();
+        let secrets: Vec<_> = [Some(&slack.bot_token), slack.app_token.as_ref(), slack.signing_secret.as_ref()]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
         let actions = Actions::new(config.actions, client, whole_environment(), &secrets).map_err(listed)?;
         let outgoing = Slack::new(slack, clock.clone())?;
         outgoing.check_tokens().await?;

@@ -394,7 +394,10 @@ impl Comms {
         let Some(sender) = &self.senders.sms else {
             return nobody_got_it(to, &not_set_up("sms"));
         };
-        let sends = to.iter().map(|to| async move { (to, sender.text(to, &message.short).await) });
+        let sends = to.iter().cloned().map(|to| async move {
+            let result = sender.text(&to, &message.short).await;
+            (to, result)
+        });
         gathered(stream::iter(sends).buffered(SIDE_BY_SIDE).collect().await)
     }
 
@@ -402,9 +405,10 @@ impl Comms {
         let Some(sender) = &self.senders.whatsapp else {
             return nobody_got_it(to, &not_set_up("whatsapp"));
         };
-        let sends = to.iter().map(|to| async move {
+        let sends = to.iter().cloned().map(|to| async move {
             let own_id = format!("{id}/{to}");
-            (to, sender.text(&own_id, to, &message.short, locale).await)
+            let result = sender.text(&own_id, &to, &message.short, locale).await;
+            (to, result)
         });
         gathered(stream::iter(sends).buffered(SIDE_BY_SIDE).collect().await)
     }
@@ -426,19 +430,18 @@ fn chosen(to: &[String], earlier: &Earlier) -> Vec<String> {
 
 fn one(destination: &str, result: Result<Receipt, PagingFault>) -> Sent {
     let to = destination.to_owned();
-    gathered(vec![(&to, result)])
+    gathered(vec![(to, result)])
 }
 
 fn nobody_got_it(to: &[String], fault: &PagingFault) -> Sent {
-    let all = to.iter().map(|to| (to, Err(fault.clone()))).collect();
+    let all = to.iter().map(|to| (to.clone(), Err(fault.clone()))).collect();
     gathered(all)
 }
 
-fn gathered(results: Vec<(&String, Result<Receipt, PagingFault>)>) -> Sent {
+fn gathered(results: Vec<(String, Result<Receipt, PagingFault>)>) -> Sent {
     let mut taken = Vec::new();
     let mut missed = Vec::new();
     for (to, result) in results {
-        let to = to.clone();
         match result {
             Ok(receipt) => taken.push(Taken { to, receipt }),
             Err(fault) => missed.push(Missed { to, fault }),

@@ -1,7 +1,10 @@
 //! The action lane: looking at the world, planning, and executing what was approved, at most once (rules 6–8).
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::Engine;
@@ -32,8 +35,14 @@ impl Engine {
 
     /// Executes a run's plan, or takes up an execution whose owner is gone: steps that are done stay done, and the
     /// step that was begun is asked about before anything else.
-    pub(super) async fn execute(&self, claimed: &Claimed, setting: &Setting, run: RunId) -> Result<Vec<Report>, Trouble> {
-        let Some((incident, state)) = setting.incident.as_ref().and_then(|incident| Some((incident, incident.runs.get(&run)?)))
+    pub(super) async fn execute(
+        &self,
+        claimed: &Claimed,
+        setting: &Setting,
+        run: RunId,
+    ) -> Result<Vec<Report>, Trouble> {
+        let Some((incident, state)) =
+            setting.incident.as_ref().and_then(|incident| Some((incident, incident.runs.get(&run)?)))
         else {
             return Ok(Vec::new());
         };
@@ -41,14 +50,14 @@ impl Engine {
         let Some(approved) = state.approved_plan() else { return Ok(Vec::new()) };
         let fence = self.parts.store.next_number("fence").await?;
         let (done_steps, in_doubt) = progress(state);
-        let journal = Journal { engine: self, incident: incident.id, run, fence };
+        let journal = Journal { engine: self.clone(), incident: incident.id, run, fence };
         journal.keep(0, Report::RunStarted { run, fence }).await?;
         let (stop_now, stop) = watch::channel(state.stop_asked);
-        let counter = std::sync::atomic::AtomicU32::new(1);
-        let report = |report: Report| {
-            let number = counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let kept = journal.keep(number, report);
-            Box::pin(async move { kept.await.map_err(|trouble| NotCommitted(trouble.why().to_owned())) }) as _
+        let counter = AtomicU32::new(1);
+        let report = move |report: Report| -> BoxFuture<'_, Result<(), NotCommitted>> {
+            let (journal, number) = (journal.clone(), counter.fetch_add(1, Ordering::SeqCst));
+            async move { journal.keep(number, report).await.map_err(|trouble| NotCommitted(trouble.why().to_owned())) }
+                .boxed()
         };
         let progress = |step: usize, line: &str| tracing::debug!(%run, step, line, "under way");
         let execution = Execution { fence, done_steps, in_doubt, report: &report, stop, progress: &progress };
@@ -98,14 +107,15 @@ fn progress(state: &Run) -> (usize, Option<usize>) {
 }
 
 /// Keeps each report of an execution durably before its next step.
-struct Journal<'a> {
-    engine: &'a Engine,
+#[derive(Clone)]
+struct Journal {
+    engine: Engine,
     incident: IncidentId,
     run: RunId,
     fence: i64,
 }
 
-impl Journal<'_> {
+impl Journal {
     async fn keep(&self, number: u32, report: Report) -> Result<(), Trouble> {
         let source = format!("run:{}:{}:{number}", self.run, self.fence);
         let parts = &self.engine.parts;

@@ -12,7 +12,8 @@ use crate::incident::state::{Incident, PageState};
 use crate::incident::timeline::{Card, PageWhy};
 use crate::paging::{Page, PagingKind};
 use crate::render::{Locale, RenderFault};
-use crate::slack::cards;
+use crate::slack::cards::page_why;
+use crate::slack::cards::pen::{Pen, message_vars};
 
 impl Engine {
     pub(super) async fn page(
@@ -23,7 +24,8 @@ impl Engine {
         way: Way,
         attempt: u32,
     ) -> Result<Vec<Report>, Trouble> {
-        let Some((incident, state)) = setting.incident.as_ref().and_then(|incident| Some((incident, incident.pages.get(&page)?)))
+        let Some((incident, state)) =
+            setting.incident.as_ref().and_then(|incident| Some((incident, incident.pages.get(&page)?)))
         else {
             return Ok(Vec::new());
         };
@@ -41,7 +43,10 @@ impl Engine {
             Trouble::permanent("not_set_up", format!("No {way} is set up under “paging” in the configuration."))
         })?;
         let address = contact.address(way).ok_or_else(|| {
-            Trouble::permanent("no_address", format!("{} cannot be reached by {way}: no address is configured.", contact.name))
+            Trouble::permanent(
+                "no_address",
+                format!("{} cannot be reached by {way}: no address is configured.", contact.name),
+            )
         })?;
         let written = self.write_page(setting, incident, state, address, page);
         let written = written.map_err(|fault| Trouble::permanent("not_drawn", fault.to_string()))?;
@@ -58,10 +63,10 @@ impl Engine {
         page: PageId,
     ) -> Result<Page, RenderFault> {
         let scene = self.scene(setting);
-        let pen = cards::Pen::for_contact(&scene, &state.contact);
-        let locale: Locale = pen.locale();
-        let mut vars = cards::message_vars(&pen, incident);
-        let why = cards::page_why(&pen, incident, state)?;
+        let pen = Pen::for_contact(&scene, &state.contact);
+        let locale: Locale = pen.locale;
+        let mut vars = message_vars(&pen, incident);
+        let why = page_why(&pen, incident, state)?;
         if let Some(map) = vars.as_object_mut() {
             map.insert("why".to_owned(), why.into());
             map.insert("message".to_owned(), json!(state.message));

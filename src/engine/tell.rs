@@ -11,7 +11,7 @@ use crate::incident::id::{ChannelId, UpdateId};
 use crate::incident::state::{Incident, Status};
 use crate::paging::PagingFault;
 use crate::render::{Locale, RenderFault};
-use crate::slack::cards;
+use crate::slack::cards::pen::{Pen, message_vars};
 
 impl Engine {
     /// `place` is `<audience>/<destination>`.
@@ -65,8 +65,8 @@ impl Engine {
         locale: Locale,
     ) -> Result<Message, RenderFault> {
         let scene = self.scene(setting);
-        let pen = cards::Pen::new(&scene, locale);
-        let mut vars = cards::message_vars(&pen, incident);
+        let pen = Pen::new(&scene, locale);
+        let mut vars = message_vars(&pen, incident);
         let resolved = incident.status == Status::Resolved;
         if let Some(map) = vars.as_object_mut() {
             map.insert("phase".to_owned(), json!(if resolved { "resolved" } else { "in_progress" }));

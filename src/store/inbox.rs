@@ -1,7 +1,7 @@
 //! What came in: kept under the sender's own id before it is acknowledged (rule 1), so that a second delivery is
 //! harmless and nothing acknowledged is ever lost.
 
-use sqlx::Row;
+use sqlx::{Row, SqliteConnection};
 
 use super::{Store, StoreFault, write};
 use crate::incident::decision::{Input, Report};
@@ -45,7 +45,9 @@ impl Store {
     /// # Errors
     /// When the database fails; then the sender must not be told that it was received.
     pub async fn receive(&self, source: &str, target: Target, input: &Input, at: Instant) -> Result<bool, StoreFault> {
-        let inserted = receive_in(&self.writer, source, &target, input, at).await?;
+        let mut connection = self.writer.acquire().await?;
+        let inserted = receive_in(&mut connection, source, &target, input, at).await?;
+        drop(connection);
         self.announce();
         Ok(inserted)
     }
@@ -65,23 +67,20 @@ impl Store {
     }
 }
 
-pub(super) async fn receive_in<'e, E>(
-    executor: E,
+pub(super) async fn receive_in(
+    connection: &mut SqliteConnection,
     source: &str,
     target: &Target,
     input: &Input,
     at: Instant,
-) -> Result<bool, StoreFault>
-where
-    E: sqlx::Executor<'e, Database = sqlx::Sqlite>,
-{
+) -> Result<bool, StoreFault> {
     let row = sqlx::query(RECEIVE)
         .bind(source)
         .bind(target.incident.map(|id| id.0))
         .bind(target.channel.as_ref().map(|channel| channel.0.clone()))
         .bind(write("input", input)?)
         .bind(at.0)
-        .fetch_optional(executor)
+        .fetch_optional(connection)
         .await?;
     Ok(row.is_some_and(|row| row.get::<i64, _>("position") > 0))
 }

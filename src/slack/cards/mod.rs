@@ -26,6 +26,8 @@ mod example;
 #[cfg(test)]
 mod promises;
 
+pub use page::page_why;
+
 use crate::incident::timeline::Card;
 use crate::render::RenderFault;
 use crate::slack::scene::{Drawn, Scene};

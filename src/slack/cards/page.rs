@@ -37,7 +37,21 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, page: &PageState) -> 
 
 /// Why this person is paged.
 fn why(pen: &Pen<'_>, incident: &Incident, page: &PageState) -> Said {
-    let (key, vars) = match page.why {
+    let (key, vars) = reason(pen, incident, page);
+    pen.say(key, vars)
+}
+
+/// Why this person is paged, for the ways that are not Slack.
+///
+/// # Errors
+/// When the label is missing.
+pub fn page_why(pen: &Pen<'_>, incident: &Incident, page: &PageState) -> Said<String> {
+    let (key, vars) = reason(pen, incident, page);
+    pen.plain(key, vars)
+}
+
+fn reason(pen: &Pen<'_>, incident: &Incident, page: &PageState) -> (&'static str, Value) {
+    match page.why {
         PageWhy::Level { level, round } => {
             let levels = incident.severity.policy.levels.len().max(level + 1);
             ("page.why.level", json!({"level": level + 1, "levels": levels, "again": round > 0}))
@@ -45,8 +59,7 @@ fn why(pen: &Pen<'_>, incident: &Incident, page: &PageState) -> Said {
         PageWhy::ByHand => ("page.why.by_hand", json!({"who": pen.actor(&page.mark.by)})),
         PageWhy::Fallback => ("page.why.fallback", json!({})),
         PageWhy::UpdateOverdue => ("page.why.update_overdue", json!({})),
-    };
-    pen.say(key, vars)
+    }
 }
 
 /// Where the work happens.

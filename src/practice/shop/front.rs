@@ -1,0 +1,106 @@
+//! The front door: passes customers on to the active version, counts them, and holds the switch.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, OriginalUri, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::figures::Request;
+use super::{Inner, LARGEST, NotSwitched};
+
+pub(super) fn routes(shop: Arc<Inner>) -> Router {
+    Router::new()
+        .route("/", get(pass))
+        .route("/health", get(pass))
+        .route("/checkout", post(pass))
+        .route("/metrics", get(metrics))
+        .route("/switch", get(switch).put(move_switch))
+        .route("/break", post(break_it))
+        .route("/mend", post(mend))
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .with_state(shop)
+}
+
+async fn pass(State(shop): State<Arc<Inner>>, method: Method, OriginalUri(uri): OriginalUri, body: Bytes) -> Response {
+    let began = (shop.now)();
+    let (address, label) = {
+        let active = shop.active();
+        (active.address, active.label)
+    };
+    let answered =
+        shop.client.request(method.clone(), format!("http://{address}{}", uri.path())).body(body).send().await;
+    let response = match answered {
+        Ok(answer) => relay(answer).await,
+        Err(error) => {
+            tracing::warn!(%error, version = label, "a version of the toy shop did not answer");
+            (StatusCode::BAD_GATEWAY, Json(json!({"error": "This version does not answer.", "version": label})))
+                .into_response()
+        }
+    };
+    let at_ms = (shop.now)();
+    let request = Request {
+        at_ms,
+        method: method.to_string(),
+        path: uri.path().to_owned(),
+        status: response.status().as_u16(),
+        version: label.to_owned(),
+    };
+    shop.figures.add(request, at_ms - began);
+    shop.changed();
+    response
+}
+
+async fn relay(answer: reqwest::Response) -> Response {
+    let status = answer.status();
+    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+    match answer.bytes().await {
+        Ok(bytes) => {
+            let mut response = (status, Body::from(bytes)).into_response();
+            if let Some(kind) = kind {
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
+            response
+        }
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
+}
+
+async fn metrics(State(shop): State<Arc<Inner>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shop.figures.prometheus(shop.active().label))
+}
+
+async fn switch(State(shop): State<Arc<Inner>>) -> impl IntoResponse {
+    Json(shop.switch())
+}
+
+/// Where the switch shall stand, and where the caller saw it stand.
+#[derive(Deserialize)]
+struct Move {
+    to: String,
+    expected: String,
+}
+
+async fn move_switch(State(shop): State<Arc<Inner>>, Json(wanted): Json<Move>) -> Response {
+    let code = match shop.try_switch(&wanted.to, &wanted.expected) {
+        Ok(()) => StatusCode::OK,
+        Err(NotSwitched::Moved) => StatusCode::CONFLICT,
+        Err(NotSwitched::Unknown) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    (code, Json(shop.switch())).into_response()
+}
+
+async fn break_it(State(shop): State<Arc<Inner>>) -> impl IntoResponse {
+    shop.break_it();
+    Json(shop.switch())
+}
+
+async fn mend(State(shop): State<Arc<Inner>>) -> impl IntoResponse {
+    shop.mend();
+    Json(shop.switch())
+}
