@@ -1,1 +1,226 @@
+//! `vigie practice`: the real bot in a local, Slack-compatible workspace, with phones, inboxes and a shop to break.
+//!
+//! Nothing here is a shortcut: the bot is put together exactly as for a real workspace and speaks Slack's wire protocol
+//! to this one. Only loopback is used.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::FutureExt as _;
+use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{StartFault, Vigie};
+use crate::clock::Clock;
+use crate::config;
+use crate::incident::people::Contact;
+use crate::incident::time::Millis;
+use crate::practice::page::{Advance, LocalWorld, PageRoom, router};
+use crate::practice::phones::{Phones, PhonesOptions};
+use crate::practice::shop::Shop;
+use crate::practice::{NewChannel, NewPerson, Practice, PracticeOptions, Workspace};
+use crate::slack::SlackConfig;
+
+/// The app's manifest, the same that is given to Slack.
+pub const MANIFEST: &str = include_str!("../../manifest.yml");
+/// The configuration of the practice team.
+const CONFIG: &str = include_str!("../../examples/practice.yml");
+/// Where incidents are announced.
+const INCIDENTS: &str = "C0INCIDENTS";
+/// Where everybody is.
+const GENERAL: &str = "C0GENERAL";
+
+/// How a practice is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the page and the workspace are served; loopback only.
+    pub listen: SocketAddr,
+    /// The workspace's language.
+    pub locale: String,
+    /// The time that everything follows.
+    pub clock: Clock,
+    /// Slack's rate limits are enforced.
+    pub rate_limits: bool,
+    /// Where the database is kept; in a folder of its own that goes away again when absent.
+    pub database: Option<PathBuf>,
+}
+
+/// A practice that is set up: the workspace is open, the bot is put together and not yet running.
+pub struct Setup {
+    /// The workspace.
+    pub practice: Practice,
+    /// The phones and inboxes.
+    pub phones: Phones,
+    /// The shop.
+    pub shop: Shop,
+    /// The bot.
+    pub vigie: Vigie,
+    folder: Option<PathBuf>,
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        self.practice.shutdown();
+        if let Some(folder) = &self.folder
+            && let Err(error) = std::fs::remove_dir_all(folder)
+        {
+            tracing::warn!(%error, folder = %folder.display(), "the practice's folder could not be removed");
+        }
+    }
+}
+
+impl Setup {
+    /// The address of the page.
+    pub fn page(&self) -> String {
+        format!("http://{}/", self.practice.address())
+    }
+
+    /// The people, channels and messages.
+    pub fn workspace(&self) -> &Workspace {
+        self.practice.workspace()
+    }
+}
+
+/// Sets a practice up.
+///
+/// # Errors
+/// A [`StartFault`] that says which part did not start.
+pub async fn set_up(options: Options) -> Result<Setup, StartFault> {
+    super::install_crypto();
+    let fault = |fault: &dyn std::fmt::Display| StartFault::Practice(fault.to_string());
+    let clock = options.clock.clone();
+    let now = move || clock.now().0;
+    let phones = Phones::start(PhonesOptions::new(now.clone())).await.map_err(|error| fault(&error))?;
+    let shop = Shop::start(now.clone()).await.map_err(|error| fault(&error))?;
+    let variables = variables(&options, &phones, &shop);
+    let config = config::parse("practice.yml", CONFIG, &|name| variables.get(name).cloned());
+    let config = config.map_err(|faults| fault(&faults))?;
+    let contacts: Vec<Contact> = config.rules.contacts.values().cloned().collect();
+
+    // The page moves the bot's clock, and the bot is made after the page: it is handed over here.
+    let hands: Arc<OnceLock<Vigie>> = Arc::default();
+    let mut workspace = PracticeOptions::new(MANIFEST, Arc::new(now));
+    workspace.listen = options.listen;
+    workspace.team_name = "Practice".to_owned();
+    workspace.rate_limits = options.rate_limits;
+    workspace.people = people(&contacts, &options.locale);
+    workspace.channels = channels(&contacts);
+    workspace.extra = Some(page(&contacts, &options.locale, &phones, &shop, Arc::clone(&hands)));
+    let practice = Practice::start(workspace).await.map_err(|error| fault(&error))?;
+    let slack = SlackConfig {
+        bot_token: practice.bot_token().to_owned().into(),
+        app_token: Some(practice.app_token().to_owned().into()),
+        signing_secret: None,
+        api_url: practice.api_url().to_owned(),
+    };
+    let (database, folder) = database(options.database)?;
+    let vigie = Vigie::assemble(config, &slack, &database, options.clock).await?;
+    // Nobody else sets it.
+    let _ = hands.set(vigie.clone());
+    Ok(Setup { practice, phones, shop, vigie, folder })
+}
+
+/// Runs until `stop`.
+///
+/// # Errors
+/// A [`StartFault`] when it cannot start.
+pub async fn practice(
+    options: Options,
+    ready: impl FnOnce(&Setup) + Send,
+    stop: CancellationToken,
+) -> Result<(), StartFault> {
+    let setup = set_up(options).await?;
+    ready(&setup);
+    setup.vigie.run(stop).await;
+    Ok(())
+}
+
+/// What `examples/practice.yml` leaves open.
+fn variables(options: &Options, phones: &Phones, shop: &Shop) -> BTreeMap<String, String> {
+    let account = phones.account();
+    [
+        ("PRACTICE_LOCALE", options.locale.clone()),
+        ("SHOP_URL", shop.url().to_owned()),
+        ("PHONES_URL", phones.http_url()),
+        ("SMTP_PORT", phones.smtp_addr().port().to_string()),
+        ("PHONES_ACCOUNT", account.sid.clone()),
+        ("PHONES_TOKEN", account.token.expose_secret().to_owned()),
+        ("PHONES_SECRET", uuid::Uuid::new_v4().simple().to_string()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// The people of the emergency plan, as members of the workspace; the on-call engineer first, for whom the page opens.
+fn people(contacts: &[Contact], locale: &str) -> Vec<NewPerson> {
+    let region = if locale == "fr" { "fr-FR" } else { "en-US" };
+    let member = |contact: &Contact| {
+        let mut person = NewPerson::new(contact.slack.as_ref()?.0.as_str(), &contact.key, &contact.name);
+        person.title = contact.name.clone();
+        person.locale = region.to_owned();
+        person.tz = contact.zone.clone().unwrap_or_else(|| "Europe/Paris".to_owned());
+        if let Some(email) = &contact.email {
+            person.email.clone_from(email);
+        }
+        Some(person)
+    };
+    let mut people: Vec<NewPerson> = contacts.iter().filter_map(member).collect();
+    people.sort_by_key(|person| person.handle != "oncall");
+    people
+}
+
+fn channels(contacts: &[Contact]) -> Vec<NewChannel> {
+    let everybody: Vec<String> = contacts.iter().filter_map(|contact| contact.slack.clone()).map(|id| id.0).collect();
+    let channel = |id: &str, name: &str| NewChannel {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        is_private: false,
+        members: everybody.clone(),
+        with_bot: true,
+    };
+    vec![channel(GENERAL, "general"), channel(INCIDENTS, "incidents")]
+}
+
+/// The page, over the workspace that is about to open.
+fn page(
+    contacts: &[Contact],
+    locale: &str,
+    phones: &Phones,
+    shop: &Shop,
+    hands: Arc<OnceLock<Vigie>>,
+) -> crate::practice::ExtraRoutes {
+    let numbers: BTreeMap<String, String> = contacts
+        .iter()
+        .filter_map(|contact| Some((contact.slack.as_ref()?.0.clone(), contact.phone.clone()?)))
+        .collect();
+    let advance: Advance = Arc::new(move |milliseconds| {
+        let vigie = hands.get().cloned();
+        async move {
+            let vigie = vigie.ok_or("The bot is not ready yet.")?;
+            vigie.advance(Millis(milliseconds)).await.map_err(|fault| fault.to_string())
+        }
+        .boxed()
+    });
+    let (phones, shop, locale) = (phones.clone(), shop.clone(), locale.to_owned());
+    Box::new(move |workspace| {
+        let world = LocalWorld::new(workspace, "Practice", &locale, numbers, Some(advance));
+        router(PageRoom::new(Arc::new(world), phones, shop))
+    })
+}
+
+/// The database's address, and the folder to remove afterwards.
+fn database(given: Option<PathBuf>) -> Result<(String, Option<PathBuf>), StartFault> {
+    let (path, folder) = match given {
+        Some(path) => (path, None),
+        None => {
+            let folder = std::env::temp_dir().join(format!("vigie-practice-{}", uuid::Uuid::new_v4().simple()));
+            std::fs::create_dir(&folder)
+                .map_err(|error| StartFault::Practice(format!("{} could not be made: {error}", folder.display())))?;
+            (folder.join("vigie.db"), Some(folder))
+        }
+    };
+    Ok((format!("sqlite://{}", path.display()), folder))
+}

@@ -137,6 +137,29 @@ impl Store {
         Ok(row.get::<Option<i64>, _>("at").map(Instant))
     }
 
+    /// Effects that are being carried out now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn leased(&self) -> Result<i64, StoreFault> {
+        let row =
+            sqlx::query("SELECT COUNT(*) AS n FROM outbox WHERE state = 'leased'").fetch_one(&self.reader).await?;
+        Ok(row.get("n"))
+    }
+
+    /// What waits in the outbox: queue, attempts, due time and the last fault, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waiting(&self) -> Result<Vec<(String, i64, Instant, Option<String>)>, StoreFault> {
+        let query = sqlx::query("SELECT queue, attempts, due_at, fault FROM outbox ORDER BY id LIMIT 100");
+        let rows = query.fetch_all(&self.reader).await?;
+        let row = |row: &sqlx::sqlite::SqliteRow| {
+            (row.get("queue"), row.get("attempts"), Instant(row.get("due_at")), row.get("fault"))
+        };
+        Ok(rows.iter().map(row).collect())
+    }
+
     /// Inputs that wait, and effects that wait or are being carried out.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ mod approval;
 mod escalation;
 mod practice;
 mod script;
+mod start;
 mod store;
 mod tidy;
 mod updates;
+mod world;

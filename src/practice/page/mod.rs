@@ -6,6 +6,7 @@
 
 mod assets;
 mod guard;
+mod local;
 mod routes;
 mod state;
 mod tour;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::watch;
 
+pub use local::{Advance, LocalWorld};
 pub use routes::{PageRoom, router};
 pub use state::{
     AppInfo, Bookmark, ChannelKind, MessageRef, PageChannel, PageFile, PagePerson, PageShortcut, PageTeam,

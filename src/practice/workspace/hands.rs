@@ -269,10 +269,7 @@ impl Person {
     /// # Errors
     /// [`NotPossible`] when the modal is not the topmost of this person, or has no such input or option.
     pub async fn submit(&self, view_id: &str, values: Value) -> Result<SubmitOutcome, NotPossible> {
-        self.open_surface(view_id)?;
-        for (wanted, choice) in values.as_object().into_iter().flatten() {
-            self.fill(view_id, wanted, choice.clone()).await?;
-        }
+        self.fill_in(view_id, values).await?;
         let payload = self.ws.with(|state| {
             if state.top_view(&self.id).is_none_or(|view| view.id != view_id) {
                 return not(format!("{view_id} is not the topmost modal"));
@@ -304,6 +301,18 @@ impl Person {
             Answer::TimedOut { .. } => failed("operation_timeout"),
             Answer::Undelivered { why } => failed(&why),
         }
+    }
+
+    /// Types and chooses in an open modal without submitting it; `values` as in [`Person::submit`].
+    ///
+    /// # Errors
+    /// As [`Person::submit`].
+    pub async fn fill_in(&self, view_id: &str, values: Value) -> Result<(), NotPossible> {
+        self.open_surface(view_id)?;
+        for (wanted, choice) in values.as_object().into_iter().flatten() {
+            self.fill(view_id, wanted, choice.clone()).await?;
+        }
+        Ok(())
     }
 
     async fn fill(&self, view_id: &str, wanted: &str, choice: Value) -> Result<(), NotPossible> {
