@@ -9,5 +9,6 @@ mod script;
 mod start;
 mod store;
 mod story;
+mod tidy;
 mod updates;
 mod world;
