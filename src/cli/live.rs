@@ -46,7 +46,8 @@ pub(super) async fn practice(args: &Practice) -> anyhow::Result<()> {
     let open = args.open;
     let ready = move |setup: &practice::Setup| {
         let page = setup.page();
-        let told = print(&format!("The practice workspace is open: {page}\nCtrl-C ends it and leaves nothing behind.\n"));
+        let told =
+            print(&format!("The practice workspace is open: {page}\nCtrl-C ends it and leaves nothing behind.\n"));
         if let Err(error) = told {
             tracing::warn!(%error, "the page's address could not be printed: {page}");
         }
@@ -61,7 +62,8 @@ pub(super) async fn practice(args: &Practice) -> anyhow::Result<()> {
 /// The log goes to standard error: `RUST_LOG` says how much (tracing's own words), `VIGIE_LOG=json` for machines.
 fn write_log(usual: &str) -> anyhow::Result<()> {
     let wanted = environment("RUST_LOG").unwrap_or_else(|| usual.to_owned());
-    let filter = EnvFilter::try_new(&wanted).context("RUST_LOG is not understood; write for example info or vigie=debug")?;
+    let filter =
+        EnvFilter::try_new(&wanted).context("RUST_LOG is not understood; write for example info or vigie=debug")?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let done = match environment("VIGIE_LOG").as_deref() {
         Some("json") => log.json().try_init(),

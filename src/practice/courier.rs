@@ -122,10 +122,7 @@ impl Courier {
         signing_secret: &str,
         app_id: &str,
         now: Now,
-    ) -> (
-        Arc<Self>,
-        mpsc::UnboundedReceiver<(Parcel, DoorAnswer, Duration)>,
-    ) {
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<(Parcel, DoorAnswer, Duration)>) {
         let (results, back) = mpsc::unbounded_channel();
         let hub = Hub {
             route,
@@ -164,22 +161,11 @@ impl Courier {
     pub async fn deliver(&self, kind: Kind, payload: Value, accepts_payload: bool) -> Answer {
         let (reply, answer) = oneshot::channel();
         let started = Instant::now();
-        self.send(Parcel {
-            kind,
-            payload,
-            accepts_payload,
-            reply: Some(reply),
-            attempt: 0,
-            retry_reason: None,
-        });
+        self.send(Parcel { kind, payload, accepts_payload, reply: Some(reply), attempt: 0, retry_reason: None });
         match tokio::time::timeout(REAL_GUARD, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Answer::Undelivered {
-                why: "the envelope was dropped".to_owned(),
-            },
-            Err(_) => Answer::TimedOut {
-                elapsed: started.elapsed(),
-            },
+            Ok(Err(_)) => Answer::Undelivered { why: "the envelope was dropped".to_owned() },
+            Err(_) => Answer::TimedOut { elapsed: started.elapsed() },
         }
     }
 
@@ -218,11 +204,9 @@ impl Courier {
             Delivery::Http { base_url } => {
                 if hub.plans.duplicate > 0 {
                     hub.plans.duplicate -= 1;
-                    self.door
-                        .send_unanswered(&base_url, parcel.kind, &parcel.payload, now / 1000);
+                    self.door.send_unanswered(&base_url, parcel.kind, &parcel.payload, now / 1000);
                 }
-                self.door
-                    .send(&base_url, parcel, now / 1000, self.results.clone());
+                self.door.send(&base_url, parcel, now / 1000, self.results.clone());
             }
         }
     }
@@ -245,22 +229,13 @@ impl Courier {
         }
         let answer = match answer {
             DoorAnswer::Ok { payload } => Answer::Acked { payload, elapsed },
-            DoorAnswer::Failed {
-                reason: "http_timeout",
-                ..
-            } => {
-                hub.note(
-                    "late_ack",
-                    parcel.kind.envelope_type(),
-                    "no answer within 3 s",
-                );
+            DoorAnswer::Failed { reason: "http_timeout", .. } => {
+                hub.note("late_ack", parcel.kind.envelope_type(), "no answer within 3 s");
                 Answer::TimedOut { elapsed }
             }
             DoorAnswer::Failed { reason, .. } => {
                 hub.note("failed_delivery", parcel.kind.envelope_type(), reason);
-                Answer::Undelivered {
-                    why: reason.to_owned(),
-                }
+                Answer::Undelivered { why: reason.to_owned() }
             }
         };
         if let Some(reply) = parcel.reply {
@@ -283,11 +258,7 @@ impl Courier {
     }
 
     /// Opens a link for a ticket: its number and what to write to it. None when the ticket is unknown or used.
-    pub fn open_link(
-        &self,
-        ticket: &str,
-        debug_reconnects: bool,
-    ) -> Option<(u64, mpsc::UnboundedReceiver<Out>)> {
+    pub fn open_link(&self, ticket: &str, debug_reconnects: bool) -> Option<(u64, mpsc::UnboundedReceiver<Out>)> {
         let now = (self.now)();
         let mut hub = self.hub();
         let (issued, used) = hub.tickets.get_mut(ticket)?;
@@ -298,28 +269,14 @@ impl Courier {
         hub.next_link += 1;
         let id = hub.next_link;
         let (to, from) = mpsc::unbounded_channel();
-        let life_ms = if debug_reconnects {
-            DEBUG_LIFE_MS
-        } else {
-            LINK_LIFE_MS
-        };
-        let too_many = hub
-            .links
-            .iter()
-            .filter(|link| link.leaving_since.is_none())
-            .count()
-            >= MAX_LINKS;
+        let life_ms = if debug_reconnects { DEBUG_LIFE_MS } else { LINK_LIFE_MS };
+        let too_many = hub.links.iter().filter(|link| link.leaving_since.is_none()).count() >= MAX_LINKS;
         let mut link = Link::new(id, to, now, life_ms);
         if too_many {
             link.write(socket::disconnect_frame("too_many_websockets"));
             link.leaving_since = Some(now);
         } else {
-            let open = hub
-                .links
-                .iter()
-                .filter(|link| link.leaving_since.is_none())
-                .count()
-                + 1;
+            let open = hub.links.iter().filter(|link| link.leaving_since.is_none()).count() + 1;
             link.write(socket::hello_frame(open, &self.app_id, life_ms / 1000));
         }
         hub.links.push(link);
@@ -331,12 +288,8 @@ impl Courier {
         let now = (self.now)();
         let mut hub = self.hub();
         hub.links.retain(|link| link.id != id);
-        let lost: Vec<String> = hub
-            .pending
-            .iter()
-            .filter(|(_, pending)| pending.link == id)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let lost: Vec<String> =
+            hub.pending.iter().filter(|(_, pending)| pending.link == id).map(|(id, _)| id.clone()).collect();
         for envelope in lost {
             if let Some(pending) = hub.pending.remove(&envelope) {
                 hub.close_id(&envelope);
@@ -359,10 +312,7 @@ impl Courier {
             hub.plans.lose_acks -= 1;
             return;
         }
-        let payload = frame
-            .get("payload")
-            .filter(|payload| !payload.is_null())
-            .cloned();
+        let payload = frame.get("payload").filter(|payload| !payload.is_null()).cloned();
         hub.acked(envelope, payload);
     }
 
@@ -371,9 +321,7 @@ impl Courier {
         let now = (self.now)();
         let mut hub = self.hub();
         hub.time_out(now);
-        let (due, later) = std::mem::take(&mut hub.due)
-            .into_iter()
-            .partition(|(at, _)| *at <= now);
+        let (due, later) = std::mem::take(&mut hub.due).into_iter().partition(|(at, _)| *at <= now);
         hub.due = later;
         let due: Vec<(i64, Parcel)> = due;
         for (_, parcel) in due {
@@ -385,9 +333,7 @@ impl Courier {
 
     /// Whether the events door at this address proves that it is there.
     pub async fn verify_url(&self, base_url: &str, challenge: &str) -> bool {
-        self.door
-            .verify_url(base_url, challenge, (self.now)() / 1000)
-            .await
+        self.door.verify_url(base_url, challenge, (self.now)() / 1000).await
     }
 
     /// Sends the next `count` envelopes twice.
@@ -427,10 +373,7 @@ impl Courier {
 
     /// Cuts every socket without a closing handshake.
     pub fn abort_links(&self) {
-        self.hub()
-            .links
-            .iter()
-            .for_each(|link| link.send(Out::Abort));
+        self.hub().links.iter().for_each(|link| link.send(Out::Abort));
     }
 
     /// Makes every present socket deaf and dumb: open, but nothing is read, written or answered.
@@ -444,11 +387,7 @@ impl Courier {
 
     /// How many sockets take envelopes.
     pub fn link_count(&self) -> usize {
-        self.hub()
-            .links
-            .iter()
-            .filter(|link| link.leaving_since.is_none() && !link.silent)
-            .count()
+        self.hub().links.iter().filter(|link| link.leaving_since.is_none() && !link.silent).count()
     }
 
     /// How many envelopes wait for an acknowledgement or a retry.
@@ -460,8 +399,7 @@ impl Courier {
 
 impl Hub {
     fn note(&mut self, rule: &str, place: &str, detail: &str) {
-        self.notes
-            .push((rule.to_owned(), place.to_owned(), detail.to_owned()));
+        self.notes.push((rule.to_owned(), place.to_owned(), detail.to_owned()));
     }
 
     fn close_id(&mut self, envelope: &str) {
@@ -483,16 +421,9 @@ impl Hub {
             .map(|(at, _)| at)
             .collect();
         self.turn = self.turn.wrapping_add(1);
-        let chosen = usable
-            .get(self.turn.checked_rem(usable.len()).unwrap_or(0))
-            .and_then(|at| self.links.get(*at));
+        let chosen = usable.get(self.turn.checked_rem(usable.len()).unwrap_or(0)).and_then(|at| self.links.get(*at));
         let Some(link) = chosen else {
-            let pending = Pending {
-                parcel,
-                link: 0,
-                sent_at_ms: now,
-                started: Instant::now(),
-            };
+            let pending = Pending { parcel, link: 0, sent_at_ms: now, started: Instant::now() };
             return self.fail(pending, "connection_failed", now);
         };
         let envelope = uuid::Uuid::new_v4().to_string();
@@ -502,46 +433,27 @@ impl Hub {
             self.plans.duplicate -= 1;
             link.write(frame);
         }
-        let pending = Pending {
-            link: link.id,
-            parcel,
-            sent_at_ms: now,
-            started: Instant::now(),
-        };
+        let pending = Pending { link: link.id, parcel, sent_at_ms: now, started: Instant::now() };
         self.pending.insert(envelope, pending);
     }
 
     fn acked(&mut self, envelope: &str, payload: Option<Value>) {
         let Some(pending) = self.pending.remove(envelope) else {
             if !self.closed_ids.contains(envelope) {
-                self.note(
-                    "unknown_envelope",
-                    "socket",
-                    &format!("an ack for {envelope}, which was never sent"),
-                );
+                self.note("unknown_envelope", "socket", &format!("an ack for {envelope}, which was never sent"));
             }
             return;
         };
         self.close_id(envelope);
-        let says_something = payload
-            .as_ref()
-            .and_then(Value::as_object)
-            .is_some_and(|map| !map.is_empty());
+        let says_something = payload.as_ref().and_then(Value::as_object).is_some_and(|map| !map.is_empty());
         if says_something && !pending.parcel.accepts_payload {
             let place = pending.parcel.kind.envelope_type();
-            self.note(
-                "unexpected_ack_payload",
-                place,
-                "this envelope accepts no response payload",
-            );
+            self.note("unexpected_ack_payload", place, "this envelope accepts no response payload");
         }
         if let Some(reply) = pending.parcel.reply {
             let payload = payload.filter(|_| pending.parcel.accepts_payload);
             // The person may have stopped waiting.
-            let _ = reply.send(Answer::Acked {
-                payload,
-                elapsed: pending.started.elapsed(),
-            });
+            let _ = reply.send(Answer::Acked { payload, elapsed: pending.started.elapsed() });
         }
     }
 
@@ -555,11 +467,7 @@ impl Hub {
         for envelope in late {
             if let Some(pending) = self.pending.remove(&envelope) {
                 self.close_id(&envelope);
-                self.note(
-                    "late_ack",
-                    pending.parcel.kind.envelope_type(),
-                    "no acknowledgement within 3 s",
-                );
+                self.note("late_ack", pending.parcel.kind.envelope_type(), "no acknowledgement within 3 s");
                 // The clock may have jumped far beyond the limit.
                 let failed_at = pending.sent_at_ms + ACK_LIMIT_MS;
                 self.fail(pending, "timeout", failed_at);
@@ -578,9 +486,7 @@ impl Hub {
             let answer = if reason == "timeout" {
                 Answer::TimedOut { elapsed }
             } else {
-                Answer::Undelivered {
-                    why: reason.to_owned(),
-                }
+                Answer::Undelivered { why: reason.to_owned() }
             };
             // The person may have stopped waiting.
             let _ = reply.send(answer);
@@ -588,25 +494,12 @@ impl Hub {
     }
 
     fn retry_later(&mut self, parcel: Parcel, reason: &'static str, now: i64) {
-        let at = usize::try_from(parcel.attempt)
-            .ok()
-            .and_then(|attempt| RETRY_AFTER_MS.get(attempt));
+        let at = usize::try_from(parcel.attempt).ok().and_then(|attempt| RETRY_AFTER_MS.get(attempt));
         let Some(wait) = at else {
-            return self.note(
-                "undelivered_event",
-                "events_api",
-                &format!("given up after 3 retries: {reason}"),
-            );
+            return self.note("undelivered_event", "events_api", &format!("given up after 3 retries: {reason}"));
         };
         let attempt = parcel.attempt + 1;
-        self.due.push((
-            now + wait,
-            Parcel {
-                attempt,
-                retry_reason: Some(reason),
-                ..parcel
-            },
-        ));
+        self.due.push((now + wait, Parcel { attempt, retry_reason: Some(reason), ..parcel }));
     }
 
     fn refresh_links(&mut self, now: i64) {

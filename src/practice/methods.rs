@@ -59,8 +59,7 @@ pub(crate) struct Arg {
 }
 
 static METHODS: LazyLock<BTreeMap<String, Method>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("methods.json"))
-        .expect("methods.json is part of this program and tested")
+    serde_json::from_str(include_str!("methods.json")).expect("methods.json is part of this program and tested")
 });
 
 /// The method of this name, if this workspace has it.
@@ -87,9 +86,7 @@ impl Method {
             let given = args.get(name).is_some_and(|value| !value.is_null());
             if !given {
                 if arg.required {
-                    checked
-                        .complaints
-                        .push(format!("[ERROR] missing required field: {name}"));
+                    checked.complaints.push(format!("[ERROR] missing required field: {name}"));
                 }
                 args.remove(name);
                 continue;
@@ -97,18 +94,11 @@ impl Method {
             if let Some(value) = args.get_mut(name)
                 && let Err(complaint) = arg.coerce(value)
             {
-                checked
-                    .complaints
-                    .push(format!("[ERROR] {complaint} [json-pointer:/{name}]"));
+                checked.complaints.push(format!("[ERROR] {complaint} [json-pointer:/{name}]"));
             }
         }
-        let is_known =
-            |name: &String| EVERYWHERE.contains(&name.as_str()) || self.args.contains_key(name);
-        checked.unknown = args
-            .keys()
-            .filter(|name| !is_known(name))
-            .cloned()
-            .collect();
+        let is_known = |name: &String| EVERYWHERE.contains(&name.as_str()) || self.args.contains_key(name);
+        checked.unknown = args.keys().filter(|name| !is_known(name)).cloned().collect();
         checked
     }
 }
@@ -150,10 +140,9 @@ impl Arg {
             return Err(format!("must be less than {} characters", max + 1));
         }
         match &self.allowed {
-            Some(allowed) if !allowed.iter().any(|one| one == text) => Err(format!(
-                "must be a valid enum value, one of {}",
-                allowed.join(", ")
-            )),
+            Some(allowed) if !allowed.iter().any(|one| one == text) => {
+                Err(format!("must be a valid enum value, one of {}", allowed.join(", ")))
+            }
             _ => Ok(()),
         }
     }
@@ -168,16 +157,10 @@ impl Arg {
             return Err("must be an integer".to_owned());
         };
         if self.minimum.is_some_and(|minimum| number < minimum) {
-            return Err(format!(
-                "must be at least {}",
-                self.minimum.unwrap_or_default()
-            ));
+            return Err(format!("must be at least {}", self.minimum.unwrap_or_default()));
         }
         if self.maximum.is_some_and(|maximum| number > maximum) {
-            return Err(format!(
-                "must be at most {}",
-                self.maximum.unwrap_or_default()
-            ));
+            return Err(format!("must be at most {}", self.maximum.unwrap_or_default()));
         }
         *value = Value::from(number);
         Ok(())
@@ -212,10 +195,8 @@ mod tests {
 
     #[test]
     fn form_fields_take_the_types_of_the_method_page() {
-        let (checked, args) = check(
-            "conversations.history",
-            json!({"channel": "C1", "limit": "5", "inclusive": "true"}),
-        );
+        let (checked, args) =
+            check("conversations.history", json!({"channel": "C1", "limit": "5", "inclusive": "true"}));
         assert!(checked.complaints.is_empty());
         assert_eq!(args["limit"], 5);
         assert_eq!(args["inclusive"], true);
@@ -223,36 +204,18 @@ mod tests {
 
     #[test]
     fn a_missing_argument_is_named_and_an_unknown_one_noticed() {
-        let (checked, _) = check(
-            "conversations.invite",
-            json!({"channel": "C1", "user_ds": "U1"}),
-        );
-        assert_eq!(
-            checked.complaints,
-            ["[ERROR] missing required field: users"]
-        );
+        let (checked, _) = check("conversations.invite", json!({"channel": "C1", "user_ds": "U1"}));
+        assert_eq!(checked.complaints, ["[ERROR] missing required field: users"]);
         assert_eq!(checked.unknown, ["user_ds"]);
     }
 
     #[test]
     fn a_wrong_type_and_an_overlong_text_are_refused() {
-        let (checked, _) = check(
-            "conversations.invite",
-            json!({"channel": "C1", "users": ["U1"]}),
-        );
-        assert_eq!(
-            checked.complaints,
-            ["[ERROR] must be a string [json-pointer:/users]"]
-        );
+        let (checked, _) = check("conversations.invite", json!({"channel": "C1", "users": ["U1"]}));
+        assert_eq!(checked.complaints, ["[ERROR] must be a string [json-pointer:/users]"]);
         let title = "x".repeat(257);
-        let (checked, _) = check(
-            "bookmarks.add",
-            json!({"channel_id": "C1", "title": title, "type": "link"}),
-        );
-        assert_eq!(
-            checked.complaints,
-            ["[ERROR] must be less than 257 characters [json-pointer:/title]"]
-        );
+        let (checked, _) = check("bookmarks.add", json!({"channel_id": "C1", "title": title, "type": "link"}));
+        assert_eq!(checked.complaints, ["[ERROR] must be less than 257 characters [json-pointer:/title]"]);
     }
 
     #[test]

@@ -34,9 +34,7 @@ impl HandClock {
 /// The clock on the wall, for peers that look at it themselves.
 pub fn real_clock() -> vigie::practice::Now {
     Arc::new(|| {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("the clock is past 1970");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
         i64::try_from(now.as_millis()).expect("the clock is before the year 292278994")
     })
 }
@@ -149,9 +147,7 @@ impl Socket {
 
     /// The next text frame; none when the socket has ended.
     pub async fn next(&mut self) -> Option<Value> {
-        tokio::time::timeout(Duration::from_secs(10), self.read())
-            .await
-            .expect("a frame comes within 10 s")
+        tokio::time::timeout(Duration::from_secs(10), self.read()).await.expect("a frame comes within 10 s")
     }
 
     async fn read(&mut self) -> Option<Value> {
