@@ -9,7 +9,7 @@ use crate::world::{INCIDENTS, World, marked_up};
 async fn a_command_opens_the_channel_pages_level_one_and_tells_the_company() {
     let world = World::open().await;
     let ack = world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
-    assert_eq!(ack.text(), Some("Declaring it now; your answer follows."));
+    assert_eq!(ack.text(), Some("The incident is being declared; people are paged first, then its channel opens."));
     world.whisper("U0ONCALL", "inc_1 is declared");
 
     let incident = world.incident(1).await;

@@ -114,6 +114,9 @@ const INVARIANTS: &[(&str, usize, &str)] = &[
     ("src/practice/workspace/composer.rs", 1, "a constant pattern is a regular expression"),
 ];
 
+/// How the code names a sentence of templates/<locale>/labels.yaml.
+const SAYS: &[&str] = &["Words :: new (", "Refusal :: new (", ". word (", ". say (", ". plain ("];
+
 /// Everything a newcomer finds at the top.
 const TOP_LEVEL: &[&str] = &[
     ".ci",
@@ -341,6 +344,28 @@ fn the_top_holds_nothing_to_wonder_about() {
             faults.add(&file.path, 1, &format!("“{entry}” is not in TOP_LEVEL"));
         }
     }
+    faults.demand_none();
+}
+
+#[test]
+fn every_sentence_that_the_code_names_has_a_text() {
+    let labels = tracked().into_iter().find(|file| file.path == "templates/en/labels.yaml").expect("there are labels");
+    let known: Vec<&str> = labels.text.lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+    let shape = Regex::new(r"^[a-z_]+(\.[a-z0-9_]+)+$").expect("the pattern is a regular expression");
+    let mut faults = Faults::default();
+    let mut seen = 0;
+    let speakers = ["src/incident/", "src/engine/", "src/slack/", "src/comms/", "src/app/"];
+    for source in rust().iter().filter(|source| in_one_of(&source.path, &speakers)) {
+        for says in SAYS {
+            for (line, key) in source.texts_after(says).into_iter().filter(|(_, text)| shape.is_match(text)) {
+                seen += 1;
+                if !known.contains(&key) {
+                    faults.add(&source.path, line, &format!("labels.yaml has no “{key}”"));
+                }
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} keys were found: the search is broken");
     faults.demand_none();
 }
 

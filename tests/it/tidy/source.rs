@@ -78,6 +78,19 @@ impl Source {
             .collect()
     }
 
+    /// The plain texts that follow these tokens outside tests: `(line, text)`.
+    pub fn texts_after(&self, pattern: &str) -> Vec<(usize, &str)> {
+        let wanted: Vec<&str> = pattern.split(' ').collect();
+        self.tokens
+            .windows(wanted.len() + 1)
+            .filter(|found| !found[0].in_test && found.iter().zip(&wanted).all(|(token, word)| token.text == *word))
+            .filter_map(|found| {
+                let last = found.last()?;
+                Some((last.line, last.text.strip_prefix('"')?.strip_suffix('"')?))
+            })
+            .collect()
+    }
+
     /// The paths that start at `root` (`crate`, or the crate's name), with `{…}` spread out: `(line, ["store", "Store"])`.
     /// A chain of `super` that climbs out of the room counts too.
     pub fn paths_from(&self, root: &str) -> Vec<(usize, Vec<String>)> {
