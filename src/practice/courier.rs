@@ -177,9 +177,16 @@ impl Courier {
             Ok(Err(_)) => Answer::Undelivered {
                 why: "the envelope was dropped".to_owned(),
             },
-            Err(_) => Answer::TimedOut {
-                elapsed: started.elapsed(),
-            },
+            Err(_) => {
+                self.hub().note(
+                    "late_ack",
+                    kind.envelope_type(),
+                    "no acknowledgement within 10 s of real time",
+                );
+                Answer::TimedOut {
+                    elapsed: started.elapsed(),
+                }
+            }
         }
     }
 

@@ -155,7 +155,7 @@ impl Person {
         self.act(&surface, wanted, Some(choice.into())).await
     }
 
-    fn open_surface(&self, view_id: &str) -> Result<Surface, NotPossible> {
+    pub(super) fn open_surface(&self, view_id: &str) -> Result<Surface, NotPossible> {
         let is_mine = self.ws.read(|state| {
             state
                 .views
@@ -170,7 +170,7 @@ impl Person {
         })
     }
 
-    fn home_surface(&self) -> Result<Surface, NotPossible> {
+    pub(super) fn home_surface(&self) -> Result<Surface, NotPossible> {
         match self.ws.read(|state| state.homes.get(&self.id).cloned()) {
             Some(id) => Ok(Surface::View { id }),
             None => not("the app has published no Home for this person"),
@@ -209,7 +209,7 @@ impl Person {
                 .then(|| state.block_actions(&self.id, surface, &found, chosen.as_ref()))
         });
         match payload {
-            Some(payload) => Ok(self.interact(payload, "The app did not respond.").await),
+            Some(payload) => self.interact(payload, "The app did not respond.").await,
             None => Ok(Acted {
                 elapsed: Duration::ZERO,
                 failure: None,
@@ -217,26 +217,41 @@ impl Person {
         }
     }
 
-    async fn interact(&self, payload: Value, sentence: &str) -> Acted {
-        match self
-            .ws
-            .courier()
-            .deliver(Kind::Interaction, payload, false)
-            .await
-        {
+    /// Sends an interaction and waits for its acknowledgement.
+    pub(super) async fn interact(
+        &self,
+        payload: Value,
+        sentence: &str,
+    ) -> Result<Acted, NotPossible> {
+        let failed = |elapsed, why: &str| Acted {
+            elapsed,
+            failure: Some(format!("{sentence} ({why})")),
+        };
+        Ok(match self.deliver_interaction(payload, false).await? {
             Answer::Acked { elapsed, .. } => Acted {
                 elapsed,
                 failure: None,
             },
-            Answer::TimedOut { elapsed } => Acted {
-                elapsed,
-                failure: Some(format!("{sentence} (operation_timeout)")),
-            },
-            Answer::Undelivered { why } => Acted {
-                elapsed: Duration::ZERO,
-                failure: Some(format!("{sentence} ({why})")),
-            },
+            Answer::TimedOut { elapsed } => failed(elapsed, "operation_timeout"),
+            Answer::Undelivered { why } => failed(Duration::ZERO, &why),
+        })
+    }
+
+    async fn deliver_interaction(
+        &self,
+        payload: Value,
+        accepts: bool,
+    ) -> Result<Answer, NotPossible> {
+        if !self.ws.manifest().settings.interactivity.is_enabled {
+            return not(
+                "the app's manifest has interactivity switched off (settings.interactivity.is_enabled)",
+            );
         }
+        Ok(self
+            .ws
+            .courier()
+            .deliver(Kind::Interaction, payload, accepts)
+            .await)
     }
 
     /// The options the app offers for what this person types into an external select.
@@ -304,12 +319,7 @@ impl Person {
         let payload = self
             .ws
             .with(|state| state.block_suggestion(&self.id, surface, found, typed));
-        match self
-            .ws
-            .courier()
-            .deliver(Kind::Interaction, payload, true)
-            .await
-        {
+        match self.deliver_interaction(payload, true).await? {
             Answer::Acked { payload, .. } => Ok(choices::options(&payload.unwrap_or_default())),
             Answer::TimedOut { .. } => not("the app did not offer any options in time"),
             Answer::Undelivered { why } => {
@@ -329,7 +339,7 @@ impl Person {
             }
             Ok(state.shortcut(&self.id, callback_id))
         })?;
-        Ok(self.interact(payload, "The shortcut did not work.").await)
+        self.interact(payload, "The shortcut did not work.").await
     }
 
     /// Uses a shortcut on a message.
@@ -353,7 +363,7 @@ impl Person {
             let channel = found.id.clone();
             Ok(state.message_action(&self.id, callback_id, &channel, &message))
         })?;
-        Ok(self.interact(payload, "The shortcut did not work.").await)
+        self.interact(payload, "The shortcut did not work.").await
     }
 
     /// Fills in an open modal and submits it. `values` is an object: action id, block id or label → what is typed or
@@ -366,6 +376,11 @@ impl Person {
         for (wanted, choice) in values.as_object().into_iter().flatten() {
             self.fill(view_id, wanted, choice.clone()).await?;
         }
+        self.send_form(view_id).await
+    }
+
+    /// Submits the topmost modal as it is filled in.
+    pub(super) async fn send_form(&self, view_id: &str) -> Result<SubmitOutcome, NotPossible> {
         let payload = self.ws.with(|state| {
             if state
                 .top_view(&self.id)
@@ -396,18 +411,13 @@ impl Person {
                 "We had some trouble connecting. Try again? ({why})"
             )))
         };
-        match self
-            .ws
-            .courier()
-            .deliver(Kind::Interaction, payload, true)
-            .await
-        {
+        match self.deliver_interaction(payload, true).await? {
             Answer::Acked { payload, .. } => {
                 let outcome = self
                     .ws
                     .with(|state| state.after_submit(&self.id, view_id, payload.as_ref()));
                 for view in outcome.closed {
-                    self.tell_closed(view, true).await;
+                    self.tell_closed(view, true).await?;
                 }
                 Ok(outcome.seen)
             }
@@ -456,18 +466,19 @@ impl Person {
             })
         })?;
         for view in closed.0 {
-            self.tell_closed(view, closed.1).await;
+            self.tell_closed(view, closed.1).await?;
         }
         Ok(())
     }
 
-    async fn tell_closed(&self, view: super::View, is_cleared: bool) {
+    async fn tell_closed(&self, view: super::View, is_cleared: bool) -> Result<(), NotPossible> {
         if view.body.get("notify_on_close") == Some(&Value::Bool(true)) {
             let payload = self
                 .ws
                 .with(|state| state.view_closed(&self.id, view.json(), is_cleared));
             self.interact(payload, "The app did not hear that the modal was closed.")
-                .await;
+                .await?;
         }
+        Ok(())
     }
 }

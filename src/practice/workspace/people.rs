@@ -154,7 +154,7 @@ impl State {
             .unwrap_or((&profile.real_name, ""));
         let mut shown_profile = json!({
             "title": profile.title,
-            "phone": "",
+            "phone": profile.phone,
             "skype": "",
             "real_name": profile.real_name,
             "real_name_normalized": profile.real_name,

@@ -336,11 +336,16 @@ impl Person {
         })
     }
 
-    /// Opens the direct conversation with somebody. Gives its channel id.
+    /// Opens the direct conversation with somebody; with the app, its Messages tab. Gives its channel id.
     #[must_use]
     pub fn open_dm(&self, user: &str) -> String {
-        self.ws
-            .with(|state| state.direct(&[self.id.clone(), user.to_owned()]).0)
+        self.ws.with(|state| {
+            let (channel, _) = state.direct(&[self.id.clone(), user.to_owned()]);
+            if user == state.app.bot_user && state.manifest.features.app_home.messages_tab_enabled {
+                state.open_app_tab(&self.id, "messages");
+            }
+            channel
+        })
     }
 
     /// Opens the app's Home tab.
@@ -352,17 +357,7 @@ impl Person {
             if !state.manifest.features.app_home.home_tab_enabled {
                 return not("the app has no Home tab");
             }
-            let bot = state.app.bot_user.clone();
-            let (channel, _) = state.direct(&[self.id.clone(), bot]);
-            let ts = state.next_ts();
-            let mut event = json!({
-                "type": "app_home_opened", "user": self.id, "channel": channel, "tab": "home", "event_ts": ts,
-            });
-            let view = state.homes.get(&self.id).and_then(|id| state.views.get(id)).map(|view| view.json());
-            if let (Some(map), Some(view)) = (event.as_object_mut(), view) {
-                map.insert("view".into(), view);
-            }
-            state.emit("app_home_opened", event);
+            state.open_app_tab(&self.id, "home");
             Ok(())
         })
     }
