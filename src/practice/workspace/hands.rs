@@ -17,11 +17,7 @@ impl Person {
             if state.manifest.command(command).is_none() || !state.manifest.has_scope("commands") {
                 return not(format!("{command} is not a valid command"));
             }
-            let channel = state.channel_for(&self.id, channel)?;
-            if channel.is_archived {
-                return not(format!("#{} is archived", channel.name));
-            }
-            let id = channel.id.clone();
+            let id = state.writable(&self.id, channel)?;
             Ok((state.slash_command(&self.id, &id, command, text), id))
         });
         let (payload, channel) = match prepared {

@@ -88,7 +88,7 @@ impl State {
     }
 
     /// A channel this person can write in.
-    fn writable(&self, user: &str, channel: &str) -> Result<String, NotPossible> {
+    pub(super) fn writable(&self, user: &str, channel: &str) -> Result<String, NotPossible> {
         let found = self.channel_for(user, channel)?;
         if found.is_archived {
             return not(format!("#{} is archived", found.name));
@@ -293,6 +293,18 @@ impl Person {
             } else {
                 not("there is no such reaction of theirs")
             }
+        })
+    }
+
+    /// Creates a channel with this person in it. Gives its id.
+    ///
+    /// # Errors
+    /// [`NotPossible`] with Slack's error code when the name is taken or not allowed.
+    pub fn create_channel(&self, name: &str, is_private: bool) -> Result<String, NotPossible> {
+        self.ws.with(|state| {
+            state
+                .create_channel(&self.id, name, is_private)
+                .map_err(|code| NotPossible(code.to_owned()))
         })
     }
 
