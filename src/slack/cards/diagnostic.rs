@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::blocks::{Part, lines, told};
-use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline};
 use super::steps::{self, Step};
 use crate::incident::approval::{CheckResult, Verdict};

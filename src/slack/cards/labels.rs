@@ -114,6 +114,8 @@ fn every_member_of_a_family_has_its_words() {
         "unknown",
         "stopped",
         "rejected",
+        "happened",
+        "not_happened",
         "expired",
     ];
     let families: [(&str, &[&str]); 13] = [
