@@ -35,11 +35,11 @@ pub fn postmortem(scene: &Scene<'_>, incident: &Incident, layout: &str, format: 
     let compiled = compile(incident, scene.timeline);
     if format == Format::Json {
         let json = serde_json::to_string_pretty(&compiled);
-        return Ok(json.expect("a post-mortem holds only texts, numbers, lists and maps with text keys"));
+        return Ok(json.expect("a post-mortem holds only texts, numbers, lists and maps with text keys") + "\n");
     }
     let pen = Pen::for_channel(scene, incident);
     let vars = vars(scene, &pen, incident, &compiled)?;
-    let markdown = pen.render.plain(pen.locale, &format!("postmortem_{layout}.md"), &vars)?;
+    let markdown = pen.render.plain(pen.locale, &format!("postmortem_{layout}.md"), &vars)? + "\n";
     Ok(match format {
         Format::Html => {
             let title = format!("{} {}: {}", pen.word("button.postmortem")?, incident.id, incident.title);

@@ -7,19 +7,8 @@ use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::render::Locale;
 
-const STYLE: &str = "\
-body { font: 11pt/1.45 system-ui, sans-serif; color: #111; background: #fff; max-width: 48rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; border-bottom: 1px solid #bbb; margin-top: 2rem }
-table { border-collapse: collapse; width: 100% }
-th, td { border: 1px solid #bbb; padding: .3rem .5rem; text-align: left; vertical-align: top; overflow-wrap: anywhere }
-blockquote { border-left: 4px solid #bbb; margin-left: 0; padding-left: 1rem }
-pre, code { font-size: .9em; white-space: pre-wrap; overflow-wrap: anywhere }
-@page { margin: 18mm }
-@media print {
-  body { margin: 0; max-width: none; font-size: 10pt }
-  h2, h3 { break-after: avoid } tr, li, blockquote { break-inside: avoid } thead { display: table-header-group }
-  a { color: inherit } a[href^=http]::after { content: \" (\" attr(href) \")\"; font-size: .85em }
-}";
+/// The look of the page, on a screen and on paper; follows the reader's light or dark.
+const STYLE: &str = include_str!("page_to_print.css");
 
 /// The whole page.
 pub fn page(locale: Locale, title: &str, markdown: &str) -> String {
@@ -31,7 +20,8 @@ pub fn page(locale: Locale, title: &str, markdown: &str) -> String {
         "<!doctype html>\n<html lang=\"{locale}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{head}</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+         <title>{head}</title>\n<style>\n{STYLE}</style>\n</head>\n\
+         <body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
 }
 
@@ -66,7 +56,7 @@ mod tests {
     use super::*;
 
     fn shown(markdown: &str) -> String {
-        page(Locale::En, "x", markdown).split("<body>\n").nth(1).unwrap().to_owned()
+        page(Locale::En, "x", markdown).split("<main>\n").nth(1).unwrap().to_owned()
     }
 
     #[test]

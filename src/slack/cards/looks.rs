@@ -563,7 +563,12 @@ fn a_customer_text_waits_for_a_second_pair_of_eyes() {
     [*Send to customers → send upd_7_1 ? To status page: “We are having difficulties. Some orders cannot be completed.”] [Hold back → hold upd_7_1]
     "#);
     stage.by("U0COMMS", Fact::CustomerTextApproved { update: UPDATE });
-    stage.vigie(Fact::TextDelivered { update: UPDATE, destination: "status page".into(), note: "1".into() });
+    stage.vigie(Fact::TextDelivered {
+        update: UPDATE,
+        customer: true,
+        destination: "status page".into(),
+        note: "1".into(),
+    });
     insta::assert_snapshot!(look(&stage, Card::Update(UPDATE)), @r#"
     🟠 SEV2 · checkout returns 500 · 📝 Status update by <@U0ENGINEER> at <!date^1795184160^{time}|15:16 (Paris time)> · we are rolling back
     ---

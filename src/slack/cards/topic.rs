@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::blocks::web_address;
-use super::markup::fit;
+use super::markup::{Mrkdwn, fit};
 use super::pen::{Pen, Said, emoji};
 use crate::incident::people::Role;
 use crate::incident::state::Incident;
@@ -31,7 +31,8 @@ pub fn topic(scene: &Scene<'_>, incident: &Incident) -> Said<String> {
         "title": incident.title,
         "drill": incident.drill,
     });
-    Ok(fit(&pen.plain("topic.line", vars)?, TOPIC))
+    // Escaped, so that a title never becomes a mention; never cut inside an escape.
+    Ok(Mrkdwn::of(&pen.plain("topic.line", vars)?).visible().fit(TOPIC).as_str().to_owned())
 }
 
 /// Title and link of each bookmark: the crisis call and the status page, as far as they are configured.

@@ -66,11 +66,9 @@ fn deliveries(pen: &Pen<'_>, update: &StatusUpdate) -> Said {
     let failed = update
         .failed
         .iter()
-        .map(|(destination, why)| pen.say("update.failed", json!({"destination": destination, "why": why})));
-    let delivered = update
-        .delivered
-        .iter()
-        .map(|(destination, _)| pen.say("update.delivered", json!({"destination": destination})));
+        .map(|missed| pen.say("update.failed", json!({"destination": missed.destination, "why": missed.note})));
+    let delivered =
+        update.delivered.iter().map(|arrived| pen.say("update.delivered", json!({"destination": arrived.destination})));
     let all = update.failed.len() + update.delivered.len();
     let mut lines = failed.chain(delivered).take(SHOWN).collect::<Said<Vec<_>>>()?;
     if let Some(more) = all.checked_sub(SHOWN).filter(|more| *more > 0) {
