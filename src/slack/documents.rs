@@ -11,6 +11,7 @@ use super::scene::Scene;
 use crate::incident::postmortem::{Communication, PostMortem, RunRecord, compile};
 use crate::incident::state::Incident;
 use crate::incident::timeline::{Entry, Fact};
+use crate::render::RenderFault;
 
 /// The longest piece of a text that went out; the whole stands in the update's own card.
 const SUBJECT: usize = 160;
@@ -32,12 +33,16 @@ pub enum Format {
 /// # Errors
 /// When there is no such layout, or it lacks a variable.
 pub fn postmortem(scene: &Scene<'_>, incident: &Incident, layout: &str, format: Format) -> Said<String> {
+    let pen = Pen::for_channel(scene, incident);
     let compiled = compile(incident, scene.timeline);
     if format == Format::Json {
-        let json = serde_json::to_string_pretty(&compiled);
-        return Ok(json.expect("a post-mortem holds only texts, numbers, lists and maps with text keys") + "\n");
+        let json = serde_json::to_string_pretty(&compiled).map_err(|cause| RenderFault::Fill {
+            name: "post-mortem".to_owned(),
+            locale: pen.locale,
+            why: cause.to_string(),
+        })?;
+        return Ok(json + "\n");
     }
-    let pen = Pen::for_channel(scene, incident);
     let vars = vars(scene, &pen, incident, &compiled)?;
     let markdown = pen.render.plain(pen.locale, &format!("postmortem_{layout}.md"), &vars)? + "\n";
     Ok(match format {

@@ -56,7 +56,7 @@ pub fn home(scene: &Scene<'_>, user: &UserId) -> Result<Value, RenderFault> {
         parts.push(Part::Divider);
         parts.extend(open(scene, &pen)?);
     }
-    Ok(as_json(&SlackView::Home(SlackHomeView::new(surface(parts)))))
+    as_json(&pen, "home", &SlackView::Home(SlackHomeView::new(surface(parts))))
 }
 
 fn open(scene: &Scene<'_>, pen: &Pen<'_>) -> Result<Vec<Part>, RenderFault> {
