@@ -158,7 +158,7 @@ impl Engine {
 /// Whether an effect is drawn from the timeline, and from the other open incidents.
 fn wants(effect: &Effect) -> (bool, bool) {
     match effect {
-        Effect::ShowCard { card: Card::Notice(_) | Card::PostMortem(_) } => (true, false),
+        Effect::ShowCard { card: Card::Notice(_) | Card::Reminder(_) | Card::PostMortem(_) } => (true, false),
         Effect::ReplyWith { sheet: Sheet::Timeline | Sheet::Status, .. } => (true, false),
         Effect::ReplyWith { sheet: Sheet::List, .. } | Effect::Home { .. } => (false, true),
         _ => (false, false),

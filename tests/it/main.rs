@@ -3,9 +3,12 @@
 mod approval;
 mod doors;
 mod escalation;
+mod eyes;
 mod practice;
 mod script;
 mod start;
 mod store;
+mod story;
+mod tidy;
 mod updates;
 mod world;
