@@ -16,6 +16,7 @@ use super::config::{ConfigFault, fault};
 use super::length;
 use super::process::{self, Deadline, Ended, Finished, NotStarted, Program};
 use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, RECONFIGURED, StepContext, StepResult};
+use super::redact::Redactor;
 use super::template::{Filling, placeholders};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
@@ -327,6 +328,10 @@ fn happened(run: Result<Finished, NotStarted>) -> Happened {
 pub(super) fn validate_argv(argv: &[String], known: &[&str], path: &str, faults: &mut Vec<ConfigFault>) {
     if argv.first().is_none_or(|program| program.trim().is_empty()) {
         faults.push(fault(path, "name a program; write for example [npm, run, \"test:critical\"]"));
+    }
+    let all = shown(argv);
+    if Redactor::default().text(&all) != all {
+        faults.push(fault(path, "credentials do not belong into arguments, which people see; use place.secrets"));
     }
     for (index, argument) in argv.iter().enumerate() {
         let names = placeholders(argument);

@@ -273,6 +273,23 @@ services:
     }
 
     #[test]
+    fn a_step_that_may_do_more_than_its_action_is_refused_before_anybody_needs_it() {
+        let call = "command: { target: t, to: done, argv: [deploy] }";
+        let found = faults(&GOOD.replace("http_switch:", &format!("{call}\n        http_switch:")));
+        let wanted = "steps[0].command.risk: this step counts as destructive, but the action's risk is reversible";
+        assert!(found.iter().any(|fault| fault.contains(wanted)), "{found:?}");
+    }
+
+    #[test]
+    fn a_credential_where_people_would_see_it_is_refused() {
+        let body = GOOD.replace("{ version: \"{{to}}\" }", "{ version: \"{{to}}\", api_key: \"not-a-real-key\" }");
+        let found = faults(&body);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("set.body: credentials do not belong"), "{found:?}");
+        assert!(!found[0].contains("not-a-real-key"));
+    }
+
+    #[test]
     fn a_misspelt_field_is_refused_with_its_line() {
         let fault = serde_saphyr::from_str::<ActionsConfig>(&GOOD.replace("expected:", "expcted:")).unwrap_err();
         assert!(fault.to_string().contains("expcted"), "{fault}");

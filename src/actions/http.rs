@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::{ConfigFault, fault};
-use super::template::{Filling, placeholders, unknown};
+use super::json::FieldRule;
+use super::redact::Redactor;
+use super::template::{Filling, placeholders, placeholders_in, unknown};
 
 /// Header fields with their values, which may be credentials.
 pub type Headers = BTreeMap<String, SecretString>;
@@ -235,11 +237,43 @@ pub fn validate_url(url: &str, known: &[&str], path: &str, faults: &mut Vec<Conf
         Ok(parsed) if parsed.password().is_some() || !parsed.username().is_empty() => {
             faults.push(fault(path, "credentials do not belong into an address, which people see; use headers"));
         }
+        Ok(parsed) if Redactor::default().text(parsed.as_str()) != parsed.as_str() => {
+            faults.push(fault(path, "credentials do not belong into an address, which people see; use headers"));
+        }
         Ok(_) => {}
         Err(error) => faults.push(fault(
             path,
             format!("this is not an address: {error}; write for example https://shop.example.com/version"),
         )),
+    }
+}
+
+/// Adds the faults of a body with placeholders.
+pub fn validate_body(body: Option<&Value>, known: &[&str], path: &str, faults: &mut Vec<ConfigFault>) {
+    let Some(body) = body else { return };
+    let path = format!("{path}.body");
+    if let Some(sentence) = unknown(&placeholders_in(body), known) {
+        faults.push(fault(path.clone(), sentence));
+    }
+    let shown = body.to_string();
+    if Redactor::default().text(&shown) != shown {
+        faults.push(fault(path, "credentials do not belong into a body, which people see; use headers"));
+    }
+}
+
+/// The statuses that mean yes where nothing else is said.
+pub fn yes() -> Vec<u16> {
+    vec![200, 201, 202, 204]
+}
+
+/// The first rule that an answer breaks.
+pub fn broken_rule(rules: &[FieldRule], body: &str) -> Option<String> {
+    if rules.is_empty() {
+        return None;
+    }
+    match serde_json::from_str::<Value>(body) {
+        Ok(body) => rules.iter().find_map(|rule| rule.broken_by(&body)),
+        Err(_) => Some("the answer is not JSON".to_owned()),
     }
 }
 

@@ -12,13 +12,15 @@ use serde_json::Value;
 
 use super::World;
 use super::config::{ConfigFault, fault};
-use super::http::{Headers, Method, NoAnswer, Request, credentials, may_have_happened, validate_headers, validate_url};
-use super::http_switch::{broken_rule, yes};
+use super::http::{
+    Headers, Method, NoAnswer, Request, broken_rule, credentials, may_have_happened, validate_body, validate_headers,
+    validate_url, yes,
+};
 use super::json::{FieldRule, pointer, same, shown};
 use super::length;
 use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, RECONFIGURED, StepContext, StepResult};
-use super::stopwatch::{Stopwatch, pause};
-use super::template::{Filling, placeholders_in, unknown};
+use super::stopwatch::Patience;
+use super::template::Filling;
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
 
@@ -108,9 +110,7 @@ impl ActionProvider for HttpCall {
         if self.to.trim().is_empty() {
             faults.push(fault(format!("{path}.to"), "say what is so afterwards, for example “maintenance page is on”"));
         }
-        if let Some(sentence) = self.body.as_ref().and_then(|body| unknown(&placeholders_in(body), &known)) {
-            faults.push(fault(format!("{path}.body"), sentence));
-        }
+        validate_body(self.body.as_ref(), &known, path, faults);
         if self.expect.is_empty() {
             faults.push(fault(format!("{path}.expect"), "name at least one status that means yes, for example 200"));
         }
@@ -282,15 +282,13 @@ impl Probe {
 
     /// Looks until it is done, or until it has had the time.
     async fn settled(&self, cx: &StepContext<'_>) -> Result<Value, String> {
-        let (watch, patience) = (Stopwatch::start(), length::duration(self.settle()).min(cx.within));
-        let every = (patience / 10).clamp(Duration::from_millis(10), Duration::from_millis(500));
+        let patience = Patience::new(length::duration(self.settle()).min(cx.within));
         loop {
-            let one_look = watch.left_of(patience).max(every).min(Duration::from_secs(5));
-            let seen = self.look(cx.world, one_look).await;
-            if matches!(&seen, Ok(found) if same(found, &self.equals)) || watch.left_of(patience).is_zero() {
+            let seen = self.look(cx.world, patience.one_look()).await;
+            if seen.as_ref().is_ok_and(|found| same(found, &self.equals)) || patience.is_over() {
                 return seen;
             }
-            pause(every).await;
+            patience.pause().await;
         }
     }
 }

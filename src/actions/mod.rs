@@ -20,6 +20,7 @@ pub mod check;
 pub mod command;
 pub mod config;
 mod diagnose;
+pub mod env_file;
 pub mod http;
 pub mod http_call;
 pub mod http_switch;

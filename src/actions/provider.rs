@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::World;
 use super::command::CommandStep;
 use super::config::{ConfigFault, fault};
+use super::env_file::EnvFile;
 use super::http_call::HttpCall;
 use super::http_switch::HttpSwitch;
 use super::length;
@@ -193,7 +194,7 @@ pub enum PlanFault {
         why: String,
     },
     /// The plan would do more than the configuration allows.
-    #[error("“{title}” could do more harm than this action may ({found:?}, allowed is {allowed:?}).")]
+    #[error("“{title}” could do more than this action may: it is {}, allowed is {}.", word(*found), word(*allowed))]
     TooRisky {
         /// The step.
         title: String,
@@ -213,6 +214,15 @@ pub enum PlanFault {
         /// The deadline.
         seconds: i64,
     },
+}
+
+/// The word for a risk in the configuration.
+const fn word(risk: Risk) -> &'static str {
+    match risk {
+        Risk::ReadOnly => "read_only",
+        Risk::Reversible => "reversible",
+        Risk::Destructive => "destructive",
+    }
 }
 
 /// Makes the step's configuration from the table of providers: each is a field, exactly one of which is set.
@@ -252,6 +262,8 @@ providers! {
     http_call: HttpCall,
     /// A program with an argument list (X3).
     command: CommandStep,
+    /// An environment file that is saved or restored (X2).
+    env_file: EnvFile,
 }
 
 impl StepConfig {
@@ -272,6 +284,12 @@ impl StepConfig {
         }
         step.provider = name.to_owned();
         let redactor = &cx.world.redactor;
+        let spec = step.spec.to_string();
+        if redactor.text(&spec) != spec {
+            let why =
+                "its settings hold a credential that everybody would see in the plan; move it to headers or secrets";
+            return Err(PlanFault::Refused { target: step.target, why: why.into() });
+        }
         step.title = redactor.short(&step.title, MOST_SHOWN);
         step.from = step.from.map(|from| redactor.short(&from, MOST_SHOWN));
         step.to = redactor.short(&step.to, MOST_SHOWN);
@@ -309,8 +327,9 @@ impl StepConfig {
             }
             if provider.risk() > allowed {
                 let sentence = format!(
-                    "this step counts as {:?}, but the action's risk is {allowed:?}; say the step's risk, or raise the action's",
-                    provider.risk()
+                    "this step counts as {}, but the action's risk is {}; say the step's risk, or raise the action's",
+                    word(provider.risk()),
+                    word(allowed)
                 );
                 faults.push(fault(format!("{path}.risk"), sentence));
             }

@@ -44,3 +44,33 @@ pub(super) async fn within<F: Future>(deadline: Duration, future: F) -> Result<F
 pub(super) async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
 }
+
+/// Looking again and again at the same thing until it is good or the patience is at an end.
+#[derive(Debug)]
+pub(super) struct Patience {
+    watch: Stopwatch,
+    whole: Duration,
+    every: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(whole: Duration) -> Self {
+        let every = (whole / 10).clamp(Duration::from_millis(10), Duration::from_millis(500));
+        Self { watch: Stopwatch::start(), whole, every }
+    }
+
+    /// How long the next look may take. The last one may begin just before the end; it gets a moment of its own.
+    pub(super) fn one_look(&self) -> Duration {
+        self.watch.left_of(self.whole).max(self.every).min(Duration::from_secs(5))
+    }
+
+    /// There is no time for another look.
+    pub(super) fn is_over(&self) -> bool {
+        self.watch.left_of(self.whole).is_zero()
+    }
+
+    /// Waits until the next look.
+    pub(super) async fn pause(&self) {
+        pause(self.every).await;
+    }
+}

@@ -30,7 +30,7 @@ impl Inner {
     async fn until_good(&self, check: &CheckConfig, limit: Duration, every: Duration) -> CheckResult {
         let watch = Stopwatch::start();
         loop {
-            let seen = check.look(&self.world).await;
+            let seen = check.look(&self.world, watch.left_of(limit).max(every)).await;
             let rest = watch.left_of(limit);
             if is_good(&seen) || rest <= every {
                 return seen;

@@ -26,17 +26,27 @@ pub struct Fault {
     pub place: Option<Place>,
     /// What is wrong, in a few words.
     pub what: String,
-    /// What to do about it.
+    /// What to do about it; empty where `what` says it.
     pub cure: String,
     /// The line with a caret under the place.
     pub snippet: Option<String>,
 }
 
 impl Fault {
+    /// `vigie.yml:41:9`
+    pub fn spot(&self) -> String {
+        let place = self.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+        format!("{}{place}", self.file)
+    }
+
+    /// `what · cure`
+    pub fn sentence(&self) -> String {
+        if self.cure.is_empty() { self.what.clone() } else { format!("{} · {}", self.what, self.cure) }
+    }
+
     /// `vigie.yml:41:9: what · cure`, in one line.
     pub fn headline(&self) -> String {
-        let place = self.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
-        format!("{}{place}: {} · {}", self.file, self.what, self.cure)
+        format!("{}: {}", self.spot(), self.sentence())
     }
 }
 

@@ -84,20 +84,26 @@ fn key_of(line: &str) -> Option<(&str, &str)> {
     Some((key.trim_start_matches([' ', '-', '\t']).trim_matches(['"', '\'']), value.trim()))
 }
 
+static INLINE_PAIR: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"[{,]\s*["']?([\w-]+)["']?\s*:\s*("[^"]*"?|'[^']*'?|[^,}\s][^,}]*)"#)
+        .expect("a valid regular expression")
+});
+
 /// A flow-style line (`{token: abc}`) that gives a secret key a literal value.
 fn inline_secret(line: &str) -> bool {
-    line.split(['{', ',']).skip(1).filter_map(key_of).any(|(key, value)| {
-        let value = value.trim_end_matches(['}', ' ', ']']);
-        is_secret_key(key) && !value.is_empty() && !value.trim_matches(['"', '\'']).starts_with('$')
+    INLINE_PAIR.captures_iter(line).any(|pair| {
+        let (_, [key, value]) = pair.extract();
+        is_secret_key(key) && !only_names_variables(value)
     })
 }
 
+static ONLY_VARIABLES: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"^["']?(?:[A-Za-z]+ )?\$\{[A-Za-z0-9_]+\}["']?(?:\s+#.*)?$"#).expect("a valid regular expression")
+});
+
+/// `${NAME}`, or a word as in `Bearer ${NAME}`.
 fn only_names_variables(value: &str) -> bool {
-    let value = value.trim_matches(['"', '\'']);
-    value
-        .strip_prefix("${")
-        .and_then(|rest| rest.strip_suffix('}'))
-        .is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+    ONLY_VARIABLES.is_match(value)
 }
 
 fn indent(line: &str) -> usize {
@@ -127,6 +133,10 @@ mod tests {
         assert_eq!(line(text, 6).as_deref(), Some("  token: ${TOKEN}"));
         assert_eq!(line(text, 7).as_deref(), Some("  token: [not shown]"));
         assert_eq!(line(text, 8).as_deref(), Some("  token_file: /run/token"));
+        let shown = "  headers: { Authorization: \"Bearer ${TOKEN}\" } # optional";
+        assert_eq!(line(shown, 1).as_deref(), Some(shown));
+        assert_eq!(line("  headers: { Authorization: \"Bearer hunter2\" }", 1).as_deref(), Some("  [not shown]"));
+        assert_eq!(line("  headers: { Authorization: \"hunter2${TOKEN}\" }", 1).as_deref(), Some("  [not shown]"));
     }
 
     #[test]

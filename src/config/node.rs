@@ -190,7 +190,9 @@ impl Building<'_, '_, '_> {
         let text = match expanded(&written, &self.sources.variables) {
             Ok(text) => text,
             Err(trouble) => {
-                self.findings.fault(Some(place), trouble.what, trouble.cure);
+                // A default would be a credential in the file.
+                let cure = if secret { trouble.cure.split(", or").next().unwrap_or_default() } else { &trouble.cure };
+                self.findings.fault(Some(place), trouble.what, cure);
                 return Value::Broken;
             }
         };

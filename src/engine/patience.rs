@@ -138,8 +138,8 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
             };
             Report::Diagnosed { diagnostic: *diagnostic, results: vec![result] }
         }
-        Effect::Deliver { update, destination, .. } => {
-            Report::TextFailed { update: *update, destination: destination.clone(), why }
+        Effect::Deliver { update, destination, customer } => {
+            Report::TextFailed { update: *update, customer: *customer, destination: destination.clone(), why }
         }
         Effect::Home { .. } => return Vec::new(),
         _ => {

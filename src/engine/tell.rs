@@ -34,7 +34,7 @@ impl Engine {
         let message = message.map_err(|fault| Trouble::permanent("not_drawn", fault.to_string()))?;
         let outcome = self.parts.comms.deliver(audience, destination, &message, &Earlier::default()).await;
         let outcome = outcome.map_err(|fault| unknown(&fault))?;
-        let delivered = |note: String| Report::TextDelivered { update, destination: place.to_owned(), note };
+        let delivered = |note: String| Report::TextDelivered { update, customer, destination: place.to_owned(), note };
         match outcome.result {
             Sent::BySlackRoom { channel } => {
                 let key = message.id_for(place);
@@ -47,7 +47,8 @@ impl Engine {
                 {
                     return Err(first.fault.clone().into());
                 }
-                let mut reports: Vec<Report> = missed.iter().map(|missed| failed(update, place, missed)).collect();
+                let mut reports: Vec<Report> =
+                    missed.iter().map(|missed| failed(update, customer, place, missed)).collect();
                 let notes: Vec<&str> = taken.iter().map(|taken| taken.receipt.note.as_str()).take(1).collect();
                 let all = taken.len() + missed.len();
                 reports.push(delivered(if all > 1 { format!("{} of {all}", taken.len()) } else { notes.concat() }));
@@ -101,11 +102,11 @@ fn shorten(text: &str) -> String {
     cut
 }
 
-fn failed(update: UpdateId, place: &str, missed: &Missed) -> Report {
+fn failed(update: UpdateId, customer: bool, place: &str, missed: &Missed) -> Report {
     let why = match &missed.fault {
         PagingFault::Retry { why, .. } | PagingFault::Permanent { why } | PagingFault::Unknown { why } => why,
     };
-    Report::TextFailed { update, destination: format!("{place} ({})", missed.to), why: why.clone() }
+    Report::TextFailed { update, customer, destination: format!("{place} ({})", missed.to), why: why.clone() }
 }
 
 fn unknown(fault: &UnknownPlace) -> Trouble {

@@ -258,6 +258,8 @@ pub enum Report {
     TextDelivered {
         /// The update.
         update: UpdateId,
+        /// It was the text for customers.
+        customer: bool,
         /// The destination.
         destination: String,
         /// The provider's id or note.
@@ -267,6 +269,8 @@ pub enum Report {
     TextFailed {
         /// The update.
         update: UpdateId,
+        /// It was the text for customers.
+        customer: bool,
         /// The destination.
         destination: String,
         /// Why.

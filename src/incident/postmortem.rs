@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::approval::Outcome;
 use super::id::{IncidentId, RunId, UpdateId, UserId};
 use super::people::{Actor, Role};
-use super::state::{CustomerText, Incident, Mark, Phase};
+use super::state::{Arrival, CustomerText, Incident, Mark, Phase};
 use super::time::{Instant, Millis};
 use super::timeline::{Entry, Fact};
 
@@ -204,8 +204,8 @@ fn communications(incident: &Incident) -> Vec<Communication> {
                 approved: None,
                 state: "sent",
                 text: text.clone(),
-                delivered: Vec::new(),
-                failed: Vec::new(),
+                delivered: arrived(&update.delivered, false),
+                failed: missed(&update.failed, false),
             });
         }
         if let (Some(text), Some(state)) = (&update.customer, &update.customer_state) {
@@ -221,10 +221,19 @@ fn communications(incident: &Incident) -> Vec<Communication> {
                 approved,
                 state: word,
                 text: text.clone(),
-                delivered: update.delivered.iter().map(|(place, _)| place.clone()).collect(),
-                failed: update.failed.clone(),
+                delivered: arrived(&update.delivered, true),
+                failed: missed(&update.failed, true),
             });
         }
     }
     all
+}
+
+fn arrived(all: &[Arrival], customer: bool) -> Vec<String> {
+    all.iter().filter(|one| one.customer == customer).map(|one| one.destination.clone()).collect()
+}
+
+fn missed(all: &[Arrival], customer: bool) -> Vec<(String, String)> {
+    let of_kind = all.iter().filter(|one| one.customer == customer);
+    of_kind.map(|one| (one.destination.clone(), one.note.clone())).collect()
 }

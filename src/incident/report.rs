@@ -69,12 +69,22 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             }
         }
         Report::RunFinished { run, outcome, output } => draft.run_finished(*run, outcome.clone(), output.clone()),
-        Report::TextDelivered { update, destination, note } => {
-            draft.fact(Fact::TextDelivered { update: *update, destination: destination.clone(), note: note.clone() });
+        Report::TextDelivered { update, customer, destination, note } => {
+            draft.fact(Fact::TextDelivered {
+                update: *update,
+                customer: *customer,
+                destination: destination.clone(),
+                note: note.clone(),
+            });
             draft.show(Card::Update(*update));
         }
-        Report::TextFailed { update, destination, why } => {
-            draft.fact(Fact::TextFailed { update: *update, destination: destination.clone(), why: why.clone() });
+        Report::TextFailed { update, customer, destination, why } => {
+            draft.fact(Fact::TextFailed {
+                update: *update,
+                customer: *customer,
+                destination: destination.clone(),
+                why: why.clone(),
+            });
             draft.show(Card::Update(*update));
         }
     }

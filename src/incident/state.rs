@@ -278,10 +278,27 @@ pub struct StatusUpdate {
     pub customer_state: Option<CustomerText>,
     /// When the next one was promised for.
     pub next_at: Option<Instant>,
-    /// Where it arrived: destination and provider's note.
-    pub delivered: Vec<(String, String)>,
-    /// Where it did not: destination and reason.
-    pub failed: Vec<(String, String)>,
+    /// Where it arrived, with the provider's note.
+    pub delivered: Vec<Arrival>,
+    /// Where it did not, with the reason.
+    pub failed: Vec<Arrival>,
+}
+
+/// What became of a text at one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// It was the text for customers.
+    pub customer: bool,
+    /// `<audience>/<destination>`.
+    pub destination: String,
+    /// The provider's note, or the reason.
+    pub note: String,
+}
+
+impl Arrival {
+    fn new(customer: bool, destination: &str, note: &str) -> Self {
+        Self { customer, destination: destination.to_owned(), note: note.to_owned() }
+    }
 }
 
 /// A round of diagnostics.
@@ -622,14 +639,14 @@ impl Incident {
             Fact::CustomerTextRejected { update, reason } => {
                 self.set_customer_state(*update, CustomerText::Rejected { mark, reason: reason.clone() });
             }
-            Fact::TextDelivered { update, destination, note } => {
+            Fact::TextDelivered { update, customer, destination, note } => {
                 if let Some(update) = self.updates.get_mut(update) {
-                    update.delivered.push((destination.clone(), note.clone()));
+                    update.delivered.push(Arrival::new(*customer, destination, note));
                 }
             }
-            Fact::TextFailed { update, destination, why } => {
+            Fact::TextFailed { update, customer, destination, why } => {
                 if let Some(update) = self.updates.get_mut(update) {
-                    update.failed.push((destination.clone(), why.clone()));
+                    update.failed.push(Arrival::new(*customer, destination, why));
                 }
             }
             Fact::UpdateReminded { number, who: _, climbs_at } => {

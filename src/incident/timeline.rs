@@ -408,6 +408,8 @@ pub enum Fact {
     TextDelivered {
         /// The update.
         update: UpdateId,
+        /// It was the text for customers.
+        customer: bool,
         /// The destination, for people.
         destination: String,
         /// The provider's own id or note.
@@ -417,6 +419,8 @@ pub enum Fact {
     TextFailed {
         /// The update.
         update: UpdateId,
+        /// It was the text for customers.
+        customer: bool,
         /// The destination, for people.
         destination: String,
         /// Why.

@@ -468,7 +468,9 @@ impl Hub {
             if let Some(pending) = self.pending.remove(&envelope) {
                 self.close_id(&envelope);
                 self.note("late_ack", pending.parcel.kind.envelope_type(), "no acknowledgement within 3 s");
-                self.fail(pending, "timeout", now);
+                // The clock may have jumped far beyond the limit.
+                let failed_at = pending.sent_at_ms + ACK_LIMIT_MS;
+                self.fail(pending, "timeout", failed_at);
             }
         }
     }

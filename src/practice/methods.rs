@@ -15,6 +15,9 @@ pub(crate) enum Tier {
     Special,
 }
 
+/// Arguments that any method takes: Slack's own Bolt sends `team_id` with every call, for apps installed on an organisation.
+const EVERYWHERE: [&str; 2] = ["token", "team_id"];
+
 /// One Web API method.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Method {
@@ -94,8 +97,8 @@ impl Method {
                 checked.complaints.push(format!("[ERROR] {complaint} [json-pointer:/{name}]"));
             }
         }
-        checked.unknown =
-            args.keys().filter(|name| *name != "token" && !self.args.contains_key(*name)).cloned().collect();
+        let is_known = |name: &String| EVERYWHERE.contains(&name.as_str()) || self.args.contains_key(name);
+        checked.unknown = args.keys().filter(|name| !is_known(name)).cloned().collect();
         checked
     }
 }

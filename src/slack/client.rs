@@ -109,6 +109,8 @@ pub(super) struct Memory {
     pub profiles: DashMap<UserId, Profile>,
     /// What channels were last decorated with, so that the same topic is not set twice.
     pub decorations: DashMap<ChannelId, super::outgoing::Decoration>,
+    /// Post-mortems that Slack took but may not show yet: channel and file name, with the file's id.
+    pub shared: DashMap<(ChannelId, String), String>,
     /// Cards that could not be pinned when they were posted.
     pub unpinned: DashSet<MessageRef>,
 }

@@ -33,13 +33,22 @@ pub struct Document {
 /// When a template is missing or lacks a variable.
 pub fn document(scene: &Scene<'_>, incident: &Incident) -> Said<Document> {
     let pen = Pen::for_channel(scene, incident);
-    let compiled = compile(incident, scene.timeline);
-    let markdown = pen.render.plain(pen.locale, TEMPLATE, &vars(scene, &pen, incident, &compiled)?)?;
+    let markdown = markdown(scene, incident, TEMPLATE)?;
     Ok(Document {
         title: format!("{} {}: {}", pen.word("button.postmortem")?, incident.id, incident.title),
         comment: headline(&pen, incident)?.as_str().to_owned(),
         markdown,
     })
+}
+
+/// The document alone, laid into the template of this name.
+///
+/// # Errors
+/// When there is no such template, or it lacks a variable.
+pub fn markdown(scene: &Scene<'_>, incident: &Incident, template: &str) -> Said<String> {
+    let pen = Pen::for_channel(scene, incident);
+    let compiled = compile(incident, scene.timeline);
+    pen.render.plain(pen.locale, template, &vars(scene, &pen, incident, &compiled)?)
 }
 
 fn vars(scene: &Scene<'_>, pen: &Pen<'_>, incident: &Incident, compiled: &PostMortem) -> Said<Value> {

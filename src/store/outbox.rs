@@ -127,24 +127,28 @@ impl Store {
         Ok(())
     }
 
-    /// When the next effect is due or the next lease ends.
+    /// When the next effect that nothing stands before is due, or the next lease ends.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn next_due(&self) -> Result<Option<Instant>, StoreFault> {
-        const NEXT: &str = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox";
+        const NEXT: &str = "SELECT MIN(CASE WHEN o.state = 'leased' THEN o.lease_until ELSE o.due_at END) AS at \
+             FROM outbox o WHERE NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id)";
         let row = sqlx::query(NEXT).fetch_one(&self.reader).await?;
         Ok(row.get::<Option<i64>, _>("at").map(Instant))
     }
 
-    /// Effects that are being carried out now.
+    /// Nothing waits to be decided, nothing is being carried out, and nothing is due: seen in one glance.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn leased(&self) -> Result<i64, StoreFault> {
-        let row =
-            sqlx::query("SELECT COUNT(*) AS n FROM outbox WHERE state = 'leased'").fetch_one(&self.reader).await?;
-        Ok(row.get("n"))
+    pub async fn is_at_rest(&self, now: Instant) -> Result<bool, StoreFault> {
+        const UNREST: &str = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'new') \
+             + (SELECT COUNT(*) FROM outbox o WHERE o.state = 'leased' OR (o.due_at <= $1 \
+                AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id))) \
+             + (SELECT COUNT(*) FROM incident WHERE wake_at <= $1) AS n";
+        let row = sqlx::query(UNREST).bind(now.0).fetch_one(&self.reader).await?;
+        Ok(row.get::<i64, _>("n") == 0)
     }
 
     /// What waits in the outbox: queue, attempts, due time and the last fault, oldest first.

@@ -1,23 +1,58 @@
 //! One line opens everything a team needs (E1, E2, M1).
 
-use crate::world::{INCIDENTS, World, texts};
+use vigie::incident::state::{PageOutcome, Status};
+use vigie::practice::SubmitOutcome;
+
+use crate::world::{INCIDENTS, World, marked_up};
 
 #[tokio::test]
 async fn a_command_opens_the_channel_pages_level_one_and_tells_the_company() {
     let world = World::open().await;
     let ack = world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
-    println!("ack {:?}", ack.payload);
+    assert_eq!(ack.text(), Some("The incident is being declared; people are paged first, then its channel opens."));
+    world.whisper("U0ONCALL", "inc_1 is declared");
+
     let incident = world.incident(1).await;
+    assert_eq!((incident.status, incident.severity.label.as_str()), (Status::Triggered, "SEV2"));
     let channel = world.ws().channel(&world.channel(1).await).expect("the channel exists");
-    println!("{} {} {:?}", channel.name, channel.topic.value, channel.bookmarks);
-    println!("{}", texts(&world.ws().messages(&channel.id)));
-    println!("announce {}", texts(&world.ws().messages(INCIDENTS)));
-    println!("dm {}", texts(&world.dms("U0ONCALL")));
-    println!("mail {:#?}", world.setup.phones.deliveries());
-    println!("{:#?}", incident.pages);
-    println!("whisper {}", texts(&world.ws().ephemerals("U0ONCALL")));
-    for call in world.ws().calls() {
-        println!("{:?}", call);
+    assert_eq!(channel.name, "inc-1-checkout-returns-500");
+    assert!(channel.topic.value.contains("SEV2"), "{}", channel.topic.value);
+    assert!(!channel.bookmarks.is_empty(), "the status page is bookmarked");
+    for person in ["U0ONCALL", "U0COMMS"] {
+        assert!(channel.has(person), "{person} is invited");
+    }
+    let card = world.message(&channel.id, "checkout returns 500");
+    assert!(world.ws().pins(&channel.id).iter().any(|pinned| pinned["text"] == card["text"]), "the card is pinned");
+    world.message(INCIDENTS, "checkout returns 500");
+
+    let page = world.dms("U0ONCALL").pop().expect("the on-call engineer has a direct message");
+    let line = page["text"].as_str().expect("a page has a text");
+    assert!(line.contains("SEV2 · checkout returns 500") && line.contains("you are paged (level 1 of 3)"), "{line}");
+    let mail = world.setup.phones.deliveries().pop().expect("the on-call engineer has an e-mail");
+    assert!(mail.to == "oncall@example.com" && mail.subject.contains("checkout returns 500"), "{mail:?}");
+    assert!(incident.pages.values().all(|page| matches!(page.outcome, PageOutcome::Delivered { .. })));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn without_a_text_a_form_asks_for_it_and_the_shortcut_opens_the_same_form() {
+    let world = World::open().await;
+    world.types("U0SUPPORT", "C0GENERAL", "start").await;
+    let form = world.ws().top_view("U0SUPPORT").expect("a form is open");
+    world.ws().person("U0SUPPORT").shortcut("start_incident").await.expect("the shortcut exists");
+    let same = world.ws().top_view("U0SUPPORT").expect("a form is open");
+    assert_eq!(form["callback_id"], same["callback_id"]);
+    let id = same["id"].as_str().expect("a view has an id");
+    let values = serde_json::json!({"severity": "sev1", "title": "Nobody can pay <!channel> & more"});
+    let outcome = world.ws().person("U0SUPPORT").submit(id, values).await;
+    assert_eq!(outcome, Ok(SubmitOutcome::Cleared));
+    world.settle().await;
+    let incident = world.incident(1).await;
+    assert_eq!((incident.severity.key.as_str(), incident.title.as_str()), ("sev1", "Nobody can pay <!channel> & more"));
+    let channel = world.channel(1).await;
+    for message in world.ws().messages(&channel) {
+        let marked = marked_up(&message).join("\n");
+        assert!(!marked.contains("<!channel>"), "a title never becomes a mention: {marked}");
     }
     world.close().await;
 }

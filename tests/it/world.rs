@@ -68,7 +68,8 @@ impl World {
         self.settle().await;
     }
 
-    /// Waits until everything that came in is decided and everything that is due is done.
+    /// Waits until everything that came in is decided and everything that is due is done. Where something waits for a
+    /// moment (Slack's limits, another try), the clock is moved to that moment: at most a minute at a time.
     pub async fn settle(&self) {
         let store = &self.setup.vigie.store;
         let mut changes = store.changes();
@@ -76,12 +77,16 @@ impl World {
             loop {
                 changes.mark_unchanged();
                 let now = self.clock.now();
-                let (inbox, _) = store.backlog().await.expect("the store answers");
-                let due = store.next_due().await.expect("the store answers").is_some_and(|at| at <= now);
-                let leased = store.leased().await.expect("the store answers") > 0;
-                let wake = store.next_wake().await.expect("the store answers").is_some_and(|at| at <= now);
-                if inbox == 0 && !due && !leased && !wake {
-                    return;
+                if store.is_at_rest(now).await.expect("the store answers") {
+                    let next = store.next_due().await.expect("the store answers");
+                    match next.map(|at| at.since(now)) {
+                        Some(soon) if soon <= Millis::minutes(1) => {
+                            self.setup.vigie.advance(soon).await.expect("the store answers");
+                            self.ws().tick();
+                            continue;
+                        }
+                        _ => return,
+                    }
                 }
                 let _ = tokio::time::timeout(std::time::Duration::from_millis(200), changes.changed()).await;
             }
@@ -151,4 +156,24 @@ pub fn ts(message: &Value) -> String {
 /// The texts of messages, one a line.
 pub fn texts(messages: &[Value]) -> String {
     messages.iter().map(|message| format!("\n  - {}", message["text"].as_str().unwrap_or_default())).collect()
+}
+
+/// Every text of a message that Slack reads markup in: its own, and those of its mrkdwn objects.
+pub fn marked_up(message: &Value) -> Vec<String> {
+    let mut found: Vec<String> = message["text"].as_str().map(str::to_owned).into_iter().collect();
+    collect_markup(&message["blocks"], &mut found);
+    found
+}
+
+fn collect_markup(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            if map.get("type").and_then(Value::as_str) == Some("mrkdwn") {
+                found.extend(map.get("text").and_then(Value::as_str).map(str::to_owned));
+            }
+            map.values().for_each(|inside| collect_markup(inside, found));
+        }
+        Value::Array(list) => list.iter().for_each(|inside| collect_markup(inside, found)),
+        _ => {}
+    }
 }

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use super::{Check, Seen};
 use crate::actions::World;
 use crate::actions::config::{ConfigFault, fault};
-use crate::actions::http::{Headers, Method, NoAnswer, Request, credentials, validate_headers, validate_url};
-use crate::actions::http_switch::broken_rule;
+use crate::actions::http::{
+    Headers, Method, NoAnswer, Request, broken_rule, credentials, validate_headers, validate_url,
+};
 use crate::actions::json::FieldRule;
 use crate::actions::length;
 use crate::actions::stopwatch::Stopwatch;

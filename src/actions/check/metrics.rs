@@ -114,7 +114,7 @@ impl MetricsCheck {
         match (&self.per, per) {
             (None, _) => self.limits.judge(metric),
             (Some(named), None) => Seen::new(Verdict::Warn, format!("{} is not on the metrics page", named.name)),
-            (Some(named), Some(per)) if per == 0.0 => {
+            (Some(named), Some(0.0)) => {
                 Seen::new(Verdict::Warn, format!("{} counted nothing", named.name)).with_limit(self.limits.limit())
             }
             (Some(_), Some(per)) => self.limits.judge(metric / per),

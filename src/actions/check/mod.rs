@@ -139,10 +139,10 @@ impl CheckConfig {
         length::duration(self.within.unwrap_or(Millis::seconds(5)))
     }
 
-    /// Looks once, at most as long as it may.
-    pub(super) async fn look(&self, world: &World) -> CheckResult {
+    /// Looks once, as long as it may and at most so long.
+    pub(super) async fn look(&self, world: &World, most: std::time::Duration) -> CheckResult {
         let watch = Stopwatch::start();
-        let deadline = self.deadline();
+        let deadline = self.deadline().min(most);
         let seen = match self.kind() {
             // Most checks keep the deadline themselves and can say more; the moment more is for those that cannot.
             Some(check) => within(deadline + MOMENT, check.look(world, deadline))

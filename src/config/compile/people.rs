@@ -60,7 +60,7 @@ impl Sources<'_> {
 
     fn check_routing(&self, written: &file::Contact, findings: &mut Findings<'_>) {
         let (Some(name), Some(pagerduty)) = (&written.pagerduty, &self.file.paging.pagerduty) else { return };
-        if !pagerduty.routing_keys.contains_key(&name.value) {
+        if !pagerduty.routing_keys.contains_key(&name.value) && !self.has_faults("paging") {
             let what = format!("there is no routing key “{}” under paging.pagerduty.routing_keys", name.value);
             let cure = near::cure(&name.value, pagerduty.routing_keys.keys().map(String::as_str));
             findings.fault(Some(name.place), what, cure);

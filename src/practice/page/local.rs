@@ -51,6 +51,32 @@ impl LocalWorld {
         }
     }
 
+    /// The page sends text as Slack's wire has it; hands type `@handle` and `#channel`, and escape for themselves.
+    fn typed(&self, wire: &str) -> String {
+        let mut text = String::with_capacity(wire.len());
+        let mut rest = wire;
+        while let Some((before, after)) = rest.split_once('<') {
+            text.push_str(before);
+            let (inside, after) = after.split_once('>').unwrap_or((after, ""));
+            let (target, _) = inside.split_once('|').unwrap_or((inside, ""));
+            match target.split_at_checked(1) {
+                Some(("@", id)) => {
+                    let handle = self.people().into_iter().find(|member| member.profile.id == id);
+                    text.push('@');
+                    text.push_str(&handle.map_or_else(|| id.to_owned(), |member| member.profile.handle));
+                }
+                Some(("#", id)) => {
+                    text.push('#');
+                    text.push_str(&self.workspace.channel(id).map_or_else(|| id.to_owned(), |channel| channel.name));
+                }
+                _ => text.push_str(target),
+            }
+            rest = after;
+        }
+        text.push_str(rest);
+        text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    }
+
     fn shown_person(&self, member: &Member) -> PagePerson {
         let profile = &member.profile;
         PagePerson {
@@ -178,6 +204,7 @@ impl PageWorld for LocalWorld {
     }
 
     async fn command(&self, by: &str, channel: &str, text: &str) -> Result<Value, PageRefusal> {
+        let text = &self.typed(text);
         let (command, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let ack = self.person(by)?.command(channel, command, rest.trim_start()).await;
         match ack.failure {
@@ -193,7 +220,7 @@ impl PageWorld for LocalWorld {
         text: &str,
         thread_ts: Option<&str>,
     ) -> Result<String, PageRefusal> {
-        let person = self.person(by)?;
+        let (person, text) = (self.person(by)?, &self.typed(text));
         match thread_ts {
             Some(ts) => person.reply(channel, ts, text).map_err(refused),
             None => person.say(channel, text).map_err(refused),
@@ -201,7 +228,7 @@ impl PageWorld for LocalWorld {
     }
 
     async fn edit(&self, by: &str, message: &MessageRef, text: &str) -> Result<(), PageRefusal> {
-        self.person(by)?.edit(&message.channel, &message.ts, text).map_err(refused)
+        self.person(by)?.edit(&message.channel, &message.ts, &self.typed(text)).map_err(refused)
     }
 
     async fn delete(&self, by: &str, message: &MessageRef) -> Result<(), PageRefusal> {

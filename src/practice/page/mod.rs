@@ -10,6 +10,7 @@ mod local;
 mod routes;
 mod state;
 mod tour;
+mod writes;
 
 use async_trait::async_trait;
 use serde_json::Value;

@@ -9,6 +9,7 @@ mod mail;
 mod record;
 mod smtp;
 mod twilio;
+mod twilio_form;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

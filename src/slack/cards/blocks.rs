@@ -6,7 +6,8 @@
 use slack_morphism::prelude::*;
 use url::Url;
 
-use super::markup::{Mrkdwn, fit, size, tail};
+use super::markup::{Mrkdwn, fit, size, tail, visible};
+use crate::slack::scene::Drawn;
 
 /// Blocks of one message.
 pub const MESSAGE_BLOCKS: usize = 50;
@@ -18,6 +19,8 @@ pub const MESSAGE_TEXT: usize = 11_900;
 pub const SURFACE_TEXT: usize = 50_000;
 /// A notification's text; `chat.update` takes no more than 4,000.
 pub const NOTIFICATION_TEXT: usize = 3_000;
+/// One piece of it, so that a long title leaves room for what comes behind it.
+const PIECE: usize = 600;
 
 const HEADER: usize = 150;
 const SECTION: usize = 3_000;
@@ -167,6 +170,18 @@ pub enum Part {
 }
 
 impl Part {
+    /// The same part without letters that nobody sees.
+    fn visible(self) -> Self {
+        match self {
+            Part::Header(text) => Part::Header(visible(&text)),
+            Part::Output(text) => Part::Output(visible(&text)),
+            Part::Text(text) => Part::Text(text.visible()),
+            Part::Small(text) => Part::Small(text.visible()),
+            Part::Beside(text, button) => Part::Beside(text.visible(), button),
+            Part::Row(..) | Part::Divider | Part::Input(_) => self,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         match self {
             Part::Header(text) | Part::Output(text) => text.trim().is_empty(),
@@ -233,8 +248,15 @@ impl Part {
     }
 }
 
+/// A message: what its notification says in one line, piece by piece, and its blocks.
+pub fn told(notification: impl IntoIterator<Item = Mrkdwn>, parts: Vec<Part>) -> Drawn {
+    let pieces = notification.into_iter().map(|piece| piece.visible().first_line().fit(PIECE));
+    let text = Mrkdwn::join(pieces, " · ").fit(NOTIFICATION_TEXT);
+    Drawn { text: text.as_str().to_owned(), blocks: message(parts) }
+}
+
 /// The blocks of a message.
-pub fn message(parts: Vec<Part>) -> Vec<SlackBlock> {
+fn message(parts: Vec<Part>) -> Vec<SlackBlock> {
     build(parts, MESSAGE_BLOCKS, MESSAGE_TEXT)
 }
 
@@ -259,7 +281,7 @@ pub fn lines(lines: impl IntoIterator<Item = Mrkdwn>) -> Vec<Part> {
 }
 
 fn build(parts: Vec<Part>, most_blocks: usize, most_text: usize) -> Vec<SlackBlock> {
-    let cut = parts.into_iter().map(|part| part.cut(SECTION));
+    let cut = parts.into_iter().map(|part| part.visible().cut(SECTION));
     let mut parts: Vec<Part> = cut.filter(|part| !part.is_empty()).collect();
     drop_surplus(&mut parts, most_blocks);
     shorten(&mut parts, most_text);
@@ -312,7 +334,7 @@ pub(in crate::slack) fn plain(text: &str, most: usize) -> SlackBlockPlainTextOnl
 }
 
 fn plain_text(text: &str, most: usize) -> SlackBlockPlainText {
-    SlackBlockPlainText::new(fit(text, most))
+    SlackBlockPlainText::new(fit(&visible(text), most))
 }
 
 pub(in crate::slack) fn mrkdwn(text: &Mrkdwn) -> SlackBlockText {

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::blocks::{Part, lines, message};
-use super::markup::Mrkdwn;
+use super::blocks::{Part, lines, told};
 use super::pen::{Pen, Said, headline};
 use super::steps::{self, Step};
 use crate::incident::approval::{CheckResult, Verdict};
@@ -36,10 +35,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, id: DiagnosticId, rou
     if round.results.is_some() && incident.status.is_open() {
         parts.push(row(&pen, incident, round)?);
     }
-    Ok(Drawn {
-        text: Mrkdwn::join([headline(&pen, incident)?.fit(1_000), title], " · ").as_str().to_owned(),
-        blocks: message(parts),
-    })
+    Ok(told([headline(&pen, incident)?, title], parts))
 }
 
 /// `Diagnostic of the shop: 1 of 4 checks is outside its limits`.

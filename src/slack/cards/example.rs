@@ -44,8 +44,10 @@ pub struct Stage {
     pub rules: Rules,
     pub timeline: Vec<Entry>,
     pub now: Instant,
-    incident: Option<Incident>,
+    /// The plan that [`Stage::plan_shown`] shows.
+    pub plan: ActionPlan,
     pub open: Vec<Incident>,
+    incident: Option<Incident>,
 }
 
 impl Stage {
@@ -58,7 +60,7 @@ impl Stage {
         let rules = rules();
         let severity = rules.severities[0].clone();
         let engineer = rules.contacts["engineer"].clone();
-        let mut stage = Self { rules, timeline: vec![], now: START, incident: None, open: vec![] };
+        let mut stage = Self { rules, timeline: vec![], now: START, plan: plan(), open: vec![], incident: None };
         let declared = Fact::Declared {
             id: INCIDENT,
             title: title.to_owned(),
@@ -98,8 +100,21 @@ impl Stage {
     }
 
     fn entry(&mut self, by: Actor, fact: Fact) -> &mut Self {
-        let seq = self.timeline.len() as u64 + 1;
-        self.timeline.push(Entry { seq, at: self.now, by, fact });
+        let seq = self.incident.as_ref().map_or(1, |incident| incident.seq + 1);
+        let entry = Entry { seq, at: self.now, by, fact };
+        match &mut self.incident {
+            Some(incident) => incident.apply(&entry),
+            none => *none = Some(replay(std::slice::from_ref(&entry)).unwrap()),
+        }
+        self.timeline.push(entry);
+        self
+    }
+
+    /// The incident's channel speaks this language from here on.
+    pub fn speak(&mut self, locale: &str) -> &mut Self {
+        if let Some(Entry { fact: Fact::Declared { locale: spoken, .. }, .. }) = self.timeline.first_mut() {
+            *spoken = locale.into();
+        }
         self.incident = Some(replay(&self.timeline).unwrap());
         self
     }
@@ -115,7 +130,7 @@ impl Stage {
 
     pub fn plan_shown(&mut self) -> &mut Self {
         self.plan_asked();
-        let plan = plan();
+        let plan = self.plan.clone();
         let digest = plan.digest();
         let expires_at = self.now + Millis::minutes(15);
         self.after(2).vigie(Fact::PlanShown { run: RUN, plan: Box::new(plan), digest, expires_at })
@@ -125,7 +140,8 @@ impl Stage {
     pub fn running(&mut self) -> &mut Self {
         self.plan_shown();
         self.after(10).by("U0ENGINEER", Fact::ItemTicked { run: RUN, item: "queue".into(), ticked: true });
-        self.after(5).by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest: plan().digest() });
+        let digest = self.plan.digest();
+        self.after(5).by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest });
         let run_by = self.now + Millis::seconds(10);
         self.by("U0LEAD", Fact::Approved { run: RUN, run_by });
         self.after(1).vigie(Fact::RunReleased { run: RUN, announced: true });

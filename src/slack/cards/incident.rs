@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::blocks::{Button, Part, message};
+use super::blocks::{Button, Part, told};
 use super::diagnostic;
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, elapsed_ms, plain_headline};
@@ -19,7 +19,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident) -> Said<Drawn> {
     let pen = Pen::for_channel(scene, incident);
     let mut parts = body(&pen, incident)?;
     parts.push(steps::row(&pen, incident)?);
-    Ok(Drawn { text: first_line(&pen, incident)?.as_str().to_owned(), blocks: message(parts) })
+    Ok(told([first_line(&pen, incident)?], parts))
 }
 
 /// `🔴 SEV2 · checkout returns 500 · 14 min · acknowledged`.
@@ -29,7 +29,7 @@ pub(super) fn first_line(pen: &Pen<'_>, incident: &Incident) -> Said {
         "status": pen.word(&format!("status.{}", incident.status.word()))?,
     });
     let tail = pen.say("incident.first_line_end", vars)?;
-    let head = super::pen::headline(pen, incident)?.fit(super::blocks::NOTIFICATION_TEXT);
+    let head = super::pen::headline(pen, incident)?.fit(400);
     Ok(Mrkdwn::join([head, tail], " · "))
 }
 

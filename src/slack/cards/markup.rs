@@ -31,10 +31,12 @@ impl Mrkdwn {
         if is_id(&channel.0) { Self(format!("<#{}>", channel.0)) } else { Self::of(&channel.0) }
     }
 
-    /// Lines that somebody wrote, quoted.
+    /// Lines that somebody wrote, quoted; several empty lines together become one.
     pub fn quote(text: &str) -> Self {
-        let lines: Vec<String> = text.lines().map(|line| format!("> {}", escape_slack(line))).collect();
-        Self(lines.join("\n"))
+        let mut lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
+        lines.dedup_by(|next, before| next.is_empty() && before.is_empty());
+        let quoted: Vec<String> = lines.iter().map(|line| format!("> {}", escape_slack(line))).collect();
+        Self(quoted.join("\n"))
     }
 
     /// One after another with `between` in the gaps; empty ones are left out.
@@ -49,6 +51,12 @@ impl Mrkdwn {
         let mut letters = self.0.chars();
         let first = letters.next().map(|first| first.to_uppercase().collect::<String>());
         Self(first.unwrap_or_default() + letters.as_str())
+    }
+
+    /// The same text without letters that nobody sees.
+    #[must_use]
+    pub(super) fn visible(&self) -> Self {
+        Self(visible(&self.0))
     }
 
     /// The first line.
@@ -128,6 +136,14 @@ fn is_id(text: &str) -> bool {
 /// UTF-16 units: never fewer than characters, so that whatever Slack counts, it fits.
 pub(super) fn size(text: &str) -> usize {
     text.encode_utf16().count()
+}
+
+/// The text without letters that nobody sees and that change how others are read: an override of the writing direction
+/// could make a plan's `v1 → v2` read backwards. Text in any script reads as before.
+pub(super) fn visible(text: &str) -> String {
+    let hidden = |c: &char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let kept = |c: &char| !hidden(c) && (!c.is_control() || matches!(c, '\n' | '\t'));
+    text.chars().filter(kept).collect()
 }
 
 /// Plain text of at most `most`; `…` says that something was cut.
@@ -217,6 +233,11 @@ mod tests {
         assert_eq!(linked("xhttps://example.com https:// @channel"), "xhttps://example.com https:// @channel");
         let ours = Mrkdwn::made("<https://example.com/|the page>");
         assert_eq!(ours.linked(), ours);
+    }
+
+    #[test]
+    fn nothing_makes_a_line_read_backwards() {
+        assert_eq!(visible("v1\u{202e} → v2\u{0}\n"), "v1 → v2\n");
     }
 
     #[test]

@@ -22,7 +22,15 @@ mod update;
 pub mod words;
 
 #[cfg(test)]
-mod example;
+pub(super) mod example;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod labels;
+#[cfg(test)]
+pub(super) mod limits;
+#[cfg(test)]
+mod looks;
 #[cfg(test)]
 mod promises;
 

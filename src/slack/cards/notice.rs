@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::blocks::{Part, message};
+use super::blocks::{Part, told};
 use super::facts::{self, Medium};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline, message_vars};
@@ -43,8 +43,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, seq: u64) -> Said<Opt
     let steps = next_steps(incident, &entry.fact);
     let mut parts = vec![Part::Text(text.clone())];
     parts.push(steps::of_steps(&pen, incident.id, &steps, &[])?);
-    let text = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), text.first_line().fit(1_500)], " · ");
-    Ok(Some(Drawn { text: text.as_str().to_owned(), blocks: message(parts) }))
+    Ok(Some(told([headline(&pen, incident)?, text], parts)))
 }
 
 /// The entry's own line, with a mark before it.

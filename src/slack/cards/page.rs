@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::blocks::{Button, Part, message};
+use super::blocks::{Button, Part, told};
 use super::incident::state;
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, elapsed_ms, headline, plain_headline};
@@ -31,8 +31,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, page: &PageState) -> 
     if incident.status.is_open() {
         parts.push(row(&pen, incident, answered)?);
     }
-    let text = Mrkdwn::join([headline(&pen, incident)?.fit(2_000), elapsed, why], " · ");
-    Ok(Drawn { text: text.as_str().to_owned(), blocks: message(parts) })
+    Ok(told([headline(&pen, incident)?, elapsed, why], parts))
 }
 
 /// Why this person is paged.
@@ -104,7 +103,7 @@ pub(super) fn announcement(scene: &Scene<'_>, incident: &Incident) -> Said<Drawn
     let open = incident.status != Status::Cancelled && incident.status.is_open();
     let row = if open { vec![Step::Status.button(&pen, incident.id)?] } else { vec![] };
     let parts = vec![Part::Text(Mrkdwn::join(lines, "\n")), Part::Row(row, vec![])];
-    Ok(Drawn { text: super::incident::first_line(&pen, incident)?.as_str().to_owned(), blocks: message(parts) })
+    Ok(told([super::incident::first_line(&pen, incident)?], parts))
 }
 
 /// When the channel is gone, this is where it can still be said.

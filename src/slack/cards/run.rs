@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::blocks::{Button, Confirm, Part, message};
+use super::blocks::{Button, Confirm, Part, told};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline};
 use super::steps::Step;
@@ -19,9 +19,8 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, run: &Run) -> Said<Dr
     parts.extend(body(scene, &pen, run)?);
     parts.push(Part::Small(plan::origin(&pen, run)?));
     parts.push(row(&pen, incident, run)?);
-    let line = pen.say(&key, vars)?.fit(1_000);
-    let line = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), line, plan::change(&pen, run)?.fit(500)], " · ");
-    Ok(Drawn { text: line.as_str().to_owned(), blocks: message(parts) })
+    let line = pen.say(&key, vars)?;
+    Ok(told([headline(&pen, incident)?, line, plan::change(&pen, run)?], parts))
 }
 
 fn body(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {

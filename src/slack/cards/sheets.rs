@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::blocks::{Button, Part, lines, message};
+use super::blocks::{Button, Part, lines, told};
 use super::facts::{self, Medium};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline};
@@ -40,7 +40,7 @@ pub fn draw(scene: &Scene<'_>, sheet: &Sheet, locale: Locale) -> Said<Drawn> {
             (said.clone(), vec![Part::Text(said)])
         }
     };
-    Ok(Drawn { text: title.fit(super::blocks::NOTIFICATION_TEXT).as_str().to_owned(), blocks: message(parts) })
+    Ok(told([title], parts))
 }
 
 type Page = (Mrkdwn, Vec<Part>);

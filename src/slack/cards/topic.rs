@@ -7,6 +7,7 @@ use super::markup::fit;
 use super::pen::{Pen, Said, emoji};
 use crate::incident::people::Role;
 use crate::incident::state::Incident;
+use crate::render::escape_slack;
 use crate::slack::scene::Scene;
 
 /// Slack's limit for a topic.
@@ -31,7 +32,16 @@ pub fn topic(scene: &Scene<'_>, incident: &Incident) -> Said<String> {
         "title": incident.title,
         "drill": incident.drill,
     });
-    Ok(fit(&pen.plain("topic.line", vars)?, TOPIC))
+    // Escaped, so that a title never becomes a mention; never cut inside an escape.
+    let line = pen.plain("topic.line", vars)?;
+    let mut longest = TOPIC;
+    loop {
+        let escaped = escape_slack(&fit(&line, longest));
+        if escaped.chars().count() <= TOPIC {
+            return Ok(escaped);
+        }
+        longest -= 10;
+    }
 }
 
 /// Title and link of each bookmark: the crisis call and the status page, as far as they are configured.

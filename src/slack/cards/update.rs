@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::blocks::{Button, Confirm, Part, message};
+use super::blocks::{Button, Confirm, Part, told};
 use super::markup::{Mrkdwn, fit};
 use super::pen::{Pen, Said, headline};
 use super::steps::{self, Step};
@@ -30,9 +30,8 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, update: &StatusUpdate
     if update.customer_state == Some(CustomerText::Pending) {
         parts.push(row(&pen, update)?);
     }
-    let told = update.internal.as_ref().or(update.customer.as_ref()).map(|text| Mrkdwn::of(text).fit(1_000));
-    let text = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), title].into_iter().chain(told), " · ");
-    Ok(Drawn { text: text.as_str().to_owned(), blocks: message(parts) })
+    let told_text = update.internal.as_ref().or(update.customer.as_ref()).map(|text| Mrkdwn::of(text));
+    Ok(told([headline(&pen, incident)?, title].into_iter().chain(told_text), parts))
 }
 
 /// Where the customer text is: waiting, on its way, held back.
@@ -63,11 +62,9 @@ fn deliveries(pen: &Pen<'_>, update: &StatusUpdate) -> Said {
     let failed = update
         .failed
         .iter()
-        .map(|(destination, why)| pen.say("update.failed", json!({"destination": destination, "why": why})));
-    let delivered = update
-        .delivered
-        .iter()
-        .map(|(destination, _)| pen.say("update.delivered", json!({"destination": destination})));
+        .map(|missed| pen.say("update.failed", json!({"destination": missed.destination, "why": missed.note})));
+    let delivered =
+        update.delivered.iter().map(|arrived| pen.say("update.delivered", json!({"destination": arrived.destination})));
     let all = update.failed.len() + update.delivered.len();
     let mut lines = failed.chain(delivered).take(SHOWN).collect::<Said<Vec<_>>>()?;
     if let Some(more) = all.checked_sub(SHOWN).filter(|more| *more > 0) {
@@ -129,8 +126,7 @@ pub(super) fn reminder(scene: &Scene<'_>, incident: &Incident, n: u32) -> Said<O
     } else {
         Part::Row(vec![], vec![])
     };
-    let text = Mrkdwn::join([headline(&pen, incident)?.fit(1_000), line.fit(1_500)], " · ");
-    Ok(Some(Drawn { text: text.as_str().to_owned(), blocks: message(vec![Part::Text(line), row]) }))
+    Ok(Some(told([headline(&pen, incident)?, line.clone()], vec![Part::Text(line), row])))
 }
 
 fn nth_reminder(timeline: &[Entry], n: u32) -> Option<(usize, &Entry)> {

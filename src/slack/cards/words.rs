@@ -4,12 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::pen::{Pen, Said};
 use crate::incident::id::UserId;
+use crate::incident::people::Role;
 use crate::incident::words::Words;
 use crate::render::Locale;
 use crate::slack::scene::Scene;
 
 /// Variables that hold Slack ids of people.
 const PEOPLE: [&str; 2] = ["user", "users"];
+/// Variables that hold names of people, with a role's own word among them.
+const APPROVERS: &str = "approvers";
 /// Variables that hold a word whose label is `<prefix>.<word>`, and the prefix.
 const WORDS: [(&str, &str); 2] = [("role", "role"), ("status", "status")];
 
@@ -42,6 +45,9 @@ pub(super) fn vars(pen: &Pen<'_>, words: &Words) -> Said<Value> {
         if PEOPLE.contains(&name.as_str()) {
             *value = people(pen, value);
         }
+        if name == APPROVERS {
+            *value = roles_named(pen, value)?;
+        }
         let prefix = WORDS.iter().find(|(word, _)| word == name).map(|(_, prefix)| prefix);
         if let (Some(prefix), Value::String(word)) = (prefix, &*value) {
             let key = format!("{prefix}.{word}");
@@ -51,6 +57,18 @@ pub(super) fn vars(pen: &Pen<'_>, words: &Words) -> Said<Value> {
         }
     }
     Ok(json!(vars))
+}
+
+/// A role among the approvers is called as people call it.
+fn roles_named(pen: &Pen<'_>, value: &Value) -> Said<Value> {
+    let Value::Array(names) = value else {
+        return Ok(value.clone());
+    };
+    let named = names.iter().map(|name| match name.as_str().map(str::parse::<Role>) {
+        Some(Ok(role)) => Ok(Value::String(pen.word(&format!("role.{role}"))?)),
+        _ => Ok(name.clone()),
+    });
+    named.collect()
 }
 
 /// Slack ids as the helpers `person` and `people` want them.

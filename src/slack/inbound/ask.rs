@@ -2,9 +2,9 @@
 
 use super::super::views;
 use super::Inbound;
-use crate::incident::command::{Line, Modal};
+use crate::incident::command::{Command, Line, Modal};
 use crate::incident::decision::{Input, ReplyTo};
-use crate::incident::id::{ChannelId, UserId};
+use crate::incident::id::{ChannelId, RunId, UserId};
 use crate::incident::people::Actor;
 use crate::incident::state::Incident;
 use crate::incident::words::Words;
@@ -18,8 +18,19 @@ pub(super) struct Ask {
     pub response_url: Option<String>,
     /// Slack's permission to open a dialog.
     pub trigger: String,
+    /// It was a button, not typed.
+    pub clicked: bool,
     /// The delivery's name in the inbox.
     pub source: String,
+}
+
+/// The dialog that a line opens instead of acting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialog {
+    /// The command came without what it needs.
+    Of(Modal),
+    /// A Reject button has no reason yet; who typed `reject run_7_1` did not want to give one.
+    Reject(RunId),
 }
 
 /// What became of it.
@@ -33,6 +44,15 @@ pub(super) enum Asked {
 }
 
 impl Ask {
+    fn dialog(&self) -> Option<Dialog> {
+        match &self.line.command {
+            Command::Reject(reject) if self.clicked && reject.reason.optional().is_none() => {
+                Some(Dialog::Reject(reject.run))
+            }
+            command => command.modal().map(Dialog::Of),
+        }
+    }
+
     pub fn reply(&self) -> ReplyTo {
         ReplyTo::Person {
             user: self.user.clone(),
@@ -45,12 +65,10 @@ impl Ask {
 impl Inbound {
     /// Opens the dialog that the line asks for, or puts the line into the inbox.
     pub(super) async fn ask(&self, ask: Ask) -> Asked {
-        if let Some(modal) = ask.line.command.modal()
-            && !ask.trigger.is_empty()
-        {
-            return self.open_dialog(&ask, modal).await;
+        match ask.dialog() {
+            Some(dialog) if !ask.trigger.is_empty() => self.open_dialog(&ask, dialog).await,
+            _ => self.store_line(ask).await,
         }
-        self.store_line(ask).await
     }
 
     /// Puts the line into the inbox.
@@ -73,20 +91,25 @@ impl Inbound {
     }
 
     /// At once: Slack's permission lives 3 s. What takes longer is left to its own and answered by nobody.
-    async fn open_dialog(&self, ask: &Ask, modal: Modal) -> Asked {
+    async fn open_dialog(&self, ask: &Ask, dialog: Dialog) -> Asked {
         let incident = match self.incident_of(ask).await {
             Ok(incident) => incident,
             Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
         };
-        if let Some(refusal) = refusal(modal, incident.as_ref()) {
+        if let Some(refusal) = refusal(dialog, incident.as_ref()) {
             return Asked::Answer(refusal);
         }
-        let incident = incident.filter(|_| modal != Modal::Start);
+        let incident = incident.filter(|_| dialog != Dialog::Of(Modal::Start));
         let shown = match self.shown(incident, false).await {
             Ok(shown) => shown,
             Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
         };
-        let view = match views::modal(&self.scene(&shown), modal, &ask.user, ask.channel.as_ref()) {
+        let (scene, channel) = (self.scene(&shown), ask.channel.as_ref());
+        let drawn = match dialog {
+            Dialog::Of(modal) => views::modal(&scene, modal, &ask.user, channel),
+            Dialog::Reject(run) => views::reject(&scene, run, &ask.user, channel),
+        };
+        let view = match drawn {
             Ok(view) => view,
             Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
         };
@@ -111,9 +134,9 @@ impl Inbound {
 }
 
 /// Why a dialog is not opened: said before somebody has written a text for nothing.
-fn refusal(modal: Modal, incident: Option<&Incident>) -> Option<Words> {
-    match (modal, incident) {
-        (Modal::Start, _) => None,
+fn refusal(dialog: Dialog, incident: Option<&Incident>) -> Option<Words> {
+    match (dialog, incident) {
+        (Dialog::Of(Modal::Start), _) => None,
         (_, None) => Some(Words::new("refusal.no_incident")),
         (_, Some(incident)) if !incident.status.is_open() => Some(
             Words::new("refusal.not_open")

@@ -32,6 +32,7 @@ impl Inbound {
             channel: some(&typed.channel_id).map(ChannelId),
             response_url: some(&typed.response_url),
             trigger: typed.trigger_id,
+            clicked: false,
             source: format!("slack:{source}"),
         };
         match self.ask(ask).await {

@@ -41,6 +41,7 @@ impl Inbound {
             }
             _ => {}
         }
+        self.know_ourselves().await;
         let Some(happening) = self.read(event) else {
             tracing::debug!(kind = event.kind, subtype = event.subtype, "an event that Vigie does not need");
             return Ack::PLAIN;
@@ -128,6 +129,16 @@ impl Inbound {
                 Some(ChatEvent::Deleted { message: message(event.deleted_ts.clone())? })
             }
             _ => None,
+        }
+    }
+
+    /// Who we are is asked at start-up; where Slack was not there then, it is asked now, before our own edits and
+    /// reactions are taken for a person's.
+    async fn know_ourselves(&self) {
+        if self.slack.known_identity().is_none()
+            && !matches!(tokio::time::timeout(super::ACK_BEFORE, self.slack.identity()).await, Ok(Ok(_)))
+        {
+            tracing::warn!("Slack did not say who Vigie is there");
         }
     }
 

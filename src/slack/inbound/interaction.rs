@@ -66,6 +66,7 @@ impl Inbound {
             channel: what.channel_id().map(ChannelId::from),
             response_url: some(&what.response_url),
             trigger: what.trigger_id.clone(),
+            clicked: true,
             source: what.source(),
         };
         if let Asked::Answer(words) = self.ask(ask).await {
@@ -124,6 +125,7 @@ impl Inbound {
             channel: read.channel,
             response_url: None,
             trigger: String::new(),
+            clicked: false,
             source,
         };
         match self.store_line(ask).await {
@@ -144,6 +146,7 @@ impl Inbound {
             channel: None,
             response_url: None,
             trigger: what.trigger_id.clone(),
+            clicked: true,
             source: what.source(),
         };
         if let Asked::Answer(words) = self.ask(ask).await {

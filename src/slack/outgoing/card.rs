@@ -155,7 +155,16 @@ impl Slack {
         channel: &ChannelId,
     ) -> Result<Option<MessageRef>, SlackFault> {
         let since = Some(incident.declared.at);
-        match self.find_marked(channel, since, &mark(incident, card)).await {
+        let mark = mark(incident, card);
+        let mut found = self.find_marked(channel, since, &mark).await;
+        if *card == Card::Announcement
+            && let Err(fault) = &found
+            && fault.is("not_in_channel")
+            && self.join(channel).await
+        {
+            found = self.find_marked(channel, since, &mark).await;
+        }
+        match found {
             Err(fault) if matches!(card, Card::Page(_)) || fault.is("missing_scope") => {
                 tracing::warn!(card = card.name(), code = fault.code(), "could not look for an earlier copy");
                 Ok(None)

@@ -1,5 +1,7 @@
 //! The post-mortem: a file in the incident's channel and, where the workspace has canvases, the channel's canvas.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::super::budget::Urgency;
@@ -28,21 +30,29 @@ impl Slack {
         }
         let channel = channel_of(incident, attempt)?.id.clone();
         let name = format!("inc-{}-post-mortem-{number}.md", incident.id.0);
+        let key = (channel.clone(), name.clone());
         let mut shared = if attempt > 1 { self.find_file(&channel, incident, &name).await? } else { None };
-        if shared.is_none() {
+        let is_taken = self.memory().shared.contains_key(&key);
+        if shared.is_none() && !is_taken {
             let document = paper::document(scene, incident).map_err(|cause| undrawable("post-mortem", &cause))?;
-            self.share_file(&channel, &name, &document).await?;
+            let file = self.share_file(&channel, &name, &document).await?;
+            self.memory().shared.insert(key.clone(), file);
             self.write_canvas(&channel, &document).await;
             shared = self.find_file(&channel, incident, &name).await?;
         }
+        if shared.is_none() {
+            shared = self.where_shared(&channel, &key).await?;
+        }
         // Slack shares a file a moment after it says so; the next attempt finds it.
         let message = shared.ok_or_else(|| {
-            SlackFault::unknown("not_shared_yet", "Slack took the post-mortem and does not show it in the channel yet.")
+            let why = "Slack took the post-mortem and does not show it in the channel yet.";
+            SlackFault::retry("not_shared_yet", Some(Duration::from_secs(2)), why)
         })?;
+        self.memory().shared.remove(&key);
         Ok(vec![Report::CardPosted { card, message }])
     }
 
-    async fn share_file(&self, channel: &ChannelId, name: &str, document: &Document) -> Result<(), SlackFault> {
+    async fn share_file(&self, channel: &ChannelId, name: &str, document: &Document) -> Result<String, SlackFault> {
         const METHOD: &str = "files.getUploadURLExternal";
         let bytes = document.markdown.as_bytes();
         let query = [("filename", name.to_owned()), ("length", bytes.len().to_string())];
@@ -57,7 +67,25 @@ impl Slack {
             "channel_id": channel.0,
             "initial_comment": document.comment,
         });
-        self.post("files.completeUploadExternal", Urgency::Card, "", &body).await.map(|_| ())
+        self.post("files.completeUploadExternal", Urgency::Card, "", &body).await?;
+        Ok(file)
+    }
+
+    /// Where Slack says that a file stands which it took a moment ago.
+    async fn where_shared(
+        &self,
+        channel: &ChannelId,
+        key: &(ChannelId, String),
+    ) -> Result<Option<MessageRef>, SlackFault> {
+        let Some(file) = self.memory().shared.get(key).map(|file| file.clone()) else {
+            return Ok(None);
+        };
+        let answer = self.get("files.info", Urgency::Card, &[("file", file)]).await?;
+        let ts = ["public", "private"].iter().find_map(|kind| {
+            let shares = answer.pointer(&format!("/file/shares/{kind}/{channel}"))?;
+            shares.pointer("/0/ts")?.as_str().map(str::to_owned)
+        });
+        Ok(ts.map(|ts| MessageRef { channel: channel.clone(), ts }))
     }
 
     async fn find_file(

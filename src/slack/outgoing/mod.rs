@@ -74,7 +74,7 @@ fn incident_of<'a>(scene: &Scene<'a>) -> Result<&'a Incident, SlackFault> {
 }
 
 /// The incident's channel, if it can be used. Waits for it a little: the report that it exists may still be on its way.
-fn channel_of<'a>(incident: &'a Incident, attempt: u32) -> Result<&'a crate::incident::state::Channel, SlackFault> {
+fn channel_of(incident: &Incident, attempt: u32) -> Result<&crate::incident::state::Channel, SlackFault> {
     const PATIENCE: u32 = 12;
     match &incident.channel {
         Some(channel) => match &channel.lost {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -28,6 +29,14 @@ impl HandClock {
         let time = Arc::clone(&self.0);
         Arc::new(move || time.load(Ordering::SeqCst))
     }
+}
+
+/// The clock on the wall, for peers that look at it themselves.
+pub fn real_clock() -> vigie::practice::Now {
+    Arc::new(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+        i64::try_from(now.as_millis()).expect("the clock is before the year 292278994")
+    })
 }
 
 pub const MANIFEST: &str = r"
@@ -138,6 +147,10 @@ impl Socket {
 
     /// The next text frame; none when the socket has ended.
     pub async fn next(&mut self) -> Option<Value> {
+        tokio::time::timeout(Duration::from_secs(10), self.read()).await.expect("a frame comes within 10 s")
+    }
+
+    async fn read(&mut self) -> Option<Value> {
         loop {
             match self.ws.next().await? {
                 Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).expect("JSON")),

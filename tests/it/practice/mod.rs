@@ -1,5 +1,9 @@
 //! The practice workspace keeps Slack's promises.
 
-mod app;
+pub mod app;
+mod doors;
 mod interactions;
+mod morphism;
+mod response_urls;
 mod rooms;
+mod troubles;

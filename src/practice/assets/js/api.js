@@ -44,7 +44,10 @@ const nameOf = (p) => p.real_name || p.name || '';
 function replaceWord(text, word, by) {
   if (word.length < 2 || !text.includes(word)) return text;
   const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return text.replace(new RegExp(`(^|[^\\p{L}\\p{N}<@#])${escaped}(?![\\p{L}\\p{N}_-])`, 'gu'), (_, before) => `${before}${by}`);
+  return text.replace(
+    new RegExp(`(^|[^\\p{L}\\p{N}<@#])${escaped}(?![\\p{L}\\p{N}_-])`, 'gu'),
+    (_, before) => `${before}${by}`,
+  );
 }
 
 /** The inverse of {@link toWire}, for editing a message. */
@@ -54,5 +57,7 @@ export function fromWire(text) {
     .replace(/<#(\w+)(?:\|([^>]*))?>/g, (whole, id, name) => `#${store.channel(id)?.name ?? name ?? id}`)
     .replace(/<!(here|channel|everyone)>/g, '@$1')
     .replace(/<((?:https?|mailto):[^|>]+)(?:\|[^>]*)?>/g, '$1')
-    .replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&');
 }

@@ -18,10 +18,35 @@ export function mountClock(root) {
     if (now === sig) return;
     sig = now;
     const active = document.activeElement?.dataset?.focus;
-    fill(root, h('div', { class: 'clock-time', title: fullMoment(state.now_ms), 'aria-label': dateLong(state.now_ms) }, icon('clock'), h('time', { class: 'clock-hour' }, timeOf(state.now_ms)),
-      h('span', { class: 'clock-zone' }, `${dateShort(state.now_ms)} · ${zoneName(state.now_ms)}`)),
-      state.can_advance && h('div', { class: 'clock-buttons' }, STEPS.map((minutes) => h('button', { type: 'button', class: 'button button-small', 'data-focus': `clock/${minutes}`,
-        'aria-label': t('clock.advance', { n: minutes }), title: t('clock.advance', { n: minutes }), onclick: () => advance(minutes) }, `+${minutes} min`))));
+    fill(
+      root,
+      h(
+        'div',
+        { class: 'clock-time', title: fullMoment(state.now_ms), 'aria-label': dateLong(state.now_ms) },
+        icon('clock'),
+        h('time', { class: 'clock-hour' }, timeOf(state.now_ms)),
+        h('span', { class: 'clock-zone' }, `${dateShort(state.now_ms)} · ${zoneName(state.now_ms)}`),
+      ),
+      state.can_advance &&
+        h(
+          'div',
+          { class: 'clock-buttons' },
+          STEPS.map((minutes) =>
+            h(
+              'button',
+              {
+                type: 'button',
+                class: 'button button-small',
+                'data-focus': `clock/${minutes}`,
+                'aria-label': t('clock.advance', { n: minutes }),
+                title: t('clock.advance', { n: minutes }),
+                onclick: () => advance(minutes),
+              },
+              `+${minutes} min`,
+            ),
+          ),
+        ),
+    );
     if (active?.startsWith('clock/')) root.querySelector(`[data-focus="${CSS.escape(active)}"]`)?.focus();
   });
 }

@@ -20,7 +20,13 @@ export function mountComposer(root, { inThread = false } = {}) {
   const smile = iconButton('smile', '', () => emojis(smile), { 'aria-haspopup': 'listbox' });
   const at = iconButton('people', '', () => insert('@'));
   const hint = h('span', { class: 'composer-hint' });
-  const frame = h('div', { class: 'composer' }, box, field, h('div', { class: 'composer-bar' }, bolt, smile, at, hint, send));
+  const frame = h(
+    'div',
+    { class: 'composer' },
+    box,
+    field,
+    h('div', { class: 'composer-bar' }, bolt, smile, at, hint, send),
+  );
   root.append(frame);
 
   const place = () => `${store.ui.as}/${store.ui.channel}/${inThread ? store.ui.thread : ''}`;
@@ -57,7 +63,9 @@ export function mountComposer(root, { inThread = false } = {}) {
 
   function write(text) {
     const channel = store.ui.channel;
-    const command = (store.state.commands ?? []).find((c) => text === c.command || text.startsWith(`${c.command} `) || text.startsWith(`${c.command}\n`));
+    const command = (store.state.commands ?? []).find(
+      (c) => text === c.command || text.startsWith(`${c.command} `) || text.startsWith(`${c.command}\n`),
+    );
     // The wire carries the whole line, as typed, so that the server decides which command it is.
     if (command || /^\/[a-z]/.test(text)) return post('command', { channel, text: toWire(text, true) });
     return post('message', { channel, text: toWire(text), thread_ts: inThread ? store.ui.thread : undefined });
@@ -73,13 +81,23 @@ export function mountComposer(root, { inThread = false } = {}) {
   }
 
   function shortcuts(anchor) {
-    const items = (store.state.shortcuts ?? []).filter((s) => s.type !== 'message').map((s) => ({ label: s.name, description: s.description, lead: icon('bolt'), s }));
-    openMenu(anchor, items, { label: t('shortcuts'), empty: t('shortcuts.none'), wide: true, onpick: ({ s }) => post('shortcut', { callback_id: s.callback_id, channel: store.ui.channel }) });
+    const items = (store.state.shortcuts ?? [])
+      .filter((s) => s.type !== 'message')
+      .map((s) => ({ label: s.name, description: s.description, lead: icon('bolt'), s }));
+    openMenu(anchor, items, {
+      label: t('shortcuts'),
+      empty: t('shortcuts.none'),
+      wide: true,
+      onpick: ({ s }) => post('shortcut', { callback_id: s.callback_id, channel: store.ui.channel }),
+    });
   }
 
   function emojis(anchor) {
-    openMenu(anchor, (text) => (text ? search(text) : QUICK).map((name) => ({ label: `:${name}:`, lead: shown(name) })),
-      { filter: true, grid: true, label: t('composer.emoji'), onpick: (item) => insert(item.lead) });
+    openMenu(
+      anchor,
+      (text) => (text ? search(text) : QUICK).map((name) => ({ label: `:${name}:`, lead: shown(name) })),
+      { filter: true, grid: true, label: t('composer.emoji'), onpick: (item) => insert(item.lead) },
+    );
   }
 
   field.addEventListener('input', changed);
@@ -102,7 +120,12 @@ export function mountComposer(root, { inThread = false } = {}) {
     field.setAttribute('aria-label', label);
     field.disabled = channel.archived;
     if (channel.archived) field.placeholder = t('composer.archived');
-    for (const [button, key] of [[send, 'composer.send'], [bolt, 'shortcuts'], [smile, 'composer.emoji'], [at, 'composer.mention']]) {
+    for (const [button, key] of [
+      [send, 'composer.send'],
+      [bolt, 'shortcuts'],
+      [smile, 'composer.emoji'],
+      [at, 'composer.mention'],
+    ]) {
       if (!button) continue;
       button.title = t(key);
       button.setAttribute('aria-label', t(key));
@@ -116,17 +139,24 @@ export function mountComposer(root, { inThread = false } = {}) {
     }
   }
 
-  if (!inThread) listen('prefill', ({ text, channel }) => {
-    if (channel) openChannel(channel);
-    requestAnimationFrame(() => requestAnimationFrame(() => {
-      field.value = text;
-      field.focus();
-      field.setSelectionRange(text.length, text.length);
-      changed();
-      completion.look();
-    }));
+  if (!inThread)
+    listen('prefill', ({ text, channel }) => {
+      if (channel) openChannel(channel);
+      requestAnimationFrame(() =>
+        requestAnimationFrame(() => {
+          field.value = text;
+          field.focus();
+          field.setSelectionRange(text.length, text.length);
+          changed();
+          completion.look();
+        }),
+      );
+    });
+  listen('opened', () => {
+    if (!inThread && matchMedia('(pointer: fine)').matches) field.focus();
   });
-  listen('opened', () => { if (!inThread && matchMedia('(pointer: fine)').matches) field.focus(); });
-  listen('thread', () => { if (inThread) requestAnimationFrame(() => field.focus()); });
+  listen('thread', () => {
+    if (inThread) requestAnimationFrame(() => field.focus());
+  });
   subscribe(draw);
 }

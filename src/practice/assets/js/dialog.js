@@ -10,9 +10,10 @@ export function openDialog(node, { onclose, light = true } = {}) {
     node.remove();
     onclose?.();
   });
-  if (light) node.addEventListener('pointerdown', (event) => {
-    if (event.target === node) node.close();
-  });
+  if (light)
+    node.addEventListener('pointerdown', (event) => {
+      if (event.target === node) node.close();
+    });
   node.showModal();
   return node;
 }
@@ -36,12 +37,22 @@ export function ask({ title, text, yes, no, danger }) {
       answer = value;
       node.close();
     };
-    const node = h('dialog', { class: 'dialog confirm', 'aria-labelledby': 'confirm-title', 'aria-describedby': 'confirm-text' },
+    const node = h(
+      'dialog',
+      { class: 'dialog confirm', 'aria-labelledby': 'confirm-title', 'aria-describedby': 'confirm-text' },
       h('h2', { id: 'confirm-title' }, title),
       h('div', { id: 'confirm-text', class: 'confirm-text text' }, text),
-      h('div', { class: 'dialog-buttons' },
+      h(
+        'div',
+        { class: 'dialog-buttons' },
         h('button', { type: 'button', class: 'button', onclick: () => settle(false) }, no),
-        h('button', { type: 'button', class: `button ${danger ? 'danger' : 'primary'}`, onclick: () => settle(true) }, yes)));
+        h(
+          'button',
+          { type: 'button', class: `button ${danger ? 'danger' : 'primary'}`, onclick: () => settle(true) },
+          yes,
+        ),
+      ),
+    );
     openDialog(node, { onclose: () => resolve(answer) });
     node.querySelector('.dialog-buttons .button:last-child').focus();
   });

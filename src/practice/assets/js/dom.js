@@ -75,7 +75,8 @@ const ICONS = {
   compass: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM15.5 8.5l-2 5-5 2 2-5z',
   globe: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM3 12h18M12 3c3 3 3 15 0 18M12 3c-3 3-3 15 0 18',
   external: 'M9 6H5v13h13v-4M13 4h7v7M20 4l-9 9',
-  people: 'M9 5a3.2 3.2 0 1 0 0 6.4A3.2 3.2 0 0 0 9 5zM3 19c0-3.3 2.7-5 6-5s6 1.7 6 5M15.5 5.4a3.2 3.2 0 0 1 0 5.8M17 14.3c2.4.5 4 2.1 4 4.7',
+  people:
+    'M9 5a3.2 3.2 0 1 0 0 6.4A3.2 3.2 0 0 0 9 5zM3 19c0-3.3 2.7-5 6-5s6 1.7 6 5M15.5 5.4a3.2 3.2 0 0 1 0 5.8M17 14.3c2.4.5 4 2.1 4 4.7',
   warn: 'M12 4 2.5 20h19zM12 10v4.5M12 17.5h.01',
   image: 'M4 5h16v14H4zM8.5 9.5h.01M5 17l5-5 4 4 2-2 3.5 3.5',
 };
@@ -97,11 +98,28 @@ export function icon(name, label) {
 }
 
 export function iconButton(name, label, onclick, extra = {}) {
-  return h('button', { type: 'button', 'aria-label': label, title: label, onclick, ...extra,
-    class: `icon-button ${extra.class ?? ''}`.trim() }, icon(name));
+  return h(
+    'button',
+    {
+      type: 'button',
+      'aria-label': label,
+      title: label,
+      onclick,
+      ...extra,
+      class: `icon-button ${extra.class ?? ''}`.trim(),
+    },
+    icon(name),
+  );
 }
 
-const initialsOf = (name) => (name ?? '?').split(/[\s.\-_]+/).filter(Boolean).slice(0, 2).map((w) => [...w][0]).join('').toUpperCase();
+const initialsOf = (name) =>
+  (name ?? '?')
+    .split(/[\s.\-_]+/)
+    .filter(Boolean)
+    .slice(0, 2)
+    .map((w) => [...w][0])
+    .join('')
+    .toUpperCase();
 
 function hueOf(text) {
   let sum = 0;
@@ -113,7 +131,11 @@ function hueOf(text) {
 export function avatar(person, size = 'm') {
   if (person?.is_bot) return h('span', { class: `avatar avatar-${size} avatar-bot`, 'aria-hidden': 'true' }, lamp());
   const name = person?.real_name || person?.name;
-  return h('span', { class: `avatar avatar-${size} hue-${hueOf(person?.id)}`, 'aria-hidden': 'true' }, initialsOf(name));
+  return h(
+    'span',
+    { class: `avatar avatar-${size} hue-${hueOf(person?.id)}`, 'aria-hidden': 'true' },
+    initialsOf(name),
+  );
 }
 
 /** The lookout's lamp: the mark of the app. */
@@ -122,8 +144,12 @@ export function lamp() {
   svg.setAttribute('viewBox', '0 0 24 24');
   svg.setAttribute('class', 'lamp');
   svg.setAttribute('aria-hidden', 'true');
-  for (const [d, cls] of [['M9.2 9.5h5.6L16.5 21h-9z', 'lamp-tower'], ['M9 5.5h6v3.2H9z', 'lamp-light'],
-    ['M8 5.2 12 2l4 3.2z', 'lamp-tower'], ['M7 6.2 1.5 4.6v4.8L7 8zM17 6.2l5.5-1.6v4.8L17 8z', 'lamp-beam']]) {
+  for (const [d, cls] of [
+    ['M9.2 9.5h5.6L16.5 21h-9z', 'lamp-tower'],
+    ['M9 5.5h6v3.2H9z', 'lamp-light'],
+    ['M8 5.2 12 2l4 3.2z', 'lamp-tower'],
+    ['M7 6.2 1.5 4.6v4.8L7 8zM17 6.2l5.5-1.6v4.8L17 8z', 'lamp-beam'],
+  ]) {
     const path = document.createElementNS(SVG, 'path');
     path.setAttribute('d', d);
     path.setAttribute('class', cls);

@@ -38,22 +38,35 @@ export function element(el, block, ctx) {
   const props = { 'data-focus': focus, autofocus: el.focus_on_load || null };
   switch (el.type) {
     case 'button':
-    case 'workflow_button': return button(el, block, ctx, props);
-    case 'overflow': return overflow(el, block, ctx, props);
-    case 'image': return picture(el, 'picture-small');
+    case 'workflow_button':
+      return button(el, block, ctx, props);
+    case 'overflow':
+      return overflow(el, block, ctx, props);
+    case 'image':
+      return picture(el, 'picture-small');
     case 'checkboxes':
-    case 'radio_buttons': return boxes(el, block, ctx, focus);
+    case 'radio_buttons':
+      return boxes(el, block, ctx, focus);
     case 'datepicker':
     case 'timepicker':
-    case 'datetimepicker': return dateField(el, block, ctx, props, changedValue);
+    case 'datetimepicker':
+      return dateField(el, block, ctx, props, changedValue);
     case 'plain_text_input':
     case 'email_text_input':
     case 'url_text_input':
     case 'number_input':
-    case 'rich_text_input': return textField(el, block, ctx, props, changedValue);
-    case 'feedback_buttons': return h('span', { class: 'button-row' }, [el.positive_button, el.negative_button].filter(Boolean)
-      .map((b) => button({ ...b, type: el.type, action_id: el.action_id }, block, ctx, props)));
-    case 'icon_button': return button({ ...el, text: el.text }, block, ctx, props);
+    case 'rich_text_input':
+      return textField(el, block, ctx, props, changedValue);
+    case 'feedback_buttons':
+      return h(
+        'span',
+        { class: 'button-row' },
+        [el.positive_button, el.negative_button]
+          .filter(Boolean)
+          .map((b) => button({ ...b, type: el.type, action_id: el.action_id }, block, ctx, props)),
+      );
+    case 'icon_button':
+      return button({ ...el, text: el.text }, block, ctx, props);
     default:
       if (/_select$/.test(el.type)) return select(el, block, ctx, props);
       return h('span', { class: 'unknown' }, t('block.unknown', { type: el.type }));
@@ -75,33 +88,86 @@ function button(el, block, ctx, props) {
   const press = (event) => act(el, block, ctx, { value: el.value }, event.currentTarget);
   const common = { ...props, class: `button ${style}`, 'aria-label': el.accessibility_label };
   if (el.url) {
-    return h('a', { ...common, href: /^https?:/i.test(el.url) ? el.url : null, target: '_blank', rel: 'noopener noreferrer', onclick: press },
-      textObject(el.text), icon('external'));
+    return h(
+      'a',
+      {
+        ...common,
+        href: /^https?:/i.test(el.url) ? el.url : null,
+        target: '_blank',
+        rel: 'noopener noreferrer',
+        onclick: press,
+      },
+      textObject(el.text),
+      icon('external'),
+    );
   }
-  return h('button', { ...common, type: 'button', onclick: press }, h('span', { class: 'button-text' }, textObject(el.text)));
+  return h(
+    'button',
+    { ...common, type: 'button', onclick: press },
+    h('span', { class: 'button-text' }, textObject(el.text)),
+  );
 }
 
 function overflow(el, block, ctx, props) {
-  const node = h('button', { ...props, type: 'button', class: 'button button-overflow', 'aria-label': t('block.more'), title: t('block.more'),
-    'aria-haspopup': 'menu', 'aria-expanded': 'false' }, icon('more'));
-  node.addEventListener('click', () => openMenu(node, (el.options ?? []).map((option) => ({
-    label: textObject(option.text), description: option.description?.text, href: /^https?:/i.test(option.url ?? '') ? option.url : null, option,
-  })), { label: t('block.more'), align: 'end', onpick: ({ option }) => act(el, block, ctx, { selected_option: option }, node) }));
+  const node = h(
+    'button',
+    {
+      ...props,
+      type: 'button',
+      class: 'button button-overflow',
+      'aria-label': t('block.more'),
+      title: t('block.more'),
+      'aria-haspopup': 'menu',
+      'aria-expanded': 'false',
+    },
+    icon('more'),
+  );
+  node.addEventListener('click', () =>
+    openMenu(
+      node,
+      (el.options ?? []).map((option) => ({
+        label: textObject(option.text),
+        description: option.description?.text,
+        href: /^https?:/i.test(option.url ?? '') ? option.url : null,
+        option,
+      })),
+      {
+        label: t('block.more'),
+        align: 'end',
+        onpick: ({ option }) => act(el, block, ctx, { selected_option: option }, node),
+      },
+    ),
+  );
   return node;
 }
 
 function select(el, block, ctx, props) {
   const multi = isMulti(el.type);
-  const node = h('button', { ...props, type: 'button', class: 'select', 'aria-haspopup': 'listbox', 'aria-expanded': 'false' });
+  const node = h('button', {
+    ...props,
+    type: 'button',
+    class: 'select',
+    'aria-haspopup': 'listbox',
+    'aria-expanded': 'false',
+  });
   const chosen = () => {
     const value = valueOf(ctx.surface, block, el);
-    return multi ? value ?? [] : [value].filter(Boolean);
+    return multi ? (value ?? []) : [value].filter(Boolean);
   };
   const draw = () => {
     const labels = chosen().map((value) => labelOf(el, value));
-    node.replaceChildren(h('span', { class: `select-text${labels.length ? '' : ' placeholder'}` },
-      labels.length ? labels.join(', ') : textObject(el.placeholder) ?? t('select.placeholder')), icon('chevron'));
-    node.setAttribute('aria-label', `${el.placeholder?.text ?? t('select.placeholder')}: ${labels.join(', ') || t('select.none')}`);
+    node.replaceChildren(
+      h(
+        'span',
+        { class: `select-text${labels.length ? '' : ' placeholder'}` },
+        labels.length ? labels.join(', ') : (textObject(el.placeholder) ?? t('select.placeholder')),
+      ),
+      icon('chevron'),
+    );
+    node.setAttribute(
+      'aria-label',
+      `${el.placeholder?.text ?? t('select.placeholder')}: ${labels.join(', ') || t('select.none')}`,
+    );
   };
   const set = async (value) => {
     const done = changedValue(el, block, ctx, value, node);
@@ -118,7 +184,10 @@ function select(el, block, ctx, props) {
   node.addEventListener('click', () => {
     const items = choicesOf(el).map((item) => ({ ...item, checked: chosen().some((v) => same(v, item.value)) }));
     openMenu(node, items, {
-      multi, filter: items.length > 7 || multi || /users|channels|conversations/.test(el.type), label: el.placeholder?.text ?? t('select.placeholder'), align: 'match',
+      multi,
+      filter: items.length > 7 || multi || /users|channels|conversations/.test(el.type),
+      label: el.placeholder?.text ?? t('select.placeholder'),
+      align: 'match',
       empty: el.type.includes('external') ? t('select.external') : null,
       onpick: (item) => (multi ? toggle(item) : set(item.value)),
     });
@@ -132,17 +201,39 @@ const same = (a, b) => (a?.value ?? a) === (b?.value ?? b);
 let groups = 0;
 function boxes(el, block, ctx, focus) {
   const radio = el.type === 'radio_buttons';
-  const name = `choice-${groups += 1}`;
+  const name = `choice-${(groups += 1)}`;
   const value = valueOf(ctx.surface, block, el);
   const on = (option) => (radio ? value?.value === option.value : (value ?? []).some((o) => o.value === option.value));
-  const node = h('div', { class: 'boxes', role: radio ? 'radiogroup' : 'group' }, (el.options ?? []).map((option, i) => h('label', { class: 'box' },
-    h('input', { type: radio ? 'radio' : 'checkbox', name, checked: on(option), 'data-index': i, 'data-focus': `${focus}/${option.value}` }),
-    h('span', { class: 'box-text' }, h('span', {}, textObject(option.text)),
-      option.description && h('span', { class: 'box-description' }, textObject(option.description))))));
+  const node = h(
+    'div',
+    { class: 'boxes', role: radio ? 'radiogroup' : 'group' },
+    (el.options ?? []).map((option, i) =>
+      h(
+        'label',
+        { class: 'box' },
+        h('input', {
+          type: radio ? 'radio' : 'checkbox',
+          name,
+          checked: on(option),
+          'data-index': i,
+          'data-focus': `${focus}/${option.value}`,
+        }),
+        h(
+          'span',
+          { class: 'box-text' },
+          h('span', {}, textObject(option.text)),
+          option.description && h('span', { class: 'box-description' }, textObject(option.description)),
+        ),
+      ),
+    ),
+  );
   node.addEventListener('change', async () => {
     const picked = [...node.querySelectorAll('input:checked')].map((input) => el.options[Number(input.dataset.index)]);
-    const sent = await changedValue(el, block, ctx, radio ? picked[0] ?? null : picked, node);
-    if (!sent && el.confirm) node.querySelectorAll('input').forEach((input, i) => { input.checked = on(el.options[i]); });
+    const sent = await changedValue(el, block, ctx, radio ? (picked[0] ?? null) : picked, node);
+    if (!sent && el.confirm)
+      node.querySelectorAll('input').forEach((input, i) => {
+        input.checked = on(el.options[i]);
+      });
   });
   return node;
 }

@@ -34,10 +34,15 @@ heavy_plus_sign ➕|heavy_minus_sign ➖|heavy_division_sign ➗|curly_loop ➰|
 large_blue_diamond 🔷|large_orange_diamond 🔶|see_no_evil 🙈|hear_no_evil 🙉|speak_no_evil 🙊|hugging_face 🤗|nerd_face 🤓|zzz 💤|sweat_drops 💦|dash 💨|hole 🕳️|bomb 💣
 `;
 
-const GLYPHS = new Map(TABLE.trim().split(/[|\n]/).filter(Boolean).map((pair) => {
-  const at = pair.indexOf(' ');
-  return [pair.slice(0, at), pair.slice(at + 1)];
-}));
+const GLYPHS = new Map(
+  TABLE.trim()
+    .split(/[|\n]/)
+    .filter(Boolean)
+    .map((pair) => {
+      const at = pair.indexOf(' ');
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+);
 
 /** The glyph of a short code (without colons), or `null`. Skin tones are left out. */
 export const glyph = (name) => GLYPHS.get(name) ?? GLYPHS.get(name.split('::')[0]) ?? null;
@@ -48,6 +53,19 @@ export const shown = (name) => glyph(name) ?? `:${name}:`;
 export const withEmoji = (text) => text.replace(/:([\w+-]+):/g, (whole, name) => glyph(name) ?? whole);
 
 /** What the reaction picker offers first. */
-export const QUICK = ['pushpin', 'white_check_mark', 'eyes', '+1', 'fire', 'tada', 'pray', 'raised_hands', 'rotating_light', 'heart', 'thinking_face', 'x'];
+export const QUICK = [
+  'pushpin',
+  'white_check_mark',
+  'eyes',
+  '+1',
+  'fire',
+  'tada',
+  'pray',
+  'raised_hands',
+  'rotating_light',
+  'heart',
+  'thinking_face',
+  'x',
+];
 
 export const search = (text) => [...GLYPHS.keys()].filter((name) => name.includes(text)).slice(0, 40);

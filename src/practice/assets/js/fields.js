@@ -9,10 +9,19 @@ export function textField(el, block, ctx, props, changed) {
   const value = plain(valueOf(ctx.surface, block, el));
   const lines = el.multiline || el.type === 'rich_text_input';
   const field = h(lines ? 'textarea' : 'input', {
-    ...props, class: 'field', type: lines ? null : INPUT_TYPES[el.type] ?? 'text', rows: lines ? 4 : null, value: value ?? '',
-    placeholder: el.placeholder?.text, minlength: el.min_length || null, maxlength: el.max_length || null,
-    min: el.min_value, max: el.max_value, step: el.type === 'number_input' ? (el.is_decimal_allowed ? 'any' : '1') : null,
-    autocomplete: 'off', 'aria-label': ctx.label,
+    ...props,
+    class: 'field',
+    type: lines ? null : (INPUT_TYPES[el.type] ?? 'text'),
+    rows: lines ? 4 : null,
+    value: value ?? '',
+    placeholder: el.placeholder?.text,
+    minlength: el.min_length || null,
+    maxlength: el.max_length || null,
+    min: el.min_value,
+    max: el.max_value,
+    step: el.type === 'number_input' ? (el.is_decimal_allowed ? 'any' : '1') : null,
+    autocomplete: 'off',
+    'aria-label': ctx.label,
   });
   const wrap = (text) => (el.type === 'rich_text_input' ? rich(text) : text === '' ? null : text);
   const on = el.dispatch_action_config?.trigger_actions_on ?? ['on_enter_pressed'];
@@ -37,11 +46,16 @@ export function grow(field) {
   field.style.height = `${field.scrollHeight + 2}px`;
 }
 
-const rich = (text) => (text === '' ? null : { type: 'rich_text', elements: [{ type: 'rich_text_section', elements: [{ type: 'text', text }] }] });
+const rich = (text) =>
+  text === ''
+    ? null
+    : { type: 'rich_text', elements: [{ type: 'rich_text_section', elements: [{ type: 'text', text }] }] };
 
 function plain(value) {
   if (value?.type !== 'rich_text') return value;
-  return (value.elements ?? []).map((part) => (part.elements ?? []).map((e) => e.text ?? e.url ?? '').join('')).join('\n');
+  return (value.elements ?? [])
+    .map((part) => (part.elements ?? []).map((e) => e.text ?? e.url ?? '').join(''))
+    .join('\n');
 }
 
 const DATE_TYPES = { datepicker: 'date', timepicker: 'time', datetimepicker: 'datetime-local' };
@@ -49,8 +63,15 @@ const DATE_TYPES = { datepicker: 'date', timepicker: 'time', datetimepicker: 'da
 export function dateField(el, block, ctx, props, changed) {
   const moment = el.type === 'datetimepicker';
   const value = valueOf(ctx.surface, block, el);
-  const field = h('input', { ...props, class: 'field field-date', type: DATE_TYPES[el.type], 'aria-label': ctx.label ?? el.placeholder?.text,
-    value: value === null || value === undefined ? '' : moment ? toWall(value) : value });
-  field.addEventListener('change', () => changed(el, block, ctx, field.value ? (moment ? fromWall(field.value) : field.value) : null, field));
+  const field = h('input', {
+    ...props,
+    class: 'field field-date',
+    type: DATE_TYPES[el.type],
+    'aria-label': ctx.label ?? el.placeholder?.text,
+    value: value === null || value === undefined ? '' : moment ? toWall(value) : value,
+  });
+  field.addEventListener('change', () =>
+    changed(el, block, ctx, field.value ? (moment ? fromWall(field.value) : field.value) : null, field),
+  );
   return field;
 }

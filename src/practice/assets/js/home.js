@@ -4,6 +4,7 @@ import { post } from './api.js';
 import { drawBlocks } from './blocks.js';
 import { language, t } from './i18n.js';
 import { openChannel, openHome, refresh, store, subscribe } from './store.js';
+import { refreshed } from './values.js';
 
 export function mountHome({ root, channelPart }) {
   let sig = null;
@@ -20,15 +21,32 @@ export function mountHome({ root, channelPart }) {
     const now = JSON.stringify([view, language(), store.ui.as]);
     if (now === sig) return;
     sig = now;
-    fill(head, h('h1', {}, avatar({ is_bot: true }, 's'), store.state.app?.name ?? ''),
-      h('nav', { class: 'home-tabs' }, h('button', { type: 'button', class: 'home-tab active', 'aria-current': 'page' }, t('home.tab')),
-        h('button', { type: 'button', class: 'home-tab', onclick: openMessages }, t('home.messages'))));
-    fill(body, view
-      ? drawBlocks(view.blocks, { surface: `home:${store.ui.as}`, blocks: view.blocks, where: { home: true, view_id: view.id } })
-      : h('div', { class: 'empty' }, h('p', {}, t('home.empty'))));
+    refreshed(`home:${store.ui.as}`, view?.blocks);
+    fill(
+      head,
+      h('h1', {}, avatar({ is_bot: true }, 's'), store.state.app?.name ?? ''),
+      h(
+        'nav',
+        { class: 'home-tabs' },
+        h('button', { type: 'button', class: 'home-tab active', 'aria-current': 'page' }, t('home.tab')),
+        h('button', { type: 'button', class: 'home-tab', onclick: openMessages }, t('home.messages')),
+      ),
+    );
+    fill(
+      body,
+      view
+        ? drawBlocks(view.blocks, {
+            surface: `home:${store.ui.as}`,
+            blocks: view.blocks,
+            where: { home: true, view_id: view.id },
+          })
+        : h('div', { class: 'empty' }, h('p', {}, t('home.empty'))),
+    );
   }
 
-  const tell = () => { if (store.ui.place === 'home') post('home'); };
+  const tell = () => {
+    if (store.ui.place === 'home') post('home');
+  };
   listen('home', tell);
   listen('person', tell);
   listen('ready', tell);

@@ -2,7 +2,10 @@
 
 let words = {};
 let lang = 'en';
-export const LANGUAGES = [['en', 'English'], ['fr', 'Français']];
+export const LANGUAGES = [
+  ['en', 'English'],
+  ['fr', 'Français'],
+];
 
 export const language = () => lang;
 

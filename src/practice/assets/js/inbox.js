@@ -8,7 +8,8 @@ let wanted = 'all';
 let seen = store.session.get('inbox', 0);
 
 const idOf = (item) => Number(item.id) || 0;
-const open = () => store.ui.tab === 'phones' && (matchMedia('(min-width: 1024px)').matches || store.ui.drawer === 'panel');
+const open = () =>
+  store.ui.tab === 'phones' && (matchMedia('(min-width: 1024px)').matches || store.ui.drawer === 'panel');
 
 /** How many arrived since the person last looked. */
 export const unseen = () => (store.state?.inbox ?? []).filter((i) => idOf(i) > seen).length;
@@ -23,7 +24,9 @@ function markSeen() {
 /** The person behind an address or a number, if the workspace knows them. */
 function personOf(to) {
   const clean = (s) => (s ?? '').toLowerCase().replace(/[^\w@.+-]/g, '');
-  return store.people().find((p) => [p.email, p.phone, p.id, p.name].some((known) => known && clean(known) === clean(to)));
+  return store
+    .people()
+    .find((p) => [p.email, p.phone, p.id, p.name].some((known) => known && clean(known) === clean(to)));
 }
 
 const whoIs = (item) => personOf(item.to)?.real_name ?? item.to;
@@ -33,6 +36,7 @@ export function mountInbox({ root, scroller }) {
   const list = h('ol', { class: 'inbox' });
   root.append(filters, list);
   let count = 0;
+  let wasOpen = false;
 
   function draw() {
     if (!store.state) return;
@@ -41,12 +45,20 @@ export function mountInbox({ root, scroller }) {
     drawFilters(all);
     const shown = all.filter((i) => wanted === 'all' || whoIs(i) === wanted);
     const lines = shown.length ? shown : [{ empty: true, id: 'empty' }];
-    reconcile(list, lines, { key: (i) => String(i.id), sig: (i) => JSON.stringify([i, language(), store.ui.as, i.empty ? 0 : whoIs(i)]), build: (i) => (i.empty ? empty() : card(i)) });
+    reconcile(list, lines, {
+      key: (i) => String(i.id),
+      sig: (i) => JSON.stringify([i, language(), store.ui.as, i.empty ? 0 : whoIs(i)]),
+      build: (i) => (i.empty ? empty() : card(i)),
+    });
     if (open()) {
-      if (all.length !== count) requestAnimationFrame(() => { scroller.scrollTop = scroller.scrollHeight; });
+      if (all.length !== count || !wasOpen)
+        requestAnimationFrame(() => {
+          scroller.scrollTop = scroller.scrollHeight;
+        });
       markSeen();
     }
     count = all.length;
+    wasOpen = open();
   }
 
   function drawFilters(all) {
@@ -54,9 +66,30 @@ export function mountInbox({ root, scroller }) {
     if (wanted !== 'all' && !names.includes(wanted)) wanted = 'all';
     filters.hidden = names.length < 2;
     filters.setAttribute('aria-label', t('inbox.filter'));
-    fill(filters, ['all', ...names].map((name) => h('button', { type: 'button', class: `chip${wanted === name ? ' active' : ''}`, 'aria-pressed': String(wanted === name), 'data-focus': `chip/${name}`,
-      onclick: () => { wanted = name; draw(); } }, name === 'all' ? t('inbox.all') : name,
-    h('span', { class: 'chip-count' }, String(name === 'all' ? all.length : all.filter((i) => whoIs(i) === name).length)))));
+    fill(
+      filters,
+      ['all', ...names].map((name) =>
+        h(
+          'button',
+          {
+            type: 'button',
+            class: `chip${wanted === name ? ' active' : ''}`,
+            'aria-pressed': String(wanted === name),
+            'data-focus': `chip/${name}`,
+            onclick: () => {
+              wanted = name;
+              draw();
+            },
+          },
+          name === 'all' ? t('inbox.all') : name,
+          h(
+            'span',
+            { class: 'chip-count' },
+            String(name === 'all' ? all.length : all.filter((i) => whoIs(i) === name).length),
+          ),
+        ),
+      ),
+    );
   }
 
   listen('state', ({ previous, state }) => {
@@ -65,8 +98,14 @@ export function mountInbox({ root, scroller }) {
     const arrived = state.inbox.filter((i) => !before.has(i.id));
     if (!arrived.length || open()) return;
     const first = arrived[0];
-    emit('toast', { kind: 'phone', title: arrived.length > 1 ? tn('inbox.arrived', arrived.length) : t(`inbox.toast.${first.kind}`, { to: whoIs(first) }),
-      text: first.subject || first.body.slice(0, 90), action: t('inbox.look'), onaction: () => setUi({ tab: 'phones', drawer: matchMedia('(min-width: 1024px)').matches ? null : 'panel' }) });
+    emit('toast', {
+      kind: 'phone',
+      title:
+        arrived.length > 1 ? tn('inbox.arrived', arrived.length) : t(`inbox.toast.${first.kind}`, { to: whoIs(first) }),
+      text: first.subject || first.body.slice(0, 90),
+      action: t('inbox.look'),
+      onaction: () => setUi({ tab: 'phones', drawer: matchMedia('(min-width: 1024px)').matches ? null : 'panel' }),
+    });
   });
   subscribe(draw);
 }
@@ -75,21 +114,53 @@ function empty() {
   return h('li', { class: 'empty' }, icon('page'), h('p', {}, t('inbox.empty')));
 }
 
+const KNOWN = new Set(['delivered', 'answered']);
+const statusText = (status) => (KNOWN.has(status) ? t(`inbox.status.${status}`) : status);
+
 const BAD = /fail|refus|undeliver|error|reject|busy/i;
 
 function card(item) {
   const person = personOf(item.to);
   const body = item.kind === 'webhook' ? pretty(item.body) : item.body;
   const long = body.length > 280 || body.split('\n').length > 6;
-  return h('li', { class: `delivery kind-${item.kind}` },
+  return h(
+    'li',
+    { class: `delivery kind-${item.kind}` },
     h('span', { class: 'delivery-icon' }, icon(item.kind)),
-    h('div', { class: 'delivery-main' },
-      h('div', { class: 'delivery-head' }, h('span', { class: 'delivery-kind' }, t(`inbox.kind.${item.kind}`)), h('strong', {}, person?.real_name ?? item.to), h('time', { title: fullMoment(item.at_ms) }, timeWithSeconds(item.at_ms))),
+    h(
+      'div',
+      { class: 'delivery-main' },
+      h(
+        'div',
+        { class: 'delivery-head' },
+        h('span', { class: 'delivery-kind' }, t(`inbox.kind.${item.kind}`)),
+        h('strong', {}, person?.real_name ?? item.to),
+        h('time', { title: fullMoment(item.at_ms) }, timeWithSeconds(item.at_ms)),
+      ),
       person && h('div', { class: 'delivery-address' }, item.to),
       item.subject && h('div', { class: 'delivery-subject' }, item.subject),
-      body && (long ? h('details', { class: 'delivery-more' }, h('summary', {}, h('span', { class: 'delivery-body clamp' }, body), h('span', { class: 'more-label' }, t('inbox.more'))), h('div', { class: 'delivery-body' }, body))
-        : h('div', { class: `delivery-body${item.kind === 'webhook' ? ' code' : ''}` }, body)),
-      h('div', { class: 'delivery-foot' }, item.from && h('span', {}, t('inbox.from', { from: item.from })), item.status && h('span', { class: `status${BAD.test(item.status) ? ' bad' : ''}` }, item.status))));
+      body &&
+        (long
+          ? h(
+              'details',
+              { class: 'delivery-more' },
+              h(
+                'summary',
+                {},
+                h('span', { class: 'delivery-body clamp' }, body),
+                h('span', { class: 'more-label' }, t('inbox.more')),
+              ),
+              h('div', { class: 'delivery-body' }, body),
+            )
+          : h('div', { class: `delivery-body${item.kind === 'webhook' ? ' code' : ''}` }, body)),
+      h(
+        'div',
+        { class: 'delivery-foot' },
+        item.from && h('span', {}, t('inbox.from', { from: item.from })),
+        item.status && h('span', { class: `status${BAD.test(item.status) ? ' bad' : ''}` }, statusText(item.status)),
+      ),
+    ),
+  );
 }
 
 function pretty(text) {

@@ -6,6 +6,7 @@ import { LANGUAGES, applyTo, choose, language, load, preferred, t } from './i18n
 import { unseen } from './inbox.js';
 import { openMenu } from './menu.js';
 import { mountModals } from './modal.js';
+import { followOthers } from './others.js';
 import { mountPanel } from './panel.js';
 import { mountPeople } from './people.js';
 import { mountSidebar, quickSwitch } from './sidebar.js';
@@ -18,17 +19,44 @@ const $ = (id) => document.getElementById(id);
 
 function mountTop() {
   $('mark').append(lamp());
-  for (const [id, name] of [['menu', 'menu'], ['quick', 'search'], ['language', 'globe'], ['theme', 'contrast'], ['panel-toggle', 'compass'], ['go-channels', 'menu'], ['go-chat', 'sms'], ['go-tour', 'compass'], ['go-phones', 'page'], ['go-shop', 'shop']]) $(id).prepend(icon(name));
+  for (const [id, name] of [
+    ['menu', 'menu'],
+    ['quick', 'search'],
+    ['language', 'globe'],
+    ['theme', 'contrast'],
+    ['panel-toggle', 'compass'],
+    ['go-channels', 'menu'],
+    ['go-chat', 'sms'],
+    ['go-tour', 'compass'],
+    ['go-phones', 'page'],
+    ['go-shop', 'shop'],
+  ])
+    $(id).prepend(icon(name));
   $('menu').addEventListener('click', () => toggle('channels'));
   $('panel-toggle').addEventListener('click', () => toggle('panel'));
   $('quick').addEventListener('click', quickSwitch);
   $('shade').addEventListener('click', () => setUi({ drawer: null }));
   $('theme').addEventListener('click', nextTheme);
-  $('language').addEventListener('click', () => openMenu($('language'), LANGUAGES.map(([code, name]) => ({ label: name, code, checked: code === language() })),
-    { label: t('language'), align: 'end', onpick: async ({ code }) => { await choose(code); words(); } }));
-  $('go-channels').addEventListener('click', () => setUi({ drawer: store.ui.drawer === 'channels' ? null : 'channels' }));
+  $('language').addEventListener('click', () =>
+    openMenu(
+      $('language'),
+      LANGUAGES.map(([code, name]) => ({ label: name, code, checked: code === language() })),
+      {
+        label: t('language'),
+        align: 'end',
+        onpick: async ({ code }) => {
+          await choose(code);
+          words();
+        },
+      },
+    ),
+  );
+  $('go-channels').addEventListener('click', () =>
+    setUi({ drawer: store.ui.drawer === 'channels' ? null : 'channels' }),
+  );
   $('go-chat').addEventListener('click', () => setUi({ drawer: null }));
-  for (const tab of ['tour', 'phones', 'shop']) $(`go-${tab}`).addEventListener('click', () => setUi({ tab, drawer: 'panel' }));
+  for (const tab of ['tour', 'phones', 'shop'])
+    $(`go-${tab}`).addEventListener('click', () => setUi({ tab, drawer: 'panel' }));
 }
 
 const toggle = (drawer) => setUi({ drawer: store.ui.drawer === drawer ? null : drawer });
@@ -53,6 +81,7 @@ function words() {
   fill($('theme'), icon({ auto: 'contrast', light: 'sun', dark: 'moon' }[theme]));
   $('theme').title = t(`theme.${theme}`);
   $('theme').setAttribute('aria-label', t(`theme.${theme}`));
+  if (/Mac|iPhone|iPad/.test(navigator.platform)) $('quick').querySelector('kbd').textContent = '⌘ K';
   $('language-code').textContent = language().toUpperCase();
   changed();
 }
@@ -78,7 +107,8 @@ function frame() {
     $(id).hidden = !count;
   }
   $('shop-dot').className = `state-dot ${!store.state?.shop || isWell(store.state.shop) ? 'well' : 'ill'}`;
-  const here = store.ui.drawer === 'panel' ? `go-${store.ui.tab}` : store.ui.drawer === 'channels' ? 'go-channels' : 'go-chat';
+  const here =
+    store.ui.drawer === 'panel' ? `go-${store.ui.tab}` : store.ui.drawer === 'channels' ? 'go-channels' : 'go-chat';
   for (const button of $('bottom').querySelectorAll('button')) button.classList.toggle('active', button.id === here);
 }
 
@@ -89,7 +119,10 @@ function announce({ previous, state }) {
   if (!channel || !before) return;
   const known = new Set(before.messages.map((m) => m.ts));
   const arrived = channel.messages.filter((m) => !known.has(m.ts) && m.user !== store.ui.as);
-  if (arrived.length) $('announcer').textContent = arrived.map((m) => `${store.person(m.user)?.real_name ?? state.app?.name}: ${m.text ?? ''}`).join('. ');
+  if (arrived.length)
+    $('announcer').textContent = arrived
+      .map((m) => `${store.person(m.user)?.real_name ?? state.app?.name}: ${m.text ?? ''}`)
+      .join('. ');
 }
 
 async function start() {
@@ -98,20 +131,34 @@ async function start() {
   mountTop();
   mountPeople($('you'));
   mountSidebar($('sidebar'));
-  mountStream({ header: $('channel-header'), bookmarks: $('bookmarks'), list: $('messages'), scroller: $('scroller'), jump: $('jump') });
+  mountStream({
+    header: $('channel-header'),
+    bookmarks: $('bookmarks'),
+    list: $('messages'),
+    scroller: $('scroller'),
+    jump: $('jump'),
+  });
   mountComposer($('composer'));
-  mountThread({ panel: $('thread'), head: $('thread-head'), list: $('thread-list'), scroller: $('thread-scroller'), close: () => setUi({ thread: null }) });
+  mountThread({
+    panel: $('thread'),
+    head: $('thread-head'),
+    list: $('thread-list'),
+    scroller: $('thread-scroller'),
+    close: () => setUi({ thread: null }),
+  });
   mountComposer($('thread-composer'), { inThread: true });
   mountHome({ root: $('home'), channelPart: $('conversation') });
   mountPanel($('panel'));
   mountModals();
+  followOthers();
   subscribe(frame);
   listen('state', announce);
   listen('redraw', changed);
   document.addEventListener('keydown', keys);
   words();
   await refresh();
-  if (store.state && !localStorage.getItem('practice.lang') && preferred(store.state.locale) !== language()) await load(preferred(store.state.locale));
+  if (store.state && !localStorage.getItem('practice.lang') && preferred(store.state.locale) !== language())
+    await load(preferred(store.state.locale));
   words();
   document.dispatchEvent(new CustomEvent('ready', { detail: {} }));
   document.body.classList.add('ready');

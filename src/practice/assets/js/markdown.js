@@ -12,7 +12,7 @@ const HEADING = /^(#{1,6})\s+(.*?)\s*#*$/;
 const RULE = /^\s*([-*_])(\s*\1){2,}\s*$/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const QUOTE = /^\s*>\s?/;
-const TABLE_RULE = /^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$/;
+const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 
 function blocks(lines) {
   const out = frag();
@@ -58,14 +58,18 @@ function quote(lines, start) {
 function list(lines, start) {
   const [, pad, mark] = ITEM.exec(lines[start]);
   const ordered = /\d/.test(mark);
-  const node = h(ordered ? 'ol' : 'ul', { start: ordered && Number.parseInt(mark, 10) !== 1 ? Number.parseInt(mark, 10) : null });
+  const node = h(ordered ? 'ol' : 'ul', {
+    start: ordered && Number.parseInt(mark, 10) !== 1 ? Number.parseInt(mark, 10) : null,
+  });
   let i = start;
   while (i < lines.length) {
     const match = ITEM.exec(lines[i]);
-    if (!match || match[1].length > pad.length + 1 || match[1].length < pad.length || /\d/.test(match[2]) !== ordered) break;
+    if (!match || match[1].length > pad.length + 1 || match[1].length < pad.length || /\d/.test(match[2]) !== ordered)
+      break;
     const body = [];
     let end = i + 1;
-    while (end < lines.length && belongs(lines, end, pad.length)) body.push(lines[end++].slice(Math.min(pad.length + 2, indentOf(lines[end - 1]))));
+    while (end < lines.length && belongs(lines, end, pad.length))
+      body.push(lines[end++].slice(Math.min(pad.length + 2, indentOf(lines[end - 1]))));
     node.append(listItem(match[3], body));
     i = end;
   }
@@ -86,13 +90,37 @@ function listItem(text, body) {
 }
 
 function table(lines, start) {
-  const cells = (line) => line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map((c) => c.trim().replaceAll('\\|', '|'));
-  const aligns = cells(lines[start + 1]).map((c) => (c.endsWith(':') ? (c.startsWith(':') ? 'center' : 'right') : 'left'));
-  const row = (line, tag) => h('tr', {}, cells(line).map((c, i) => h(tag, { class: `align-${aligns[i] ?? 'left'}` }, inline(c))));
+  const cells = (line) =>
+    line
+      .trim()
+      .replace(/^\||\|$/g, '')
+      .split(/(?<!\\)\|/)
+      .map((c) => c.trim().replaceAll('\\|', '|'));
+  const aligns = cells(lines[start + 1]).map((c) =>
+    c.endsWith(':') ? (c.startsWith(':') ? 'center' : 'right') : 'left',
+  );
+  const row = (line, tag) =>
+    h(
+      'tr',
+      {},
+      cells(line).map((c, i) => h(tag, { class: `align-${aligns[i] ?? 'left'}` }, inline(c))),
+    );
   let end = start + 2;
   while (end < lines.length && lines[end].includes('|') && lines[end].trim()) end += 1;
-  const node = h('div', { class: 'table-scroll', tabindex: '0' }, h('table', {}, h('thead', {}, row(lines[start], 'th')),
-    h('tbody', {}, lines.slice(start + 2, end).map((l) => row(l, 'td')))));
+  const node = h(
+    'div',
+    { class: 'table-scroll', tabindex: '0' },
+    h(
+      'table',
+      {},
+      h('thead', {}, row(lines[start], 'th')),
+      h(
+        'tbody',
+        {},
+        lines.slice(start + 2, end).map((l) => row(l, 'td')),
+      ),
+    ),
+  );
   return { node, next: end };
 }
 
@@ -117,6 +145,7 @@ const INLINE = [
   [/^<([@#!][^>]+)>/, (m) => mrkdwnInline(m[0])],
   [/^<(https?:[^>\s|]+)(?:\|([^>]*))?>/, (m) => link(m[1], m[2] ?? m[1])],
   [/^https?:\/\/[^\s<>()]+[^\s<>().,;:!?]/, (m) => link(m[0], m[0])],
+  [/^\*\*\*(?=\S)([\s\S]*?\S)\*\*\*/, (m) => h('strong', {}, h('em', {}, inline(m[1])))],
   [/^(\*\*|__)(?=\S)([\s\S]*?\S)\1/, (m) => h('strong', {}, inline(m[2]))],
   [/^~~(?=\S)([\s\S]*?\S)~~/, (m) => h('s', {}, inline(m[1]))],
   [/^\*(?=[^\s*])([^*]*[^\s*])\*/, (m) => h('em', {}, inline(m[1]))],

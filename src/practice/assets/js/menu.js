@@ -12,14 +12,35 @@ export function closeMenu() {
  * Opens `items` ({label, description, lead, value, danger, group, href, checked}) at `anchor`.
  * `filter` adds a search field; `multi` keeps it open and toggles. `onpick(item)` gets the choice.
  */
-export function openMenu(anchor, items, { onpick, filter = false, multi = false, label, empty, wide = false, grid = false, align = 'start' } = {}) {
+export function openMenu(
+  anchor,
+  items,
+  { onpick, filter = false, multi = false, label, empty, wide = false, grid = false, align = 'start' } = {},
+) {
   const again = open?.anchor === anchor;
   closeMenu();
   if (again) return;
   const choice = filter || multi;
-  const list = h('div', { class: `menu-list${grid ? ' menu-grid' : ''}`, role: choice ? 'listbox' : 'menu', 'aria-label': label, id: 'menu-list', 'aria-multiselectable': multi || null });
-  const search = !filter ? null : h('input', { class: 'menu-search', type: 'text', role: 'combobox', 'aria-expanded': 'true', 'aria-controls': 'menu-list',
-    'aria-label': label, placeholder: t('menu.filter'), autocomplete: 'off', spellcheck: 'false' });
+  const list = h('div', {
+    class: `menu-list${grid ? ' menu-grid' : ''}`,
+    role: choice ? 'listbox' : 'menu',
+    'aria-label': label,
+    id: 'menu-list',
+    'aria-multiselectable': multi || null,
+  });
+  const search = !filter
+    ? null
+    : h('input', {
+        class: 'menu-search',
+        type: 'text',
+        role: 'combobox',
+        'aria-expanded': 'true',
+        'aria-controls': 'menu-list',
+        'aria-label': label,
+        placeholder: t('menu.filter'),
+        autocomplete: 'off',
+        spellcheck: 'false',
+      });
   const node = h('div', { class: `menu${wide ? ' menu-wide' : ''}`, popover: 'manual' }, search, list);
   const state = { anchor, at: -1, shown: [], close };
   let source = items;
@@ -27,29 +48,53 @@ export function openMenu(anchor, items, { onpick, filter = false, multi = false,
   function draw() {
     const text = (search?.value ?? '').trim().toLowerCase();
     const all = typeof source === 'function' ? source(text) : source;
-    state.shown = typeof source === 'function' || !text ? all : all.filter((i) => `${i.label} ${i.description ?? ''} ${i.keywords ?? ''}`.toLowerCase().includes(text));
+    state.shown =
+      typeof source === 'function' || !text
+        ? all
+        : all.filter((i) => `${i.label} ${i.description ?? ''} ${i.keywords ?? ''}`.toLowerCase().includes(text));
     list.replaceChildren();
     let group;
     state.shown.forEach((item, index) => {
-      if (item.group && item.group !== group) list.append(h('div', { class: 'menu-group', role: 'presentation' }, item.group));
+      if (item.group && item.group !== group)
+        list.append(h('div', { class: 'menu-group', role: 'presentation' }, item.group));
       group = item.group;
       list.append(row(item, index));
     });
     if (!state.shown.length) list.append(h('div', { class: 'menu-empty' }, empty ?? t('menu.empty')));
-    if (choice || grid) move(Math.max(0, state.shown.findIndex((i) => i.checked)), false);
+    if (choice || grid)
+      move(
+        Math.max(
+          0,
+          state.shown.findIndex((i) => i.checked),
+        ),
+        false,
+      );
   }
 
   function row(item, index) {
     const inner = [
       item.lead && h('span', { class: 'menu-lead' }, item.lead),
-      !grid && h('span', { class: 'menu-text' }, h('span', { class: 'menu-label' }, item.label),
-        item.description && h('span', { class: 'menu-description' }, item.description)),
+      !grid &&
+        h(
+          'span',
+          { class: 'menu-text' },
+          h('span', { class: 'menu-label' }, item.label),
+          item.description && h('span', { class: 'menu-description' }, item.description),
+        ),
+      item.count > 0 && h('span', { class: 'count' }, String(item.count)),
       item.checked && icon('check'),
     ];
     const props = {
-      class: `menu-item${item.danger ? ' menu-danger' : ''}`, role: choice ? 'option' : 'menuitem', tabindex: '-1', id: `menu-${index}`,
-      'aria-selected': choice ? String(Boolean(item.checked)) : null, 'aria-label': grid ? item.label : null, title: grid ? item.label : null,
-      onclick: () => pick(index), onpointerdown: (event) => search && event.preventDefault(), onpointermove: () => move(index, false),
+      class: `menu-item${item.danger ? ' menu-danger' : ''}`,
+      role: choice ? 'option' : 'menuitem',
+      tabindex: '-1',
+      id: `menu-${index}`,
+      'aria-selected': choice ? String(Boolean(item.checked)) : null,
+      'aria-label': grid ? item.label : null,
+      title: grid ? item.label : null,
+      onclick: () => pick(index),
+      onpointerdown: (event) => search && event.preventDefault(),
+      onpointermove: () => move(index, false),
     };
     return item.href
       ? h('a', { ...props, href: item.href, target: '_blank', rel: 'noopener noreferrer' }, inner)

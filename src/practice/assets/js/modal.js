@@ -15,7 +15,20 @@ export function mountModals() {
   const head = h('div', { class: 'dialog-head' });
   const body = h('div', { class: 'modal-body', tabindex: '-1' });
   const foot = h('div', { class: 'modal-foot dialog-buttons' });
-  const form = h('form', { class: 'modal-form', novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); } }, head, body, foot);
+  const form = h(
+    'form',
+    {
+      class: 'modal-form',
+      novalidate: true,
+      onsubmit: (event) => {
+        event.preventDefault();
+        submit();
+      },
+    },
+    head,
+    body,
+    foot,
+  );
   const node = h('dialog', { class: 'dialog modal', 'aria-labelledby': 'modal-title' }, form);
   node.addEventListener('cancel', (event) => {
     event.preventDefault(); // Esc asks the server, which tells the app
@@ -52,16 +65,36 @@ export function mountModals() {
 
   function drawHead(view) {
     const depth = store.state.views.length;
-    fill(head, depth > 1 && iconButton('chevron', t('modal.back'), dismiss, { class: 'back' }),
+    fill(
+      head,
+      depth > 1 && iconButton('chevron', t('modal.back'), dismiss, { class: 'back' }),
       h('h2', { id: 'modal-title' }, textObject(view.title)),
       h('span', { class: 'modal-app' }, store.state.app?.name),
-      iconButton('close', t('close'), depth > 1 ? dismissAll : dismiss));
+      iconButton('close', t('close'), depth > 1 ? dismissAll : dismiss),
+    );
   }
 
   function drawFoot(view) {
     const wantsSubmit = view.submit || (view.blocks ?? []).some((b) => b.type === 'input');
-    fill(foot, h('button', { type: 'button', class: 'button', onclick: dismiss }, textObject(view.close) ?? t(wantsSubmit ? 'modal.cancel' : 'close')),
-      wantsSubmit && h('button', { type: 'submit', class: `button primary${busy ? ' busy' : ''}`, disabled: view.submit_disabled || busy, 'data-focus': 'modal-submit' }, textObject(view.submit) ?? t('modal.submit')));
+    fill(
+      foot,
+      h(
+        'button',
+        { type: 'button', class: 'button', onclick: dismiss },
+        textObject(view.close) ?? t(wantsSubmit ? 'modal.cancel' : 'close'),
+      ),
+      wantsSubmit &&
+        h(
+          'button',
+          {
+            type: 'submit',
+            class: `button primary${busy ? ' busy' : ''}`,
+            disabled: view.submit_disabled || busy,
+            'data-focus': 'modal-submit',
+          },
+          textObject(view.submit) ?? t('modal.submit'),
+        ),
+    );
   }
 
   function hide() {

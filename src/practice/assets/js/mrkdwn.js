@@ -39,7 +39,7 @@ function lines(text) {
   for (const line of text.split('\n')) {
     if (QUOTE.test(line)) {
       if (quote) quote.append(h('br'));
-      else out.append(quote = h('blockquote'));
+      else out.append((quote = h('blockquote')));
       quote.append(inline(line.replace(QUOTE, '')));
       first = true;
       continue;
@@ -94,7 +94,8 @@ function code(text, i) {
 }
 
 // Inside code, marks mean nothing, but links that Slack wrapped are shown as their text.
-const plainCode = (text) => unescape(text.replace(/<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>/g, (_, url, label) => label ?? url));
+const plainCode = (text) =>
+  unescape(text.replace(/<((?:https?|mailto):[^|>]+)(?:\|([^>]*))?>/g, (_, url, label) => label ?? url));
 
 function emoji(text, i) {
   const match = /^:([\w+-]+):/.exec(text.slice(i, i + 64));
@@ -132,7 +133,8 @@ function referenceNode(body) {
   if (target.startsWith('@')) return mention(target.slice(1), label);
   if (target.startsWith('#')) return channelLink(target.slice(1), label);
   if (target.startsWith('!date^')) return dateNode(target, label);
-  if (target.startsWith('!subteam^')) return h('span', { class: 'mention' }, atSign(unescape(label ?? t('mention.group'))));
+  if (target.startsWith('!subteam^'))
+    return h('span', { class: 'mention' }, atSign(unescape(label ?? t('mention.group'))));
   if (target.startsWith('!')) return h('span', { class: 'mention mention-me' }, atSign(label ?? target.slice(1)));
   return link(target, label === null ? null : inline(label));
 }
@@ -166,7 +168,11 @@ const SAFE = /^(https?:|mailto:|tel:)/i;
 export function link(url, label) {
   const address = unescape(url);
   if (!SAFE.test(address)) return label ? frag(label) : frag(`<${address}>`);
-  return h('a', { href: address, target: '_blank', rel: 'noopener noreferrer', onclick: stopPractice }, label ?? address);
+  return h(
+    'a',
+    { href: address, target: '_blank', rel: 'noopener noreferrer', onclick: stopPractice },
+    label ?? address,
+  );
 }
 
 // Links of the practice world point at example hosts; say so instead of opening a dead page.

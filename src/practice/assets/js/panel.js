@@ -7,7 +7,11 @@ import { isWell, mountShop } from './shop.js';
 import { doneCount, mountTour } from './tour.js';
 import { setUi, store, subscribe } from './store.js';
 
-const TABS = [['tour', 'compass'], ['phones', 'page'], ['shop', 'shop']];
+const TABS = [
+  ['tour', 'compass'],
+  ['phones', 'page'],
+  ['shop', 'shop'],
+];
 
 export function mountPanel(root) {
   const clock = h('div', { class: 'clock' });
@@ -16,8 +20,26 @@ export function mountPanel(root) {
   const bodies = {};
   const buttons = {};
   for (const [name, glyph] of TABS) {
-    buttons[name] = h('button', { type: 'button', class: 'tab', role: 'tab', id: `tab-${name}`, 'aria-controls': `panel-${name}`, onclick: () => setUi({ tab: name }) }, icon(glyph), h('span', { class: 'tab-name' }), h('span', { class: 'tab-badge' }));
-    bodies[name] = h('div', { class: 'panel-body', role: 'tabpanel', id: `panel-${name}`, 'aria-labelledby': `tab-${name}` });
+    buttons[name] = h(
+      'button',
+      {
+        type: 'button',
+        class: 'tab',
+        role: 'tab',
+        id: `tab-${name}`,
+        'aria-controls': `panel-${name}`,
+        onclick: () => setUi({ tab: name }),
+      },
+      icon(glyph),
+      h('span', { class: 'tab-name' }),
+      h('span', { class: 'tab-badge' }),
+    );
+    bodies[name] = h('div', {
+      class: 'panel-body',
+      role: 'tabpanel',
+      id: `panel-${name}`,
+      'aria-labelledby': `tab-${name}`,
+    });
     tabs.append(buttons[name]);
     scroller.append(bodies[name]);
   }

@@ -22,8 +22,19 @@ function local(el) {
 export function picture(el, cls) {
   const src = local(el);
   if (src) return h('img', { class: cls, src, alt: el.alt_text ?? '', loading: 'lazy' });
-  if (cls === 'picture-small') return h('span', { class: `${cls} picture-missing`, title: el.alt_text, role: 'img', 'aria-label': el.alt_text }, icon('image'));
-  return h('span', { class: `${cls} picture-missing` }, icon('image'), h('span', {}, el.alt_text), el.image_url && link(el.image_url, t('file.open')));
+  if (cls === 'picture-small')
+    return h(
+      'span',
+      { class: `${cls} picture-missing`, title: el.alt_text, role: 'img', 'aria-label': el.alt_text },
+      icon('image'),
+    );
+  return h(
+    'span',
+    { class: `${cls} picture-missing` },
+    icon('image'),
+    h('span', {}, el.alt_text),
+    el.image_url && link(el.image_url, t('file.open')),
+  );
 }
 
 export function sizeText(bytes) {
@@ -33,7 +44,9 @@ export function sizeText(bytes) {
   return kilo < 1000 ? `${kilo.toFixed(kilo < 10 ? 1 : 0)} kB` : `${(kilo / 1000).toFixed(1)} MB`;
 }
 
-const isText = (file) => /^text\/|json|xml|yaml|markdown/.test(file.mimetype ?? '') || /\.(md|markdown|txt|log|json|ya?ml|csv|sql|html?)$/i.test(file.name ?? '');
+const isText = (file) =>
+  /^text\/|json|xml|yaml|markdown/.test(file.mimetype ?? '') ||
+  /\.(md|markdown|txt|log|json|ya?ml|csv|sql|html?)$/i.test(file.name ?? '');
 const isMarkdown = (file) => /markdown/.test(file.mimetype ?? '') || /\.(md|markdown)$/i.test(file.name ?? '');
 const isImage = (file) => /^image\/(png|jpe?g|gif|webp)$/.test(file.mimetype ?? '');
 
@@ -42,23 +55,60 @@ export function fileCard(file) {
   const name = file.title || file.name || file.id;
   if (file.mode === 'tombstone') return h('div', { class: 'file-card' }, icon('file'), t('file.deleted'));
   const address = fileAddress(file.id);
-  const details = [file.pretty_type || file.filetype?.toUpperCase() || file.mimetype, sizeText(file.size)].filter(Boolean).join(' · ');
+  const details = [file.pretty_type || file.filetype?.toUpperCase() || file.mimetype, sizeText(file.size)]
+    .filter(Boolean)
+    .join(' · ');
   const look = isText(file) || isImage(file);
-  return h('div', { class: 'file-card' },
+  return h(
+    'div',
+    { class: 'file-card' },
     h('span', { class: 'file-icon' }, icon('file')),
-    h('div', { class: 'file-text' },
-      look ? h('button', { type: 'button', class: 'file-name link-button', onclick: () => preview(file, name, address) }, name) : h('span', { class: 'file-name' }, name),
-      h('span', { class: 'file-details' }, details)),
+    h(
+      'div',
+      { class: 'file-text' },
+      look
+        ? h(
+            'button',
+            { type: 'button', class: 'file-name link-button', onclick: () => preview(file, name, address) },
+            name,
+          )
+        : h('span', { class: 'file-name' }, name),
+      h('span', { class: 'file-details' }, details),
+    ),
     look && iconButton('eye', t('file.preview', { name }), () => preview(file, name, address)),
-    h('a', { class: 'icon-button', href: address, download: file.name ?? 'file', 'aria-label': t('file.download', { name }), title: t('file.download', { name }) }, icon('download')));
+    h(
+      'a',
+      {
+        class: 'icon-button',
+        href: address,
+        download: file.name ?? 'file',
+        'aria-label': t('file.download', { name }),
+        title: t('file.download', { name }),
+      },
+      icon('download'),
+    ),
+  );
 }
 
 async function preview(file, name, address) {
   const body = h('div', { class: 'file-preview', tabindex: '0' }, t('loading'));
-  const node = h('dialog', { class: 'dialog dialog-large', 'aria-label': name },
-    h('div', { class: 'dialog-head' }, h('h2', {}, name),
-      h('a', { class: 'button button-small', href: address, download: file.name ?? 'file' }, icon('download'), t('file.save')),
-      iconButton('close', t('close'), () => node.close())), body);
+  const node = h(
+    'dialog',
+    { class: 'dialog dialog-large', 'aria-label': name },
+    h(
+      'div',
+      { class: 'dialog-head' },
+      h('h2', {}, name),
+      h(
+        'a',
+        { class: 'button button-small', href: address, download: file.name ?? 'file' },
+        icon('download'),
+        t('file.save'),
+      ),
+      iconButton('close', t('close'), () => node.close()),
+    ),
+    body,
+  );
   openDialog(node);
   if (isImage(file)) return void body.replaceChildren(h('img', { src: address, alt: file.alt_txt ?? name }));
   try {

@@ -17,9 +17,9 @@ const ui = {
   as: session.get('as', null),
   channel: session.get('channel', null),
   place: session.get('place', 'channel'), // channel | home
-  thread: null,                           // ts of the open thread
-  tab: session.get('tab', 'tour'),        // tour | phones | shop
-  drawer: null,                           // channels | panel (narrow windows)
+  thread: null, // ts of the open thread
+  tab: session.get('tab', 'tour'), // tour | phones | shop
+  drawer: null, // channels | panel (narrow windows)
   connected: true,
 };
 
@@ -76,7 +76,9 @@ let again = false;
 /** Fetches the whole state; calls that arrive meanwhile become one more fetch and wait for it. */
 export function refresh() {
   again = true;
-  running ??= fetchAll().finally(() => { running = null; });
+  running ??= fetchAll().finally(() => {
+    running = null;
+  });
   return running;
 }
 

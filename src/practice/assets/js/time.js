@@ -21,15 +21,20 @@ function formatter(options, timeZone = zone()) {
   return cache.get(key);
 }
 
-const format = (ms, options) => formatter(options).format(ms);
+// A time beyond what a date can hold is shown as unknown; it must not take the page down.
+const drawable = (ms) => Number.isFinite(ms) && Math.abs(ms) <= 8.64e15;
+const format = (ms, options) => (drawable(ms) ? formatter(options).format(ms) : '?');
 
 export const timeOf = (ms) => format(ms, { hour: '2-digit', minute: '2-digit' });
 export const timeWithSeconds = (ms) => format(ms, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 export const dateLong = (ms) => format(ms, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
-export const dayKey = (ms) => formatter({ year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms);
+export const dayKey = (ms) => format(ms, { year: 'numeric', month: '2-digit', day: '2-digit' });
 export const fullMoment = (ms) => `${dateLong(ms)}, ${timeWithSeconds(ms)} (${zone()})`;
 export const dateShort = (ms) => format(ms, { weekday: 'short', day: 'numeric', month: 'short' });
-export const zoneName = (ms) => formatter({ timeZoneName: 'short' }).formatToParts(ms).find((p) => p.type === 'timeZoneName')?.value ?? zone();
+export const zoneName = (ms) =>
+  formatter({ timeZoneName: 'short' })
+    .formatToParts(ms)
+    .find((p) => p.type === 'timeZoneName')?.value ?? zone();
 export const timeIn = (ms, tz) => formatter({ hour: '2-digit', minute: '2-digit' }, tz || 'UTC').format(ms);
 
 /** Milliseconds of a Slack `ts` such as `1763640000.000100`. */
@@ -38,7 +43,11 @@ export const tsMs = (ts) => Math.floor(Number.parseFloat(ts) * 1000);
 function pretty(ms, otherwise) {
   const now = store.state?.now_ms ?? Date.now();
   const day = 86_400_000;
-  for (const [shift, key] of [[0, 'time.today'], [-day, 'time.yesterday'], [day, 'time.tomorrow']]) {
+  for (const [shift, key] of [
+    [0, 'time.today'],
+    [-day, 'time.yesterday'],
+    [day, 'time.tomorrow'],
+  ]) {
     if (dayKey(ms) === dayKey(now + shift)) return t(key);
   }
   return otherwise;
@@ -78,14 +87,21 @@ const TOKENS = {
 /** Slack's `<!date^unix^format>`: each token drawn for the reader, an unknown one left as it stands. */
 export function slackDate(unixSeconds, pattern) {
   const ms = Number(unixSeconds) * 1000;
-  if (!Number.isFinite(ms)) return null;
+  if (!drawable(ms)) return null;
   return pattern.replace(/\{(\w+)\}/g, (whole, name) => (TOKENS[name] ? TOKENS[name](ms) : whole));
 }
 
 function parts(ms) {
   const out = {};
-  const made = new Intl.DateTimeFormat('en-CA', { timeZone: zone(), hourCycle: 'h23', year: 'numeric', month: '2-digit',
-    day: '2-digit', hour: '2-digit', minute: '2-digit' });
+  const made = new Intl.DateTimeFormat('en-CA', {
+    timeZone: zone(),
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
   for (const { type, value } of made.formatToParts(ms)) out[type] = value;
   return out;
 }

@@ -7,11 +7,26 @@ const SHOWN = 4;
 export function mountToasts(root) {
   listen('toast', ({ text, kind = 'info', title, action, onaction }) => {
     const close = () => node.remove();
-    const node = h('div', { class: `toast toast-${kind}`, role: kind === 'error' ? 'alert' : 'status' },
+    const node = h(
+      'div',
+      { class: `toast toast-${kind}`, role: kind === 'error' ? 'alert' : 'status' },
       icon(kind === 'error' ? 'warn' : kind === 'phone' ? 'page' : 'sms'),
       h('div', { class: 'toast-text' }, title && h('strong', {}, title), h('span', {}, text)),
-      action && h('button', { type: 'button', class: 'link-button', onclick: () => { close(); onaction(); } }, action),
-      iconButton('close', t('close'), close));
+      action &&
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'link-button',
+            onclick: () => {
+              close();
+              onaction();
+            },
+          },
+          action,
+        ),
+      iconButton('close', t('close'), close),
+    );
     root.append(node);
     while (root.children.length > SHOWN) root.firstChild.remove();
     setTimeout(close, kind === 'error' ? 12_000 : 6_000);

@@ -4,7 +4,7 @@ import { store } from './store.js';
 let marks = store.session.get('read', {});
 let since = store.session.get('since', null);
 
-const nameOf = (channel) => `${store.ui.as}/${channel}`;
+const nameOf = (channel, person) => `${person}/${channel}`;
 
 // The order of messages is that of their `ts`, whose fraction tells apart what a standing clock does not.
 const latest = (channels) => Math.max(0, ...channels.flatMap((c) => c.messages.map((m) => Number(m.ts))));
@@ -21,30 +21,33 @@ function start() {
 }
 
 /** The `ts` of the last message read, as a number. */
-export function lastRead(channel) {
-  return Math.max(start(), marks[nameOf(channel)] ?? 0);
+export function lastRead(channel, person = store.ui.as) {
+  return Math.max(start(), marks[nameOf(channel, person)] ?? 0);
 }
 
 export function markRead(channel) {
   const last = latest([channel]);
-  if ((marks[nameOf(channel.id)] ?? 0) >= last) return;
-  marks[nameOf(channel.id)] = last;
+  const name = nameOf(channel.id, store.ui.as);
+  if ((marks[name] ?? 0) >= last) return;
+  marks[name] = last;
   store.session.set('read', marks);
 }
 
-const concerns = (message) => {
+const concerns = (message, person) => {
   const text = JSON.stringify([message.text, message.blocks]);
-  return text.includes(`<@${store.ui.as}`) || /<!(here|channel|everyone)/.test(text);
+  return (
+    text.includes(`<@${person}`) || text.includes(`"user_id":"${person}"`) || /<!(here|channel|everyone)/.test(text)
+  );
 };
 
 /** `{count, mentions}` of a channel. Replies count only when they name the person; joins and the like never. */
-export function unreadOf(channel) {
-  const from = lastRead(channel.id);
+export function unreadOf(channel, person = store.ui.as) {
+  const from = lastRead(channel.id, person);
   let count = 0;
   let mentions = 0;
   for (const message of channel.messages) {
-    if (message.user === store.ui.as || Number(message.ts) <= from || /^channel_/.test(message.subtype ?? '')) continue;
-    const mine = channel.kind === 'im' || concerns(message);
+    if (message.user === person || Number(message.ts) <= from || /^channel_/.test(message.subtype ?? '')) continue;
+    const mine = channel.kind === 'im' || concerns(message, person);
     const reply = message.thread_ts && message.thread_ts !== message.ts;
     if (!reply || mine) count += 1;
     if (mine) mentions += 1;

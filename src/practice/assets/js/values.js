@@ -42,6 +42,15 @@ export function keep(surface, block, element, value) {
   store.surface.get(surface).set(slot(block, element), value);
 }
 
+const drawn = new Map();
+
+/** The app drew the surface anew: what it says now counts, not what was chosen before. */
+export function refreshed(surface, blocks) {
+  const now = JSON.stringify(blocks ?? []);
+  if (drawn.has(surface) && drawn.get(surface) !== now) forget(surface);
+  drawn.set(surface, now);
+}
+
 export const forget = (surface) => store.surface.delete(surface);
 
 /** `{block_id: {action_id: {type, …}}}` of every control on the surface, touched or not. */

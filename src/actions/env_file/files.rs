@@ -1,0 +1,209 @@
+//! The disk's side of environment files: digests, copies, atomic replacement. Blocking; no decision is made here.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
+
+/// Nobody's environment file is larger.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// How a file stands. Its text stays in this module and its parent and is never shown.
+pub(super) struct State {
+    pub digest: String,
+    pub modified: SystemTime,
+    pub text: String,
+}
+
+/// A copy of the file.
+pub(super) struct Copy {
+    pub name: String,
+    pub path: PathBuf,
+    pub state: State,
+}
+
+impl State {
+    /// For people: when it was written and the start of its digest.
+    pub(super) fn shown(&self) -> String {
+        let written = DateTime::<Utc>::from(self.modified).format("%Y-%m-%d %H:%M:%S UTC");
+        format!("of {written} (sha256 {})", self.digest.get(..12).unwrap_or(&self.digest))
+    }
+}
+
+fn said<T>(path: &Path, what: &str, result: io::Result<T>) -> Result<T, String> {
+    result.map_err(|error| format!("{} could not be {what}: {error}", path.display()))
+}
+
+/// The file behind links, so that a link stays a link; the path itself when nothing is there yet.
+pub(super) fn real(path: &Path) -> Result<PathBuf, String> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_path_buf()),
+        found => said(path, "found", found),
+    }
+}
+
+/// How the file stands; `None` when there is none.
+pub(super) fn state(path: &Path) -> Result<Option<State>, String> {
+    match read(path) {
+        Ok(state) => Ok(Some(state)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => said(path, "read", Err(error)),
+    }
+}
+
+fn read(path: &Path) -> io::Result<State> {
+    let file = File::open(path)?;
+    let facts = file.metadata()?;
+    if !facts.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    let digest = hex::encode(Sha256::digest(&bytes));
+    Ok(State { digest, modified: facts.modified()?, text: String::from_utf8_lossy(&bytes).into_owned() })
+}
+
+/// The copies of a file, the newest first.
+pub(super) fn copies(folder: &Path, of: &Path) -> Result<Vec<Copy>, String> {
+    let mut copies = Vec::new();
+    for name in names(folder, of)? {
+        let path = folder.join(&name);
+        if path.is_file()
+            && let Some(state) = state(&path)?
+        {
+            copies.push(Copy { name, path, state });
+        }
+    }
+    copies.sort_by(|a, b| b.state.modified.cmp(&a.state.modified).then_with(|| b.name.cmp(&a.name)));
+    Ok(copies)
+}
+
+/// The names in the folder that are those of copies: `<its name>.<anything>`.
+fn names(folder: &Path, of: &Path) -> Result<Vec<String>, String> {
+    let prefix = format!("{}.", of.file_name().unwrap_or_default().to_string_lossy());
+    let mut names = Vec::new();
+    for entry in said(folder, "listed", fs::read_dir(folder))? {
+        let entry = said(folder, "listed", entry)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&prefix) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// The copy that a step of a run has made.
+pub(super) fn saved_by(folder: &Path, of: &Path, key: &str) -> Result<Option<String>, String> {
+    let suffix = format!(".{key}");
+    Ok(names(folder, of)?.into_iter().find(|name| name.ends_with(&suffix)))
+}
+
+/// Makes a copy named `<name>.<time>.<key>`, with the same mode and owner; the time is the disk's own.
+pub(super) fn save(path: &Path, folder: &Path, key: &str) -> Result<PathBuf, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let beside = written_beside(&folder.join(&name), path, path, key)?;
+    let written = said(&beside, "read", fs::metadata(&beside).and_then(|facts| facts.modified()))?;
+    let stamp = DateTime::<Utc>::from(written).format("%Y%m%dT%H%M%SZ");
+    let copy = folder.join(format!("{name}.{stamp}.{key}"));
+    said(&copy, "written", fs::rename(&beside, &copy))?;
+    flush_folder(&copy)?;
+    Ok(copy)
+}
+
+/// Puts a copy in the file's place in one move, with the file's mode and owner.
+pub(super) fn replace(path: &Path, with: &Path, key: &str) -> Result<(), String> {
+    let like = if path.exists() { path } else { with };
+    let beside = written_beside(path, with, like, key)?;
+    said(path, "replaced", fs::rename(&beside, path))?;
+    flush_folder(path)
+}
+
+/// A finished, flushed file beside `place` with the text of `from` and the mode and owner of `like`. Its name is not
+/// one of a copy, so that a crash leaves nothing that could be taken for one.
+fn written_beside(place: &Path, from: &Path, like: &Path, key: &str) -> Result<PathBuf, String> {
+    let folder = place.parent().unwrap_or(Path::new("/"));
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let beside = folder.join(format!(".vigie-{key}-{name}"));
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => said(&beside, "removed", Err(error))?,
+        _ => {}
+    }
+    let done = write_like(&beside, from, like);
+    if done.is_err() && beside.exists() {
+        said(&beside, "removed", fs::remove_file(&beside))?;
+    }
+    said(&beside, "written", done)?;
+    Ok(beside)
+}
+
+fn write_like(new: &Path, from: &Path, like: &Path) -> io::Result<()> {
+    let bytes = fs::read(from)?;
+    let facts = fs::metadata(like)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (facts.uid(), facts.gid()) {
+        fchown(&file, Some(facts.uid()), Some(facts.gid()))?;
+    }
+    file.write_all(&bytes)?;
+    // After the owner: a change of owner may take bits of the mode away.
+    file.set_permissions(fs::Permissions::from_mode(facts.mode() & 0o7777))?;
+    file.sync_all()
+}
+
+/// Makes a rename survive a power cut.
+fn flush_folder(path: &Path) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    said(folder, "flushed", File::open(folder).and_then(|folder| folder.sync_all()))
+}
+
+/// What a change of the text does to its variables, by name only.
+pub(super) fn changed_names(old: &str, new: &str) -> Vec<String> {
+    let (old, new) = (variables(old), variables(new));
+    let mut lines = Vec::new();
+    for (name, value) in &new {
+        match old.get(name) {
+            None => lines.push(format!("{name}: comes back")),
+            Some(before) if before != value => lines.push(format!("{name}: changes")),
+            Some(_) => {}
+        }
+    }
+    lines.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("{name}: goes away")));
+    if lines.is_empty() { vec!["only comments, order or blanks change".to_owned()] } else { lines }
+}
+
+/// The variables with their values. A quoted value may go on over several lines, which must not be taken for names.
+fn variables(text: &str) -> BTreeMap<&str, String> {
+    let mut variables = BTreeMap::new();
+    let mut lines = text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        let pair = line.strip_prefix("export ").unwrap_or(line).split_once('=');
+        let Some((name, value)) = pair.filter(|_| !line.starts_with('#')) else { continue };
+        let mut value = value.to_owned();
+        if let Some(quote) = value.chars().next().filter(|first| matches!(first, '"' | '\'')) {
+            while value.matches(quote).count() == 1
+                && let Some(more) = lines.next()
+            {
+                value.push('\n');
+                value.push_str(more);
+            }
+        }
+        if is_name(name.trim()) {
+            variables.insert(name.trim(), value);
+        }
+    }
+    variables
+}
+
+/// Anything else may be the rest of a value of several lines, and would show it.
+fn is_name(name: &str) -> bool {
+    let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    first && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

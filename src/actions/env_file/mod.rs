@@ -1,0 +1,262 @@
+//! Environment files: save a copy with a time, restore one, atomically, keeping mode and owner (row X2).
+//!
+//! Values never leave the file: plans, cards and results name variables only. Restoring saves the present state
+//! first, so that it can be taken back by restoring again.
+
+mod files;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use self::files::{Copy, State};
+use super::config::{ConfigFault, fault};
+use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, RECONFIGURED, StepContext, StepResult};
+use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::time::Millis;
+
+/// An environment file and what is done with it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvFile {
+    /// What it belongs to, named so that nothing else can be meant: `shop .env`.
+    pub target: String,
+    /// The file, with its whole path.
+    pub path: PathBuf,
+    /// Where its copies are, as `<its name>.<anything>`; beside it when it is not said.
+    pub copies: Option<PathBuf>,
+    /// Save or restore.
+    pub operation: Operation,
+    /// The name of the copy to restore; the newest that differs when it is not said.
+    pub copy: Option<String>,
+}
+
+/// What is done with an environment file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Make a copy with the time in its name.
+    Save,
+    /// Put a copy in its place.
+    Restore,
+}
+
+/// The approved facts. Digests of the contents, no contents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Spec {
+    operation: Operation,
+    /// The real file, behind links.
+    path: PathBuf,
+    /// Its content's digest; `None` when it is missing.
+    from: Option<String>,
+    /// The copy to restore and its content's digest.
+    copy: Option<(PathBuf, String)>,
+}
+
+#[async_trait]
+impl ActionProvider for EnvFile {
+    fn target(&self) -> &str {
+        &self.target
+    }
+
+    fn risk(&self) -> Risk {
+        Risk::Reversible
+    }
+
+    fn usually_within(&self) -> Millis {
+        Millis::seconds(30)
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        Vec::new()
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        let folders = [("path", Some(&self.path)), ("copies", self.copies.as_ref())];
+        for (name, _) in folders.iter().filter(|(_, path)| path.is_some_and(|path| path.is_relative())) {
+            faults.push(fault(format!("{path}.{name}"), "write the whole path, beginning with /"));
+        }
+        if self.path.file_name().is_none() {
+            faults.push(fault(format!("{path}.path"), "name a file, for example /srv/shop/.env"));
+        }
+        if self.copy.as_ref().is_some_and(|copy| copy.contains('/') || self.operation == Operation::Save) {
+            let sentence = "the name of a copy in the folder of copies, and only for operation: restore";
+            faults.push(fault(format!("{path}.copy"), sentence));
+        }
+    }
+
+    async fn plan(&self, _cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let unreadable = |why| PlanFault::Unreadable { target: self.target.clone(), why };
+        let this = self.clone();
+        let found = off_thread(move || this.look()).await.map_err(unreadable)?;
+        let now = found.state.as_ref().map(State::shown);
+        let (title, to, diff, copy) = match self.operation {
+            Operation::Save => {
+                let Some(state) = &found.state else {
+                    return Err(PlanFault::NothingToGoBackTo(format!("{} does not exist", self.path.display())));
+                };
+                let folder = self.folder(&found.path);
+                let diff = vec![format!("a copy in {}", folder.display())];
+                (format!("Save {}", self.target), format!("saved {}", state.shown()), diff, None)
+            }
+            Operation::Restore => {
+                let chosen = self.chosen(&found)?;
+                let old = found.state.as_ref().map_or("", |state| state.text.as_str());
+                let mut diff = files::changed_names(old, &chosen.state.text);
+                diff.push(format!("{} ← {}", found.path.display(), chosen.path.display()));
+                let to = format!("{} {}", chosen.name, chosen.state.shown());
+                (format!("Restore {} from {}", self.target, chosen.name), to, diff, Some(chosen))
+            }
+        };
+        let copy = copy.map(|copy| (copy.path.clone(), copy.state.digest.clone()));
+        let from = found.state.as_ref().map(|state| state.digest.clone());
+        let spec = Spec { operation: self.operation, path: found.path.clone(), from, copy };
+        Ok(PlannedStep {
+            title,
+            target: self.target.clone(),
+            from: now,
+            to,
+            diff,
+            risk: self.risk(),
+            provider: String::new(),
+            spec: serde_json::to_value(&spec).unwrap_or_default(),
+        })
+    }
+
+    async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
+        let spec = match self.approved(step) {
+            Ok(spec) => spec,
+            Err(found) => return StepResult::stale(found),
+        };
+        let (this, key) = (self.clone(), cx.idempotency_key());
+        let acted = off_thread(move || Ok(this.act(&spec, &key))).await;
+        acted.unwrap_or_else(StepResult::unknown)
+    }
+
+    async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
+        let spec = match self.approved(step) {
+            Ok(spec) => spec,
+            Err(why) => return Happened::CannotTell { why },
+        };
+        let (this, key) = (self.clone(), cx.idempotency_key());
+        let looked = off_thread(move || this.happened(&spec, &key)).await;
+        looked.unwrap_or_else(|why| Happened::CannotTell { why })
+    }
+}
+
+/// How the file and its copies stand.
+struct Found {
+    path: PathBuf,
+    state: Option<State>,
+    copies: Vec<Copy>,
+}
+
+impl EnvFile {
+    fn folder(&self, real: &Path) -> PathBuf {
+        let beside = || real.parent().unwrap_or(Path::new("/")).to_path_buf();
+        self.copies.clone().unwrap_or_else(beside)
+    }
+
+    fn look(&self) -> Result<Found, String> {
+        let path = files::real(&self.path)?;
+        let state = files::state(&path)?;
+        let copies = match self.operation {
+            Operation::Save => Vec::new(),
+            Operation::Restore => files::copies(&self.folder(&path), &path)?,
+        };
+        Ok(Found { path, state, copies })
+    }
+
+    /// The copy by its configured name, else the newest that differs.
+    fn chosen<'f>(&self, found: &'f Found) -> Result<&'f Copy, PlanFault> {
+        let now = found.state.as_ref().map(|state| state.digest.as_str());
+        let differs = |copy: &&Copy| now != Some(copy.state.digest.as_str());
+        let Some(name) = &self.copy else {
+            return found.copies.iter().find(differs).ok_or_else(|| {
+                PlanFault::NothingToGoBackTo(format!("no copy of {} differs from it", found.path.display()))
+            });
+        };
+        let copy = found.copies.iter().find(|copy| copy.name == *name).ok_or_else(|| {
+            PlanFault::NothingToGoBackTo(format!("{} has no copy named {name}", found.path.display()))
+        })?;
+        let already = || PlanFault::AlreadyThere { target: self.target.clone(), to: name.clone() };
+        Some(copy).filter(differs).ok_or_else(already)
+    }
+
+    fn approved(&self, step: &PlannedStep) -> Result<Spec, String> {
+        let spec: Spec = serde_json::from_value(step.spec.clone())
+            .map_err(|error| format!("the approved step cannot be read: {error}"))?;
+        let same_copy = match (&spec.copy, &self.copy) {
+            (Some((path, _)), Some(name)) => path.file_name().is_some_and(|found| found == name.as_str()),
+            _ => true,
+        };
+        let same = spec.operation == self.operation && files::real(&self.path).as_ref() == Ok(&spec.path) && same_copy;
+        if same { Ok(spec) } else { Err(RECONFIGURED.to_owned()) }
+    }
+
+    fn act(&self, spec: &Spec, key: &str) -> StepResult {
+        let unchanged = |why: String| StepResult::failed(format!("{why}; nothing was changed"));
+        let now = match files::state(&spec.path) {
+            Ok(now) => now.map(|state| state.digest),
+            Err(why) => return unchanged(why),
+        };
+        let wanted = spec.copy.as_ref().map(|(_, digest)| digest);
+        if wanted.is_some() && now.as_ref() == wanted {
+            return StepResult::done(format!("{} already was so", self.target));
+        }
+        if now != spec.from {
+            return StepResult::stale(format!("{} was changed since the plan was made", spec.path.display()));
+        }
+        if let Some((copy, digest)) = &spec.copy {
+            match files::state(copy) {
+                Ok(Some(state)) if state.digest == *digest => {}
+                Ok(_) => return StepResult::stale(format!("{} was changed since the plan was made", copy.display())),
+                Err(why) => return unchanged(why),
+            }
+        }
+        let saved = match now.map(|_| files::save(&spec.path, &self.folder(&spec.path), key)).transpose() {
+            Ok(saved) => saved,
+            Err(why) => return unchanged(why),
+        };
+        let saved = saved.map(|path| format!("saved as {}", path.display()));
+        let Some((copy, _)) = &spec.copy else {
+            return StepResult::done(saved.unwrap_or_else(|| "there was nothing to save".to_owned()));
+        };
+        match files::replace(&spec.path, copy, key) {
+            Err(why) => unchanged(why),
+            Ok(()) => {
+                let before = saved.map(|saved| format!("; what was there is {saved}")).unwrap_or_default();
+                StepResult::done(format!("{} is restored from {}{before}", self.target, copy.display()))
+            }
+        }
+    }
+
+    fn happened(&self, spec: &Spec, key: &str) -> Result<Happened, String> {
+        let now = files::state(&spec.path)?.map(|state| state.digest);
+        let Some((copy, digest)) = &spec.copy else {
+            let saved = files::saved_by(&self.folder(&spec.path), &spec.path, key)?;
+            return Ok(match saved {
+                Some(name) => Happened::Yes { note: format!("it was saved as {name}") },
+                None => Happened::No { note: "there is no copy of this run".to_owned() },
+            });
+        };
+        Ok(if now.as_ref() == Some(digest) {
+            Happened::Yes { note: format!("{} is as in {}", self.target, copy.display()) }
+        } else if now == spec.from {
+            Happened::No { note: format!("{} is as it was", self.target) }
+        } else {
+            Happened::CannotTell { why: format!("{} is neither as it was nor as in the copy", self.target) }
+        })
+    }
+}
+
+/// Runs what waits for the disk where it holds up nobody.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|fault| Err(format!("the work on the file broke: {fault}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! A real shop with a version switch that misbehaves in every way that matters.
+
+use super::*;
+use crate::actions::toy::{Manner, Shop, refused_address, world, world_with};
+use serde_json::json;
+
+const WITHIN: Duration = Duration::from_secs(5);
+
+fn switch(shop: &Shop) -> HttpSwitch {
+    switch_at(&shop.url, json!({}))
+}
+
+fn switch_at(url: &str, more: Value) -> HttpSwitch {
+    let mut config = json!({
+        "target": "shop version",
+        "read": {"url": format!("{url}/version"), "current": "/current", "previous": "/previous"},
+        "set": {
+            "url": format!("{url}/version"),
+            "headers": {"Authorization": "Bearer sh0p-admin-key"},
+            "body": {"version": "{{to}}", "expected": "{{from}}"},
+        },
+        "settle": "500ms",
+    });
+    for (name, value) in more.as_object().unwrap() {
+        config[name] = value.clone();
+    }
+    serde_json::from_value(config).unwrap()
+}
+
+async fn plan_in(switch: &HttpSwitch, world: &World) -> Result<PlannedStep, PlanFault> {
+    switch.plan(&PlanContext { world, within: WITHIN }).await
+}
+
+async fn planned(switch: &HttpSwitch) -> Result<PlannedStep, PlanFault> {
+    plan_in(switch, &world()).await
+}
+
+fn context(world: &World) -> StepContext<'_> {
+    let run = "run_7_1".parse().unwrap();
+    StepContext { world, run, step: 0, fence: 42, within: WITHIN, progress: &|_| {} }
+}
+
+async fn executed(switch: &HttpSwitch, step: &PlannedStep) -> StepResult {
+    switch.execute(step, &context(&world())).await
+}
+
+async fn looked(switch: &HttpSwitch, step: &PlannedStep) -> Happened {
+    switch.check(step, &context(&world())).await
+}
+
+#[tokio::test]
+async fn the_plan_says_exactly_what_will_be_sent_and_holds_no_secret() {
+    let shop = Shop::open().await;
+    let step = planned(&switch(&shop)).await.unwrap();
+    assert_eq!(step.title, "Switch shop version from 1.3.0 to 1.2.3");
+    assert_eq!((step.from.as_deref(), step.to.as_str(), step.risk), (Some("1.3.0"), "1.2.3", Risk::Reversible));
+    let request = format!("PUT {}/version {{\"expected\":\"1.3.0\",\"version\":\"1.2.3\"}}", shop.url);
+    assert_eq!(step.diff, ["shop version: 1.3.0 → 1.2.3".to_owned(), request]);
+    assert!(!serde_json::to_string(&step).unwrap().contains("sh0p-admin-key"));
+    assert_eq!(shop.with(|shop| shop.sets.len()), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_work_is_refused_before_anybody_is_asked() {
+    let shop = Shop::open().await;
+    shop.with(|shop| shop.previous = None);
+    let fault = planned(&switch(&shop)).await.unwrap_err();
+    assert_eq!(fault.to_string(), "There is nothing to go back to: shop version has no version before 1.3.0.");
+    shop.with(|shop| shop.previous = Some("1.3.0".into()));
+    assert_eq!(planned(&switch(&shop)).await.unwrap_err().to_string(), "shop version is already at 1.3.0.");
+}
+
+#[tokio::test]
+async fn a_system_that_cannot_be_read_is_refused_with_what_it_said() {
+    let shop = Shop::open().await;
+    let cases = [
+        (200, "<html>maintenance</html>", "the answer is not JSON"),
+        (500, "stack trace with sh0p-admin-key", "it answered 500: stack trace with [redacted]"),
+        (200, "{\"current\": null}", "the answer does not say where it stands (/current is missing)"),
+    ];
+    for (status, body, why) in cases {
+        shop.with(|shop| shop.reading = Some((status, body.to_owned())));
+        let fault = plan_in(&switch(&shop), &world_with(&["Bearer sh0p-admin-key"])).await.unwrap_err();
+        assert_eq!(fault, PlanFault::Unreadable { target: "shop version".into(), why: why.into() });
+    }
+    let gone = switch_at(refused_address().await.trim_end_matches('/'), json!({}));
+    assert!(matches!(planned(&gone).await, Err(PlanFault::Unreadable { why, .. }) if why.contains("refused")));
+}
+
+#[tokio::test]
+async fn of_a_list_the_newest_good_one_after_the_current_is_chosen_and_shown_by_name() {
+    let shop = Shop::open().await;
+    shop.with(|shop| shop.current = "d3".into());
+    let read = json!({
+        "url": format!("{}/version", shop.url),
+        "current": "/current",
+        "choices": {
+            "list": "/history", "value": "/id", "label": "/version",
+            "only": [{"field": "/state", "equals": "READY"}],
+        },
+    });
+    let step = planned(&switch_at(&shop.url, json!({"read": read}))).await.unwrap();
+    assert_eq!((step.from.as_deref(), step.to.as_str()), (Some("d3"), "1.2.3 (d1)"));
+    assert_eq!(step.spec["request"]["body"]["version"], "d1");
+    shop.with(|shop| shop.current = "d1".into());
+    let fault = planned(&switch_at(&shop.url, json!({"read": read}))).await.unwrap_err();
+    assert_eq!(fault, PlanFault::NothingToGoBackTo("shop version has no other version to choose than d1".into()));
+}
+
+#[tokio::test]
+async fn switching_sends_one_request_with_the_runs_key_and_believes_only_what_it_reads() {
+    let shop = Shop::open().await;
+    let switch = switch(&shop);
+    let step = planned(&switch).await.unwrap();
+    assert_eq!(executed(&switch, &step).await, StepResult::done("shop version is at 1.2.3"));
+    let sets = shop.with(|shop| std::mem::take(&mut shop.sets));
+    let [(headers, body)] = sets.as_slice() else { panic!("{sets:?}") };
+    assert_eq!(headers["idempotency-key"], "run_7_1-step-1");
+    assert_eq!(headers["vigie-fence"], "42");
+    assert_eq!(headers["authorization"], "Bearer sh0p-admin-key");
+    assert_eq!(*body, json!({"version": "1.2.3", "expected": "1.3.0"}));
+    assert_eq!(executed(&switch, &step).await, StepResult::done("shop version already was at 1.2.3"));
+    assert_eq!(shop.with(|shop| shop.sets.len()), 0);
+}
+
+#[tokio::test]
+async fn a_world_that_moved_since_the_plan_is_left_alone() {
+    let shop = Shop::open().await;
+    let switch = switch(&shop);
+    let step = planned(&switch).await.unwrap();
+    shop.with(|shop| shop.current = "1.3.1".into());
+    assert_eq!(executed(&switch, &step).await, StepResult::stale("shop version is at 1.3.1"));
+    assert_eq!(shop.with(|shop| shop.sets.len()), 0);
+}
+
+#[tokio::test]
+async fn a_configuration_that_would_send_something_else_than_approved_sends_nothing() {
+    let shop = Shop::open().await;
+    let step = planned(&switch(&shop)).await.unwrap();
+    let mut edited = switch(&shop);
+    edited.set.body = Some(json!({"version": "0.0.1"}));
+    assert_eq!(executed(&edited, &step).await, StepResult::stale(RECONFIGURED));
+    assert_eq!(shop.with(|shop| shop.sets.len()), 0);
+}
+
+#[tokio::test]
+async fn each_way_of_misbehaving_gives_its_own_result() {
+    let slow = Duration::from_millis(60);
+    let lost = "the answer of shop version was lost";
+    let cases = [
+        (Manner::Slow(slow), "Done: shop version is at 1.2.3"),
+        (Manner::Lies, "Failed: shop version said yes, but it still is at 1.3.0 after 500 ms"),
+        (Manner::Forbids, "Failed: shop version answered 403: {\"error\":\"read-only key\"}"),
+        (Manner::Breaks, "Unknown: shop version answered 500: <h1>oops</h1>"),
+        (
+            Manner::Conflicts,
+            "Stale: shop version is at 1.4.0 (shop version answered 409: {\"error\":\"version changed\"})",
+        ),
+        (Manner::LosesAnswer, lost),
+        (Manner::LosesRequest, lost),
+    ];
+    for (manner, wanted) in cases {
+        let shop = Shop::open().await;
+        let switch = switch(&shop);
+        let step = planned(&switch).await.unwrap();
+        shop.behaves(manner);
+        let said = match executed(&switch, &step).await {
+            StepResult::Done { note, .. } => format!("Done: {note}"),
+            StepResult::Stale { found } => format!("Stale: {found}"),
+            StepResult::Failed { why, .. } => format!("Failed: {why}"),
+            StepResult::Unknown { why, .. } if wanted == lost => why,
+            StepResult::Unknown { why, .. } => format!("Unknown: {why}"),
+        };
+        assert!(said.starts_with(wanted), "{manner:?}: {said}");
+        assert_eq!(shop.with(|shop| shop.sets.len()), 1, "{manner:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_look_after_a_lost_answer_tells_whether_it_happened_even_a_little_later() {
+    let cases = [
+        (Manner::LosesAnswer, Happened::Yes { note: "shop version is at 1.2.3".into() }),
+        (
+            Manner::LosesAnswerAndIsSlow(Duration::from_millis(80)),
+            Happened::Yes { note: "shop version is at 1.2.3".into() },
+        ),
+        (Manner::LosesRequest, Happened::No { note: "shop version still is at 1.3.0".into() }),
+    ];
+    for (manner, wanted) in cases {
+        let shop = Shop::open().await;
+        let switch = switch(&shop);
+        let step = planned(&switch).await.unwrap();
+        shop.behaves(manner);
+        assert!(matches!(executed(&switch, &step).await, StepResult::Unknown { .. }), "{manner:?}");
+        assert_eq!(looked(&switch, &step).await, wanted, "{manner:?}");
+        assert_eq!(shop.with(|shop| shop.sets.len()), 1, "looking must not switch");
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_finds_a_third_version_or_nothing_leaves_it_to_a_person() {
+    let shop = Shop::open().await;
+    let switch = switch(&shop);
+    let step = planned(&switch).await.unwrap();
+    shop.with(|shop| shop.current = "1.5.0".into());
+    let why = "shop version is at 1.5.0, neither where it was nor where it should go".to_owned();
+    assert_eq!(looked(&switch, &step).await, Happened::CannotTell { why });
+    shop.with(|shop| shop.reading = Some((503, "busy".into())));
+    let why = "shop version could not be read: it answered 503: busy".to_owned();
+    assert_eq!(looked(&switch, &step).await, Happened::CannotTell { why });
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_ends_at_the_steps_deadline_as_unknown() {
+    let shop = Shop::open().await;
+    let switch = switch(&shop);
+    let step = planned(&switch).await.unwrap();
+    shop.behaves(Manner::Hangs);
+    let world = world();
+    let cx = StepContext { within: Duration::from_millis(200), ..context(&world) };
+    let wanted = StepResult::unknown("the answer of shop version was lost: no answer in time");
+    assert_eq!(switch.execute(&step, &cx).await, wanted);
+}

@@ -1,0 +1,231 @@
+//! The command line: what can be typed, and where it leads.
+//!
+//! Exit codes: 0 when it went well, 1 when it did not (the reason is one sentence on standard error, or the list of
+//! faults), 2 when what was typed is not understood. Colour only on a terminal; `--json` where a script may want it.
+
+mod check;
+mod incidents;
+mod live;
+mod paint;
+mod postmortem;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::incident::id::IncidentId;
+use paint::Paint;
+
+/// What `vigie` alone prints.
+const ABOUT: &str = "\
+Vigie runs your team's emergency plan with you, in Slack: it pages people until somebody answers, opens a channel,
+has rollbacks planned, approved, run and verified, keeps customers told, and compiles the post-mortem.
+
+  vigie practice            try everything now: a local Slack, phones, and a shop to break; nothing leaves this machine
+  vigie check               is the configuration right?
+  vigie serve               run it in your workspace
+
+vigie help says more.
+";
+
+/// What stands below the long help.
+const EXIT_CODES: &str =
+    "Exit codes: 0 it went well · 1 it did not, the reason is on standard error · 2 not understood";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "vigie", version, about = "Runs your team's emergency plan with you, in Slack", after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run in your Slack workspace (needs SLACK_BOT_TOKEN and SLACK_APP_TOKEN)
+    Serve(Serve),
+    /// Practise on this machine: a local Slack, phones and inboxes, and a shop to break
+    Practice(Practice),
+    /// Say whether the configuration is right, with every fault at once
+    Check(Check),
+    /// Print an incident's post-mortem
+    Postmortem(Postmortem),
+    /// List incidents, the newest first
+    Incidents(Incidents),
+}
+
+/// `vigie serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+    /// Where health, figures and, without Socket Mode, Slack's requests are taken [default: VIGIE_LISTEN, else 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `vigie practice`
+#[derive(Debug, Args)]
+pub struct Practice {
+    /// The port of the practice page on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "NUMBER", default_value_t = 4000)]
+    pub port: u16,
+    /// The language of the workspace
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub lang: Lang,
+    /// Open the page in the browser
+    #[arg(long)]
+    pub open: bool,
+}
+
+/// A language Vigie speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    /// English
+    En,
+    /// French
+    Fr,
+}
+
+impl Lang {
+    /// The word used in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Lang::En => "en",
+            Lang::Fr => "fr",
+        }
+    }
+}
+
+/// `vigie check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+    /// For scripts
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `vigie postmortem`
+#[derive(Debug, Args)]
+pub struct Postmortem {
+    /// The incident: inc_7, or 7
+    pub incident: IncidentId,
+    /// Markdown, a page to print, or the record for a program
+    #[arg(long, value_enum, default_value_t = Format::Md)]
+    pub format: Format,
+    /// long, short, minimal, or one of your own templates (postmortem_<LAYOUT>.md.hbs)
+    #[arg(long, default_value = "long")]
+    pub layout: String,
+    /// The configuration, for people's names, your language and your templates
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How a document is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Markdown
+    Md,
+    /// A page to read or print
+    Html,
+    /// Everything the record knows
+    Json,
+}
+
+/// `vigie incidents`
+#[derive(Debug, Args)]
+pub struct Incidents {
+    /// How many at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub limit: u32,
+    /// For scripts
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Does what was typed and says how it went.
+pub async fn run(cli: Cli) -> ExitCode {
+    crate::app::install_crypto();
+    let done = match cli.verb {
+        None => print(ABOUT).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Check(args)) => check::check(&args, Paint::of_stdout()),
+        Some(Verb::Incidents(args)) => incidents::list(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Postmortem(args)) => postmortem::print_one(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Serve(args)) => live::serve(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Practice(args)) => live::practice(&args).await.map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        // One sentence; whatever the reader's RUST_BACKTRACE says.
+        eprintln!("vigie: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Prints to standard output. A reader who has seen enough (`vigie incidents | head`) is no fault.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| anyhow::anyhow!("nothing could be printed: {error}")),
+    }
+}
+
+/// Reads a file that the environment names.
+fn files(path: &str) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_people_type_is_understood() {
+        let verb = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.verb);
+        assert!(matches!(verb("vigie"), Ok(None)));
+        assert!(
+            matches!(verb("vigie serve --listen 127.0.0.1:9000"), Ok(Some(Verb::Serve(args))) if args.listen.is_some())
+        );
+        assert!(
+            matches!(verb("vigie practice --lang fr --open"), Ok(Some(Verb::Practice(args))) if args.lang == Lang::Fr && args.port == 4000)
+        );
+        assert!(
+            matches!(verb("vigie check --json"), Ok(Some(Verb::Check(args))) if args.json && args.config.ends_with("vigie.yml"))
+        );
+        assert!(
+            matches!(verb("vigie postmortem 7 --format html --layout short"), Ok(Some(Verb::Postmortem(args))) if args.incident == IncidentId(7))
+        );
+        assert!(matches!(verb("vigie incidents"), Ok(Some(Verb::Incidents(args))) if args.limit == 20));
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_what_was_probably_meant() {
+        let told = Cli::try_parse_from(["vigie", "servee"]).unwrap_err();
+        assert_eq!(told.exit_code(), 2);
+        assert!(told.to_string().contains("serve"), "{told}");
+        let told = Cli::try_parse_from(["vigie", "postmortem", "seven"]).unwrap_err().to_string();
+        assert!(told.contains("is not a name of the form inc_7"), "{told}");
+    }
+
+    #[test]
+    fn vigie_alone_names_the_three_commands_that_matter() {
+        for command in ["vigie practice", "vigie check", "vigie serve"] {
+            assert!(ABOUT.contains(command));
+        }
+    }
+}
