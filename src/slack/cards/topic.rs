@@ -37,10 +37,10 @@ pub fn topic(scene: &Scene<'_>, incident: &Incident) -> Said<String> {
     let mut longest = TOPIC;
     loop {
         let escaped = escape_slack(&fit(&line, longest));
-        if escaped.chars().count() <= TOPIC {
+        if escaped.encode_utf16().count() <= TOPIC {
             return Ok(escaped);
         }
-        longest -= 10;
+        longest = longest.saturating_sub(10);
     }
 }
 
