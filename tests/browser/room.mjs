@@ -45,6 +45,8 @@ export async function startPractice(locale) {
   return {
     address,
     said,
+    /** What it warned of since the last time; in a story where nothing goes wrong there is nothing to warn of. */
+    takeWarnings: () => said.splice(0).map((line) => line.replace(/\x1b\[\d*m/g, '')).filter((line) => /\b(WARN|ERROR)\b|panicked/.test(line)),
     /** Asks it to end as Ctrl+C does; gives the exit code. */
     async stop() {
       child.kill('SIGINT');
