@@ -360,5 +360,4 @@ pub(super) fn shown(argv: &[String]) -> String {
 }
 
 #[cfg(test)]
-#[path = "command_tests.rs"]
 mod tests;

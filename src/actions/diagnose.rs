@@ -64,5 +64,4 @@ async fn look_all(checks: &[CheckConfig], world: &Arc<World>, limit: Duration) -
 }
 
 #[cfg(test)]
-#[path = "diagnose_tests.rs"]
 mod tests;

@@ -294,5 +294,4 @@ impl Probe {
 }
 
 #[cfg(test)]
-#[path = "http_call_tests.rs"]
 mod tests;

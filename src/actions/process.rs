@@ -361,5 +361,4 @@ pub fn environment<'a>(
 }
 
 #[cfg(test)]
-#[path = "process_tests.rs"]
 mod tests;

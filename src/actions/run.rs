@@ -254,5 +254,4 @@ fn failure(result: &CheckResult) -> String {
 }
 
 #[cfg(test)]
-#[path = "run_tests.rs"]
 mod tests;

@@ -1,4 +1,6 @@
 //! The composition root: the one place that names concrete things. Used by `main` and by the tests.
+//!
+//! It puts parts together and starts them. It may not decide anything, and nothing but `cli` and the tests may use it.
 
 pub mod practice;
 pub mod serve;

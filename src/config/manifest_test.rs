@@ -15,7 +15,7 @@ const MANIFEST: &str = include_str!("../../manifest.yml");
 const TABLES: [&str; 2] = ["budget.rs", "fault.rs"];
 
 /// Every method the program may call, with the bot scopes it needs.
-const METHODS: [(&str, &[&str]); 26] = [
+const METHODS: [(&str, &[&str]); 27] = [
     ("apps.connections.open", &[]),
     ("auth.test", &[]),
     ("bookmarks.add", &["bookmarks:write"]),
@@ -37,6 +37,7 @@ const METHODS: [(&str, &[&str]); 26] = [
     ("conversations.setTopic", &["channels:manage", "groups:write"]),
     ("files.completeUploadExternal", &["files:write"]),
     ("files.getUploadURLExternal", &["files:write"]),
+    ("files.info", &["files:read"]),
     ("pins.add", &["pins:write"]),
     ("users.conversations", &["channels:read", "groups:read"]),
     ("users.info", &["users:read"]),

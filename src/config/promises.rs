@@ -83,7 +83,7 @@ fn the_practice_configuration_says_what_the_core_must_know() {
     assert_eq!(oncall.phone.as_deref(), Some("+15550101"));
     assert_eq!(
         (oncall.page_with.as_slice(), oncall.fall_over.as_slice()),
-        (&[Way::Slack, Way::Sms][..], &[Way::Voice, Way::Email][..])
+        (&[Way::Slack, Way::Email][..], &[Way::Sms, Way::Voice][..])
     );
     assert_eq!(rules.contacts["comms"].page_with, [Way::Slack]);
     assert_eq!(rules.contacts["security"].address(Way::Webhook).as_deref(), Some("security"));
@@ -175,11 +175,11 @@ fn what_is_referred_to_must_be_there() {
 #[test]
 fn a_way_to_page_needs_an_address_and_a_sender() {
     let fault = one_fault_after(
-        "    phone: \"+1 555 0101\"\n    page_with: [slack, sms]\n    fall_over: [voice, email]",
+        "    phone: \"+1 555 0102\"\n    page_with: [slack, sms]\n    fall_over: [voice]",
         "    page_with: [slack, sms]",
     );
     assert!(
-        fault.contains("“oncall” is to be reached by sms, but has no phone number · add “phone: +15550100”"),
+        fault.contains("“dba” is to be reached by sms, but has no phone number · add “phone: +15550100”"),
         "{fault}"
     );
     let fault = one_fault_after("page_with: [slack, webhook]", "page_with: [slack, whatsapp]");

@@ -119,7 +119,7 @@ mod tests {
         for bad in ["http://api.example.com", "ftp://example.com", "api.example.com", "https://u:p@example.com"] {
             assert!(checked_url(bad, false).is_err(), "{bad}");
         }
-        assert!(checked_url("http://relay.internal", true).is_ok());
+        assert!(checked_url("http://relay.example.com", true).is_ok());
     }
 
     #[test]

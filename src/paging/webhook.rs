@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_bearer_never_travels_in_the_clear() {
-        let mut config = config("http://relay.internal");
+        let mut config = config("http://relay.example.com");
         config.plain_http = true;
         let faults = config.validate();
         assert_eq!(faults.len(), 1);

@@ -57,7 +57,7 @@ impl Listener for WireListener {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the practice workspace could not accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    breathe().await;
                 }
             }
         }
@@ -104,4 +104,10 @@ impl AsyncWrite for WireStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
     }
+}
+
+/// A pause before the next connection is accepted, when the machine has no room for one.
+#[expect(clippy::disallowed_methods, reason = "the machine needs real time to recover")]
+async fn breathe() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }

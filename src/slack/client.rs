@@ -428,7 +428,7 @@ mod tests {
         ] {
             assert!(safe(url), "{url}");
         }
-        for url in ["http://slack.com/api", "ws://10.0.0.1/", "ftp://127.0.0.1/", "http://127.0.0.1.example.com/"] {
+        for url in ["http://slack.com/api", "ws://192.0.2.1/", "ftp://127.0.0.1/", "http://127.0.0.1.example.com/"] {
             assert!(!safe(url), "{url}");
         }
     }

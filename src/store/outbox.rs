@@ -80,7 +80,7 @@ impl Store {
         if let Some(incident) = claimed.incident {
             for (number, report) in reports.into_iter().enumerate() {
                 let source = format!("outbox:{}:{}:{number}", claimed.id, claimed.token);
-                receive_in(&mut *tx, &source, &Target::incident(incident), &Input::Report(report), now).await?;
+                receive_in(&mut tx, &source, &Target::incident(incident), &Input::Report(report), now).await?;
             }
         }
         tx.commit().await?;

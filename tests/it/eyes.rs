@@ -18,7 +18,7 @@ struct BoltApp {
 
 impl BoltApp {
     async fn start(practice: &Practice) -> Self {
-        let python = std::env::var("VIGIE_TEST_PYTHON").expect(
+        let python = std::env::var_os("VIGIE_TEST_PYTHON").expect(
             "set VIGIE_TEST_PYTHON to a Python interpreter that has slack_bolt and slack_sdk, to test with Slack's own clients",
         );
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/eyes/bolt_app.py");

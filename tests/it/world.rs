@@ -77,7 +77,8 @@ impl World {
             loop {
                 changes.mark_unchanged();
                 let now = self.clock.now();
-                if store.is_at_rest(now).await.expect("the store answers") {
+                let heard = self.ws().envelopes_waiting() == 0;
+                if heard && store.is_at_rest(now).await.expect("the store answers") {
                     let next = store.next_due().await.expect("the store answers");
                     match next.map(|at| at.since(now)) {
                         Some(soon) if soon <= Millis::minutes(1) => {

@@ -108,5 +108,4 @@ impl HttpCheck {
 }
 
 #[cfg(test)]
-#[path = "http_tests.rs"]
 mod tests;

@@ -129,5 +129,4 @@ fn increase(first: Option<f64>, second: Option<f64>) -> Option<f64> {
 }
 
 #[cfg(test)]
-#[path = "metrics_tests.rs"]
 mod tests;

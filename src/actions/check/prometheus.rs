@@ -188,5 +188,4 @@ fn point(pair: &Value) -> Option<Point> {
 }
 
 #[cfg(test)]
-#[path = "prometheus_tests.rs"]
 mod tests;

@@ -148,7 +148,7 @@ impl Checker {
             Rule::Element(allowed) => elements::check(self, at, value, allowed),
             Rule::RichText => self.block(at, value, &["rich_text"]),
             Rule::RichTextParts => {
-                self.many(at, value, 0, 1000, |checker, at, one| rich_text::check_part(checker, at, one));
+                self.many(at, value, 0, 1000, rich_text::check_part);
             }
             Rule::Blocks(max) => {
                 self.many(at, value, 1, max, |checker, at, one| checker.block(at, one, shapes::IN_CONTAINER));

@@ -266,7 +266,7 @@ pub(crate) async fn with_faults(
     let answered = match &trouble {
         None => work(),
         Some(Trouble::Slow(wait)) => {
-            tokio::time::sleep(*wait).await;
+            wait_really(*wait).await;
             work()
         }
         Some(Trouble::HangAfterWork | Trouble::CutAfter | Trouble::ServerErrorAfterWork) => work(),
@@ -367,4 +367,10 @@ fn answer(state: &mut State, method: &str, outcome: Outcome) -> Answered {
         }
     }
     Answered::ok(Value::Object(body))
+}
+
+/// Slowness on order is real: what is tried out is how the app bears it.
+#[expect(clippy::disallowed_methods, reason = "a slow answer takes real time")]
+async fn wait_really(length: std::time::Duration) {
+    tokio::time::sleep(length).await;
 }

@@ -1,0 +1,225 @@
+//! A runbook action as part of an incident: from the moment it is asked for to its outcome.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Mark;
+use crate::incident::approval::{ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Outcome};
+use crate::incident::id::RunId;
+use crate::incident::rules::RunbookAction;
+use crate::incident::time::{Instant, Millis};
+use crate::incident::timeline::{Entry, Fact};
+
+/// Where a runbook action is between asking and outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The plan is being made.
+    Planning,
+    /// No plan could be made.
+    PlanFailed {
+        /// Why.
+        why: String,
+    },
+    /// Waiting for approvals.
+    Pending,
+    /// Approved; the channel is being told (P3).
+    Announcing {
+        /// Runs then even if the channel could not be told.
+        run_by: Instant,
+        /// The timeline entry of the approval, which the channel is told about.
+        told_by: u64,
+    },
+    /// Handed to the action lane.
+    Released,
+    /// Being executed.
+    Running,
+    /// Steps done, verification running.
+    Verifying,
+    /// Ended.
+    Finished {
+        /// How.
+        outcome: Outcome,
+    },
+    /// Somebody said no.
+    Rejected {
+        /// Who and when.
+        mark: Mark,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Nobody approved in time.
+    Expired,
+}
+
+/// How one step stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepState {
+    /// When it began.
+    pub started_at: Instant,
+    /// What it did and how long it took, once it has ended well.
+    pub done: Option<(String, Millis)>,
+    /// Its output.
+    pub output: Option<String>,
+}
+
+/// A runbook action asked for in this incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// The action as configured when it was asked for.
+    pub action: RunbookAction,
+    /// Who asked, and when.
+    pub asked: Mark,
+    /// The plan, once there is one.
+    pub plan: Option<ActionPlan>,
+    /// Its fingerprint.
+    pub digest: Option<Digest>,
+    /// The last moment at which it can be approved.
+    pub expires_at: Option<Instant>,
+    /// The ticked items of the check list.
+    pub ticked: BTreeSet<String>,
+    /// The approvals so far, one a person.
+    pub approvals: Vec<Approval>,
+    /// Where it is.
+    pub phase: Phase,
+    /// The fence of its execution.
+    pub fence: Option<i64>,
+    /// When execution began.
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// Its steps, as far as they have begun.
+    pub steps: Vec<StepState>,
+    /// What the verification saw.
+    pub verification: Vec<CheckResult>,
+    /// Somebody asked to stop it.
+    pub stop_asked: bool,
+    /// The failing step's output.
+    pub output: Option<String>,
+    /// What a person said really happened, when nobody knew.
+    pub settled: Option<bool>,
+}
+
+impl Run {
+    /// Approvals still missing.
+    pub fn missing_approvals(&self) -> usize {
+        usize::from(self.action.approval.needed).saturating_sub(self.approvals.len())
+    }
+
+    /// Required items of the check list that nobody ticked.
+    pub fn missing_items(&self) -> Vec<&CheckItem> {
+        self.action.checklist.iter().filter(|item| item.required && !self.ticked.contains(&item.key)).collect()
+    }
+
+    /// The plan, if the rules allow it to run: released, with all approvals for exactly this plan.
+    pub fn approved_plan(&self) -> Option<ApprovedPlan> {
+        let released = matches!(self.phase, Phase::Released | Phase::Running | Phase::Verifying);
+        let (plan, digest) = (self.plan.as_ref()?, self.digest.as_ref()?);
+        let enough = self.missing_approvals() == 0 && self.approvals.iter().all(|a| &a.digest == digest);
+        (released && enough).then(|| ApprovedPlan::new(self.id, plan.clone(), digest.clone())).flatten()
+    }
+
+    /// May change the world now or soon, or nobody knows whether it did: its targets are locked (durability rule 6).
+    pub fn holds_targets(&self) -> bool {
+        match &self.phase {
+            Phase::Announcing { .. } | Phase::Released | Phase::Running | Phase::Verifying => true,
+            Phase::Finished { outcome: Outcome::Unknown { .. } } => self.settled.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Waits for somebody or does something.
+    pub fn is_live(&self) -> bool {
+        self.holds_targets() || matches!(self.phase, Phase::Planning | Phase::Pending)
+    }
+}
+
+impl Run {
+    /// A run that was just asked for.
+    pub(super) fn asked(id: RunId, action: RunbookAction, asked: Mark) -> Self {
+        Self {
+            id,
+            action,
+            asked,
+            plan: None,
+            digest: None,
+            expires_at: None,
+            ticked: BTreeSet::new(),
+            approvals: Vec::new(),
+            phase: Phase::Planning,
+            fence: None,
+            started_at: None,
+            ended_at: None,
+            steps: Vec::new(),
+            verification: Vec::new(),
+            stop_asked: false,
+            output: None,
+            settled: None,
+        }
+    }
+
+    /// Takes in one more fact about this run.
+    pub(super) fn apply(&mut self, entry: &Entry, mark: Mark) {
+        match &entry.fact {
+            Fact::PlanShown { plan, digest, expires_at, .. } => {
+                self.plan = Some(plan.as_ref().clone());
+                self.digest = Some(digest.clone());
+                self.expires_at = Some(*expires_at);
+                self.phase = Phase::Pending;
+            }
+            Fact::PlanFailed { why, .. } => {
+                self.phase = Phase::PlanFailed { why: why.clone() };
+                self.ended_at = Some(mark.at);
+            }
+            Fact::ItemTicked { item, ticked: true, .. } => {
+                self.ticked.insert(item.clone());
+            }
+            Fact::ItemTicked { item, ticked: false, .. } => {
+                self.ticked.remove(item);
+            }
+            Fact::ApprovalGiven { digest, .. } => {
+                self.approvals.push(Approval { by: mark.by, at: mark.at, digest: digest.clone() });
+            }
+            Fact::Approved { run_by, .. } => {
+                self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq };
+            }
+            Fact::PlanRejected { reason, .. } => {
+                self.ended_at = Some(mark.at);
+                self.phase = Phase::Rejected { mark, reason: reason.clone() };
+            }
+            Fact::PlanExpired { .. } => {
+                self.ended_at = Some(mark.at);
+                self.phase = Phase::Expired;
+            }
+            Fact::RunReleased { .. } => self.phase = Phase::Released,
+            Fact::RunStarted { fence, .. } => {
+                self.fence = Some(*fence);
+                self.started_at = self.started_at.or(Some(mark.at));
+                self.phase = Phase::Running;
+            }
+            Fact::StepStarted { step, .. } => {
+                self.steps.truncate(*step);
+                self.steps.push(StepState { started_at: mark.at, done: None, output: None });
+            }
+            Fact::StepFinished { step, note, took, output, .. } => {
+                if let Some(state) = self.steps.get_mut(*step) {
+                    state.done = Some((note.clone(), *took));
+                    state.output = output.clone();
+                }
+            }
+            Fact::VerificationStarted { .. } => self.phase = Phase::Verifying,
+            Fact::VerificationFinished { results, .. } => self.verification = results.clone(),
+            Fact::StopAsked { .. } => self.stop_asked = true,
+            Fact::RunFinished { outcome, output, .. } => {
+                self.ended_at = Some(mark.at);
+                self.output = output.clone();
+                self.phase = Phase::Finished { outcome: outcome.clone() };
+            }
+            Fact::RunSettled { happened, .. } => self.settled = Some(*happened),
+            _ => {}
+        }
+    }
+}
