@@ -8,7 +8,7 @@ use sha2::Sha256;
 use tokio::sync::mpsc;
 use url::form_urlencoded;
 
-use super::courier::{Kind, Parcel};
+use super::envelope::{Kind, Parcel};
 
 /// Slack waits this long for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);

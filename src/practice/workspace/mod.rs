@@ -10,6 +10,7 @@ mod controls;
 mod events;
 mod hands;
 mod messages;
+mod model;
 mod outcomes;
 mod payloads;
 mod people;
@@ -31,15 +32,16 @@ use super::manifest::Manifest;
 use super::options::{Delivery, NewPerson, Now};
 
 pub use controls::{Place, Use};
-pub use person::{Acted, CommandAck, NotPossible, Person, SubmitOutcome};
-pub use state::{
+pub use model::{
     AppIdentity, Bookmark, CallRecord, Canvas, Channel, ChannelKind, Ephemeral, FileStage, Member,
     Message, Note, Pin, StoredFile, TeamIdentity, View, Violation,
 };
+pub use person::{Acted, CommandAck, NotPossible, Person, SubmitOutcome};
 
 pub(crate) use channels::name_fault;
 pub(crate) use messages::Post;
-pub(crate) use state::{ResponseUrl, State};
+pub(crate) use model::ResponseUrl;
+pub(crate) use state::State;
 
 /// How long [`Workspace::wait_for`] waits in real time.
 const PATIENCE: Duration = Duration::from_secs(10);
