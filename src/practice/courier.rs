@@ -295,6 +295,11 @@ impl Courier {
         std::mem::take(&mut hub.notes)
     }
 
+    /// Whether the commands door at this address answers Slack's `ssl_check`.
+    pub async fn check_ssl(&self, base_url: &str) -> bool {
+        self.door.check_ssl(base_url, (self.now)() / 1000).await
+    }
+
     /// Whether the events door at this address proves that it is there.
     pub async fn verify_url(&self, base_url: &str, challenge: &str) -> bool {
         self.door

@@ -120,6 +120,21 @@ impl Door {
         is_ok && (text.trim() == challenge || in_json || in_form)
     }
 
+    /// Asks the commands door whether it is there; true when it says 200.
+    pub async fn check_ssl(&self, base: &str, timestamp: i64) -> bool {
+        let request = Request {
+            url: format!("{}/slack/commands", base.trim_end_matches('/')),
+            body: "ssl_check=1&token=practice".to_owned(),
+            content_type: "application/x-www-form-urlencoded",
+            attempt: 0,
+            reason: None,
+        };
+        self.prepare(request, timestamp)
+            .send()
+            .await
+            .is_ok_and(|response| response.status() == 200)
+    }
+
     fn prepare(&self, request: Request, timestamp: i64) -> reqwest::RequestBuilder {
         let signature = signature(&self.secret, timestamp, &request.body);
         let mut builder = self

@@ -30,6 +30,7 @@ use super::faults::Faults;
 use super::limits::Limits;
 use super::manifest::Manifest;
 use super::options::{Delivery, NewPerson, Now};
+use super::{PracticeError, check_delivery};
 
 pub use controls::{Place, Use};
 pub use model::{
@@ -200,8 +201,13 @@ impl Workspace {
     }
 
     /// From now on envelopes reach the app this way.
-    pub fn set_delivery(&self, delivery: Delivery) {
+    ///
+    /// # Errors
+    /// [`PracticeError::ForeignDelivery`] when the address is not this machine's.
+    pub fn set_delivery(&self, delivery: Delivery) -> Result<(), PracticeError> {
+        check_delivery(&delivery)?;
         self.inner.courier.set_route(delivery);
+        Ok(())
     }
 
     /// Sends the next `count` envelopes twice, with the same envelope id.
@@ -340,6 +346,12 @@ impl Workspace {
         self.with(|state| state.set_usergroup(group, members));
     }
 
+    /// Asks the app's commands door whether it is there with `ssl_check=1`, as Slack does now and then; true when it says
+    /// 200.
+    pub async fn check_ssl(&self, base_url: &str) -> bool {
+        self.inner.courier.check_ssl(base_url).await
+    }
+
     /// Asks the app's events door to prove itself, as Slack does when a request URL is saved.
     pub async fn verify_url(&self, base_url: &str) -> bool {
         let challenge = uuid::Uuid::new_v4().simple().to_string();
@@ -398,6 +410,12 @@ impl Workspace {
     pub fn take_violations(&self) -> Vec<Violation> {
         self.tick();
         self.with(|state| std::mem::take(&mut state.violations))
+    }
+
+    /// The workspace as Slack names it.
+    #[must_use]
+    pub fn team(&self) -> TeamIdentity {
+        self.read(|state| state.team.clone())
     }
 
     /// The bot and the app as Slack names them.
