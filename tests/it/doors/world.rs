@@ -19,7 +19,6 @@ use vigie::store::{Question, Store};
 
 use crate::script::{START, rules};
 
-
 /// Everything a test needs; dropped as a whole.
 pub struct World {
     pub practice: Practice,
