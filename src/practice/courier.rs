@@ -165,7 +165,10 @@ impl Courier {
         match tokio::time::timeout(REAL_GUARD, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Answer::Undelivered { why: "the envelope was dropped".to_owned() },
-            Err(_) => Answer::TimedOut { elapsed: started.elapsed() },
+            Err(_) => {
+                self.hub().note("late_ack", kind.envelope_type(), "no acknowledgement within 10 s of real time");
+                Answer::TimedOut { elapsed: started.elapsed() }
+            }
         }
     }
 

@@ -214,10 +214,10 @@ async function tell(locale, pictures) {
         }
       } catch (error) {
         await room.page.screenshot({ path: `${room.pictures}-failed.png` }).catch(() => {});
-        failed(`${locale}: ${name}`, `${error.message}\n${room.takeComplaints().join('\n')}\npractice said:\n${practice.said.slice(-30).join('\n')}`);
+        failed(`${locale}: ${name}`, [error.message, ...room.takeComplaints(), ...practice.takeWarnings()].join('\n'));
         return;
       }
-      const complaints = room.takeComplaints();
+      const complaints = [...room.takeComplaints(), ...practice.takeWarnings()];
       if (complaints.length) failed(`${locale}: ${name}`, complaints.join('\n'));
       else passed();
     }
@@ -225,7 +225,7 @@ async function tell(locale, pictures) {
     await room.close();
     const code = await practice.stop();
     if (code === 0) passed();
-    else failed(`${locale}: practice ends well at Ctrl+C`, `it ended with ${code}:\n${practice.said.slice(-30).join('\n')}`);
+    else failed(`${locale}: practice ends well at Ctrl+C`, [`it ended with ${code}`, ...practice.takeWarnings()].join('\n'));
   }
 }
 

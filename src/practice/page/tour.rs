@@ -60,8 +60,6 @@ struct Progress {
     done: BTreeSet<Step>,
     /// Done by somebody, not yet answered: the step, who did it, and what the app had said before.
     waiting: Vec<(Step, String, u64)>,
-    /// An update was written; the next approval is the one of the customers' text.
-    update_written: bool,
     minutes: u32,
 }
 
@@ -78,19 +76,9 @@ impl Tour {
 
     /// `before.viewer` did something that goes by these words; `before` is what they saw just before.
     pub fn did(&self, words: &[&str], before: &WorldState) {
-        let Some(verb) = words.iter().find_map(|text| verb(text)) else {
-            return;
-        };
-        let mut progress = self.progress();
-        let step = match verb {
-            Step::Approve if progress.update_written => Step::Update,
-            Step::Update => {
-                progress.update_written = true;
-                return;
-            }
-            other => other,
-        };
-        progress.wait_for(step, before);
+        if let Some(step) = words.iter().find_map(|text| verb(text)) {
+            self.progress().wait_for(step, before);
+        }
     }
 
     /// `before.viewer` moved the clock.
@@ -144,17 +132,20 @@ fn verb(text: &str) -> Option<Step> {
         .replace("post mortem", "postmortem")
         .replace("roll back", "rollback");
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.take(4).find_map(|word| match word {
-        "start" | "declare" => Some(Step::Start),
-        "ack" | "acknowledge" => Some(Step::Acknowledge),
-        "diag" | "diagnose" | "diagnostics" => Some(Step::Diagnose),
-        "rollback" => Some(Step::Rollback),
-        "approve" => Some(Step::Approve),
-        "update" => Some(Step::Update),
-        "resolve" => Some(Step::Resolve),
-        "postmortem" => Some(Step::Postmortem),
+    let step = words.take(4).find_map(|word| match word {
+        "start" | "declare" => Some(Some(Step::Start)),
+        "ack" | "acknowledge" => Some(Some(Step::Acknowledge)),
+        "diag" | "diagnose" | "diagnostics" => Some(Some(Step::Diagnose)),
+        "rollback" => Some(Some(Step::Rollback)),
+        "approve" => Some(Some(Step::Approve)),
+        // Writing it is not enough: it is done when somebody else lets the customers' text go out.
+        "update" => Some(None),
+        "send" => Some(Some(Step::Update)),
+        "resolve" => Some(Some(Step::Resolve)),
+        "postmortem" => Some(Some(Step::Postmortem)),
         _ => None,
-    })
+    });
+    step.flatten()
 }
 
 /// A fingerprint of what the app says where others can read it.
@@ -225,15 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn the_approval_after_an_update_is_the_one_of_the_customers_text() {
+    fn an_update_counts_once_the_customers_text_was_let_out() {
         let tour = Tour::default();
-        tour.did(&["approve apr_51"], &world("U2", vec![]));
-        tour.saw(&world("U2", vec![said("running")]));
-        assert_eq!(done(&tour), [Step::Approve]);
-        tour.did(&["/incident update we are rolling back"], &world("U1", vec![]));
-        tour.did(&["approve pub_3"], &world("U2", vec![said("running")]));
-        tour.saw(&world("U2", vec![said("running"), said("sent")]));
-        assert_eq!(done(&tour), [Step::Approve, Step::Update]);
+        tour.did(&["/incident update we send a fix"], &world("U1", vec![]));
+        tour.saw(&world("U1", vec![said("waiting for a second pair of eyes")]));
+        assert_eq!(done(&tour), []);
+        tour.did(&["send upd_1_1"], &world("U2", vec![]));
+        tour.saw(&world("U2", vec![said("sent")]));
+        assert_eq!(done(&tour), [Step::Update]);
     }
 
     #[test]
@@ -269,7 +259,7 @@ mod tests {
                 Some(Step::Postmortem),
                 Some(Step::Postmortem),
                 Some(Step::Rollback),
-                Some(Step::Update),
+                None,
                 None,
                 None
             ]

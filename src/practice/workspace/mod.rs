@@ -6,6 +6,7 @@
 mod channels;
 mod choices;
 mod composer;
+mod controls;
 mod events;
 mod hands;
 mod messages;
@@ -29,6 +30,7 @@ use super::limits::Limits;
 use super::manifest::Manifest;
 use super::options::{Delivery, NewPerson, Now};
 
+pub use controls::{Place, Use};
 pub use person::{Acted, CommandAck, NotPossible, Person, SubmitOutcome};
 pub use state::{
     AppIdentity, Bookmark, CallRecord, Canvas, Channel, ChannelKind, Ephemeral, FileStage, Member, Message, Note, Pin,

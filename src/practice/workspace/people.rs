@@ -110,7 +110,7 @@ impl State {
         let (first, last) = profile.real_name.split_once(' ').unwrap_or((&profile.real_name, ""));
         let mut shown_profile = json!({
             "title": profile.title,
-            "phone": "",
+            "phone": profile.phone,
             "skype": "",
             "real_name": profile.real_name,
             "real_name_normalized": profile.real_name,

@@ -338,6 +338,9 @@ pub struct TeamIdentity {
 /// The oldest calls are forgotten beyond this many.
 const CALLS_KEPT: usize = 50_000;
 
+/// Old triggers and response URLs are forgotten when there are this many.
+const SHORT_LIVED_KEPT: usize = 10_000;
+
 /// Everything the workspace remembers.
 pub(crate) struct State {
     /// Milliseconds UTC, read when the lock was taken.
@@ -458,6 +461,10 @@ impl State {
         let id = format!("{}.{}.{}", self.now, self.next_id, uuid::Uuid::new_v4().simple());
         let trigger =
             Trigger { user: user.to_owned(), issued_at: self.now, used: false, view: view.map(str::to_owned) };
+        if self.triggers.len() >= SHORT_LIVED_KEPT {
+            let now = self.now;
+            self.triggers.retain(|_, old| now - old.issued_at < 60_000);
+        }
         self.triggers.insert(id.clone(), trigger);
         id
     }
@@ -466,6 +473,10 @@ impl State {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let entry =
             ResponseUrl { channel: channel.to_owned(), user: user.to_owned(), issued_at: self.now, uses: 0, source };
+        if self.response_urls.len() >= SHORT_LIVED_KEPT {
+            let now = self.now;
+            self.response_urls.retain(|_, old| now - old.issued_at < 3_600_000);
+        }
         self.response_urls.insert(id.clone(), entry);
         format!("{}/response/{}/{id}", self.origin, self.team.id)
     }

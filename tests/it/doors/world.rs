@@ -165,14 +165,18 @@ impl World {
 
     /// Waits until the inbox has decided something that makes the incident look like this.
     pub async fn until_incident(&self, probe: impl Fn(&Incident) -> bool) -> Incident {
-        for _ in 0..200 {
+        let mut changes = self.store.changes();
+        loop {
+            changes.mark_unchanged();
             self.settle().await;
             if let Some(incident) = self.store.incident(IncidentId(1)).await.unwrap()
                 && probe(&incident)
             {
                 return incident;
             }
-            let _ = tokio::time::timeout(Duration::from_millis(25), std::future::pending::<()>()).await;
+            if tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.is_err() {
+                break;
+            }
         }
         panic!("the incident never looked like that: {:#?}", self.store.incident(IncidentId(1)).await.unwrap());
     }

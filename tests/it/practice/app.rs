@@ -56,6 +56,7 @@ oauth_config:
           'reactions:read', 'reactions:write', 'bookmarks:read', 'bookmarks:write', 'files:write', 'files:read',
           'canvases:write', 'usergroups:read', 'users:read', 'users:read.email', 'app_mentions:read', 'team:read']
 settings:
+  interactivity: {is_enabled: true}
   event_subscriptions:
     bot_events: [message.channels, message.groups, message.im, reaction_added, reaction_removed, app_home_opened,
                  member_joined_channel, member_left_channel, channel_archive, channel_unarchive, channel_rename,

@@ -1,5 +1,6 @@
 // Fields that are typed into: texts, numbers, dates and times.
 import { h } from './dom.js';
+import { t } from './i18n.js';
 import { fromWall, toWall } from './time.js';
 import { keep, valueOf } from './values.js';
 
@@ -67,7 +68,7 @@ export function dateField(el, block, ctx, props, changed) {
     ...props,
     class: 'field field-date',
     type: DATE_TYPES[el.type],
-    'aria-label': ctx.label ?? el.placeholder?.text,
+    'aria-label': ctx.label ?? el.placeholder?.text ?? t('select.placeholder'),
     value: value === null || value === undefined ? '' : moment ? toWall(value) : value,
   });
   field.addEventListener('change', () =>

@@ -86,7 +86,7 @@ function belongs(lines, i, pad) {
 function listItem(text, body) {
   const box = /^\[([ xX])\]\s+(.*)$/.exec(text);
   const mark = box && h('input', { type: 'checkbox', disabled: true, checked: box[1] !== ' ' });
-  return h('li', { class: box && 'md-check' }, mark, inline(box ? box[2] : text), body.length ? blocks(body) : null);
+  return h('li', { class: box && 'md-check' }, box ? h('label', {}, mark, inline(box[2])) : inline(text), body.length ? blocks(body) : null);
 }
 
 function table(lines, start) {
