@@ -123,7 +123,7 @@ impl World {
         tokio::spawn(async move {
             axum::serve(tcp, routes).with_graceful_shutdown(stop.cancelled_owned()).await.unwrap();
         });
-        self.ws().set_delivery(Delivery::Http { base_url: base_url.clone() });
+        self.ws().set_delivery(Delivery::Http { base_url: base_url.clone() }).expect("a loopback address");
         base_url
     }
 
