@@ -19,28 +19,8 @@ use vigie::store::{Question, Store};
 
 use crate::script::{START, rules};
 
-const MANIFEST: &str = r"
-display_information: {name: Vigie}
-features:
-  app_home: {home_tab_enabled: true}
-  bot_user: {display_name: vigie}
-  slash_commands:
-    - {command: /incident, should_escape: true}
-  shortcuts:
-    - {name: Start an incident, type: global, callback_id: start_incident}
-    - {name: Add to incident timeline, type: message, callback_id: add_to_timeline}
-oauth_config:
-  scopes:
-    bot: [commands, 'chat:write', 'channels:manage', 'channels:read', 'channels:history', 'channels:join',
-          'groups:write', 'groups:read', 'groups:history', 'im:write', 'im:read', 'im:history', 'pins:write',
-          'reactions:read', 'bookmarks:read', 'bookmarks:write', 'files:write', 'files:read', 'canvases:write',
-          'users:read']
-settings:
-  event_subscriptions:
-    bot_events: [message.channels, message.groups, reaction_added, reaction_removed, app_home_opened,
-                 member_joined_channel, member_left_channel, channel_archive, channel_unarchive, channel_left,
-                 channel_deleted, group_archive, group_unarchive, group_left, group_deleted]
-";
+/// The one that teams install.
+const MANIFEST: &str = include_str!("../../../manifest.yml");
 
 /// Everything a test needs; dropped as a whole.
 pub struct World {
