@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::FutureExt as _;
 use secrecy::ExposeSecret as _;
@@ -59,7 +59,32 @@ pub struct Setup {
     pub shop: Shop,
     /// The bot.
     pub vigie: Vigie,
+    seat: Seat,
+    hands: Hands,
     folder: Option<PathBuf>,
+}
+
+/// What a bot of this practice is put together from.
+struct Seat {
+    variables: BTreeMap<String, String>,
+    locale: String,
+    slack: SlackConfig,
+    database: String,
+    clock: Clock,
+}
+
+impl Seat {
+    async fn assemble(&self) -> Result<Vigie, StartFault> {
+        let config = configured(&self.variables, &self.locale)?;
+        Vigie::assemble(config, &self.slack, &self.database, self.clock.clone()).await
+    }
+}
+
+/// The page moves the bot's clock, and the bot is made after the page, and anew after each restart.
+type Hands = Arc<RwLock<Option<Vigie>>>;
+
+fn hand_over(hands: &Hands, vigie: &Vigie) {
+    *hands.write().unwrap_or_else(PoisonError::into_inner) = Some(vigie.clone());
 }
 
 impl Drop for Setup {
@@ -77,6 +102,18 @@ impl Setup {
     /// The address of the page.
     pub fn page(&self) -> String {
         format!("http://{}/", self.practice.address())
+    }
+
+    /// Puts a new bot together on the same database and in the same workspace, after the one before has ended, however
+    /// it ended. Nothing runs yet.
+    ///
+    /// # Errors
+    /// A [`StartFault`], as at the first start.
+    pub async fn restart(&mut self) -> Result<(), StartFault> {
+        self.vigie.store.close().await;
+        self.vigie = self.seat.assemble().await?;
+        hand_over(&self.hands, &self.vigie);
+        Ok(())
     }
 
     /// The people, channels and messages.
@@ -97,13 +134,10 @@ pub async fn set_up(options: Options) -> Result<Setup, StartFault> {
     let phones = Phones::start(PhonesOptions::new(now.clone())).await.map_err(|error| fault(&error))?;
     let shop = Shop::start(now.clone()).await.map_err(|error| fault(&error))?;
     let variables = variables(&options, &phones, &shop);
-    let (name, text) = if options.locale == "fr" { CONFIG_FR } else { CONFIG };
-    let config = config::parse(name, text, &|name| variables.get(name).cloned());
-    let config = config.map_err(|faults| fault(&faults))?;
+    let config = configured(&variables, &options.locale)?;
     let contacts: Vec<Contact> = config.rules.contacts.values().cloned().collect();
 
-    // The page moves the bot's clock, and the bot is made after the page: it is handed over here.
-    let hands: Arc<OnceLock<Vigie>> = Arc::default();
+    let hands = Hands::default();
     let mut workspace = PracticeOptions::new(MANIFEST, Arc::new(now));
     workspace.listen = options.listen;
     workspace.team_name = "Practice".to_owned();
@@ -119,10 +153,17 @@ pub async fn set_up(options: Options) -> Result<Setup, StartFault> {
         api_url: practice.api_url().to_owned(),
     };
     let (database, folder) = database(options.database)?;
-    let vigie = Vigie::assemble(config, &slack, &database, options.clock).await?;
-    // Nobody else sets it.
-    let _ = hands.set(vigie.clone());
-    Ok(Setup { practice, phones, shop, vigie, folder })
+    let seat = Seat { variables, locale: options.locale, slack, database, clock: options.clock };
+    let vigie = seat.assemble().await?;
+    hand_over(&hands, &vigie);
+    Ok(Setup { practice, phones, shop, vigie, seat, hands, folder })
+}
+
+/// The configuration of the practice team in its language, with what it leaves open.
+fn configured(variables: &BTreeMap<String, String>, locale: &str) -> Result<config::Config, StartFault> {
+    let (name, text) = if locale == "fr" { CONFIG_FR } else { CONFIG };
+    let config = config::parse(name, text, &|name| variables.get(name).cloned());
+    config.map_err(|faults| StartFault::Practice(faults.to_string()))
 }
 
 /// Runs until `stop`.
@@ -137,6 +178,7 @@ pub async fn practice(
     let setup = set_up(options).await?;
     ready(&setup);
     setup.vigie.run(stop).await;
+    setup.vigie.store.close().await;
     Ok(())
 }
 
@@ -193,14 +235,14 @@ fn page(
     locale: &str,
     phones: &Phones,
     shop: &Shop,
-    hands: Arc<OnceLock<Vigie>>,
+    hands: Hands,
 ) -> crate::practice::ExtraRoutes {
     let numbers: BTreeMap<String, String> = contacts
         .iter()
         .filter_map(|contact| Some((contact.slack.as_ref()?.0.clone(), contact.phone.clone()?)))
         .collect();
     let advance: Advance = Arc::new(move |milliseconds| {
-        let vigie = hands.get().cloned();
+        let vigie = hands.read().unwrap_or_else(PoisonError::into_inner).clone();
         async move {
             let vigie = vigie.ok_or("The bot is not ready yet.")?;
             vigie.advance(Millis(milliseconds)).await.map_err(|fault| fault.to_string())

@@ -30,5 +30,6 @@ pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: Cancellat
     let routes = vigie.routes();
     let web = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     let (served, ()) = tokio::join!(web, vigie.run(stop));
+    vigie.store.close().await;
     served.map_err(|why| StartFault::Listen { address: listen.to_string(), why })
 }

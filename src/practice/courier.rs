@@ -259,6 +259,17 @@ impl Courier {
         self.hub().plans.reorder = count;
     }
 
+    /// Sends what is held back now, in reverse order.
+    pub fn release_held(&self) {
+        let now = (self.now)();
+        let mut hub = self.hub();
+        hub.plans.reorder = 0;
+        let held = std::mem::take(&mut hub.plans.held);
+        for parcel in held.into_iter().rev() {
+            self.put(&mut hub, parcel, now);
+        }
+    }
+
     /// Behaves as if the next `count` acknowledgements had been lost on the way.
     pub fn lose_next_acks(&self, count: u32) {
         self.hub().plans.lose_acks += count;

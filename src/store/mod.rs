@@ -68,7 +68,7 @@ pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
     changed: Arc<watch::Sender<u64>>,
-    _lock: Option<Arc<File>>,
+    held: Option<Arc<File>>,
 }
 
 const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "start", include_str!("../../migrations/sqlite/0001_start.sql"))];
@@ -89,7 +89,7 @@ impl Store {
         } else {
             SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?
         };
-        Ok(Self { writer, reader, changed: Arc::new(watch::channel(0).0), _lock: lock.map(Arc::new) })
+        Ok(Self { writer, reader, changed: Arc::new(watch::channel(0).0), held: lock.map(Arc::new) })
     }
 
     /// Opens an existing database to read, also while another process writes to it.
@@ -99,12 +99,24 @@ impl Store {
     pub async fn open_to_read(url: &str) -> Result<Self, StoreFault> {
         let options = options(url)?.create_if_missing(false).read_only(true);
         let reader = SqlitePoolOptions::new().max_connections(2).connect_with(options).await?;
-        Ok(Self { writer: reader.clone(), reader, changed: Arc::new(watch::channel(0).0), _lock: None })
+        Ok(Self { writer: reader.clone(), reader, changed: Arc::new(watch::channel(0).0), held: None })
     }
 
     /// Is told whenever something was written that somebody may have to act on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Closes the connections and lets another process have the database; every later call fails. What was not
+    /// committed is rolled back.
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.reader.close().await;
+        if let Some(lock) = &self.held
+            && let Err(error) = lock.unlock()
+        {
+            tracing::warn!(%error, "the database's lock could not be let go of; it ends with the process");
+        }
     }
 
     fn announce(&self) {

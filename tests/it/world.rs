@@ -32,21 +32,60 @@ impl World {
 
     /// The same in another language.
     pub async fn open_in(locale: &str) -> Self {
+        Self::open_with(|options| options.locale = locale.to_owned()).await
+    }
+
+    /// The same in a workspace that keeps to Slack's rate tiers.
+    pub async fn open_with_limits() -> Self {
+        Self::open_with(|options| options.rate_limits = true).await
+    }
+
+    async fn open_with(arrange: impl FnOnce(&mut Options)) -> Self {
         let clock = Clock::manual(START);
-        let options = Options {
+        let mut options = Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            locale: locale.to_owned(),
+            locale: "en".to_owned(),
             clock: clock.clone(),
             rate_limits: false,
             database: None,
         };
+        arrange(&mut options);
         let setup = set_up(options).await.unwrap_or_else(|fault| panic!("{fault}"));
-        let stop = CancellationToken::new();
-        let (vigie, token) = (setup.vigie.clone(), stop.clone());
-        let running = tokio::spawn(async move { vigie.run(token).await });
+        let (stop, running) = start(&setup);
         let world = Self { setup, clock, stop, running };
-        world.ws().wait_for(|ws| (ws.open_sockets() > 0).then_some(())).await.expect("the bot connects");
+        world.connected().await;
         world
+    }
+
+    /// Waits until the bot hears.
+    pub async fn connected(&self) {
+        self.ws().wait_for(|ws| (ws.open_sockets() > 0).then_some(())).await.expect("the bot connects");
+    }
+
+    /// Stops the bot in good order and starts a new one on the same database.
+    pub async fn restart(&mut self) {
+        self.stop.cancel();
+        (&mut self.running).await.expect("the bot stops without a panic");
+        self.begin_again().await;
+    }
+
+    /// Ends the bot as a crash would, in the middle of whatever it does, and starts a new one on the same database.
+    /// What it was doing is taken up again when its leases end.
+    pub async fn crash(&mut self) {
+        self.running.abort();
+        let ended = (&mut self.running).await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()), "the bot was running");
+        // What is left of it can write nothing any more.
+        self.setup.vigie.store.close().await;
+        self.stop.cancel();
+        self.ws().abort_sockets();
+        self.begin_again().await;
+    }
+
+    async fn begin_again(&mut self) {
+        self.setup.restart().await.unwrap_or_else(|fault| panic!("{fault}"));
+        (self.stop, self.running) = start(&self.setup);
+        self.connected().await;
     }
 
     pub fn ws(&self) -> &Workspace {
@@ -71,6 +110,15 @@ impl World {
     /// Waits until everything that came in is decided and everything that is due is done. Where something waits for a
     /// moment (Slack's limits, another try), the clock is moved to that moment: at most a minute at a time.
     pub async fn settle(&self) {
+        self.rest(Some(Millis::minutes(1))).await;
+    }
+
+    /// Waits until nothing is left to do at this moment; the clock stands still.
+    pub async fn settle_now(&self) {
+        self.rest(None).await;
+    }
+
+    async fn rest(&self, jump: Option<Millis>) {
         let store = &self.setup.vigie.store;
         let mut changes = store.changes();
         let quiet = async {
@@ -81,7 +129,7 @@ impl World {
                 if heard && store.is_at_rest(now).await.expect("the store answers") {
                     let next = store.next_due().await.expect("the store answers");
                     match next.map(|at| at.since(now)) {
-                        Some(soon) if soon <= Millis::minutes(1) => {
+                        Some(soon) if jump.is_some_and(|longest| soon <= longest) => {
                             self.setup.vigie.advance(soon).await.expect("the store answers");
                             self.ws().tick();
                             continue;
@@ -92,7 +140,7 @@ impl World {
                 let _ = tokio::time::timeout(std::time::Duration::from_millis(200), changes.changed()).await;
             }
         };
-        let settled = tokio::time::timeout(std::time::Duration::from_secs(30), quiet).await;
+        let settled = tokio::time::timeout(std::time::Duration::from_secs(90), quiet).await;
         assert!(settled.is_ok(), "the world did not come to rest; waiting: {:?}", store.waiting().await);
     }
 
@@ -101,6 +149,13 @@ impl World {
         self.setup.vigie.advance(Millis::minutes(minutes)).await.expect("the store answers");
         self.ws().tick();
         self.settle().await;
+    }
+
+    /// Moves the clock by so many seconds and does what is due then, and no more.
+    pub async fn seconds(&self, seconds: i64) {
+        self.setup.vigie.advance(Millis::seconds(seconds)).await.expect("the store answers");
+        self.ws().tick();
+        self.settle_now().await;
     }
 
     /// The incident, replayed from its timeline on the way.
@@ -134,9 +189,45 @@ impl World {
 
     /// The direct messages that the bot sent somebody, oldest first.
     pub fn dms(&self, who: &str) -> Vec<Value> {
-        let bot = self.ws().app().bot_user;
-        let channel = self.ws().person(who).open_dm(&bot);
-        self.ws().messages(&channel)
+        self.ws().messages(&self.dm(who))
+    }
+
+    /// The messages of a conversation that are this card of this incident, by their metadata.
+    pub fn cards(&self, conversation: &str, incident: i64, card: &str) -> Vec<Value> {
+        let is_it = |message: &Value| {
+            let payload = &message["metadata"]["event_payload"];
+            payload["incident"] == format!("inc_{incident}") && payload["card"] == card
+        };
+        self.ws().messages(conversation).into_iter().filter(is_it).collect()
+    }
+
+    /// The conversation between somebody and the bot.
+    pub fn dm(&self, who: &str) -> String {
+        self.ws().person(who).open_dm(&self.ws().app().bot_user)
+    }
+
+    /// Demands that an incident is whole: one channel with topic and bookmarks, one pinned card, one announcement,
+    /// the people in it, nothing left to do. Gives the channel.
+    pub async fn is_whole(&self, number: i64) -> String {
+        let incident = self.incident(number).await;
+        let start = format!("inc-{number}");
+        let named = |name: &str| name == start || name.starts_with(&format!("{start}-"));
+        let channels: Vec<_> = self.ws().channels().into_iter().filter(|channel| named(&channel.name)).collect();
+        assert_eq!(channels.len(), 1, "one channel: {:?}", channels.iter().map(|c| &c.name).collect::<Vec<_>>());
+        let channel = &channels[0];
+        assert_eq!(Some(&channel.id), incident.channel.as_ref().map(|channel| &channel.id.0), "it is known");
+        assert_eq!(self.cards(&channel.id, number, "incident").len(), 1, "one card in {start}");
+        assert_eq!(self.ws().pins(&channel.id).len(), 1, "one pinned card in {start}");
+        assert_eq!(self.cards(INCIDENTS, number, "announcement").len(), 1, "one announcement of {start}");
+        assert!(channel.topic.value.contains(&incident.severity.label), "topic: “{}”", channel.topic.value);
+        assert!(channel.purpose.value.contains(&format!("vigie inc_{number}")), "purpose: “{}”", channel.purpose.value);
+        assert!(!channel.bookmarks.is_empty(), "the status page is bookmarked in {start}");
+        for person in ["U0ONCALL", "U0COMMS"] {
+            assert!(channel.has(person), "{person} is in {start}");
+        }
+        let waiting = self.setup.vigie.store.waiting().await.expect("the store answers");
+        assert!(waiting.is_empty(), "nothing waits: {waiting:?}");
+        channel.id.clone()
     }
 
     /// Stops the bot and demands that Slack had nothing to complain about.
@@ -147,6 +238,13 @@ impl World {
         let violations = self.setup.workspace().violations();
         assert!(violations.is_empty(), "Slack would have refused: {violations:#?}");
     }
+}
+
+/// Starts a bot that is put together.
+fn start(setup: &Setup) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let (vigie, token) = (setup.vigie.clone(), stop.clone());
+    (stop, tokio::spawn(async move { vigie.run(token).await }))
 }
 
 /// The `ts` of a message.

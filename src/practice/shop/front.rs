@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::figures::Request;
-use super::{Inner, LARGEST, NotSwitched};
+use super::{Inner, LARGEST, NotSwitched, Silence};
 
 pub(super) fn routes(shop: Arc<Inner>) -> Router {
     Router::new()
@@ -87,11 +87,19 @@ struct Move {
 }
 
 async fn move_switch(State(shop): State<Arc<Inner>>, Json(wanted): Json<Move>) -> Response {
+    let silence = shop.silence().take();
+    if silence == Some(Silence::BeforeMoving) {
+        shop.changed();
+        return std::future::pending().await;
+    }
     let code = match shop.try_switch(&wanted.to, &wanted.expected) {
         Ok(()) => StatusCode::OK,
         Err(NotSwitched::Moved) => StatusCode::CONFLICT,
         Err(NotSwitched::Unknown) => StatusCode::UNPROCESSABLE_ENTITY,
     };
+    if silence == Some(Silence::AfterMoving) {
+        return std::future::pending().await;
+    }
     (code, Json(shop.switch())).into_response()
 }
 

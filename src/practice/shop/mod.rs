@@ -99,11 +99,21 @@ struct Inner {
     now: Box<dyn Fn() -> i64 + Send + Sync>,
     versions: [Version; 2],
     broken: Arc<AtomicBool>,
+    silence: Mutex<Option<Silence>>,
     lever: Mutex<Lever>,
     figures: Figures,
     changes: watch::Sender<u64>,
     client: reqwest::Client,
     url: String,
+}
+
+/// What happens to the one who moves the switch and is not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// The switch stays where it is.
+    BeforeMoving,
+    /// The switch is moved all the same.
+    AfterMoving,
 }
 
 #[derive(Clone, Copy)]
@@ -133,6 +143,7 @@ impl Shop {
             now: Box::new(now),
             versions,
             broken,
+            silence: Mutex::new(None),
             lever: Mutex::new(Lever { active: NEW, previous: OLD, changed_at_ms }),
             figures: Figures::default(),
             changes: watch::Sender::new(0),
@@ -168,6 +179,16 @@ impl Shop {
         self.inner.mend();
     }
 
+    /// The next one who moves the switch gets no answer, ever.
+    pub fn silence_next_switch(&self, silence: Silence) {
+        *self.inner.silence() = Some(silence);
+    }
+
+    /// Whether somebody has met the silence that was ordered.
+    pub fn is_silence_met(&self) -> bool {
+        self.inner.silence().is_none()
+    }
+
     /// Buys one book through the front door, as a customer would. Returns the HTTP status.
     ///
     /// # Errors
@@ -183,6 +204,10 @@ impl Inner {
     // The lever is a Copy value replaced whole, so a panic elsewhere cannot leave it half moved.
     fn lever(&self) -> MutexGuard<'_, Lever> {
         self.lever.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn silence(&self) -> MutexGuard<'_, Option<Silence>> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn changed(&self) {

@@ -193,6 +193,11 @@ impl Workspace {
         self.inner.courier.reorder_next(count);
     }
 
+    /// Sends the envelopes that are held back now, in reverse order, however few they are.
+    pub fn release_envelopes(&self) {
+        self.inner.courier.release_held();
+    }
+
     /// Behaves as if the next `count` acknowledgements had been lost on the way.
     pub fn lose_next_acks(&self, count: u32) {
         self.inner.courier.lose_next_acks(count);
