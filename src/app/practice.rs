@@ -26,7 +26,7 @@ use crate::slack::SlackConfig;
 /// The app's manifest, the same that is given to Slack.
 pub const MANIFEST: &str = include_str!("../../manifest.yml");
 /// The configuration of the practice team.
-const CONFIG: &str = include_str!("../../examples/practice.yml");
+pub const CONFIG: &str = include_str!("../../examples/practice.yml");
 /// Where incidents are announced.
 const INCIDENTS: &str = "C0INCIDENTS";
 /// Where everybody is.
@@ -45,6 +45,8 @@ pub struct Options {
     pub rate_limits: bool,
     /// Where the database is kept; in a folder of its own that goes away again when absent.
     pub database: Option<PathBuf>,
+    /// The team's configuration; [`CONFIG`] when absent.
+    pub config: Option<String>,
 }
 
 /// A practice that is set up: the workspace is open, the bot is put together and not yet running.
@@ -95,7 +97,9 @@ pub async fn set_up(options: Options) -> Result<Setup, StartFault> {
     let phones = Phones::start(PhonesOptions::new(now.clone())).await.map_err(|error| fault(&error))?;
     let shop = Shop::start(now.clone()).await.map_err(|error| fault(&error))?;
     let variables = variables(&options, &phones, &shop);
-    let config = config::parse("practice.yml", CONFIG, &|name| variables.get(name).cloned());
+    let config = config::parse("practice.yml", options.config.as_deref().unwrap_or(CONFIG), &|name| {
+        variables.get(name).cloned()
+    });
     let config = config.map_err(|faults| fault(&faults))?;
     let contacts: Vec<Contact> = config.rules.contacts.values().cloned().collect();
 

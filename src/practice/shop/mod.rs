@@ -99,6 +99,8 @@ struct Inner {
     now: Box<dyn Fn() -> i64 + Send + Sync>,
     versions: [Version; 2],
     broken: Arc<AtomicBool>,
+    /// Nobody is told how the shop is; customers are served on.
+    hangs: AtomicBool,
     lever: Mutex<Lever>,
     figures: Figures,
     changes: watch::Sender<u64>,
@@ -133,6 +135,7 @@ impl Shop {
             now: Box::new(now),
             versions,
             broken,
+            hangs: AtomicBool::new(false),
             lever: Mutex::new(Lever { active: NEW, previous: OLD, changed_at_ms }),
             figures: Figures::default(),
             changes: watch::Sender::new(0),
@@ -166,6 +169,13 @@ impl Shop {
     /// Repairs the new version, whichever is active.
     pub fn mend(&self) {
         self.inner.mend();
+    }
+
+    /// From now on `/health` takes requests and never answers them, whichever version is active; or answers again.
+    /// Requests that wait already are not answered any more.
+    pub fn hang_health(&self, on: bool) {
+        self.inner.hangs.store(on, Ordering::SeqCst);
+        self.inner.changed();
     }
 
     /// Buys one book through the front door, as a customer would. Returns the HTTP status.
