@@ -26,9 +26,11 @@ use crate::slack::SlackConfig;
 /// The app's manifest, the same that is given to Slack.
 pub const MANIFEST: &str = include_str!("../../manifest.yml");
 /// The configuration of the practice team, with its file's name.
-const CONFIG: (&str, &str) = ("practice.yml", include_str!("../../examples/practice.yml"));
+const ENGLISH: (&str, &str) = ("practice.yml", include_str!("../../examples/practice.yml"));
 /// The same in French.
-const CONFIG_FR: (&str, &str) = ("practice.fr.yml", include_str!("../../examples/practice.fr.yml"));
+const FRENCH: (&str, &str) = ("practice.fr.yml", include_str!("../../examples/practice.fr.yml"));
+/// The configuration of the practice team.
+pub const CONFIG: &str = ENGLISH.1;
 /// Where incidents are announced.
 const INCIDENTS: &str = "C0INCIDENTS";
 /// Where everybody is.
@@ -47,6 +49,8 @@ pub struct Options {
     pub rate_limits: bool,
     /// Where the database is kept; in a folder of its own that goes away again when absent.
     pub database: Option<PathBuf>,
+    /// The team's configuration; [`CONFIG`] when absent.
+    pub config: Option<String>,
 }
 
 /// A practice that is set up: the workspace is open, the bot is put together and not yet running.
@@ -68,6 +72,7 @@ pub struct Setup {
 struct Seat {
     variables: BTreeMap<String, String>,
     locale: String,
+    config: Option<String>,
     slack: SlackConfig,
     database: String,
     clock: Clock,
@@ -75,7 +80,7 @@ struct Seat {
 
 impl Seat {
     async fn assemble(&self) -> Result<Vigie, StartFault> {
-        let config = configured(&self.variables, &self.locale)?;
+        let config = configured(&self.variables, &self.locale, self.config.as_deref())?;
         Vigie::assemble(config, &self.slack, &self.database, self.clock.clone()).await
     }
 }
@@ -134,7 +139,7 @@ pub async fn set_up(options: Options) -> Result<Setup, StartFault> {
     let phones = Phones::start(PhonesOptions::new(now.clone())).await.map_err(|error| fault(&error))?;
     let shop = Shop::start(now.clone()).await.map_err(|error| fault(&error))?;
     let variables = variables(&options, &phones, &shop);
-    let config = configured(&variables, &options.locale)?;
+    let config = configured(&variables, &options.locale, options.config.as_deref())?;
     let contacts: Vec<Contact> = config.rules.contacts.values().cloned().collect();
 
     let hands = Hands::default();
@@ -153,15 +158,21 @@ pub async fn set_up(options: Options) -> Result<Setup, StartFault> {
         api_url: practice.api_url().to_owned(),
     };
     let (database, folder) = database(options.database)?;
-    let seat = Seat { variables, locale: options.locale, slack, database, clock: options.clock };
+    let seat =
+        Seat { variables, locale: options.locale, config: options.config, slack, database, clock: options.clock };
     let vigie = seat.assemble().await?;
     hand_over(&hands, &vigie);
     Ok(Setup { practice, phones, shop, vigie, seat, hands, folder })
 }
 
 /// The configuration of the practice team in its language, with what it leaves open.
-fn configured(variables: &BTreeMap<String, String>, locale: &str) -> Result<config::Config, StartFault> {
-    let (name, text) = if locale == "fr" { CONFIG_FR } else { CONFIG };
+fn configured(
+    variables: &BTreeMap<String, String>,
+    locale: &str,
+    own: Option<&str>,
+) -> Result<config::Config, StartFault> {
+    let (name, shipped) = if locale == "fr" { FRENCH } else { ENGLISH };
+    let text = own.unwrap_or(shipped);
     let config = config::parse(name, text, &|name| variables.get(name).cloned());
     config.map_err(|faults| StartFault::Practice(faults.to_string()))
 }

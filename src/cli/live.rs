@@ -42,6 +42,7 @@ pub(super) async fn practice(args: &Practice) -> anyhow::Result<()> {
         clock: Clock::system(),
         rate_limits: true,
         database: None,
+        config: None,
     };
     let open = args.open;
     let ready = move |setup: &practice::Setup| {

@@ -162,7 +162,8 @@ async fn commit(
     };
     let holds = targets(&after);
     if let Some(busy) = lock_targets(tx, &held, &holds).await? {
-        return refuse(tx, now, input, &Refusal::new("refusal.target_busy").with("run", busy)).await;
+        let refusal = Refusal::new("refusal.target_busy").with("run", busy.run).with("target", busy.target);
+        return refuse(tx, now, input, &refusal).await;
     }
     if !entries.is_empty() {
         save(tx, &after, &entries).await?;
@@ -275,18 +276,24 @@ fn targets(incident: &Incident) -> Vec<(String, String)> {
     incident.runs.values().filter(|run| run.holds_targets()).flat_map(of).collect()
 }
 
-/// Locks the targets that are held now and lets go of those that no longer are (rule 6). The run that has one of
-/// them already is returned when there is one.
+/// A target that another run holds.
+struct Busy {
+    target: String,
+    run: String,
+}
+
+/// Locks the targets that are held now and lets go of those that no longer are (rule 6). The one that another
+/// run has already is returned when there is one.
 async fn lock_targets(
     tx: &mut SqliteConnection,
     before: &[(String, String)],
     after: &[(String, String)],
-) -> Result<Option<String>, StoreFault> {
+) -> Result<Option<Busy>, StoreFault> {
     for (target, run) in after.iter().filter(|pair| !before.contains(pair)) {
         let holder =
             sqlx::query("SELECT run FROM target_lock WHERE target = $1").bind(target).fetch_optional(&mut *tx).await?;
         match holder.map(|row| row.get::<String, _>("run")) {
-            Some(holder) if &holder != run => return Ok(Some(holder)),
+            Some(holder) if &holder != run => return Ok(Some(Busy { target: target.clone(), run: holder })),
             Some(_) => {}
             None => {
                 let lock = sqlx::query("INSERT INTO target_lock (target, run) VALUES ($1, $2)").bind(target).bind(run);

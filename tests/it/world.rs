@@ -1,15 +1,18 @@
 //! The world of the wire tests: the real bot, the strict practice workspace, a clock in the hand.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
-use vigie::app::practice::{Options, Setup, set_up};
+use vigie::app::practice::{CONFIG, Options, Setup, set_up};
 use vigie::clock::Clock;
 use vigie::incident::id::IncidentId;
 use vigie::incident::state::{Incident, replay};
 use vigie::incident::time::Millis;
-use vigie::practice::{CommandAck, Workspace};
+use vigie::practice::phones::Delivery;
+use vigie::practice::{CommandAck, SubmitOutcome, Workspace};
 
 use crate::script::START;
 
@@ -40,6 +43,21 @@ impl World {
         Self::open_with(|options| options.rate_limits = true).await
     }
 
+    /// The same with the practice team's configuration changed: each text is replaced by the other.
+    pub async fn open_changed(changes: &[(&str, &str)]) -> Self {
+        let mut config = CONFIG.to_owned();
+        for (from, to) in changes {
+            assert!(config.contains(from), "the practice configuration does not say “{from}”");
+            config = config.replace(from, to);
+        }
+        Self::open_with(|options| options.config = Some(config)).await
+    }
+
+    /// The same with the database kept at a place that the test knows.
+    pub async fn open_at(database: PathBuf) -> Self {
+        Self::open_with(|options| options.database = Some(database)).await
+    }
+
     async fn open_with(arrange: impl FnOnce(&mut Options)) -> Self {
         let clock = Clock::manual(START);
         let mut options = Options {
@@ -48,6 +66,7 @@ impl World {
             clock: clock.clone(),
             rate_limits: false,
             database: None,
+            config: None,
         };
         arrange(&mut options);
         let setup = set_up(options).await.unwrap_or_else(|fault| panic!("{fault}"));
@@ -187,6 +206,46 @@ impl World {
         found.cloned().unwrap_or_else(|| panic!("nothing says “{says}” to {who}: {}", texts(&messages)))
     }
 
+    /// The message as it reads now.
+    pub fn again(&self, channel: &str, message: &Value) -> Value {
+        self.ws().message(channel, &ts(message)).expect("the message is still there")
+    }
+
+    /// Everything that only this person was told, oldest first: in a channel or at the foot of a command.
+    pub fn told(&self, who: &str) -> Vec<String> {
+        self.ws().ephemerals(who).iter().map(shown).collect()
+    }
+
+    /// The conversation of somebody with the bot.
+    pub fn dm(&self, who: &str) -> String {
+        self.ws().person(who).open_dm(&self.ws().app().bot_user)
+    }
+
+    /// The dialog on somebody's screen.
+    pub fn form(&self, who: &str) -> Value {
+        self.ws().top_view(who).unwrap_or_else(|| panic!("no dialog is open for {who}; told: {:?}", self.told(who)))
+    }
+
+    /// Fills the open dialog in and sends it off.
+    pub async fn submits(&self, who: &str, values: Value) -> SubmitOutcome {
+        let id = self.form(who)["id"].as_str().expect("a view has an id").to_owned();
+        let outcome = self.ws().person(who).submit(&id, values).await.unwrap_or_else(|why| panic!("{why}"));
+        self.settle().await;
+        outcome
+    }
+
+    /// What arrived on phones and in inboxes, for one address or number.
+    pub fn received(&self, to: &str) -> Vec<Delivery> {
+        let bare = |number: &str| number.replace([' ', '-'], "");
+        self.setup.phones.deliveries().into_iter().filter(|delivery| bare(&delivery.to) == bare(to)).collect()
+    }
+
+    /// The timeline as `/incident timeline` shows it to somebody.
+    pub async fn timeline(&self, who: &str, number: i64) -> String {
+        self.types(who, "C0GENERAL", &format!("timeline --in inc_{number}")).await;
+        self.told(who).pop().expect("the timeline is shown")
+    }
+
     /// The direct messages that the bot sent somebody, oldest first.
     pub fn dms(&self, who: &str) -> Vec<Value> {
         self.ws().messages(&self.dm(who))
@@ -199,11 +258,6 @@ impl World {
             payload["incident"] == format!("inc_{incident}") && payload["card"] == card
         };
         self.ws().messages(conversation).into_iter().filter(is_it).collect()
-    }
-
-    /// The conversation between somebody and the bot.
-    pub fn dm(&self, who: &str) -> String {
-        self.ws().person(who).open_dm(&self.ws().app().bot_user)
     }
 
     /// Demands that an incident is whole: one channel with topic and bookmarks, one pinned card, one announcement,
@@ -237,6 +291,65 @@ impl World {
         self.running.await.expect("the bot stops without a panic");
         let violations = self.setup.workspace().violations();
         assert!(violations.is_empty(), "Slack would have refused: {violations:#?}");
+        let payloads = payloads(self.setup.workspace());
+        for (from, payload) in &payloads {
+            let raw = raw_words(payload);
+            assert!(raw.is_empty(), "{from} says {raw:?}: {payload:#}");
+        }
+        dump(&payloads);
+    }
+}
+
+/// Every message and view that Slack took from the bot, with the method it came by.
+fn payloads(ws: &Workspace) -> Vec<(String, Value)> {
+    let calls = ws.calls().into_iter().filter(|call| call.is_ok());
+    let seen = calls.filter(|call| ["text", "blocks", "view"].iter().any(|field| call.args.get(field).is_some()));
+    seen.map(|call| (call.method, call.args)).collect()
+}
+
+/// What must never reach a person: a label's key instead of its words, or a template's own marks.
+pub fn raw_words(payload: &Value) -> Vec<String> {
+    let raw = regex::Regex::new(
+        r"\{\{|\}\}|\b(refusal|reply|usage|fault|fact|view|button|verdict|confirm|help|home|notice|run)\.[a-z_]+",
+    )
+    .expect("the pattern is sound");
+    let mut texts = Vec::new();
+    collect_texts(payload, &mut texts);
+    texts.into_iter().filter(|text| raw.is_match(text)).collect()
+}
+
+/// Everything in a message or view that a person reads.
+fn collect_texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inside) in map {
+                match inside {
+                    Value::String(text) if ["text", "alt_text", "initial_value"].contains(&key.as_str()) => {
+                        found.push(text.clone());
+                    }
+                    _ => collect_texts(inside, found),
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|inside| collect_texts(inside, found)),
+        _ => {}
+    }
+}
+
+/// Everything that a message or view says, one text a line.
+pub fn shown(message: &Value) -> String {
+    let mut texts = Vec::new();
+    collect_texts(message, &mut texts);
+    texts.join("\n")
+}
+
+/// Writes payloads into the folder that `VIGIE_DUMP_PAYLOADS` names, for the eyes in Python; equal ones are one file.
+fn dump(payloads: &[(String, Value)]) {
+    let Some(folder) = std::env::var_os("VIGIE_DUMP_PAYLOADS").map(PathBuf::from) else { return };
+    for (from, payload) in payloads {
+        let text = json!({"from": from, "payload": payload}).to_string();
+        let name = hex::encode(Sha256::digest(text.as_bytes()));
+        std::fs::write(folder.join(format!("{}.json", &name[..24])), text).expect("the payloads can be written");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The front door: passes customers on to the active version, counts them, and holds the switch.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, OriginalUri, State};
@@ -17,7 +18,7 @@ use super::{Inner, LARGEST, NotSwitched, Silence};
 pub(super) fn routes(shop: Arc<Inner>) -> Router {
     Router::new()
         .route("/", get(pass))
-        .route("/health", get(pass))
+        .route("/health", get(health))
         .route("/checkout", post(pass))
         .route("/metrics", get(metrics))
         .route("/switch", get(switch).put(move_switch))
@@ -54,6 +55,13 @@ async fn pass(State(shop): State<Arc<Inner>>, method: Method, OriginalUri(uri): 
     shop.figures.add(request, at_ms - began);
     shop.changed();
     response
+}
+
+async fn health(shop: State<Arc<Inner>>, method: Method, uri: OriginalUri, body: Bytes) -> Response {
+    if shop.hangs.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
+    pass(shop, method, uri, body).await
 }
 
 async fn relay(answer: reqwest::Response) -> Response {

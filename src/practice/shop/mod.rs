@@ -100,6 +100,8 @@ struct Inner {
     versions: [Version; 2],
     broken: Arc<AtomicBool>,
     silence: Mutex<Option<Silence>>,
+    /// Nobody is told how the shop is; customers are served on.
+    hangs: AtomicBool,
     lever: Mutex<Lever>,
     figures: Figures,
     changes: watch::Sender<u64>,
@@ -144,6 +146,7 @@ impl Shop {
             versions,
             broken,
             silence: Mutex::new(None),
+            hangs: AtomicBool::new(false),
             lever: Mutex::new(Lever { active: NEW, previous: OLD, changed_at_ms }),
             figures: Figures::default(),
             changes: watch::Sender::new(0),
@@ -187,6 +190,13 @@ impl Shop {
     /// Whether somebody has met the silence that was ordered.
     pub fn is_silence_met(&self) -> bool {
         self.inner.silence().is_none()
+    }
+
+    /// From now on `/health` takes requests and never answers them, whichever version is active; or answers again.
+    /// Requests that wait already are not answered any more.
+    pub fn hang_health(&self, on: bool) {
+        self.inner.hangs.store(on, Ordering::SeqCst);
+        self.inner.changed();
     }
 
     /// Buys one book through the front door, as a customer would. Returns the HTTP status.

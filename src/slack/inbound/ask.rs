@@ -123,13 +123,19 @@ impl Inbound {
         }
     }
 
-    /// The incident that a line names or that its channel is.
+    /// The incident that a line names or that its channel is, else the only open one: the same that the line itself
+    /// would find.
     pub(super) async fn incident_of(&self, ask: &Ask) -> Result<Option<Incident>, StoreFault> {
-        match (ask.line.incident.or_else(|| ask.line.command.incident()), &ask.channel) {
-            (Some(id), _) => self.store.incident(id).await,
-            (None, Some(channel)) => self.store.incident_in(channel).await,
-            (None, None) => Ok(None),
+        if let Some(id) = ask.line.incident.or_else(|| ask.line.command.incident()) {
+            return self.store.incident(id).await;
         }
+        if let Some(channel) = &ask.channel
+            && let Some(incident) = self.store.incident_in(channel).await?
+        {
+            return Ok(Some(incident));
+        }
+        let mut open = self.store.open_incidents().await?;
+        Ok(open.pop().filter(|_| open.is_empty()))
     }
 }
 
