@@ -1,6 +1,7 @@
 //! Promises to the user, one file each. One binary, so that it links once.
 
 mod approval;
+mod command_line;
 mod doors;
 mod escalation;
 mod eyes;

@@ -1,6 +1,7 @@
 //! The world of the wire tests: the real bot, the strict practice workspace, a clock in the hand.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -32,13 +33,18 @@ impl World {
 
     /// The same in another language.
     pub async fn open_in(locale: &str) -> Self {
+        Self::open_with(locale, None).await
+    }
+
+    /// The same with the database in a file that stays.
+    pub async fn open_with(locale: &str, database: Option<PathBuf>) -> Self {
         let clock = Clock::manual(START);
         let options = Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             locale: locale.to_owned(),
             clock: clock.clone(),
             rate_limits: false,
-            database: None,
+            database,
         };
         let setup = set_up(options).await.unwrap_or_else(|fault| panic!("{fault}"));
         let stop = CancellationToken::new();
