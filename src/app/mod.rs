@@ -20,7 +20,7 @@ use crate::incident::rules::Rules;
 use crate::incident::time::Millis;
 use crate::paging;
 use crate::render::Renderer;
-use crate::slack::{Health, Inbound, Patience, Slack, SlackConfig, SocketDoor};
+use crate::slack::{Health, Inbound, Patience, Slack, SlackConfig, SlackFault, SocketDoor};
 use crate::store::{Store, StoreFault};
 use crate::web::{self, Gauges};
 
@@ -41,7 +41,7 @@ pub enum StartFault {
     SlackSetup(#[from] crate::slack::SlackSetupFault),
     /// Slack's answer to our tokens.
     #[error("Slack does not let Vigie in: {0}")]
-    Slack(#[from] crate::slack::SlackFault),
+    Slack(#[from] SlackFault),
     /// A room's part of the configuration.
     #[error("the configuration cannot be used: {0}")]
     Config(String),
@@ -110,7 +110,12 @@ impl Vigie {
             .collect();
         let actions = Actions::new(config.actions, client, whole_environment(), &secrets).map_err(listed)?;
         let outgoing = Slack::new(slack, clock.clone())?;
-        outgoing.check_tokens().await?;
+        match outgoing.check_tokens().await {
+            Ok(_) => {}
+            // A wrong token never comes right by itself. A Slack that is down does, and e-mail and calls work without it.
+            Err(fault @ SlackFault::Permanent { .. }) => return Err(fault.into()),
+            Err(fault) => tracing::warn!(%fault, "Slack does not answer yet; starting all the same"),
+        }
         let store = Store::open(database).await?;
         let rules = Arc::new(rules);
         let inbound =

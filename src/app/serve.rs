@@ -22,10 +22,11 @@ pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: Cancellat
     };
     let slack = SlackConfig { bot_token: env.bot_token, app_token, signing_secret, api_url: env.slack_api_url };
     let vigie = Vigie::assemble(config, &slack, env.database_url.expose_secret(), Clock::system()).await?;
-    let identity = vigie.slack.identity().await?;
+    let workspace =
+        vigie.slack.identity().await.map_or_else(|_| "not reached yet".to_owned(), |identity| identity.team_name);
     let address = listen.to_string();
     let listener = TcpListener::bind(listen).await.map_err(|why| StartFault::Listen { address, why })?;
-    tracing::info!(workspace = identity.team_name, listen = %listen, "on the look-out");
+    tracing::info!(workspace, listen = %listen, "on the look-out");
     let routes = vigie.routes();
     let web = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
     let (served, ()) = tokio::join!(web, vigie.run(stop));

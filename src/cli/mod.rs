@@ -122,7 +122,7 @@ pub struct Postmortem {
     /// Markdown, a page to print, or the record for a program
     #[arg(long, value_enum, default_value_t = Format::Md)]
     pub format: Format,
-    /// long, short, minimal, or one of your own templates (postmortem_<LAYOUT>.md.hbs)
+    /// long, short, minimal, or one of your own templates (`postmortem_NAME.md.hbs`)
     #[arg(long, default_value = "long")]
     pub layout: String,
     /// The configuration, for people's names, your language and your templates

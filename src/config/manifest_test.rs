@@ -27,7 +27,7 @@ const METHODS: [(&str, &[&str]); 27] = [
     ("chat.update", &["chat:write"]),
     ("conversations.canvases.create", &["canvases:write"]),
     ("conversations.create", &["channels:manage", "groups:write"]),
-    ("conversations.history", &["channels:history", "groups:history"]),
+    ("conversations.history", &["channels:history", "groups:history", "im:history"]),
     ("conversations.info", &["channels:read", "groups:read"]),
     ("conversations.invite", &["channels:manage", "groups:write"]),
     ("conversations.join", &["channels:join"]),

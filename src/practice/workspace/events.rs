@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::{ChannelKind, State};
+use super::model::ChannelKind;
+use super::state::State;
 
 /// The scopes of which one is enough for this subscription; empty when none is needed.
 fn needed_scopes(subscription: &str) -> &'static [&'static str] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::courier::{Answer, Kind};
+use super::super::envelope::{Answer, Kind};
 use super::choices::{self, Found};
 use super::payloads::Surface;
 use super::person::{Acted, CommandAck, NotPossible, Person, SubmitOutcome, not};

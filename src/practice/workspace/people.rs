@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::options::{NewPerson, NewUsergroup};
-use super::state::{ChannelKind, Member, State, Usergroup};
+use super::model::{ChannelKind, Member, Usergroup};
+use super::state::State;
 
 impl State {
     /// Adds a member, and puts them into #general.

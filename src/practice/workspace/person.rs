@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::Workspace;
 use super::choices::{self, Found};
 use super::messages::Post;
+use super::model::Channel;
 use super::payloads::Surface;
-use super::state::{Channel, State};
+use super::state::State;
 
 /// What came of a slash command.
 #[derive(Debug, Clone)]

@@ -150,7 +150,6 @@ impl Choice {
 
 /// One piece of a card.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a card has a dozen parts, each moved once")]
 pub enum Part {
     /// The large line.
     Header(String),
