@@ -71,6 +71,22 @@ fn every_example_loads_without_a_warning() {
 }
 
 #[test]
+fn the_reference_shows_every_key() {
+    let fields = regex::Regex::new(r"(?m)^    pub (\w+):").unwrap();
+    let rooms = [
+        include_str!("file.rs"),
+        include_str!("../paging/email.rs").split("impl EmailConfig").next().unwrap_or_default(),
+        include_str!("../comms/settings.rs").split("impl CommsConfig").next().unwrap_or_default(),
+    ];
+    let missing: Vec<String> = rooms
+        .iter()
+        .flat_map(|source| fields.captures_iter(source).map(|found| found[1].to_owned()))
+        .filter(|key| !REFERENCE.contains(&format!("{key}:")))
+        .collect();
+    assert!(missing.is_empty(), "not in examples/reference.yml: {missing:?}");
+}
+
+#[test]
 fn the_practice_configuration_says_what_the_core_must_know() {
     let rules = read(PRACTICE).unwrap().rules;
     let ranks: Vec<_> = rules.severities.iter().map(|severity| (severity.key.as_str(), severity.rank)).collect();

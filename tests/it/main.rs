@@ -5,6 +5,7 @@ mod approval;
 mod bad_input;
 mod channels;
 mod clicks;
+mod command_line;
 mod commands;
 mod diagnose;
 mod doors;
