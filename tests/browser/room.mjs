@@ -25,7 +25,7 @@ const LEFTOVERS = /\{\{|\}\}|&(amp|lt|gt);|\b(undefined|NaN|null)\b|\[object |<!
 /** Starts `vigie practice` on a free port and waits for the address that it prints. */
 export async function startPractice(locale) {
   const folder = mkdtempSync(path.join(tmpdir(), 'vigie-practice-'));
-  const child = spawn(process.env.VIGIE_TEST_BINARY, ['practice', '--port', '0', '--locale', locale, '--no-open'], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.env.VIGIE_TEST_BINARY, ['practice', '--port', '0', '--lang', locale], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   const said = [];
   const ended = new Promise((resolve) => { child.once('exit', (code, signal) => resolve(code ?? signal)); });
   const address = await new Promise((resolve, reject) => {

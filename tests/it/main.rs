@@ -4,6 +4,7 @@ mod approval;
 mod doors;
 mod escalation;
 mod eyes;
+mod payloads;
 mod practice;
 mod script;
 mod start;

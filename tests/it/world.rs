@@ -144,7 +144,8 @@ impl World {
         self.settle().await;
         self.stop.cancel();
         self.running.await.expect("the bot stops without a panic");
-        let violations = self.setup.workspace().violations();
+        crate::payloads::keep(self.ws());
+        let violations = self.ws().violations();
         assert!(violations.is_empty(), "Slack would have refused: {violations:#?}");
     }
 }
