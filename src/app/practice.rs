@@ -25,8 +25,10 @@ use crate::slack::SlackConfig;
 
 /// The app's manifest, the same that is given to Slack.
 pub const MANIFEST: &str = include_str!("../../manifest.yml");
-/// The configuration of the practice team.
-const CONFIG: &str = include_str!("../../examples/practice.yml");
+/// The configuration of the practice team, with its file's name.
+const CONFIG: (&str, &str) = ("practice.yml", include_str!("../../examples/practice.yml"));
+/// The same in French.
+const CONFIG_FR: (&str, &str) = ("practice.fr.yml", include_str!("../../examples/practice.fr.yml"));
 /// Where incidents are announced.
 const INCIDENTS: &str = "C0INCIDENTS";
 /// Where everybody is.
@@ -95,7 +97,8 @@ pub async fn set_up(options: Options) -> Result<Setup, StartFault> {
     let phones = Phones::start(PhonesOptions::new(now.clone())).await.map_err(|error| fault(&error))?;
     let shop = Shop::start(now.clone()).await.map_err(|error| fault(&error))?;
     let variables = variables(&options, &phones, &shop);
-    let config = config::parse("practice.yml", CONFIG, &|name| variables.get(name).cloned());
+    let (name, text) = if options.locale == "fr" { CONFIG_FR } else { CONFIG };
+    let config = config::parse(name, text, &|name| variables.get(name).cloned());
     let config = config.map_err(|faults| fault(&faults))?;
     let contacts: Vec<Contact> = config.rules.contacts.values().cloned().collect();
 

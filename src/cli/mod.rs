@@ -122,7 +122,7 @@ pub struct Postmortem {
     /// Markdown, a page to print, or the record for a program
     #[arg(long, value_enum, default_value_t = Format::Md)]
     pub format: Format,
-    /// long, short, minimal, or one of your own templates (postmortem_<LAYOUT>.md.hbs)
+    /// long, short, minimal, or one of your own templates (`postmortem_NAME.md.hbs`)
     #[arg(long, default_value = "long")]
     pub layout: String,
     /// The configuration, for people's names, your language and your templates
@@ -164,9 +164,16 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Verb::Practice(args)) => live::practice(&args).await.map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
-        // One sentence; whatever the reader's RUST_BACKTRACE says.
-        eprintln!("vigie: {error:#}");
+        eprintln!("vigie: {}", sentence(&error));
         ExitCode::FAILURE
+    })
+}
+
+/// The error and its causes in one sentence, without those that are said already; whatever RUST_BACKTRACE says.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |said, cause| {
+        let cause = cause.to_string();
+        if said.contains(&cause) { said } else { format!("{said}: {cause}") }
     })
 }
 
@@ -220,6 +227,12 @@ mod tests {
         assert!(told.to_string().contains("serve"), "{told}");
         let told = Cli::try_parse_from(["vigie", "postmortem", "seven"]).unwrap_err().to_string();
         assert!(told.contains("is not a name of the form inc_7"), "{told}");
+    }
+
+    #[test]
+    fn an_error_is_one_sentence_and_says_nothing_twice() {
+        let error = anyhow::anyhow!("the disk is full").context("the log: the disk is full").context("it cannot start");
+        assert_eq!(sentence(&error), "it cannot start: the log: the disk is full");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! this one. Each fault says where (`vigie.yml:41:9`), what, and the cure; no fault shows a secret.
 //!
 //! From text to [`Config`]: `node` reads the YAML into a tree with places and fills in `${NAME}`; `decode` gives the
-//! tree to the typed [`file`], going on after each fault; `compile` looks references up and asks every room about
+//! tree to the typed `file`, going on after each fault; `compile` looks references up and asks every room about
 //! its own part.
 
 mod compile;

@@ -8,6 +8,7 @@ use crate::incident::people::{Role, Way};
 use crate::incident::time::Millis;
 
 const PRACTICE: &str = include_str!("../../examples/practice.yml");
+const PRACTICE_FR: &str = include_str!("../../examples/practice.fr.yml");
 const MINIMAL: &str = include_str!("../../examples/minimal.yml");
 const REFERENCE: &str = include_str!("../../examples/reference.yml");
 
@@ -60,7 +61,9 @@ fn warnings_after(from: &str, to: &str) -> Vec<String> {
 
 #[test]
 fn every_example_loads_without_a_warning() {
-    for (name, text) in [("practice", PRACTICE), ("minimal", MINIMAL), ("reference", REFERENCE)] {
+    let examples =
+        [("practice", PRACTICE), ("practice.fr", PRACTICE_FR), ("minimal", MINIMAL), ("reference", REFERENCE)];
+    for (name, text) in examples {
         let config = read(text).unwrap_or_else(|faults| panic!("{name}.yml:\n{faults}"));
         let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
         assert!(warnings.is_empty(), "{name}.yml:\n{warnings:#?}");
@@ -102,6 +105,41 @@ fn the_practice_configuration_says_what_the_core_must_know() {
         (rules.audiences.internal, rules.audiences.customer),
         (vec!["company".to_owned()], vec!["customers".to_owned()])
     );
+}
+
+#[test]
+fn the_practice_is_the_same_in_both_languages_but_for_its_words() {
+    let outline = |text: &str| {
+        let Config { rules, actions, comms, .. } = read(text).unwrap();
+        let ladders: Vec<_> = rules
+            .severities
+            .iter()
+            .flat_map(|severity| {
+                severity.policy.levels.iter().map(|level| (severity.key.clone(), level.wait, level.contacts.len()))
+            })
+            .collect();
+        let contacts: Vec<_> = rules
+            .contacts
+            .into_values()
+            .map(|person| (person.key, person.slack, person.page_with, person.fall_over))
+            .collect();
+        let services: Vec<_> =
+            rules.services.into_values().flat_map(|service| service.checks).map(|check| check.check).collect();
+        let approvals: Vec<_> = rules
+            .actions
+            .into_values()
+            .map(|action| {
+                (action.key, action.risk, action.approval.by.len(), action.approval.needed, action.checklist.len())
+            })
+            .collect();
+        let verified: Vec<_> =
+            actions.actions.into_values().map(|action| (action.steps.len(), action.verify)).collect();
+        let audiences: Vec<_> =
+            comms.audiences.into_iter().map(|(name, audience)| (name, audience.destinations.len())).collect();
+        format!("{ladders:#?}{contacts:#?}{services:#?}{approvals:#?}{verified:#?}{audiences:#?}")
+    };
+    assert_eq!(outline(PRACTICE), outline(PRACTICE_FR));
+    assert_eq!(read(PRACTICE_FR).unwrap().rules.locale, "fr");
 }
 
 #[test]

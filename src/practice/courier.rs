@@ -4,7 +4,6 @@
 //! Redelivery and the three seconds follow the workspace's clock; [`Courier::tick`] is called by a ticker many times a
 //! second. A real-time limit only guards against waiting for ever when the clock stands still.
 
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,100 +11,19 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use super::doors::{Door, DoorAnswer};
+use super::envelope::{Answer, Kind, Parcel};
+use super::hub::Hub;
 use super::options::{Delivery, Now};
 use super::socket::{self, Link, Out};
 
-/// An envelope must be acknowledged within this many milliseconds (docs: "Handling user interaction").
-pub(crate) const ACK_LIMIT_MS: i64 = 3000;
-/// Retries of an event: at once, after a minute, after five (docs: "Events API").
-const RETRY_AFTER_MS: [i64; 3] = [0, 60_000, 300_000];
 /// How long a person waits in real time when the workspace's clock stands still.
 const REAL_GUARD: Duration = Duration::from_secs(10);
 /// A socket lives this long by the workspace's clock (what `approximate_connection_time` announces).
 const LINK_LIFE_MS: i64 = 18_060_000;
 /// …and this long when the client asked for `debug_reconnects`.
 const DEBUG_LIFE_MS: i64 = 360_000;
-/// A socket is warned this long before it is refreshed, and stays open this long after.
-const REFRESH_NOTICE_MS: i64 = 10_000;
 /// More than this many sockets are refused.
 const MAX_LINKS: usize = 10;
-/// Acknowledged envelope ids that are remembered, to tell a late or second ack from a made-up one.
-const IDS_KEPT: usize = 10_000;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Command,
-    Interaction,
-    Event,
-}
-
-impl Kind {
-    pub fn envelope_type(self) -> &'static str {
-        match self {
-            Self::Command => "slash_commands",
-            Self::Interaction => "interactive",
-            Self::Event => "events_api",
-        }
-    }
-}
-
-/// What became of a command or interaction.
-#[derive(Debug, Clone)]
-pub(crate) enum Answer {
-    Acked {
-        payload: Option<Value>,
-        elapsed: Duration,
-    },
-    TimedOut {
-        elapsed: Duration,
-    },
-    /// No app is connected, the connection broke, or the app answered with an HTTP error.
-    Undelivered {
-        why: String,
-    },
-}
-
-/// Something to deliver.
-#[derive(Debug)]
-pub(crate) struct Parcel {
-    pub kind: Kind,
-    pub payload: Value,
-    pub accepts_payload: bool,
-    pub reply: Option<oneshot::Sender<Answer>>,
-    /// 0 for the first delivery.
-    pub attempt: u32,
-    pub retry_reason: Option<&'static str>,
-}
-
-struct Pending {
-    parcel: Parcel,
-    link: u64,
-    sent_at_ms: i64,
-    started: Instant,
-}
-
-#[derive(Default)]
-struct Plans {
-    duplicate: u32,
-    lose_acks: u32,
-    reorder: usize,
-    held: Vec<Parcel>,
-}
-
-struct Hub {
-    route: Delivery,
-    links: Vec<Link>,
-    turn: usize,
-    next_link: u64,
-    pending: HashMap<String, Pending>,
-    due: Vec<(i64, Parcel)>,
-    plans: Plans,
-    tickets: HashMap<String, (i64, bool)>,
-    closed_ids: HashSet<String>,
-    closed_order: VecDeque<String>,
-    socket_mode_on: bool,
-    notes: Vec<(String, String, String)>,
-}
 
 /// Carries parcels to the app.
 pub(crate) struct Courier {
@@ -124,20 +42,7 @@ impl Courier {
         now: Now,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<(Parcel, DoorAnswer, Duration)>) {
         let (results, back) = mpsc::unbounded_channel();
-        let hub = Hub {
-            route,
-            links: Vec::new(),
-            turn: 0,
-            next_link: 0,
-            pending: HashMap::new(),
-            due: Vec::new(),
-            plans: Plans::default(),
-            tickets: HashMap::new(),
-            closed_ids: HashSet::new(),
-            closed_order: VecDeque::new(),
-            socket_mode_on: true,
-            notes: Vec::new(),
-        };
+        let hub = Hub::new(route);
         let courier = Arc::new(Self {
             hub: Mutex::new(hub),
             door: Door::new(signing_secret),
@@ -165,7 +70,10 @@ impl Courier {
         match tokio::time::timeout(REAL_GUARD, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Answer::Undelivered { why: "the envelope was dropped".to_owned() },
-            Err(_) => Answer::TimedOut { elapsed: started.elapsed() },
+            Err(_) => {
+                self.hub().note("late_ack", kind.envelope_type(), "no acknowledgement within 10 s of real time");
+                Answer::TimedOut { elapsed: started.elapsed() }
+            }
         }
     }
 
@@ -331,6 +239,11 @@ impl Courier {
         std::mem::take(&mut hub.notes)
     }
 
+    /// Whether the commands door at this address answers Slack's `ssl_check`.
+    pub async fn check_ssl(&self, base_url: &str) -> bool {
+        self.door.check_ssl(base_url, (self.now)() / 1000).await
+    }
+
     /// Whether the events door at this address proves that it is there.
     pub async fn verify_url(&self, base_url: &str, challenge: &str) -> bool {
         self.door.verify_url(base_url, challenge, (self.now)() / 1000).await
@@ -394,128 +307,5 @@ impl Courier {
     pub fn waiting(&self) -> usize {
         let hub = self.hub();
         hub.pending.len() + hub.due.len() + hub.plans.held.len()
-    }
-}
-
-impl Hub {
-    fn note(&mut self, rule: &str, place: &str, detail: &str) {
-        self.notes.push((rule.to_owned(), place.to_owned(), detail.to_owned()));
-    }
-
-    fn close_id(&mut self, envelope: &str) {
-        if self.closed_order.len() >= IDS_KEPT
-            && let Some(oldest) = self.closed_order.pop_front()
-        {
-            self.closed_ids.remove(&oldest);
-        }
-        self.closed_ids.insert(envelope.to_owned());
-        self.closed_order.push_back(envelope.to_owned());
-    }
-
-    fn put_on_socket(&mut self, parcel: Parcel, now: i64) {
-        let usable: Vec<usize> = self
-            .links
-            .iter()
-            .enumerate()
-            .filter(|(_, link)| link.leaving_since.is_none() && link.is_writable())
-            .map(|(at, _)| at)
-            .collect();
-        self.turn = self.turn.wrapping_add(1);
-        let chosen = usable.get(self.turn.checked_rem(usable.len()).unwrap_or(0)).and_then(|at| self.links.get(*at));
-        let Some(link) = chosen else {
-            let pending = Pending { parcel, link: 0, sent_at_ms: now, started: Instant::now() };
-            return self.fail(pending, "connection_failed", now);
-        };
-        let envelope = uuid::Uuid::new_v4().to_string();
-        let frame = socket::envelope_frame(&envelope, &parcel);
-        link.write(frame.clone());
-        if self.plans.duplicate > 0 {
-            self.plans.duplicate -= 1;
-            link.write(frame);
-        }
-        let pending = Pending { link: link.id, parcel, sent_at_ms: now, started: Instant::now() };
-        self.pending.insert(envelope, pending);
-    }
-
-    fn acked(&mut self, envelope: &str, payload: Option<Value>) {
-        let Some(pending) = self.pending.remove(envelope) else {
-            if !self.closed_ids.contains(envelope) {
-                self.note("unknown_envelope", "socket", &format!("an ack for {envelope}, which was never sent"));
-            }
-            return;
-        };
-        self.close_id(envelope);
-        let says_something = payload.as_ref().and_then(Value::as_object).is_some_and(|map| !map.is_empty());
-        if says_something && !pending.parcel.accepts_payload {
-            let place = pending.parcel.kind.envelope_type();
-            self.note("unexpected_ack_payload", place, "this envelope accepts no response payload");
-        }
-        if let Some(reply) = pending.parcel.reply {
-            let payload = payload.filter(|_| pending.parcel.accepts_payload);
-            // The person may have stopped waiting.
-            let _ = reply.send(Answer::Acked { payload, elapsed: pending.started.elapsed() });
-        }
-    }
-
-    fn time_out(&mut self, now: i64) {
-        let late: Vec<String> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| now - pending.sent_at_ms >= ACK_LIMIT_MS)
-            .map(|(id, _)| id.clone())
-            .collect();
-        for envelope in late {
-            if let Some(pending) = self.pending.remove(&envelope) {
-                self.close_id(&envelope);
-                self.note("late_ack", pending.parcel.kind.envelope_type(), "no acknowledgement within 3 s");
-                // The clock may have jumped far beyond the limit.
-                let failed_at = pending.sent_at_ms + ACK_LIMIT_MS;
-                self.fail(pending, "timeout", failed_at);
-            }
-        }
-    }
-
-    /// An event is tried again later; a person is told at once.
-    fn fail(&mut self, pending: Pending, reason: &'static str, now: i64) {
-        let elapsed = pending.started.elapsed();
-        let parcel = pending.parcel;
-        if parcel.kind == Kind::Event {
-            return self.retry_later(parcel, reason, now);
-        }
-        if let Some(reply) = parcel.reply {
-            let answer = if reason == "timeout" {
-                Answer::TimedOut { elapsed }
-            } else {
-                Answer::Undelivered { why: reason.to_owned() }
-            };
-            // The person may have stopped waiting.
-            let _ = reply.send(answer);
-        }
-    }
-
-    fn retry_later(&mut self, parcel: Parcel, reason: &'static str, now: i64) {
-        let at = usize::try_from(parcel.attempt).ok().and_then(|attempt| RETRY_AFTER_MS.get(attempt));
-        let Some(wait) = at else {
-            return self.note("undelivered_event", "events_api", &format!("given up after 3 retries: {reason}"));
-        };
-        let attempt = parcel.attempt + 1;
-        self.due.push((now + wait, Parcel { attempt, retry_reason: Some(reason), ..parcel }));
-    }
-
-    fn refresh_links(&mut self, now: i64) {
-        for link in &mut self.links {
-            let age = now - link.opened_at;
-            if let Some(since) = link.leaving_since {
-                if now - since >= REFRESH_NOTICE_MS {
-                    link.send(Out::Close);
-                }
-            } else if age >= link.life_ms {
-                link.write(socket::disconnect_frame("refresh_requested"));
-                link.leaving_since = Some(now);
-            } else if age >= link.life_ms - REFRESH_NOTICE_MS && !link.warned {
-                link.warned = true;
-                link.write(socket::disconnect_frame("warning"));
-            }
-        }
     }
 }

@@ -8,7 +8,7 @@ use sha2::Sha256;
 use tokio::sync::mpsc;
 use url::form_urlencoded;
 
-use super::courier::{Kind, Parcel};
+use super::envelope::{Kind, Parcel};
 
 /// Slack waits this long for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
@@ -100,6 +100,18 @@ impl Door {
         let in_form =
             form_urlencoded::parse(text.as_bytes()).any(|(key, value)| key == "challenge" && value == challenge);
         is_ok && (text.trim() == challenge || in_json || in_form)
+    }
+
+    /// Asks the commands door whether it is there; true when it says 200.
+    pub async fn check_ssl(&self, base: &str, timestamp: i64) -> bool {
+        let request = Request {
+            url: format!("{}/slack/commands", base.trim_end_matches('/')),
+            body: "ssl_check=1&token=practice".to_owned(),
+            content_type: "application/x-www-form-urlencoded",
+            attempt: 0,
+            reason: None,
+        };
+        self.prepare(request, timestamp).send().await.is_ok_and(|response| response.status() == 200)
     }
 
     fn prepare(&self, request: Request, timestamp: i64) -> reqwest::RequestBuilder {

@@ -10,12 +10,14 @@
 //!
 //! - [`workspace`]: the state, the people, what there is to see
 //! - `web_api`: the methods; `validate`: Block Kit; `methods`: arguments, scopes and tiers from Slack's method pages
-//! - `courier`, `socket`, `doors`: envelopes to the app, by WebSocket or signed HTTP
+//! - `courier`, `hub`, `envelope`, `socket`, `doors`: envelopes to the app, by WebSocket or signed HTTP
 //! - `faults`, `limits`: trouble on order, and Slack's rate tiers
 
 mod courier;
 mod doors;
+mod envelope;
 mod faults;
+mod hub;
 mod limits;
 mod manifest;
 mod methods;
@@ -173,7 +175,7 @@ fn check_delivery(delivery: &Delivery) -> Result<(), PracticeError> {
     if is_local { Ok(()) } else { Err(PracticeError::ForeignDelivery(base_url.clone())) }
 }
 
-type Results = tokio::sync::mpsc::UnboundedReceiver<(courier::Parcel, doors::DoorAnswer, Duration)>;
+type Results = tokio::sync::mpsc::UnboundedReceiver<(envelope::Parcel, doors::DoorAnswer, Duration)>;
 
 /// Makes the world that the options describe.
 fn build(options: &PracticeOptions, manifest: Manifest, address: SocketAddr, keys: Keys) -> (Workspace, Results) {

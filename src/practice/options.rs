@@ -34,6 +34,8 @@ pub struct NewPerson {
     /// The title on the profile; the role this person plays.
     pub title: String,
     pub email: String,
+    /// E.164; empty for somebody without a phone.
+    pub phone: String,
     /// IANA time zone name.
     pub tz: String,
     /// `en-US`, `fr-FR` …
@@ -51,6 +53,7 @@ impl NewPerson {
             real_name: real_name.to_owned(),
             title: String::new(),
             email: format!("{handle}@example.com"),
+            phone: String::new(),
             tz: "Etc/UTC".to_owned(),
             locale: "en-US".to_owned(),
             is_admin: false,

@@ -6,7 +6,8 @@ use axum::extract::ws::{Message, WebSocket};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::courier::{Courier, Parcel};
+use super::courier::Courier;
+use super::envelope::{Kind, Parcel};
 
 /// Slack pings every socket; clients reconnect when it stops.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -80,7 +81,7 @@ pub(crate) fn envelope_frame(envelope: &str, parcel: &Parcel) -> String {
         "accepts_response_payload": parcel.accepts_payload,
         "payload": parcel.payload,
     });
-    if let (Value::Object(map), super::courier::Kind::Event) = (&mut frame, parcel.kind) {
+    if let (Value::Object(map), Kind::Event) = (&mut frame, parcel.kind) {
         map.insert("retry_attempt".into(), json!(parcel.attempt));
         map.insert("retry_reason".into(), json!(parcel.retry_reason.unwrap_or_default()));
     }

@@ -111,6 +111,8 @@ pub(super) struct Memory {
     pub decorations: DashMap<ChannelId, super::outgoing::Decoration>,
     /// Post-mortems that Slack took but may not show yet: channel and file name, with the file's id.
     pub shared: DashMap<(ChannelId, String), String>,
+    /// Messages whose last attempt ended before anything was posted, with the attempt's number.
+    pub untouched: DashMap<String, u32>,
     /// Cards that could not be pinned when they were posted.
     pub unpinned: DashSet<MessageRef>,
 }

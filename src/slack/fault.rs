@@ -76,6 +76,13 @@ impl SlackFault {
         }
     }
 
+    /// The call never reached Slack, or Slack says that it did not look at it: nothing can have been done. A server
+    /// error says no such thing.
+    pub(super) fn is_before_work(&self) -> bool {
+        const BEFORE: [&str; 4] = ["budget", "ratelimited", "connect_failed", "no_channel_yet"];
+        matches!(self, SlackFault::Retry { code, .. } if BEFORE.contains(&code.as_str()))
+    }
+
     /// Slack said no to this very call with this word.
     pub(super) fn is(&self, code: &str) -> bool {
         matches!(self, SlackFault::Permanent { code: found, .. } if found == code)

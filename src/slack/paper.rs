@@ -1,20 +1,12 @@
-//! The post-mortem as a document: what the record knows, laid into the template that the team chose (PM1–PM3).
-//!
-//! Drawn, not sent. What only people know is left to be filled in, and says so.
+//! The post-mortem as it is shared in the channel: its title, the word beside it, and the document. Drawn, not sent.
 
-use serde_json::{Value, json};
-
-use super::cards::facts::{self, Medium};
 use super::cards::pen::{Pen, Said, headline};
+use super::documents::{self, Format};
 use super::scene::Scene;
-use crate::incident::postmortem::{Communication, PostMortem, RunRecord, compile};
 use crate::incident::state::Incident;
-use crate::incident::timeline::Entry;
 
-/// The template; a team lays its own over it.
-const TEMPLATE: &str = "postmortem_long.md";
-/// The longest piece of a text that went out; the whole stands in the update's own card.
-const SUBJECT: usize = 160;
+/// The layout that is shared in the channel; a team lays its own over it.
+const LAYOUT: &str = "long";
 
 /// A document ready to be shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,166 +25,10 @@ pub struct Document {
 /// When a template is missing or lacks a variable.
 pub fn document(scene: &Scene<'_>, incident: &Incident) -> Said<Document> {
     let pen = Pen::for_channel(scene, incident);
-    let markdown = markdown(scene, incident, TEMPLATE)?;
+    let markdown = documents::postmortem(scene, incident, LAYOUT, Format::Markdown)?;
     Ok(Document {
         title: format!("{} {}: {}", pen.word("button.postmortem")?, incident.id, incident.title),
         comment: headline(&pen, incident)?.as_str().to_owned(),
         markdown,
     })
-}
-
-/// The document alone, laid into the template of this name.
-///
-/// # Errors
-/// When there is no such template, or it lacks a variable.
-pub fn markdown(scene: &Scene<'_>, incident: &Incident, template: &str) -> Said<String> {
-    let pen = Pen::for_channel(scene, incident);
-    let compiled = compile(incident, scene.timeline);
-    pen.render.plain(pen.locale, template, &vars(scene, &pen, incident, &compiled)?)
-}
-
-fn vars(scene: &Scene<'_>, pen: &Pen<'_>, incident: &Incident, compiled: &PostMortem) -> Said<Value> {
-    let lines: Said<Vec<Value>> = compiled
-        .timeline
-        .iter()
-        .filter(|entry| !facts::is_detail(&entry.fact))
-        .map(|entry| line(scene, pen, entry))
-        .collect();
-    let services: Vec<&str> = incident.service.iter().map(|key| pen.service(key)).collect();
-    let roles: Vec<Value> =
-        compiled.roles.iter().map(|(role, user)| json!({"role": role.word(), "holder": pen.person(user)})).collect();
-    Ok(json!({
-        "incident": compiled.incident.to_string(),
-        "title": compiled.title,
-        "severity_label": compiled.severity,
-        "status": compiled.status.word(),
-        "drill": compiled.drill,
-        "services": services,
-        "started_at": incident.declared.at.0,
-        "compiled_at": scene.now.0,
-        "zone_name": scene.rules.zone,
-        "tz": scene.rules.zone,
-        "roles": roles,
-        "milestones": milestones(pen, compiled),
-        "measures": measures(compiled),
-        "impact": {
-            "lasted_ms": incident.duration(scene.now).0,
-            "users": null,
-            "revenue": null,
-            "currency": null,
-            "reputation": null,
-            "summary": compiled.impact,
-        },
-        "root_cause": compiled.cause,
-        "lessons": [],
-        "prevention": null,
-        "runs": compiled.runs.iter().filter_map(|run| executed(pen, incident, run)).collect::<Vec<_>>(),
-        "communications": compiled.communications.iter().flat_map(|sent| said(pen, sent)).collect::<Vec<_>>(),
-        "follow_ups": [],
-        "checklist": checklist(compiled),
-        "timeline": lines?,
-    }))
-}
-
-fn line(scene: &Scene<'_>, pen: &Pen<'_>, entry: &Entry) -> Said<Value> {
-    let text = facts::line(scene, pen.locale, entry, Medium::Plain)?;
-    Ok(json!({"at": entry.at.0, "by": pen.actor(&entry.by), "text": text}))
-}
-
-/// The core's milestones under the names of the field procedures; those that only people know stay open.
-fn milestones(pen: &Pen<'_>, compiled: &PostMortem) -> Vec<Value> {
-    const NAMES: [(&str, Option<&str>); 9] = [
-        ("started", Some("declared")),
-        ("detected", None),
-        ("alerted", Some("alerted")),
-        ("acknowledged", Some("acknowledged")),
-        ("investigating", Some("investigated")),
-        ("cause_found", None),
-        ("fix_applied", Some("action_started")),
-        ("mitigated", Some("mitigated")),
-        ("resolved", Some("resolved")),
-    ];
-    let known = |name: Option<&str>| name.and_then(|name| compiled.milestones.iter().find(|known| known.name == name));
-    NAMES
-        .iter()
-        .map(|(shown, name)| {
-            let milestone = known(*name);
-            let by = milestone.map(|known| pen.actor(&known.by));
-            let note = by.and_then(|by| by.get("name").cloned()).unwrap_or(Value::Null);
-            json!({"name": shown, "at": milestone.map(|known| known.at.0), "note": note})
-        })
-        .collect()
-}
-
-fn measures(compiled: &PostMortem) -> Vec<Value> {
-    let durations = &compiled.durations;
-    [("acknowledge", durations.acknowledge), ("mitigate", durations.mitigate), ("resolve", durations.resolve)]
-        .iter()
-        .map(|(name, took)| json!({"name": name, "took_ms": took.map(|took| took.0)}))
-        .collect()
-}
-
-/// A run that was executed, or began to be.
-fn executed(pen: &Pen<'_>, incident: &Incident, run: &RunRecord) -> Option<Value> {
-    let outcome = match run.outcome {
-        known @ ("done" | "failed" | "unknown" | "stopped") => known,
-        // The world had moved: it ended before its first step.
-        "stale" => "stopped",
-        _ => return None,
-    };
-    let started = incident.runs.get(&run.run).and_then(|run| run.started_at).unwrap_or(run.asked.at);
-    Some(json!({
-        "run": run.run.to_string(),
-        "title": run.title,
-        "version_from": run.from,
-        "version_to": run.to,
-        "requested_by": pen.actor(&run.asked.by),
-        "approved_by": run.approved.iter().map(|mark| pen.actor(&mark.by)).collect::<Vec<_>>(),
-        "started_at": started.0,
-        "took_ms": run.took.map(|took| took.0),
-        "outcome": outcome,
-        "note": run.why,
-    }))
-}
-
-/// A text that went out, once for each place it reached.
-fn said(pen: &Pen<'_>, sent: &Communication) -> Vec<Value> {
-    if sent.state != "sent" {
-        return Vec::new();
-    }
-    let subject: String = sent.text.lines().next().unwrap_or_default().chars().take(SUBJECT).collect();
-    let audience = if sent.customer { "customer" } else { "internal" };
-    let approved = sent.approved.as_ref().map(|mark| pen.actor(&mark.by));
-    let at = |destination: &str| {
-        json!({
-            "at": sent.written.at.0,
-            "audience": audience,
-            "destination": destination,
-            "subject": subject,
-            "approved_by": approved,
-        })
-    };
-    match sent.delivered.as_slice() {
-        [] if sent.customer => Vec::new(),
-        [] => vec![at("Slack")],
-        places => places.iter().map(|place| at(place)).collect(),
-    }
-}
-
-/// What the record can answer for is ticked; the rest is for people.
-fn checklist(compiled: &PostMortem) -> Vec<Value> {
-    let told = compiled.communications.iter().any(|sent| sent.state == "sent");
-    [
-        ("timeline", true),
-        ("root_cause", compiled.cause.is_some()),
-        ("impact", compiled.impact.is_some()),
-        ("follow_ups", false),
-        ("documentation", false),
-        ("regression_tests", false),
-        ("monitoring", false),
-        ("stakeholders", told),
-    ]
-    .iter()
-    .map(|(key, done)| json!({"key": key, "done": done}))
-    .collect()
 }

@@ -179,6 +179,12 @@ fn share(state: &mut State, args: &Args, channel: &str, ids: &[String]) {
         if let Some(file) = state.files.get_mut(id) {
             file.shares.push((channel.to_owned(), ts.clone()));
         }
+        let (event_ts, bot) = (state.next_ts(), state.app.bot_user.clone());
+        let event = json!({
+            "type": "file_shared", "file_id": id, "user_id": bot, "file": {"id": id}, "channel_id": channel,
+            "event_ts": event_ts,
+        });
+        state.emit("file_shared", event);
     }
 }
 

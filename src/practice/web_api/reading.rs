@@ -8,6 +8,9 @@ use url::form_urlencoded;
 
 use super::BODY_LIMIT;
 
+/// What a body that says it is JSON is told when it is none.
+pub(crate) const NOT_JSON: &str = "the body is not a JSON object";
+
 /// A Web API call as it came in.
 pub(crate) struct Call {
     pub token: Option<String>,
@@ -39,7 +42,7 @@ pub(crate) async fn read_call(request: Request) -> Result<Call, String> {
                 match serde_json::from_slice(&body) {
                     Ok(Value::Object(map)) => args.extend(map),
                     _ if body.is_empty() => {}
-                    _ => return Err("invalid_json".to_owned()),
+                    _ => return Err(NOT_JSON.to_owned()),
                 }
             } else {
                 args.extend(pairs(&body));

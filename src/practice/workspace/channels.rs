@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::messages::Post;
-use super::state::{Channel, ChannelKind, Note, State};
+use super::model::{Channel, ChannelKind, Note};
+use super::state::State;
 
 /// The error code for a channel name Slack would not accept (docs: `conversations.create`).
 pub(crate) fn name_fault(name: &str) -> Option<&'static str> {

@@ -37,6 +37,11 @@ pub(crate) fn value_key(kind: &str) -> Option<&'static str> {
     })
 }
 
+/// The key of an entry of `actions` that says what was chosen; none for a button.
+pub(crate) fn chosen_key(kind: &str) -> Option<&'static str> {
+    if kind == "overflow" { Some("selected_option") } else { value_key(kind) }
+}
+
 pub(crate) fn is_interactive(kind: &str) -> bool {
     matches!(kind, "button" | "overflow" | "workflow_button") || value_key(kind).is_some()
 }
@@ -127,7 +132,7 @@ fn missing(options: &[Value], wanted: &Value) -> String {
 pub(crate) fn value(found: &Found, choice: &Value, given: &[Value]) -> Result<Value, String> {
     let mut known = options(&found.element);
     known.extend(given.iter().cloned());
-    let key = if found.kind() == "overflow" { Some("selected_option") } else { value_key(found.kind()) };
+    let key = chosen_key(found.kind());
     match key {
         Some("selected_option") if choice.is_null() => Ok(Value::Null),
         Some("selected_option") => option(&known, choice).cloned().ok_or_else(|| missing(&known, choice)),
@@ -219,7 +224,7 @@ pub(crate) fn action(found: &Found, chosen: Option<&Value>, action_ts: &str) -> 
             map.insert(key.to_owned(), given.clone());
         }
     }
-    let key = if found.kind() == "overflow" { Some("selected_option") } else { value_key(found.kind()) };
+    let key = chosen_key(found.kind());
     if let (Some(key), Some(chosen)) = (key, chosen) {
         map.insert(key.to_owned(), chosen.clone());
     }

@@ -122,7 +122,8 @@ pub(crate) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::super::options::NewPerson;
-    use super::super::state::{AppIdentity, ChannelKind, Member, State, TeamIdentity};
+    use super::super::model::{AppIdentity, ChannelKind, Member, TeamIdentity};
+    use super::super::state::State;
     use crate::practice::manifest::Manifest;
     use std::sync::Arc;
 

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::{ChannelKind, State};
+use super::model::ChannelKind;
+use super::state::State;
 
 /// The scopes of which one is enough for this subscription; empty when none is needed.
 fn needed_scopes(subscription: &str) -> &'static [&'static str] {
@@ -92,6 +93,24 @@ impl State {
             ChannelKind::Mpim => "message.mpim",
         };
         self.emit(subscription, Value::Object(event));
+    }
+
+    /// Sends `app_home_opened` for a tab of the app.
+    pub fn open_app_tab(&mut self, user: &str, tab: &str) {
+        let bot = self.app.bot_user.clone();
+        let (channel, _) = self.direct(&[user.to_owned(), bot]);
+        let ts = self.next_ts();
+        let mut event = Map::new();
+        event.insert("type".into(), json!("app_home_opened"));
+        event.insert("user".into(), json!(user));
+        event.insert("channel".into(), json!(channel));
+        event.insert("tab".into(), json!(tab));
+        event.insert("event_ts".into(), json!(ts));
+        let home = self.homes.get(user).and_then(|id| self.views.get(id)).filter(|_| tab == "home");
+        if let Some(view) = home {
+            event.insert("view".into(), view.json());
+        }
+        self.emit("app_home_opened", Value::Object(event));
     }
 
     /// Sends `channel_x` for public channels and `group_x` for private ones.

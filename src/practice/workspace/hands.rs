@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::courier::{Answer, Kind};
+use super::super::envelope::{Answer, Kind};
 use super::choices::{self, Found};
 use super::payloads::Surface;
 use super::person::{Acted, CommandAck, NotPossible, Person, SubmitOutcome, not};
@@ -17,11 +17,7 @@ impl Person {
             if state.manifest.command(command).is_none() || !state.manifest.has_scope("commands") {
                 return not(format!("{command} is not a valid command"));
             }
-            let channel = state.channel_for(&self.id, channel)?;
-            if channel.is_archived {
-                return not(format!("#{} is archived", channel.name));
-            }
-            let id = channel.id.clone();
+            let id = state.writable(&self.id, channel)?;
             Ok((state.slash_command(&self.id, &id, command, text), id))
         });
         let (payload, channel) = match prepared {
@@ -122,7 +118,7 @@ impl Person {
         self.act(&surface, wanted, Some(choice.into())).await
     }
 
-    fn open_surface(&self, view_id: &str) -> Result<Surface, NotPossible> {
+    pub(super) fn open_surface(&self, view_id: &str) -> Result<Surface, NotPossible> {
         let is_mine = self.ws.read(|state| state.views.get(view_id).is_some_and(|v| v.user == self.id && v.is_open));
         if !is_mine {
             return not(format!("{} has no open modal {view_id}", self.id));
@@ -130,7 +126,7 @@ impl Person {
         Ok(Surface::View { id: view_id.to_owned() })
     }
 
-    fn home_surface(&self) -> Result<Surface, NotPossible> {
+    pub(super) fn home_surface(&self) -> Result<Surface, NotPossible> {
         match self.ws.read(|state| state.homes.get(&self.id).cloned()) {
             Some(id) => Ok(Surface::View { id }),
             None => not("the app has published no Home for this person"),
@@ -162,19 +158,26 @@ impl Person {
                 .then(|| state.block_actions(&self.id, surface, &found, chosen.as_ref()))
         });
         match payload {
-            Some(payload) => Ok(self.interact(payload, "The app did not respond.").await),
+            Some(payload) => self.interact(payload, "The app did not respond.").await,
             None => Ok(Acted { elapsed: Duration::ZERO, failure: None }),
         }
     }
 
-    async fn interact(&self, payload: Value, sentence: &str) -> Acted {
-        match self.ws.courier().deliver(Kind::Interaction, payload, false).await {
+    /// Sends an interaction and waits for its acknowledgement.
+    pub(super) async fn interact(&self, payload: Value, sentence: &str) -> Result<Acted, NotPossible> {
+        let failed = |elapsed, why: &str| Acted { elapsed, failure: Some(format!("{sentence} ({why})")) };
+        Ok(match self.deliver_interaction(payload, false).await? {
             Answer::Acked { elapsed, .. } => Acted { elapsed, failure: None },
-            Answer::TimedOut { elapsed } => Acted { elapsed, failure: Some(format!("{sentence} (operation_timeout)")) },
-            Answer::Undelivered { why } => {
-                Acted { elapsed: Duration::ZERO, failure: Some(format!("{sentence} ({why})")) }
-            }
+            Answer::TimedOut { elapsed } => failed(elapsed, "operation_timeout"),
+            Answer::Undelivered { why } => failed(Duration::ZERO, &why),
+        })
+    }
+
+    async fn deliver_interaction(&self, payload: Value, accepts: bool) -> Result<Answer, NotPossible> {
+        if !self.ws.manifest().settings.interactivity.is_enabled {
+            return not("the app's manifest has interactivity switched off (settings.interactivity.is_enabled)");
         }
+        Ok(self.ws.courier().deliver(Kind::Interaction, payload, accepts).await)
     }
 
     /// The options the app offers for what this person types into an external select.
@@ -223,7 +226,7 @@ impl Person {
 
     async fn suggest(&self, surface: &Surface, found: &Found, typed: &str) -> Result<Vec<Value>, NotPossible> {
         let payload = self.ws.with(|state| state.block_suggestion(&self.id, surface, found, typed));
-        match self.ws.courier().deliver(Kind::Interaction, payload, true).await {
+        match self.deliver_interaction(payload, true).await? {
             Answer::Acked { payload, .. } => Ok(choices::options(&payload.unwrap_or_default())),
             Answer::TimedOut { .. } => not("the app did not offer any options in time"),
             Answer::Undelivered { why } => not(format!("the app could not be asked for options: {why}")),
@@ -241,7 +244,7 @@ impl Person {
             }
             Ok(state.shortcut(&self.id, callback_id))
         })?;
-        Ok(self.interact(payload, "The shortcut did not work.").await)
+        self.interact(payload, "The shortcut did not work.").await
     }
 
     /// Uses a shortcut on a message.
@@ -260,7 +263,7 @@ impl Person {
             let channel = found.id.clone();
             Ok(state.message_action(&self.id, callback_id, &channel, &message))
         })?;
-        Ok(self.interact(payload, "The shortcut did not work.").await)
+        self.interact(payload, "The shortcut did not work.").await
     }
 
     /// Fills in an open modal and submits it. `values` is an object: action id, block id or label → what is typed or
@@ -270,6 +273,11 @@ impl Person {
     /// [`NotPossible`] when the modal is not the topmost of this person, or has no such input or option.
     pub async fn submit(&self, view_id: &str, values: Value) -> Result<SubmitOutcome, NotPossible> {
         self.fill_in(view_id, values).await?;
+        self.send_form(view_id).await
+    }
+
+    /// Submits the topmost modal as it is filled in.
+    pub(super) async fn send_form(&self, view_id: &str) -> Result<SubmitOutcome, NotPossible> {
         let payload = self.ws.with(|state| {
             if state.top_view(&self.id).is_none_or(|view| view.id != view_id) {
                 return not(format!("{view_id} is not the topmost modal"));
@@ -290,11 +298,11 @@ impl Person {
         };
         let failed =
             |why: &str| Ok(SubmitOutcome::Failed(format!("We had some trouble connecting. Try again? ({why})")));
-        match self.ws.courier().deliver(Kind::Interaction, payload, true).await {
+        match self.deliver_interaction(payload, true).await? {
             Answer::Acked { payload, .. } => {
                 let outcome = self.ws.with(|state| state.after_submit(&self.id, view_id, payload.as_ref()));
                 for view in outcome.closed {
-                    self.tell_closed(view, true).await;
+                    self.tell_closed(view, true).await?;
                 }
                 Ok(outcome.seen)
             }
@@ -346,15 +354,16 @@ impl Person {
             })
         })?;
         for view in closed.0 {
-            self.tell_closed(view, closed.1).await;
+            self.tell_closed(view, closed.1).await?;
         }
         Ok(())
     }
 
-    async fn tell_closed(&self, view: super::View, is_cleared: bool) {
+    async fn tell_closed(&self, view: super::View, is_cleared: bool) -> Result<(), NotPossible> {
         if view.body.get("notify_on_close") == Some(&Value::Bool(true)) {
             let payload = self.ws.with(|state| state.view_closed(&self.id, view.json(), is_cleared));
-            self.interact(payload, "The app did not hear that the modal was closed.").await;
+            self.interact(payload, "The app did not hear that the modal was closed.").await?;
         }
+        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::{Ephemeral, Message, State};
+use super::model::{Ephemeral, Message};
+use super::state::State;
 
 /// What a new message is made of.
 #[derive(Debug, Default)]

@@ -6,9 +6,11 @@
 mod channels;
 mod choices;
 mod composer;
+mod controls;
 mod events;
 mod hands;
 mod messages;
+mod model;
 mod outcomes;
 mod payloads;
 mod people;
@@ -28,16 +30,19 @@ use super::faults::Faults;
 use super::limits::Limits;
 use super::manifest::Manifest;
 use super::options::{Delivery, NewPerson, Now};
+use super::{PracticeError, check_delivery};
 
-pub use person::{Acted, CommandAck, NotPossible, Person, SubmitOutcome};
-pub use state::{
+pub use controls::{Place, Use};
+pub use model::{
     AppIdentity, Bookmark, CallRecord, Canvas, Channel, ChannelKind, Ephemeral, FileStage, Member, Message, Note, Pin,
     StoredFile, TeamIdentity, View, Violation,
 };
+pub use person::{Acted, CommandAck, NotPossible, Person, SubmitOutcome};
 
 pub(crate) use channels::name_fault;
 pub(crate) use messages::Post;
-pub(crate) use state::{ResponseUrl, State};
+pub(crate) use model::ResponseUrl;
+pub(crate) use state::State;
 
 /// How long [`Workspace::wait_for`] waits in real time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -169,8 +174,13 @@ impl Workspace {
     }
 
     /// From now on envelopes reach the app this way.
-    pub fn set_delivery(&self, delivery: Delivery) {
+    ///
+    /// # Errors
+    /// [`PracticeError::ForeignDelivery`] when the address is not this machine's.
+    pub fn set_delivery(&self, delivery: Delivery) -> Result<(), PracticeError> {
+        check_delivery(&delivery)?;
         self.inner.courier.set_route(delivery);
+        Ok(())
     }
 
     /// Sends the next `count` envelopes twice, with the same envelope id.
@@ -309,6 +319,12 @@ impl Workspace {
         self.with(|state| state.set_usergroup(group, members));
     }
 
+    /// Asks the app's commands door whether it is there with `ssl_check=1`, as Slack does now and then; true when it says
+    /// 200.
+    pub async fn check_ssl(&self, base_url: &str) -> bool {
+        self.inner.courier.check_ssl(base_url).await
+    }
+
     /// Asks the app's events door to prove itself, as Slack does when a request URL is saved.
     pub async fn verify_url(&self, base_url: &str) -> bool {
         let challenge = uuid::Uuid::new_v4().simple().to_string();
@@ -360,6 +376,12 @@ impl Workspace {
     pub fn take_violations(&self) -> Vec<Violation> {
         self.tick();
         self.with(|state| std::mem::take(&mut state.violations))
+    }
+
+    /// The workspace as Slack names it.
+    #[must_use]
+    pub fn team(&self) -> TeamIdentity {
+        self.read(|state| state.team.clone())
     }
 
     /// The bot and the app as Slack names them.

@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use super::super::validate;
 use super::choices::{self, Found};
 use super::messages::Post;
+use super::model::View;
 use super::payloads::Surface;
 use super::person::{NotPossible, SubmitOutcome};
-use super::state::{State, View};
+use super::state::State;
 
 /// What a submission led to.
 pub(crate) struct Submitted {

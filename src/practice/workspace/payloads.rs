@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::choices::{self, Found};
-use super::state::{Ephemeral, Message, Source, State};
+use super::model::{Ephemeral, Message, Source};
+use super::state::State;
 
 /// What a person clicked on.
 #[derive(Debug, Clone)]

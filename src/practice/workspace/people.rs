@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::options::{NewPerson, NewUsergroup};
-use super::state::{ChannelKind, Member, State, Usergroup};
+use super::model::{ChannelKind, Member, Usergroup};
+use super::state::State;
 
 impl State {
     /// Adds a member, and puts them into #general.
@@ -110,7 +111,7 @@ impl State {
         let (first, last) = profile.real_name.split_once(' ').unwrap_or((&profile.real_name, ""));
         let mut shown_profile = json!({
             "title": profile.title,
-            "phone": "",
+            "phone": profile.phone,
             "skype": "",
             "real_name": profile.real_name,
             "real_name_normalized": profile.real_name,

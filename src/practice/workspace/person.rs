@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::Workspace;
 use super::choices::{self, Found};
 use super::messages::Post;
+use super::model::Channel;
 use super::payloads::Surface;
-use super::state::{Channel, State};
+use super::state::State;
 
 /// What came of a slash command.
 #[derive(Debug, Clone)]
@@ -85,7 +86,7 @@ impl State {
     }
 
     /// A channel this person can write in.
-    fn writable(&self, user: &str, channel: &str) -> Result<String, NotPossible> {
+    pub(super) fn writable(&self, user: &str, channel: &str) -> Result<String, NotPossible> {
         let found = self.channel_for(user, channel)?;
         if found.is_archived {
             return not(format!("#{} is archived", found.name));
@@ -233,6 +234,15 @@ impl Person {
         })
     }
 
+    /// Creates a channel with this person in it. Gives its id.
+    ///
+    /// # Errors
+    /// [`NotPossible`] with Slack's error code when the name is taken or not allowed.
+    pub fn create_channel(&self, name: &str, is_private: bool) -> Result<String, NotPossible> {
+        self.ws
+            .with(|state| state.create_channel(&self.id, name, is_private).map_err(|code| NotPossible(code.to_owned())))
+    }
+
     /// Joins a public channel.
     ///
     /// # Errors
@@ -273,10 +283,16 @@ impl Person {
         })
     }
 
-    /// Opens the direct conversation with somebody. Gives its channel id.
+    /// Opens the direct conversation with somebody; with the app, its Messages tab. Gives its channel id.
     #[must_use]
     pub fn open_dm(&self, user: &str) -> String {
-        self.ws.with(|state| state.direct(&[self.id.clone(), user.to_owned()]).0)
+        self.ws.with(|state| {
+            let (channel, _) = state.direct(&[self.id.clone(), user.to_owned()]);
+            if user == state.app.bot_user && state.manifest.features.app_home.messages_tab_enabled {
+                state.open_app_tab(&self.id, "messages");
+            }
+            channel
+        })
     }
 
     /// Opens the app's Home tab.
@@ -288,17 +304,7 @@ impl Person {
             if !state.manifest.features.app_home.home_tab_enabled {
                 return not("the app has no Home tab");
             }
-            let bot = state.app.bot_user.clone();
-            let (channel, _) = state.direct(&[self.id.clone(), bot]);
-            let ts = state.next_ts();
-            let mut event = json!({
-                "type": "app_home_opened", "user": self.id, "channel": channel, "tab": "home", "event_ts": ts,
-            });
-            let view = state.homes.get(&self.id).and_then(|id| state.views.get(id)).map(|view| view.json());
-            if let (Some(map), Some(view)) = (event.as_object_mut(), view) {
-                map.insert("view".into(), view);
-            }
-            state.emit("app_home_opened", event);
+            state.open_app_tab(&self.id, "home");
             Ok(())
         })
     }

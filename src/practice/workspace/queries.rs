@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Workspace;
-use super::state::{Bookmark, Canvas, Channel, Member, StoredFile};
+use super::model::{Bookmark, Canvas, Channel, Member, StoredFile};
 
 impl Workspace {
     /// Every conversation.

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::choices;
-use super::state::{State, View};
+use super::model::View;
+use super::state::State;
 
 /// At most this many modals lie on each other (docs: "Modals").
 pub(crate) const STACK_LIMIT: usize = 3;

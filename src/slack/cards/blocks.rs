@@ -150,14 +150,13 @@ impl Choice {
 
 /// One piece of a card.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "a card has a dozen parts, each moved once")]
 pub enum Part {
     /// The large line.
     Header(String),
     /// Text.
     Text(Mrkdwn),
     /// Text with one button beside it.
-    Beside(Mrkdwn, Button),
+    Beside(Mrkdwn, Box<Button>),
     /// Small print.
     Small(Mrkdwn),
     /// The last lines of a program's output.
@@ -171,6 +170,11 @@ pub enum Part {
 }
 
 impl Part {
+    /// Text with one button beside it.
+    pub fn beside(text: Mrkdwn, button: Button) -> Self {
+        Part::Beside(text, Box::new(button))
+    }
+
     /// The same part without letters that nobody sees.
     fn visible(self) -> Self {
         match self {
@@ -251,7 +255,7 @@ impl Part {
 
 /// A message: what its notification says in one line, piece by piece, and its blocks.
 pub fn told(notification: impl IntoIterator<Item = Mrkdwn>, parts: Vec<Part>) -> Drawn {
-    let pieces = notification.into_iter().map(|piece| piece.visible().first_line().fit(PIECE));
+    let pieces = notification.into_iter().map(|piece| piece.visible().first_line().unmarked().fit(PIECE));
     let text = Mrkdwn::join(pieces, " · ").fit(NOTIFICATION_TEXT);
     Drawn { text: text.as_str().to_owned(), blocks: message(parts) }
 }

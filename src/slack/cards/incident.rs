@@ -51,7 +51,7 @@ pub(super) fn body(pen: &Pen<'_>, incident: &Incident) -> Said<Vec<Part>> {
     let text = Mrkdwn::join(lines, "\n");
     let main = if incident.status.is_open() && !incident.roles.contains_key(&Role::Commander) {
         let line = format!("role commander --in {}", incident.id);
-        Part::Beside(text, Button::new("take", pen.word("button.take_it")?, line))
+        Part::beside(text, Button::new("take", pen.word("button.take_it")?, line))
     } else {
         Part::Text(text)
     };

@@ -273,7 +273,7 @@ fn a_plan_shows_everything_before_its_button() {
       },
       {
         "text": {
-          "text": "*Approvals:* 0 of 1, 1 more needed from <@U0LEAD> and Commander, but not whoever asked · expires at <!date^1795185300^{time}|15:35 (Paris time)>",
+          "text": "*Approvals:* 0 of 1, 1 more needed (may approve: <@U0LEAD> and Commander; not whoever asked) · expires at <!date^1795185300^{time}|15:35 (Paris time)>",
           "type": "mrkdwn",
           "verbatim": true
         },
@@ -370,7 +370,7 @@ fn an_incident_in_the_middle_of_the_work() {
     [Details → status --in inc_7]
     "#);
     insta::assert_snapshot!(look(&stage, Card::Diagnostic(DIAGNOSTIC)), @r#"
-    🟠 SEV2 · checkout returns 500 · ❌ *Diagnostic of Web shop*: 2 of 4 checks outside limits or silent
+    🟠 SEV2 · checkout returns 500 · ❌ Diagnostic of Web shop: 2 of 4 checks outside limits or silent
     ---
     ❌ *Diagnostic of Web shop*: 2 of 4 checks outside limits or silent
     ⌛ *payment provider:* no answer after 15 s
@@ -404,7 +404,7 @@ fn the_same_in_french() {
     [*Rédiger un point → update --in inc_7] [Diagnostiquer → diag --in inc_7] [Revenir en arrière… → rollback --in inc_7] [Service rétabli → mitigate --in inc_7] (menu: Résoudre → resolve --in inc_7; Autre action… → run --in inc_7; Alerter le niveau 2 maintenant → page --in inc_7 2; Annuler : ce n’était pas un incident → cancel --in inc_7; Afficher la chronologie → timeline --in inc_7)
     "#);
     insta::assert_snapshot!(look(&stage, Card::Run(RUN)), @r#"
-    🟠 SEV2 · checkout returns 500 · 🔎 À approuver : Roll back the shop · *v1.3.0 → v1.2.3* · shop (production)
+    🟠 SEV2 · checkout returns 500 · 🔎 À approuver : Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # 🔎 À approuver : Roll back the shop
     *v1.3.0 → v1.2.3* · shop (production)
@@ -424,7 +424,7 @@ fn the_same_in_french() {
     *Liste de contrôle :* 1 ligne obligatoire à cocher avant l’approbation
     ☐ The order queue is drained [Cocher → tick run_7_1 queue]
     ☐ Support is told (facultatif) [Cocher → tick run_7_1 told]
-    *Approbations :* 0 sur 1, encore 1 à donner par <@U0LEAD> et Responsable de l’incident, sauf par l’auteur de la demande · expire à <!date^1795185300^{time}|15 h 35 (heure de Paris)>
+    *Approbations :* 0 sur 1, encore 1 (peuvent approuver : <@U0LEAD> et Responsable de l’incident ; pas l’auteur de la demande) · expire à <!date^1795185300^{time}|15 h 35 (heure de Paris)>
     ~ Demandé par <@U0ENGINEER> à <!date^1795184400^{time}|15 h 20 (heure de Paris)> · run_7_1 · plan 2e34f4997130
     [Approuver → approve run_7_1 ? Roll back the shop : v1.3.0 → v1.2.3 sur shop (production). L’exécution démarre aussitôt.] [Refuser → reject run_7_1]
     "#);
@@ -435,7 +435,7 @@ fn a_run_ticks_off_its_steps() {
     let mut stage = Stage::declared();
     stage.acknowledged().running().step_done(0).vigie(Fact::StepStarted { run: RUN, step: 1 });
     insta::assert_snapshot!(look(&stage, Card::Run(RUN)), @r#"
-    🟠 SEV2 · checkout returns 500 · ▶️ Running: Roll back the shop · *v1.3.0 → v1.2.3* · shop (production)
+    🟠 SEV2 · checkout returns 500 · ▶️ Running: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # ▶️ Running: Roll back the shop
     *v1.3.0 → v1.2.3* · shop (production)
@@ -456,7 +456,7 @@ fn the_channel_is_told_before_a_rollback_begins_and_when_it_ends() {
     let begins = Card::Notice(seq_of(|fact| matches!(fact, Fact::Approved { .. })));
     let ends = Card::Notice(seq_of(|fact| matches!(fact, Fact::RunFinished { .. })));
     insta::assert_snapshot!(look(&stage, begins), @r#"
-    🟠 SEV2 · checkout returns 500 · ⏪ *Rollback in progress* · *Web shop* · inc_7 (SEV2)
+    🟠 SEV2 · checkout returns 500 · ⏪ Rollback in progress · Web shop · inc_7 (SEV2)
     ---
     ⏪ *Rollback in progress* · *Web shop* · inc_7 (SEV2)
     Roll back the shop: v1.3.0 → v1.2.3
@@ -467,20 +467,20 @@ fn the_channel_is_told_before_a_rollback_begins_and_when_it_ends() {
     run_7_1
     "#);
     insta::assert_snapshot!(look(&stage, ends), @r#"
-    🟠 SEV2 · checkout returns 500 · ✅ *Rolled back* in 41 s: *Web shop* serves v1.2.3 again
+    🟠 SEV2 · checkout returns 500 · ✅ Rolled back in 41 s: Web shop serves v1.2.3 again
     ---
     ✅ *Rolled back* in 41 s: *Web shop* serves v1.2.3 again
     • ✅ health page: 200 in 41 ms
     Services affected: Web shop
     run_7_1 · inc_7
-    [*Write update → update --in inc_7]
+    [*Post customer update → update --in inc_7]
     "#);
 }
 
 #[test]
 fn a_result_says_what_is_and_what_comes_next() {
     insta::assert_snapshot!(look(&ended(Outcome::Done), Card::Run(RUN)), @r#"
-    🟠 SEV2 · checkout returns 500 · ✅ Done: Roll back the shop · *v1.3.0 → v1.2.3* · shop (production)
+    🟠 SEV2 · checkout returns 500 · ✅ Done: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # ✅ Done: Roll back the shop
     *Roll back the shop: done in 41 s* · now v1.2.3
@@ -489,13 +489,13 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ Clear the page cache: done in 2 s · 3 of 3 pods ready
     *Verification*
     ✅ *health page:* 200 in 41 ms · within limits · 41 ms
-    ○ error rate: to come
+    ○ error rate: not checked
     ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
     [*Post customer update → update --in inc_7] [Mitigated → mitigate --in inc_7] [Diagnose → diag --in inc_7]
     "#);
     let why = || "2 of 3 pods are not ready".to_owned();
     insta::assert_snapshot!(look(&ended(Outcome::Failed { step: Some(1), why: why() }), Card::Run(RUN)), @r#"
-    🟠 SEV2 · checkout returns 500 · ❌ Failed: Roll back the shop · *v1.3.0 → v1.2.3* · shop (production)
+    🟠 SEV2 · checkout returns 500 · ❌ Failed: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # ❌ Failed: Roll back the shop
     *Roll back the shop: stopped at step 2 of 2 after 2 s.* 2 of 3 pods are not ready
@@ -507,7 +507,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
     insta::assert_snapshot!(look(&ended(Outcome::Stale { step: 1, found: "v1.2.9".into() }), Card::Run(RUN)), @r#"
-    🟠 SEV2 · checkout returns 500 · ⚠️ Not carried out: Roll back the shop · *v1.3.0 → v1.2.3* · shop (production)
+    🟠 SEV2 · checkout returns 500 · ⚠️ Not carried out: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # ⚠️ Not carried out: Roll back the shop
     *Roll back the shop: not carried out from step 2 on.* When it was to start, v1.2.9 was found. Ask for a new plan.
@@ -520,7 +520,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     "#);
     let mut unknown = ended(Outcome::Unknown { step: 1, why: "The answer was lost.".into() });
     insta::assert_snapshot!(look(&unknown, Card::Run(RUN)), @r#"
-    🟠 SEV2 · checkout returns 500 · ❔ Outcome unknown: Roll back the shop · *v1.3.0 → v1.2.3* · shop (production)
+    🟠 SEV2 · checkout returns 500 · ❔ Outcome unknown: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # ❔ Outcome unknown: Roll back the shop
     *Roll back the shop: nobody knows whether step 2 happened.* The answer was lost. Look at cache (production) and say below what you see; until then nothing else may change it.
@@ -533,10 +533,9 @@ fn a_result_says_what_is_and_what_comes_next() {
     "#);
     unknown.by("U0LEAD", Fact::RunSettled { run: RUN, happened: false });
     insta::assert_snapshot!(look(&unknown, Card::Run(RUN)), @r#"
-    🟠 SEV2 · checkout returns 500 · ❔ Outcome unknown: Roll back the shop · *v1.3.0 → v1.2.3* · shop (production)
+    🟠 SEV2 · checkout returns 500 · ↩️ Settled, it did not happen: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
-    # ❔ Outcome unknown: Roll back the shop
-    *Roll back the shop: nobody knows whether step 2 happened.* The answer was lost. Look at cache (production) and say below what you see; until then nothing else may change it.
+    # ↩️ Settled, it did not happen: Roll back the shop
     <@U0LEAD> looked: it did not happen.
     Approved by <@U0LEAD>
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
@@ -554,7 +553,7 @@ fn a_customer_text_waits_for_a_second_pair_of_eyes() {
     let internal = Some("we are rolling back".to_owned());
     stage.by("U0ENGINEER", Fact::UpdatePosted { update: UPDATE, internal, customer, next_at: None });
     insta::assert_snapshot!(look(&stage, Card::Update(UPDATE)), @r#"
-    🟠 SEV2 · checkout returns 500 · 📝 *Status update* by <@U0ENGINEER> at <!date^1795184160^{time}|15:16 (Paris time)> · we are rolling back
+    🟠 SEV2 · checkout returns 500 · 📝 Status update by <@U0ENGINEER> at <!date^1795184160^{time}|15:16 (Paris time)> · we are rolling back
     ---
     📝 *Status update* by <@U0ENGINEER> at <!date^1795184160^{time}|15:16 (Paris time)>
     we are rolling back
@@ -571,7 +570,7 @@ fn a_customer_text_waits_for_a_second_pair_of_eyes() {
         note: "1".into(),
     });
     insta::assert_snapshot!(look(&stage, Card::Update(UPDATE)), @r#"
-    🟠 SEV2 · checkout returns 500 · 📝 *Status update* by <@U0ENGINEER> at <!date^1795184160^{time}|15:16 (Paris time)> · we are rolling back
+    🟠 SEV2 · checkout returns 500 · 📝 Status update by <@U0ENGINEER> at <!date^1795184160^{time}|15:16 (Paris time)> · we are rolling back
     ---
     📝 *Status update* by <@U0ENGINEER> at <!date^1795184160^{time}|15:16 (Paris time)>
     we are rolling back
@@ -618,13 +617,13 @@ fn sheets_answer_in_the_readers_language() {
     stage.open = vec![stage.incident().clone()];
     let sheet = |sheet: Sheet, locale| sketch(&sheets::draw(&stage.scene(), &sheet, locale).unwrap());
     insta::assert_snapshot!(sheet(Sheet::List, Locale::Fr), @r#"
-    *1 incident ouvert*
+    1 incident ouvert
     ---
     *1 incident ouvert*
     🟠 SEV2 · checkout returns 500 · 3 min · pris en compte · inc_7 · <#C0INC7>
     "#);
     insta::assert_snapshot!(sheet(Sheet::Timeline, Locale::En), @r#"
-    🟠 SEV2 · checkout returns 500 · *Timeline of inc_7* · 6 entries
+    🟠 SEV2 · checkout returns 500 · Timeline of inc_7 · 6 entries
     ---
     *Timeline of inc_7* · 6 entries
     <!date^1795184160^{time_secs}|20 November 2026, 15:16 (Paris time)> · <@U0ENGINEER> declared inc_7: SEV2, checkout returns 500
@@ -635,14 +634,14 @@ fn sheets_answer_in_the_readers_language() {
     <!date^1795184340^{time_secs}|20 November 2026, 15:19 (Paris time)> · <@U0ENGINEER> answered and is on it
     "#);
     insta::assert_snapshot!(sheet(Sheet::Actions { rollbacks: true }, Locale::En), @r#"
-    *Which rollback?* Nothing is changed before its plan is approved.
+    Which rollback? Nothing is changed before its plan is approved.
     ---
     *Which rollback?* Nothing is changed before its plan is approved.
     *Roll back the shop* · Web shop
     urgent (under 15 min) · can be changed back [Plan → run --in inc_7 rollback-shop]
     "#);
     insta::assert_snapshot!(sheet(Sheet::Help { topic: Some("sev".into()) }, Locale::Fr), @r#"
-    *Ce que vous pouvez dire*
+    Ce que vous pouvez dire
     ---
     *Ce que vous pouvez dire*
     `/incident severity &lt;SEVERITY&gt; [text]...`

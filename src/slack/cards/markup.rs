@@ -59,6 +59,12 @@ impl Mrkdwn {
         Self(visible(&self.0))
     }
 
+    /// The same text without the marks of bold letters and code, which phones show as they are.
+    #[must_use]
+    pub(super) fn unmarked(&self) -> Self {
+        Self(self.0.replace(['*', '`'], ""))
+    }
+
     /// The first line.
     #[must_use]
     pub fn first_line(&self) -> Self {

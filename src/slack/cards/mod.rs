@@ -35,6 +35,7 @@ mod looks;
 mod promises;
 
 pub use page::page_why;
+pub(super) use update::send_or_hold;
 
 use crate::incident::timeline::Card;
 use crate::render::RenderFault;

@@ -40,7 +40,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, seq: u64) -> Said<Opt
         }
         _ => plain(scene, &pen, entry)?,
     };
-    let steps = next_steps(incident, &entry.fact);
+    let steps = next_steps(&pen, incident, &entry.fact);
     let mut parts = vec![Part::Text(text.clone())];
     parts.push(steps::of_steps(&pen, incident.id, &steps, &[])?);
     Ok(Some(told([headline(&pen, incident)?, text], parts)))
@@ -155,12 +155,15 @@ fn seen(result: &CheckResult) -> String {
 }
 
 /// What a reader of this message most likely does next.
-fn next_steps(incident: &Incident, fact: &Fact) -> Vec<Step> {
+fn next_steps(pen: &Pen<'_>, incident: &Incident, fact: &Fact) -> Vec<Step> {
     match fact {
         Fact::Escalated { .. } | Fact::LadderExhausted if incident.status == Status::Triggered => {
             vec![Step::Acknowledge]
         }
-        Fact::RunFinished { .. } => vec![Step::Update],
+        Fact::RunFinished { run, .. } => match incident.runs.get(run) {
+            Some(run) if super::run::tells_customers(pen, run) => vec![Step::TellCustomers],
+            _ => vec![Step::Update],
+        },
         Fact::Mitigated { .. } if incident.status == Status::Mitigated => vec![Step::Resolve],
         Fact::Resolved { .. } if incident.status == Status::Resolved => vec![Step::PostMortem],
         Fact::Cancelled { .. } if incident.status == Status::Cancelled => vec![Step::Reopen],

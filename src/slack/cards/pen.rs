@@ -175,6 +175,7 @@ pub fn message_vars(pen: &Pen<'_>, incident: &Incident) -> Value {
     let services: Vec<&str> = incident.service.iter().map(|key| pen.service(key)).collect();
     json!({
         "incident": incident.id.to_string(),
+        "drill": incident.drill,
         "title": incident.title,
         "severity": incident.severity.key,
         "severity_label": incident.severity.label,

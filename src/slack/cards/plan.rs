@@ -145,7 +145,7 @@ fn tickable(pen: &Pen<'_>, run: &Run, item: &CheckItem) -> Said<Part> {
         pen.say("plan.checklist_item", json!({"ticked": ticked, "text": item.text, "required": item.required}))?;
     let (id, label) = if ticked { ("untick", "button.untick") } else { ("tick", "button.tick") };
     let button = Button::new(id, pen.word(label)?, format!("{id} {} {}", run.id, item.key));
-    Ok(Part::Beside(line, button))
+    Ok(Part::beside(line, button))
 }
 
 /// Who said yes, how many are still needed, who may, and until when.

@@ -36,7 +36,8 @@ pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
 
 /// How it ended.
 pub(super) fn result(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
-    let head = vec![result_line(pen, run, outcome)?, settled(scene, pen, run)?, approved_by(pen, run)?];
+    let said = if run.settled.is_some() { settled(scene, pen, run)? } else { result_line(pen, run, outcome)? };
+    let head = vec![said, approved_by(pen, run)?];
     let mut parts = vec![Part::Text(Mrkdwn::join(head, "\n"))];
     parts.extend(lines(steps(pen, run, Some(outcome))?));
     if !run.verification.is_empty() {
@@ -164,7 +165,8 @@ fn verification(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         all.push(diagnostic::line(pen, seen)?);
     }
     for check in waiting {
-        all.push(pen.say("run.check_to_come", json!({"title": check.title}))?);
+        let key = if run.ended_at.is_some() { "run.check_not_run" } else { "run.check_to_come" };
+        all.push(pen.say(key, json!({"title": check.title}))?);
     }
     Ok(lines(all))
 }

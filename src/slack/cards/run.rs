@@ -58,6 +58,11 @@ pub(super) fn phase_word(run: &Run) -> &'static str {
         Phase::Announcing { .. } => "announcing",
         Phase::Released | Phase::Running => "running",
         Phase::Verifying => "verifying",
+        Phase::Finished { outcome: Outcome::Unknown { .. } } => match run.settled {
+            Some(true) => "happened",
+            Some(false) => "not_happened",
+            None => "unknown",
+        },
         Phase::Finished { outcome } => outcome_word(outcome),
         Phase::Rejected { .. } => "rejected",
         Phase::Expired => "expired",
@@ -75,9 +80,9 @@ pub(super) const fn outcome_word(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// It did what it was to do.
+/// It did what it was to do, as far as anybody knows.
 pub(super) fn went_well(run: &Run) -> bool {
-    matches!(run.phase, Phase::Finished { outcome: Outcome::Done })
+    matches!(phase_word(run), "done" | "happened")
 }
 
 fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
@@ -87,7 +92,7 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
         Phase::Pending if open => vec![plan::approve(pen, run)?, reject(pen, run)?],
         Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
         Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,
-        Phase::Finished { outcome: Outcome::Done } => after_success(pen, incident, run)?,
+        Phase::Finished { .. } if went_well(run) => after_success(pen, incident, run)?,
         Phase::PlanFailed { .. } | Phase::Finished { .. } | Phase::Rejected { .. } | Phase::Expired if open => {
             vec![
                 again(pen, run)?.primary(),
@@ -141,19 +146,23 @@ fn settle(pen: &Pen<'_>, run: &Run) -> Said<Vec<Button>> {
 
 /// After a rollback customers are told (P3); users may be well again.
 fn after_success(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Vec<Button>> {
-    let mut buttons = Vec::new();
-    if run.action.is_rollback && !pen.rules.audiences.customer.is_empty() {
-        let line = format!("update --in {}", incident.id);
-        buttons.push(Button::new("customer", pen.word("button.post_customer_update")?, line));
-    } else {
-        buttons.push(Step::Update.button(pen, incident.id)?);
-    }
+    let mut buttons = vec![tell(pen, incident, run)?];
     if matches!(incident.status, Status::Triggered | Status::Acknowledged) {
         buttons.push(Step::Mitigate.button(pen, incident.id)?);
     }
     if incident.status.is_open() {
         buttons.push(Step::Diagnose.button(pen, incident.id)?);
     }
-    let first = buttons.remove(0).primary();
-    Ok(std::iter::once(first).chain(buttons).collect())
+    Ok(buttons)
+}
+
+/// Tell customers after a rollback, where there are customers to tell; else tell the team.
+fn tell(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Button> {
+    let step = if tells_customers(pen, run) { Step::TellCustomers } else { Step::Update };
+    Ok(step.button(pen, incident.id)?.primary())
+}
+
+/// The run changed what customers see, and there is somebody to tell.
+pub(super) fn tells_customers(pen: &Pen<'_>, run: &Run) -> bool {
+    run.action.is_rollback && went_well(run) && !pen.rules.audiences.customer.is_empty()
 }

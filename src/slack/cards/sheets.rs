@@ -136,5 +136,5 @@ fn action_line(pen: &Pen<'_>, incident: &Incident, action: &RunbookAction) -> Sa
     });
     let line = format!("run --in {} {}", incident.id, action.key);
     let button = Button::new("plan", pen.word("button.plan")?, line);
-    Ok(Part::Beside(pen.say("actions.line", vars)?, button))
+    Ok(Part::beside(pen.say("actions.line", vars)?, button))
 }

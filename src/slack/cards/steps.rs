@@ -23,6 +23,7 @@ pub(super) enum Step {
     Run,
     Snooze,
     Status,
+    TellCustomers,
     Timeline,
     Update,
 }
@@ -43,6 +44,7 @@ impl Step {
             Step::Run => "run",
             Step::Snooze => "snooze",
             Step::Status => "status",
+            Step::TellCustomers => "customer",
             Step::Timeline => "timeline",
             Step::Update => "update",
         }
@@ -62,6 +64,7 @@ impl Step {
             Step::Run => "button.run",
             Step::Snooze => "button.snooze",
             Step::Status => "button.details",
+            Step::TellCustomers => "button.post_customer_update",
             Step::Timeline => "button.timeline",
             Step::Update => "button.update",
         }
@@ -83,7 +86,7 @@ impl Step {
             Step::Snooze => format!("snooze --in {incident}"),
             Step::Status => format!("status --in {incident}"),
             Step::Timeline => format!("timeline --in {incident}"),
-            Step::Update => format!("update --in {incident}"),
+            Step::TellCustomers | Step::Update => format!("update --in {incident}"),
         }
     }
 

@@ -3,11 +3,10 @@
 use serde_json::json;
 
 use super::blocks::web_address;
-use super::markup::fit;
+use super::markup::{Mrkdwn, fit};
 use super::pen::{Pen, Said, emoji};
 use crate::incident::people::Role;
 use crate::incident::state::Incident;
-use crate::render::escape_slack;
 use crate::slack::scene::Scene;
 
 /// Slack's limit for a topic.
@@ -33,15 +32,7 @@ pub fn topic(scene: &Scene<'_>, incident: &Incident) -> Said<String> {
         "drill": incident.drill,
     });
     // Escaped, so that a title never becomes a mention; never cut inside an escape.
-    let line = pen.plain("topic.line", vars)?;
-    let mut longest = TOPIC;
-    loop {
-        let escaped = escape_slack(&fit(&line, longest));
-        if escaped.encode_utf16().count() <= TOPIC {
-            return Ok(escaped);
-        }
-        longest = longest.saturating_sub(10);
-    }
+    Ok(Mrkdwn::of(&pen.plain("topic.line", vars)?).visible().fit(TOPIC).as_str().to_owned())
 }
 
 /// Title and link of each bookmark: the crisis call and the status page, as far as they are configured.

@@ -28,7 +28,11 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, update: &StatusUpdate
         parts.push(Part::Small(pen.say("update.next", json!({"next_at": next_at.0}))?));
     }
     if update.customer_state == Some(CustomerText::Pending) {
-        parts.push(row(&pen, update)?);
+        let mut buttons = send_or_hold(&pen, update)?;
+        if let Some(send) = buttons.first_mut() {
+            *send = send.clone().primary();
+        }
+        parts.push(Part::Row(buttons, vec![]));
     }
     let told_text = update.internal.as_ref().or(update.customer.as_ref()).map(|text| Mrkdwn::of(text));
     Ok(told([headline(&pen, incident)?, title].into_iter().chain(told_text), parts))
@@ -73,7 +77,8 @@ fn deliveries(pen: &Pen<'_>, update: &StatusUpdate) -> Said {
     Ok(Mrkdwn::join(lines, "\n"))
 }
 
-fn row(pen: &Pen<'_>, update: &StatusUpdate) -> Said<Part> {
+/// Let a customer text go out, or hold it back.
+pub(in crate::slack) fn send_or_hold(pen: &Pen<'_>, update: &StatusUpdate) -> Said<Vec<Button>> {
     let text = update.customer.as_deref().unwrap_or_default();
     let confirm = Confirm {
         title: pen.word("confirm.send.title")?,
@@ -84,7 +89,7 @@ fn row(pen: &Pen<'_>, update: &StatusUpdate) -> Said<Part> {
     };
     let send = Button::new("send", pen.word("button.send_to_customers")?, format!("send {}", update.id));
     let hold = Button::new("hold", pen.word("button.hold")?, format!("hold {}", update.id));
-    Ok(Part::Row(vec![send.primary().asking(confirm), hold], vec![]))
+    Ok(vec![send.asking(confirm), hold])
 }
 
 /// The reminder number `n` of the incident; once an update was written it says so and asks for nothing.

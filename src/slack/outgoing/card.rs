@@ -30,6 +30,21 @@ impl Slack {
         if matches!(card, Card::Notice(_)) && incident.cards.contains_key(card) {
             return Ok(Vec::new());
         }
+        let name = format!("{}:{}", incident.id, card.name());
+        let may_stand = self.may_stand(&name, attempt);
+        let shown = self.show_in_place(scene, incident, card, attempt, may_stand).await;
+        self.note_attempt(&name, attempt, &shown);
+        shown
+    }
+
+    async fn show_in_place(
+        &self,
+        scene: &Scene<'_>,
+        incident: &Incident,
+        card: &Card,
+        attempt: u32,
+        may_stand: bool,
+    ) -> Result<Vec<Report>, SlackFault> {
         let Some(channel) = self.place_of(scene, incident, card, attempt).await? else {
             return Ok(Vec::new());
         };
@@ -38,7 +53,7 @@ impl Slack {
         };
         let known = incident.cards.get(card).filter(|message| message.channel == channel);
         let found = match known {
-            None if attempt > 1 => self.look_for_card(incident, card, &channel).await?,
+            None if may_stand => self.look_for_card(incident, card, &channel).await?,
             _ => None,
         };
         let standing = known.or(found.as_ref());

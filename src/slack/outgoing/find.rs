@@ -17,6 +17,22 @@ const PAGE: usize = 200;
 const CLOCKS_DIFFER: Millis = Millis::minutes(10);
 
 impl Slack {
+    /// Whether an earlier attempt may have posted what `name` names. Only known for the attempt right before this one;
+    /// after a restart anything may have happened.
+    pub(super) fn may_stand(&self, name: &str, attempt: u32) -> bool {
+        let untouched = self.memory().untouched.remove(name).map(|(_, attempt)| attempt);
+        attempt > 1 && untouched != Some(attempt - 1)
+    }
+
+    /// Keeps in mind how an attempt ended, so that waiting for our turn costs no search.
+    pub(super) fn note_attempt<T>(&self, name: &str, attempt: u32, result: &Result<T, SlackFault>) {
+        if let Err(fault) = result
+            && fault.is_before_work()
+        {
+            self.memory().untouched.insert(name.to_owned(), attempt);
+        }
+    }
+
     /// The message with this mark that Vigie posted in a conversation since `since`, if there is one.
     pub(super) async fn find_marked(
         &self,

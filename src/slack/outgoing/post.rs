@@ -112,13 +112,15 @@ impl Slack {
         attempt: u32,
     ) -> Result<MessageRef, SlackFault> {
         let mark = Mark { kind: "vigie_text", fields: vec![("key", key.to_owned())] };
-        if attempt > 1
+        if self.may_stand(key, attempt)
             && let Some(found) = self.find_marked(channel, None, &mark).await?
         {
             return Ok(found);
         }
         let drawn = Drawn { text: text.to_owned(), blocks: Vec::new() };
-        self.post_message(channel, Urgency::Card, &drawn, &mark).await
+        let posted = self.post_message(channel, Urgency::Card, &drawn, &mark).await;
+        self.note_attempt(key, attempt, &posted);
+        posted
     }
 }
 

@@ -13,6 +13,7 @@ use crate::render::RenderFault;
 use crate::slack::cards::blocks::{Button, Part, surface};
 use crate::slack::cards::markup::Mrkdwn;
 use crate::slack::cards::pen::{Pen, headline};
+use crate::slack::cards::send_or_hold;
 use crate::slack::cards::sheets::incident_line;
 use crate::slack::scene::Scene;
 
@@ -29,11 +30,16 @@ const SHOWN_WAITING: usize = 20;
 /// When a label is missing or lacks a variable.
 pub fn home(scene: &Scene<'_>, user: &UserId) -> Result<Value, RenderFault> {
     let pen = Pen::for_user(scene, user);
-    let start = Button::new("start", pen.word("button.start")?, "start").primary();
     let mut waiting = Vec::new();
     for incident in scene.open {
         waiting.extend(waits(&pen, incident, user)?);
     }
+    // What waits longest is the next likely step.
+    if let Some(Part::Beside(_, button)) = waiting.first_mut().and_then(|parts| parts.first_mut()) {
+        **button = button.as_ref().clone().primary();
+    }
+    let start = Button::new("start", pen.word("button.start")?, "start");
+    let start = if waiting.is_empty() { start.primary() } else { start };
     let mut parts = vec![Part::Row(vec![start], vec![])];
     if waiting.is_empty() && scene.open.is_empty() {
         parts.push(Part::Text(pen.say("home.empty", json!({}))?));
@@ -50,14 +56,14 @@ pub fn home(scene: &Scene<'_>, user: &UserId) -> Result<Value, RenderFault> {
         parts.push(Part::Divider);
         parts.extend(open(scene, &pen)?);
     }
-    Ok(as_json(&SlackView::Home(SlackHomeView::new(surface(parts)))))
+    as_json(&pen, "home", &SlackView::Home(SlackHomeView::new(surface(parts))))
 }
 
 fn open(scene: &Scene<'_>, pen: &Pen<'_>) -> Result<Vec<Part>, RenderFault> {
     let mut parts = vec![Part::Header(pen.plain("home.open", json!({"open": scene.open.len()}))?)];
     for incident in scene.open.iter().take(SHOWN) {
         let status = Button::new("status", pen.word("button.details")?, format!("status --in {}", incident.id));
-        parts.push(Part::Beside(incident_line(pen, incident)?, status));
+        parts.push(Part::beside(incident_line(pen, incident)?, status));
     }
     if let Some(more) = scene.open.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         parts.push(Part::Text(pen.say("plan.more", json!({"more": more}))?));
@@ -69,7 +75,7 @@ fn open(scene: &Scene<'_>, pen: &Pen<'_>) -> Result<Vec<Part>, RenderFault> {
 fn waits(pen: &Pen<'_>, incident: &Incident, user: &UserId) -> Result<Vec<Vec<Part>>, RenderFault> {
     let mut all = Vec::new();
     if is_paged(incident, user) {
-        all.push(beside(pen, incident, "home.page", "ack", "button.acknowledge", true)?);
+        all.push(beside(pen, incident, "home.page", "ack", "button.acknowledge")?);
     }
     for run in incident.runs.values().filter(|run| may_approve(pen, incident, run, user)) {
         all.push(vec![Part::Text(plan(pen, incident, run)?)]);
@@ -79,7 +85,7 @@ fn waits(pen: &Pen<'_>, incident: &Incident, user: &UserId) -> Result<Vec<Vec<Pa
     }
     let due = incident.update_due.promised.is_some_and(|at| at <= pen.now + AHEAD);
     if due && incident.in_charge() == Some(user) {
-        all.push(beside(pen, incident, "home.update", "update", "button.update", false)?);
+        all.push(beside(pen, incident, "home.update", "update", "button.update")?);
     }
     Ok(all)
 }
@@ -90,13 +96,11 @@ fn beside(
     key: &str,
     command: &str,
     button: &str,
-    primary: bool,
 ) -> Result<Vec<Part>, RenderFault> {
     let promised = incident.update_due.promised;
     let line = pen.say(key, json!({"promised_at": promised.map(|at| at.0)}))?;
     let button = Button::new(command, pen.word(button)?, format!("{command} --in {}", incident.id));
-    let button = if primary { button.primary() } else { button };
-    Ok(vec![Part::Beside(with_place(pen, incident, line)?, button)])
+    Ok(vec![Part::beside(with_place(pen, incident, line)?, button)])
 }
 
 /// The line, the incident it is about, and its channel.
@@ -150,11 +154,9 @@ fn plan(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Result<Mrkdwn, RenderF
 
 fn text_to_check(pen: &Pen<'_>, incident: &Incident, update: &StatusUpdate) -> Result<Vec<Part>, RenderFault> {
     let line = pen.say("home.text", json!({"who": pen.actor(&update.written.by)}))?;
-    let send = Button::new("send", pen.word("button.send_to_customers")?, format!("send {}", update.id));
-    let hold = Button::new("hold", pen.word("button.hold")?, format!("hold {}", update.id));
     Ok(vec![
         Part::Text(with_place(pen, incident, line)?),
         Part::Text(Mrkdwn::quote(update.customer.as_deref().unwrap_or_default())),
-        Part::Row(vec![send, hold], vec![]),
+        Part::Row(send_or_hold(pen, update)?, vec![]),
     ])
 }

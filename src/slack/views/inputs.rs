@@ -156,10 +156,14 @@ pub(super) fn dialog(
         .with_private_metadata(memory.text())
         .with_submit(plain(&word("submit")?, TITLE))
         .with_close(plain(&pen.word("view.close")?, TITLE));
-    Ok(as_json(&SlackView::Modal(view)))
+    as_json(pen, callback, &SlackView::Modal(view))
 }
 
 /// The view as Slack's JSON.
-pub(super) fn as_json(view: &SlackView) -> Value {
-    serde_json::to_value(view).expect("a view holds only texts, numbers, lists and maps with text keys")
+pub(super) fn as_json(pen: &Pen<'_>, name: &str, view: &SlackView) -> Result<Value, RenderFault> {
+    serde_json::to_value(view).map_err(|cause| RenderFault::Fill {
+        name: name.to_owned(),
+        locale: pen.locale,
+        why: cause.to_string(),
+    })
 }

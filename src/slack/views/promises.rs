@@ -225,7 +225,7 @@ fn at_home(stage: &mut Stage, who: &str) -> String {
 fn home_says_what_waits_for_whom() {
     let mut stage = Stage::declared();
     insta::assert_snapshot!(at_home(&mut stage, "U0ENGINEER"), @r#"
-    [*Start an incident → start]
+    [Start an incident → start]
     # What waits for you
     📟 *You are paged*, and nobody has answered yet.
     🟠 SEV2 · checkout returns 500 · <#C0INC7> [*Acknowledge → ack --in inc_7]
@@ -239,7 +239,7 @@ fn home_says_what_waits_for_whom() {
     stage.by("U0LEAD", Fact::UpdatePosted { update: UPDATE, internal: None, customer, next_at: None });
     stage.vigie(Fact::Invited { users: vec![user("U0COMMS")], failed: vec![] });
     insta::assert_snapshot!(at_home(&mut stage, "U0LEAD"), @r#"
-    [*Start an incident → start]
+    [Start an incident → start]
     # What waits for you
     🔎 *You may approve:* Roll back the shop (v1.3.0 → v1.2.3), until <!date^1795185300^{time}|15:35 (Paris time)> · run_7_1. Read the plan in its channel.
     🟠 SEV2 · checkout returns 500 · <#C0INC7>
@@ -248,12 +248,12 @@ fn home_says_what_waits_for_whom() {
     🟠 SEV2 · checkout returns 500 · 4 min · acknowledged · inc_7 · <#C0INC7> [Details → status --in inc_7]
     "#);
     insta::assert_snapshot!(at_home(&mut stage, "U0COMMS"), @r#"
-    [*Start an incident → start]
+    [Start an incident → start]
     # What waits for you
     ✉️ *A customer text to check*, written by <@U0LEAD>:
     🟠 SEV2 · checkout returns 500 · <#C0INC7>
     > We are having difficulties.
-    [Send to customers → send upd_7_1] [Hold back → hold upd_7_1]
+    [Send to customers → send upd_7_1 ? To status page: “We are having difficulties.”] [Hold back → hold upd_7_1]
     ----
     # 1 open incident
     🟠 SEV2 · checkout returns 500 · 4 min · acknowledged · inc_7 · <#C0INC7> [Details → status --in inc_7]

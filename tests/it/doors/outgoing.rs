@@ -176,7 +176,7 @@ async fn a_storm_of_updates_stays_within_slacks_pace() {
     let world = World::open().await;
     let incident = world.declare().await;
     let channel = incident.usable_channel().unwrap().id.0.clone();
-    for number in 0..30 {
+    for number in 0..80 {
         let line = format!("note step {number}");
         let ack = world.person("lead").command(&channel, "/incident", &line).await;
         assert_eq!(ack.failure, None);
@@ -184,6 +184,7 @@ async fn a_storm_of_updates_stays_within_slacks_pace() {
     world.settle().await;
     let refused: Vec<_> = world.ws().calls().into_iter().filter(|call| call.status == 429).collect();
     assert!(refused.is_empty(), "{refused:?}");
+    assert!(world.ws().calls_of("conversations.history").is_empty(), "waiting for our turn is no reason to search");
     world.assert_no_violations();
 }
 

@@ -19,29 +19,6 @@ use vigie::store::{Question, Store};
 
 use crate::script::{START, rules};
 
-const MANIFEST: &str = r"
-display_information: {name: Vigie}
-features:
-  app_home: {home_tab_enabled: true}
-  bot_user: {display_name: vigie}
-  slash_commands:
-    - {command: /incident, should_escape: true}
-  shortcuts:
-    - {name: Start an incident, type: global, callback_id: start_incident}
-    - {name: Add to incident timeline, type: message, callback_id: add_to_timeline}
-oauth_config:
-  scopes:
-    bot: [commands, 'chat:write', 'channels:manage', 'channels:read', 'channels:history', 'channels:join',
-          'groups:write', 'groups:read', 'groups:history', 'im:write', 'im:read', 'im:history', 'pins:write',
-          'reactions:read', 'bookmarks:read', 'bookmarks:write', 'files:write', 'files:read', 'canvases:write',
-          'users:read']
-settings:
-  event_subscriptions:
-    bot_events: [message.channels, message.groups, reaction_added, reaction_removed, app_home_opened,
-                 member_joined_channel, member_left_channel, channel_archive, channel_unarchive, channel_left,
-                 channel_deleted, group_archive, group_unarchive, group_left, group_deleted]
-";
-
 /// Everything a test needs; dropped as a whole.
 pub struct World {
     pub practice: Practice,
@@ -90,7 +67,7 @@ impl World {
         rustls::crypto::ring::default_provider().install_default().ok();
         let clock = Clock::manual(START);
         let hands = clock.clone();
-        let mut options = PracticeOptions::new(MANIFEST, Arc::new(move || hands.now().0));
+        let mut options = PracticeOptions::new(vigie::app::practice::MANIFEST, Arc::new(move || hands.now().0));
         options.rate_limits = true;
         options.people = ["oncall", "lead", "cto", "comms", "security"]
             .into_iter()
@@ -146,7 +123,7 @@ impl World {
         tokio::spawn(async move {
             axum::serve(tcp, routes).with_graceful_shutdown(stop.cancelled_owned()).await.unwrap();
         });
-        self.ws().set_delivery(Delivery::Http { base_url: base_url.clone() });
+        self.ws().set_delivery(Delivery::Http { base_url: base_url.clone() }).expect("a loopback address");
         base_url
     }
 
@@ -165,14 +142,18 @@ impl World {
 
     /// Waits until the inbox has decided something that makes the incident look like this.
     pub async fn until_incident(&self, probe: impl Fn(&Incident) -> bool) -> Incident {
-        for _ in 0..200 {
+        let mut changes = self.store.changes();
+        loop {
+            changes.mark_unchanged();
             self.settle().await;
             if let Some(incident) = self.store.incident(IncidentId(1)).await.unwrap()
                 && probe(&incident)
             {
                 return incident;
             }
-            let _ = tokio::time::timeout(Duration::from_millis(25), std::future::pending::<()>()).await;
+            if tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.is_err() {
+                break;
+            }
         }
         panic!("the incident never looked like that: {:#?}", self.store.incident(IncidentId(1)).await.unwrap());
     }

@@ -32,6 +32,7 @@ impl HandClock {
 }
 
 /// The clock on the wall, for peers that look at it themselves.
+#[expect(clippy::disallowed_methods, reason = "the peer looks at the clock on the wall")]
 pub fn real_clock() -> vigie::practice::Now {
     Arc::new(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
@@ -56,6 +57,7 @@ oauth_config:
           'reactions:read', 'reactions:write', 'bookmarks:read', 'bookmarks:write', 'files:write', 'files:read',
           'canvases:write', 'usergroups:read', 'users:read', 'users:read.email', 'app_mentions:read', 'team:read']
 settings:
+  interactivity: {is_enabled: true}
   event_subscriptions:
     bot_events: [message.channels, message.groups, message.im, reaction_added, reaction_removed, app_home_opened,
                  member_joined_channel, member_left_channel, channel_archive, channel_unarchive, channel_rename,

@@ -108,6 +108,10 @@ async fn an_event_is_sent_again_with_the_reason_until_the_door_takes_it() {
 async fn an_interaction_comes_as_a_payload_field_and_the_door_proves_itself() {
     let ((practice, mut received, _, base_url), _) = open().await;
     assert!(practice.workspace().verify_url(&base_url).await);
+    assert!(practice.workspace().check_ssl(&base_url).await);
+    assert!(received.recv().await.is_some_and(|request| request.body.contains("ssl_check=1")));
+    let elsewhere = Delivery::Http { base_url: "http://192.0.2.1".into() };
+    assert!(practice.workspace().set_delivery(elsewhere).is_err());
     let acted = practice.workspace().person("U0LEAD").shortcut("declare").await.expect("it exists");
     assert_eq!(acted.failure, None);
     let request = received.recv().await.expect("a request");

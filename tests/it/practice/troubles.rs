@@ -209,3 +209,21 @@ async fn only_this_machine_is_listened_to() {
     let error = vigie::practice::Practice::start(options).await.err().expect("it is refused");
     assert!(error.to_string().contains("is not a loopback address"), "{error}");
 }
+
+#[tokio::test]
+async fn a_ticket_is_good_for_one_socket_and_ten_sockets_are_enough() {
+    let (practice, _) = open().await;
+    let mut sockets = Vec::new();
+    for _ in 0..10 {
+        sockets.push(Socket::open(&practice).await);
+    }
+    let url = format!("{}/apps.connections.open", practice.api_url());
+    let answer = client().post(url).bearer_auth(practice.app_token()).send().await.expect("an answer");
+    let answer: Value = answer.json().await.expect("JSON");
+    let url = answer["url"].as_str().expect("a url");
+    let (mut eleventh, _) = tokio_tungstenite::connect_async(url).await.expect("a socket");
+    let frame = futures_util::StreamExt::next(&mut eleventh).await.expect("a frame").expect("readable");
+    assert!(frame.to_text().is_ok_and(|text| text.contains("too_many_websockets")), "{frame}");
+    assert!(tokio_tungstenite::connect_async(url).await.is_err());
+    assert_eq!(practice.workspace().open_sockets(), 10);
+}
