@@ -2,23 +2,20 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use vigie::practice::{CallRecord, Workspace};
+use vigie::practice::Workspace;
 
 /// Writes everything drawn that this workspace took into the folder that `VIGIE_DUMP_PAYLOADS` names, if it does.
 /// The same payload twice is one file: its name is made from what it holds.
 pub fn keep(workspace: &Workspace) {
     let Some(folder) = std::env::var_os("VIGIE_DUMP_PAYLOADS") else { return };
-    for call in workspace.calls().iter().filter(|call| call.is_ok() && is_drawn(call)) {
+    let drawn = |args: &Value| ["text", "blocks", "view"].iter().any(|part| args.get(part).is_some());
+    for call in workspace.calls().iter().filter(|call| call.error().is_none() && drawn(&call.args)) {
         let text = json!({"from": call.method, "payload": call.args}).to_string();
         let name = hex::encode(Sha256::digest(&text));
         let (name, _) = name.split_at(16);
         std::fs::write(Path::new(&folder).join(name).with_extension("json"), text)
             .expect("the folder can be written to");
     }
-}
-
-fn is_drawn(call: &CallRecord) -> bool {
-    ["text", "blocks", "view"].iter().any(|part| call.args.get(part).is_some())
 }

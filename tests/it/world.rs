@@ -144,8 +144,8 @@ impl World {
         self.settle().await;
         self.stop.cancel();
         self.running.await.expect("the bot stops without a panic");
-        crate::payloads::keep(self.ws());
-        let violations = self.ws().violations();
+        crate::payloads::keep(self.setup.workspace());
+        let violations = self.setup.workspace().violations();
         assert!(violations.is_empty(), "Slack would have refused: {violations:#?}");
     }
 }
