@@ -8,7 +8,7 @@
 //! What this room may not do: decide who may do what (that is `incident`), write to the store (every result goes out
 //! as an [`crate::incident::decision::Report`] through a callback and is committed before the next step), speak to
 //! Slack, read the environment or a wall clock. It talks to the real world, so it may wait with deadlines; the one
-//! place that does is [`stopwatch`].
+//! place that does is `stopwatch`.
 //!
 //! A new provider is one file here and one line in the table of `provider.rs`; a new check is one file in `check/`
 //! and one line in the table of `check/mod.rs`.

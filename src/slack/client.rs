@@ -1,6 +1,6 @@
 //! Calls to Slack's Web API: one client, one time limit, one budget, one kind of fault.
 //!
-//! Every method goes through [`Slack::post`] or [`Slack::get`], which speak raw JSON: the typed answers of
+//! Every method goes through `Slack::post` or `Slack::get`, which speak raw JSON: the typed answers of
 //! slack-morphism fail whole on metadata or files that they do not model. Tokens never leave this file.
 
 use std::fmt;

@@ -12,6 +12,7 @@ mod doors;
 mod escalation;
 mod eyes;
 mod home;
+mod payloads;
 mod postmortem;
 mod practice;
 mod restart;

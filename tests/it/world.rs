@@ -289,6 +289,7 @@ impl World {
         self.settle().await;
         self.stop.cancel();
         self.running.await.expect("the bot stops without a panic");
+        crate::payloads::keep(self.setup.workspace());
         let violations = self.setup.workspace().violations();
         assert!(violations.is_empty(), "Slack would have refused: {violations:#?}");
         let payloads = payloads(self.setup.workspace());

@@ -74,7 +74,7 @@ pub fn plain_word(word: &str) -> Result<String, std::convert::Infallible> {
     Ok(plain_text(word.strip_prefix(GUARD).unwrap_or(word)))
 }
 
-/// A text as plain text, see [`plain_word`].
+/// A text as plain text, see `plain_word`.
 pub fn plain_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

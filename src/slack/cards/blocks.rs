@@ -1,6 +1,6 @@
 //! Builders of blocks that cannot be refused for their size (platform facts, section 2.3).
 //!
-//! Cards are written as [`Part`]s, which hold text of any length; [`message`] and [`surface`] make Slack's blocks of
+//! Cards are written as [`Part`]s, which hold text of any length; `message` and [`surface`] make Slack's blocks of
 //! them, cut to what Slack takes. What has no text is left out, since Slack refuses empty text.
 
 use slack_morphism::prelude::*;

@@ -94,12 +94,25 @@ function draw(message, channel, { compact = false, thread = false, summary = nul
 
 const isPinned = (message, channel) => (channel.pins ?? []).includes(message.ts);
 
+/** The lines Slack writes itself: the wire carries them in English, each reader sees their own language. */
+const NOTES = [
+  [/_join$/, () => t('note.join')],
+  [/_leave$/, () => t('note.leave')],
+  [/_topic$/, (m) => t('note.topic', { text: m.topic })],
+  [/_purpose$/, (m) => t('note.purpose', { text: m.purpose })],
+];
+
+function noteText(message) {
+  const known = NOTES.find(([kind]) => kind.test(message.subtype));
+  return known && message.user ? `<@${message.user}> ${known[1](message)}` : message.text;
+}
+
 function note(message) {
   const ms = tsMs(message.ts);
   return h(
     'div',
     { class: 'note', 'data-ts': message.ts },
-    h('span', {}, mrkdwn(message.text)),
+    h('span', {}, mrkdwn(noteText(message))),
     h('time', { title: fullMoment(ms) }, timeOf(ms)),
   );
 }
