@@ -15,10 +15,10 @@ use crate::actions::{Actions, http};
 use crate::clock::Clock;
 use crate::comms::AudienceKind;
 use crate::config::{Config, whole_environment};
-use crate::engine::{Engine, Parts};
+use crate::engine::{Engine, Parts, Watch};
 use crate::incident::rules::Rules;
 use crate::incident::time::Millis;
-use crate::paging;
+use crate::paging::{self, Heartbeat};
 use crate::render::Renderer;
 use crate::slack::{Health, Inbound, Patience, Slack, SlackConfig, SlackFault, SocketDoor};
 use crate::store::{Store, StoreFault};
@@ -120,6 +120,11 @@ impl Vigie {
         let rules = Arc::new(rules);
         let inbound =
             Inbound::new(store.clone(), clock.clone(), Arc::clone(&rules), Arc::clone(&render), outgoing.clone());
+        let door = match (&slack.app_token, &slack.signing_secret) {
+            (None, Some(secret)) => Door::Http(secret.clone()),
+            _ => Door::Socket,
+        };
+        let health = Health::default();
         let engine = Engine::new(Parts {
             store: store.clone(),
             clock: clock.clone(),
@@ -129,12 +134,20 @@ impl Vigie {
             actions,
             paging: channels,
             comms,
+            watch: Watch {
+                tell: config.watch.tell,
+                heartbeat: config
+                    .watch
+                    .heartbeat
+                    .as_ref()
+                    .map(Heartbeat::new)
+                    .transpose()
+                    .map_err(StartFault::Config)?,
+                canary: config.watch.canary,
+                door: matches!(door, Door::Socket).then(|| health.clone()),
+            },
         });
-        let door = match (&slack.app_token, &slack.signing_secret) {
-            (None, Some(secret)) => Door::Http(secret.clone()),
-            _ => Door::Socket,
-        };
-        Ok(Self { store, clock, rules, render, slack: outgoing, health: Health::default(), engine, inbound, door })
+        Ok(Self { store, clock, rules, render, slack: outgoing, health, engine, inbound, door })
     }
 
     /// What is asked over HTTP: health, figures and, without Socket Mode, Slack's own requests.

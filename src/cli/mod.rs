@@ -3,6 +3,7 @@
 //! Exit codes: 0 when it went well, 1 when it did not (the reason is one sentence on standard error, or the list of
 //! faults), 2 when what was typed is not understood. Colour only on a terminal; `--json` where a script may want it.
 
+mod backup;
 mod check;
 mod incidents;
 mod live;
@@ -57,6 +58,26 @@ pub enum Verb {
     Postmortem(Postmortem),
     /// List incidents, the newest first
     Incidents(Incidents),
+    /// Copy the whole database into one file, checked, also while the bot runs
+    Backup(Backup),
+    /// Fill an empty database, SQLite or PostgreSQL, from a backup; nothing is done on it before `vigie resume`
+    Restore(Restore),
+    /// Let the bot go on after a restore
+    Resume,
+}
+
+/// `vigie backup`
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The file to make
+    pub file: PathBuf,
+}
+
+/// `vigie restore`
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup
+    pub file: PathBuf,
 }
 
 /// `vigie serve`
@@ -160,6 +181,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Verb::Check(args)) => check::check(&args, Paint::of_stdout()),
         Some(Verb::Incidents(args)) => incidents::list(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Postmortem(args)) => postmortem::print_one(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Backup(args)) => backup::backup(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Restore(args)) => backup::restore(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Resume) => backup::resume().await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Serve(args)) => live::serve(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Practice(args)) => live::practice(&args).await.map(|()| ExitCode::SUCCESS),
     };

@@ -49,6 +49,22 @@ pub(super) struct File {
     /// How long looking and doing may take.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// How Vigie looks after itself.
+    #[serde(default)]
+    pub watch: Watch,
+}
+
+/// `watch:`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Watch {
+    /// Contacts who are told, by anything but Slack, when Vigie itself has trouble.
+    #[serde(default)]
+    pub tell: Vec<At<Name>>,
+    /// Called every minute while all is well; a service of yours raises the alarm when it falls silent.
+    pub heartbeat: Option<At<Link>>,
+    /// A quiet channel that Vigie is in, where it looks every five minutes whether Slack is heard.
+    pub canary: Option<SlackChannel>,
 }
 
 /// `workspace:`

@@ -25,11 +25,15 @@ mod promises;
 
 use std::path::{Path, PathBuf};
 
+use url::Url;
+
 pub use env::{Env, SlackDoor};
 pub use fault::{Fault, Faults, Place};
 
 use crate::actions::ActionsConfig;
 use crate::comms::CommsConfig;
+use crate::incident::id::ChannelId;
+use crate::incident::people::Contact;
 use crate::incident::rules::Rules;
 use crate::paging::PagingConfig;
 
@@ -48,10 +52,23 @@ pub struct Config {
     pub comms: CommsConfig,
     /// How actions and checks are done.
     pub actions: ActionsConfig,
+    /// How Vigie looks after itself.
+    pub watch: WatchConfig,
     /// A folder with templates of the team's own, laid over the built-in ones.
     pub templates: Option<PathBuf>,
     /// What works but is probably not what was meant.
     pub warnings: Vec<Fault>,
+}
+
+/// How Vigie looks after itself (durability rule 10).
+#[derive(Debug, Clone, Default)]
+pub struct WatchConfig {
+    /// Told, by anything but Slack, when Vigie itself has trouble.
+    pub tell: Vec<Contact>,
+    /// Called every minute while all is well. Whoever knows the address can keep the alarm quiet.
+    pub heartbeat: Option<Url>,
+    /// A quiet channel where Vigie looks whether Slack is heard.
+    pub canary: Option<ChannelId>,
 }
 
 /// Reads the file at `path`, with `env` for its `${NAME}`s.

@@ -1,23 +1,19 @@
 //! The action lane: looking at the world, planning, and executing what was approved, at most once (rules 6–8).
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::Engine;
-use super::delivery::{LEASE, Setting};
+use super::delivery::Setting;
 use super::patience::Trouble;
 use crate::actions::{Execution, NotCommitted};
 use crate::incident::decision::Report;
 use crate::incident::id::{DiagnosticId, RunId};
 use crate::incident::state::{Incident, Run};
 use crate::store::{Claimed, Fenced};
-
-/// How often the lease of an execution is renewed.
-const RENEW: Duration = Duration::from_secs(20);
 
 impl Engine {
     pub(super) async fn diagnose(&self, diagnostic: DiagnosticId, service: &str) -> Vec<Report> {
@@ -64,9 +60,7 @@ impl Engine {
         let execution = Execution { fence, done_steps, in_doubt, report: &report, stop, progress: &progress };
         let ended = tokio::select! {
             ended = self.parts.actions.execute(&approved, &execution) => ended,
-            () = self.watch_over(claimed, run, &stop_now) => {
-                return Err(taken_over());
-            }
+            () = self.listen_for_stop(run, &stop_now) => return Err(taken_over()),
         };
         match ended {
             Ok(_) => Ok(Vec::new()),
@@ -74,23 +68,12 @@ impl Engine {
         }
     }
 
-    /// Renews the lease and listens for “stop before the next step”; returns only when the lease is lost.
-    async fn watch_over(&self, claimed: &Claimed, run: RunId, stop_now: &watch::Sender<bool>) {
+    /// Passes “stop before the next step” on; returns only when the store is gone.
+    async fn listen_for_stop(&self, run: RunId, stop_now: &watch::Sender<bool>) {
         let mut changes = self.parts.store.changes();
-        loop {
-            tokio::select! {
-                _ = changes.changed() => {
-                    if self.stop_asked(run).await {
-                        stop_now.send_replace(true);
-                    }
-                }
-                () = self.parts.clock.wait_until(None, RENEW) => {
-                    match self.parts.store.extend(claimed, self.parts.clock.now() + LEASE).await {
-                        Ok(true) => {}
-                        Ok(false) => return,
-                        Err(fault) => tracing::error!(%fault, %run, "the lease could not be renewed"),
-                    }
-                }
+        while changes.changed().await.is_ok() {
+            if self.stop_asked(run).await {
+                stop_now.send_replace(true);
             }
         }
     }

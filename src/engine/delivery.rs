@@ -1,7 +1,10 @@
 //! Carrying effects out: each lane on its own, so that a slow one never delays another (rule 4).
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +19,9 @@ use crate::slack::scene::Scene;
 use crate::store::{Claimed, StoreFault};
 
 /// How long an effect may take before another process takes it over; longer work renews it.
-pub(super) const LEASE: Millis = Millis::seconds(60);
+const LEASE: Millis = Millis::seconds(60);
+/// How often it does, in real time.
+const RENEW: Duration = Duration::from_secs(20);
 
 /// What a lane carries out side by side.
 const fn width(lane: Lane) -> usize {
@@ -36,7 +41,7 @@ pub(super) struct Setting {
 }
 
 impl Engine {
-    pub(super) async fn deliver_until(&self, lane: Lane, stop: CancellationToken) {
+    pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
         let mut changes = self.parts.store.changes();
         let permits = Arc::new(Semaphore::new(width(lane)));
         let mut under_way = JoinSet::new();
@@ -90,7 +95,15 @@ impl Engine {
     }
 
     async fn deliver(&self, claimed: &Claimed) {
-        let result = self.carry_out(claimed).await;
+        // A defect in one effect is that effect's trouble and nobody else's.
+        let working = AssertUnwindSafe(self.carry_out(claimed)).catch_unwind();
+        let result = tokio::select! {
+            result = working => result.unwrap_or_else(|_| Err(defect(&claimed.effect))),
+            () = self.lease_is_lost(claimed) => {
+                tracing::warn!(id = claimed.id, "another process has taken this over; it is left to that one");
+                return;
+            }
+        };
         let now = self.parts.clock.now();
         let kept = match result {
             Ok(reports) => self.parts.store.done(claimed, reports, now).await.map(|_| ()),
@@ -98,6 +111,18 @@ impl Engine {
         };
         if let Err(fault) = kept {
             tracing::error!(%fault, id = claimed.id, "the result could not be kept; the lease ends by itself");
+        }
+    }
+
+    /// Renews the lease while the work goes on; returns only when it has passed to another process.
+    async fn lease_is_lost(&self, claimed: &Claimed) {
+        loop {
+            self.parts.clock.wait_until(None, RENEW).await;
+            match self.parts.store.extend(claimed, self.parts.clock.now() + LEASE).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(fault) => tracing::error!(%fault, id = claimed.id, "a lease could not be renewed"),
+            }
         }
     }
 
@@ -163,6 +188,13 @@ fn wants(effect: &Effect) -> (bool, bool) {
         Effect::ReplyWith { sheet: Sheet::List, .. } | Effect::Home { .. } => (false, true),
         _ => (false, false),
     }
+}
+
+/// It may have been done, and a page may be tried again; the details are in the log.
+fn defect(effect: &Effect) -> Trouble {
+    let effect = name_of(effect);
+    tracing::error!(effect, "carrying an effect out failed by a defect in Vigie; please report it");
+    Trouble::Unknown { why: "Vigie failed by a defect of its own; the log has the details.".to_owned() }
 }
 
 /// The effect's own word, for the log.

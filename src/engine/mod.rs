@@ -9,10 +9,14 @@ mod delivery;
 mod page;
 mod patience;
 mod tell;
+mod watch;
 
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +30,8 @@ use crate::paging::PagingChannel;
 use crate::render::Renderer;
 use crate::slack::Slack;
 use crate::store::{Question, Store, StoreFault};
+
+pub use watch::Watch;
 
 /// The longest that anything due waits for a signal that was missed.
 const POLL: Duration = Duration::from_secs(1);
@@ -51,6 +57,8 @@ pub struct Parts {
     pub paging: Vec<Arc<dyn PagingChannel>>,
     /// The audiences of texts.
     pub comms: Comms,
+    /// How Vigie looks after itself.
+    pub watch: Watch,
 }
 
 /// The engine. Cheap to clone.
@@ -67,15 +75,24 @@ impl Engine {
 
     /// Works until `stop`; what is being carried out then is finished, up to `grace`.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
+        if !self.may_begin(&stop).await {
+            return;
+        }
+        // Before anything is decided: it tells what is late by then.
+        if let Err(fault) = self.note_absence().await {
+            tracing::error!(%fault, "whether anybody was away could not be looked at");
+        }
         let mut loops = JoinSet::new();
         for _ in 0..DECIDERS {
             let (engine, token) = (self.clone(), stop.clone());
-            loops.spawn(async move { engine.decide_until(token).await });
+            loops.spawn(keep("deciding", stop.clone(), move || engine.clone().decide_until(token.clone())));
         }
         for lane in Lane::ALL {
             let (engine, token) = (self.clone(), stop.clone());
-            loops.spawn(async move { engine.deliver_until(lane, token).await });
+            loops.spawn(keep(lane.word(), stop.clone(), move || engine.clone().deliver_until(lane, token.clone())));
         }
+        let (engine, token) = (self.clone(), stop.clone());
+        loops.spawn(keep("watch", stop.clone(), move || engine.clone().watch_until(token.clone())));
         stop.cancelled().await;
         let ended = tokio::time::timeout(grace, async { while loops.join_next().await.is_some() {} }).await;
         if ended.is_err() {
@@ -83,7 +100,25 @@ impl Engine {
         }
     }
 
-    async fn decide_until(&self, stop: CancellationToken) {
+    /// Waits while the database is one that was restored from a backup and nobody has let it go on.
+    async fn may_begin(&self, stop: &CancellationToken) -> bool {
+        let mut told = false;
+        while !stop.is_cancelled() {
+            match self.parts.store.is_paused().await {
+                Ok(false) => return true,
+                Ok(true) if !told => {
+                    told = true;
+                    tracing::error!("this database was restored from a backup: nothing is done until “vigie resume”");
+                }
+                Ok(true) => {}
+                Err(fault) => tracing::error!(%fault, "the database cannot be read; trying again"),
+            }
+            self.parts.clock.wait_until(None, POLL).await;
+        }
+        false
+    }
+
+    async fn decide_until(self, stop: CancellationToken) {
         let mut changes = self.parts.store.changes();
         while !stop.is_cancelled() {
             changes.mark_unchanged();
@@ -130,5 +165,20 @@ impl Engine {
         };
         let context = Context { rules: &self.parts.rules, now, by: &by, channel, reply, fresh: question.fresh };
         decide(context, question.incident, question.input)
+    }
+}
+
+/// Runs one of the engine's loops until `stop`, and begins it again should it end by a defect: whatever it held is in
+/// the store.
+async fn keep<F: Future<Output = ()> + Send>(name: &str, stop: CancellationToken, begin: impl Fn() -> F + Send) {
+    while !stop.is_cancelled() {
+        if AssertUnwindSafe(begin()).catch_unwind().await.is_err() {
+            tracing::error!(
+                name,
+                "a loop of the engine failed by a defect in Vigie and begins again; please report it"
+            );
+            // Either the pause is over or Vigie stops; both are looked at above.
+            let _ = tokio::time::timeout(POLL, stop.cancelled()).await;
+        }
     }
 }

@@ -95,7 +95,7 @@ fn no_longer_wanted(incident: &Incident, page: &PageState) -> bool {
     !incident.status.is_open() || (climbing && answered)
 }
 
-const fn kind_of(way: Way) -> Option<PagingKind> {
+pub(super) const fn kind_of(way: Way) -> Option<PagingKind> {
     match way {
         Way::Slack => None,
         Way::Email => Some(PagingKind::Email),

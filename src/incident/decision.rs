@@ -265,6 +265,13 @@ pub enum Report {
         /// The provider's id or note.
         note: String,
     },
+    /// Nobody worked, or heard Slack, for a while.
+    WasAway {
+        /// Since when.
+        from: Instant,
+        /// Until when.
+        until: Instant,
+    },
     /// A text did not reach a destination.
     TextFailed {
         /// The update.

@@ -5,7 +5,9 @@
 use super::decision::{Context, Decision, Effect, Report};
 use super::draft::Draft;
 use super::state::{Incident, PageOutcome, Phase};
+use super::time::Instant;
 use super::timeline::{CapturedBy, Card, Fact};
+use super::words::Words;
 
 /// Slack's words for a channel that cannot be used.
 const CHANNEL_LOST: [&str; 3] = ["is_archived", "channel_not_found", "not_in_channel"];
@@ -81,6 +83,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             });
             draft.show(Card::Update(*update));
         }
+        Report::WasAway { from, until } => was_away(&mut draft, *from, *until),
         Report::TextFailed { update, customer, destination, why } => {
             draft.fact(Fact::TextFailed {
                 update: *update,
@@ -92,6 +95,22 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         }
     }
     draft.finish()
+}
+
+/// The channel is told for how long nobody listened, and what that made late. What is late is done by the next wake.
+fn was_away(draft: &mut Draft<'_>, from: Instant, until: Instant) {
+    if !draft.incident.status.is_open() {
+        return;
+    }
+    let missed = |at: Option<Instant>| at.is_some_and(|at| from <= at && at <= until);
+    let (page, update) = (missed(draft.incident.ladder.next_at), missed(draft.incident.reminder_at()));
+    let words = Words::new("fault.was_away")
+        .with("from", from.0)
+        .with("until", until.0)
+        .with("away_ms", until.since(from).0)
+        .with("page_late", page)
+        .with("update_late", update);
+    draft.fact(Fact::Fault { words }).notice();
 }
 
 /// The fact that a report of progress stands for, if the run is being executed.

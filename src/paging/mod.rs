@@ -11,6 +11,7 @@ pub mod email;
 #[cfg(test)]
 mod email_promises;
 mod fault;
+mod heartbeat;
 mod http;
 pub mod pagerduty;
 mod settings;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use email::is_email_address;
 pub use fault::PagingFault;
+pub use heartbeat::Heartbeat;
 pub(crate) use http::HttpClient;
 pub use settings::{PagingConfig, SettingFault};
 pub(crate) use settings::{checked_url, is_phone_number, push, required, url_setting};

@@ -111,6 +111,8 @@ pub(super) struct Memory {
     pub decorations: DashMap<ChannelId, super::outgoing::Decoration>,
     /// Post-mortems that Slack took but may not show yet: channel and file name, with the file's id.
     pub shared: DashMap<(ChannelId, String), String>,
+    /// The canary's message, and when it was heard.
+    pub canary: super::outgoing::Canary,
     /// Messages whose last attempt ended before anything was posted, with the attempt's number.
     pub untouched: DashMap<String, u32>,
 }

@@ -17,6 +17,8 @@ struct Inner {
     connected_since: AtomicI64,
     last_heard: AtomicI64,
     fault: Mutex<Option<String>>,
+    /// Counts how often somebody wanted every connection replaced.
+    reopen: tokio::sync::watch::Sender<u64>,
 }
 
 /// How it stands at one moment.
@@ -58,6 +60,16 @@ impl Health {
         self.0.hellos.fetch_add(1, Ordering::AcqRel);
         self.set_fault(None);
         self.heard(now);
+    }
+
+    /// Wants every connection replaced: they are open, and nothing is heard.
+    pub fn reopen(&self) {
+        self.0.reopen.send_modify(|count| *count += 1);
+    }
+
+    /// Changes whenever every connection is to be replaced.
+    pub(super) fn reopens(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.reopen.subscribe()
     }
 
     /// A connection that had said hello is gone.

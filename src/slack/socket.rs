@@ -92,6 +92,7 @@ impl SocketDoor {
     async fn keep(&self, slot: usize, stop: &CancellationToken) {
         let mut leaving = JoinSet::new();
         let mut pause = Pause::new(&self.patience);
+        let mut reopen = self.health.reopens();
         while !stop.is_cancelled() {
             while leaving.try_join_next().is_some() {}
             let link = tokio::select! {
@@ -121,9 +122,15 @@ impl SocketDoor {
                 }
             };
             let (ask, asked) = oneshot::channel();
+            reopen.mark_unchanged();
             let mut serving = tokio::spawn(link.serve(ask, stop.clone()));
             let served = tokio::select! {
                 served = &mut serving => Some(served),
+                Ok(()) = reopen.changed() => {
+                    tracing::warn!(slot, "a connection is replaced, for nothing is heard through it");
+                    serving.abort();
+                    continue;
+                }
                 farewell = asked => match farewell {
                     // The old connection serves on until Slack closes it; meanwhile the new one is opened.
                     Ok(Farewell::Refresh) => None,

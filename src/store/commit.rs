@@ -10,9 +10,12 @@ use crate::incident::decision::{Decision, Effect, Input};
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::people::Actor;
 use crate::incident::state::{Incident, Run};
-use crate::incident::time::Instant;
+use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::Entry;
 use crate::incident::words::Refusal;
+
+/// An incident that could not be woken is tried again after this long.
+const WAKE_AGAIN: Millis = Millis::minutes(1);
 
 /// What became of an input or a wake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,9 +111,19 @@ impl<F: Decide> Write for TakeNext<F> {
                 return Ok(Some(Taken::PutAside));
             }
         };
-        let taken = take(conn, self.now, &Arrived { position, target, input }, &self.decide).await?;
-        finish_input(conn, position, "done", None).await?;
-        Ok(Some(taken))
+        match take(conn, self.now, &Arrived { position, target, input }, &self.decide).await {
+            // It can never be decided upon; the others must not wait for it.
+            Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
+                tracing::error!(%fault, position, "an input was put aside");
+                finish_input(conn, position, "dead", Some(fault.to_string())).await?;
+                Ok(Some(Taken::PutAside))
+            }
+            taken => {
+                let taken = taken?;
+                finish_input(conn, position, "done", None).await?;
+                Ok(Some(taken))
+            }
+        }
     }
 }
 
@@ -124,9 +137,16 @@ impl<F: Decide> Write for WakeNext<F> {
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
         let Some(row) = conn.first(&sql::DUE_INCIDENT, args![self.now.0]).await? else { return Ok(None) };
-        let target = Target::incident(IncidentId(row.int("id")?));
-        let arrived = Arrived { position: 0, target, input: Input::Wake };
-        take(conn, self.now, &arrived, &self.decide).await.map(Some)
+        let id = IncidentId(row.int("id")?);
+        let arrived = Arrived { position: 0, target: Target::incident(id), input: Input::Wake };
+        match take(conn, self.now, &arrived, &self.decide).await {
+            Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
+                tracing::error!(%fault, incident = %id, "an incident could not be woken; it is tried again");
+                conn.run(&sql::WAKE_LATER, args![id.0, (self.now + WAKE_AGAIN).0]).await?;
+                Ok(Some(Taken::PutAside))
+            }
+            taken => taken.map(Some),
+        }
     }
 }
 
@@ -134,7 +154,9 @@ async fn take(conn: &mut Conn<'_>, now: Instant, arrived: &Arrived, decide: &imp
     let incident = find(conn, &arrived.target, &arrived.input).await?;
     let fresh = fresh_number(conn, &arrived.input).await?;
     let question = Question { input: &arrived.input, incident: incident.as_ref(), fresh };
-    match decide(question) {
+    // A defect in the rules ends one decision, not the process.
+    let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decide(question)));
+    match decided.map_err(|_| StoreFault::Defect { what: "decision" })? {
         Ok(decision) => commit(conn, now, &arrived.input, incident, decision).await,
         Err(refusal) => refuse(conn, now, &arrived.input, &refusal).await,
     }

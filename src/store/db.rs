@@ -7,7 +7,7 @@ use std::future::Future;
 
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Arguments as _, Executor as _, Row as _, SqlSafeStr as _};
+use sqlx::{Arguments as _, AssertSqlSafe, Executor as _, Row as _, SqlSafeStr as _};
 
 use super::StoreFault;
 use super::postgres;
@@ -112,6 +112,26 @@ impl Conn<'_> {
         })
     }
 
+    /// Runs a statement that is put together from names in the program, never from what came in.
+    pub async fn run_text(&mut self, text: String, args: Args) -> Result<u64, StoreFault> {
+        let text = AssertSqlSafe(text);
+        Ok(match self {
+            Conn::Sqlite(conn) => sqlx::query_with(text, args.sqlite()?).execute(&mut **conn).await?.rows_affected(),
+            Conn::Postgres(conn) => {
+                sqlx::query_with(text, args.postgres()?).execute(&mut **conn).await?.rows_affected()
+            }
+        })
+    }
+
+    /// Runs a statement of few words: `BEGIN`, `COMMIT`.
+    pub async fn say(&mut self, words: &'static str) -> Result<(), StoreFault> {
+        match self {
+            Conn::Sqlite(conn) => sqlx::query(words).execute(&mut **conn).await.map(|_| ())?,
+            Conn::Postgres(conn) => sqlx::query(words).execute(&mut **conn).await.map(|_| ())?,
+        }
+        Ok(())
+    }
+
     /// Runs a statement and gives its rows.
     pub async fn rows(&mut self, statement: &Statement, args: Args) -> Result<Vec<Row>, StoreFault> {
         Ok(match self {
@@ -146,6 +166,10 @@ pub(super) enum Arg {
 impl Args {
     pub const fn none() -> Self {
         Self(Vec::new())
+    }
+
+    pub const fn of(args: Vec<Arg>) -> Self {
+        Self(args)
     }
 
     fn sqlite(self) -> Result<SqliteArguments, StoreFault> {

@@ -38,6 +38,23 @@ impl Store {
         Ok(fence.map(|fence| Fenced { incident, run, fence }))
     }
 
+    /// The number kept under a name, if there is one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn number(&self, name: &str) -> Result<Option<i64>, StoreFault> {
+        let row = self.db.read_first(&sql::NUMBER, args![name]).await?;
+        row.map(|row| row.int("value")).transpose()
+    }
+
+    /// Keeps a number under a name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_number(&self, name: &str, value: i64) -> Result<(), StoreFault> {
+        self.db.write(SetNumber { name: name.to_owned(), value }).await
+    }
+
     /// Keeps what an execution reports, before it goes on. `false` when another execution has taken the run over and
     /// this report would begin or end something: then nothing was kept, and nothing more may be done. What a late owner
     /// has done is kept all the same.
@@ -108,6 +125,20 @@ impl Write for Keep {
 
 fn source(run: RunId, fence: i64, number: u32) -> String {
     format!("run:{run}:{fence}:{number}")
+}
+
+struct SetNumber {
+    name: String,
+    value: i64,
+}
+
+impl Write for SetNumber {
+    type Out = ();
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        conn.run(&sql::SET_NUMBER, args![self.name.as_str(), self.value]).await?;
+        Ok(())
+    }
 }
 
 /// A change that leaves nothing behind, to see whether changes are possible.

@@ -5,6 +5,8 @@
 //! never the database's clock. SQLite and PostgreSQL are served by one code: what differs is in `db`, `sqlite`,
 //! `postgres` and `sql`.
 
+mod audit;
+mod backup;
 mod commit;
 mod db;
 mod execution;
@@ -27,6 +29,8 @@ use crate::incident::state::Incident;
 use crate::incident::timeline::Entry;
 use db::{Args, Db, Row, args};
 
+pub use audit::Lateness;
+pub use backup::Copied;
 pub use commit::{Decide, Question, Taken};
 pub use execution::Fenced;
 pub use inbox::{Arrived, Target};
@@ -71,6 +75,15 @@ pub enum StoreFault {
         /// Why.
         why: String,
     },
+    /// A defect in Vigie itself.
+    #[error("a {what} failed by a defect in Vigie; the log has the details, please report it")]
+    Defect {
+        /// What failed.
+        what: &'static str,
+    },
+    /// A backup that could not be made or used.
+    #[error("{0}")]
+    Backup(String),
     /// The store was closed.
     #[error("the database is closed, for Vigie is stopping")]
     Closed,

@@ -117,7 +117,7 @@ impl Store {
         Ok((self.count(&sql::INPUTS_WAITING, args![]).await?, self.count(&sql::EFFECTS_WAITING, args![]).await?))
     }
 
-    async fn count(&self, statement: &sql::Statement, args: super::db::Args) -> Result<i64, StoreFault> {
+    pub(super) async fn count(&self, statement: &sql::Statement, args: super::db::Args) -> Result<i64, StoreFault> {
         let row = self.db.read_first(statement, args).await?;
         Ok(row.map(|row| row.int("n")).transpose()?.unwrap_or(0))
     }

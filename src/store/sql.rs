@@ -36,6 +36,15 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM inbox e WHERE e.state = 'new' AND e.position < i.position \
         AND (e.incident = i.incident OR e.channel = i.channel)) ORDER BY i.position LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
     FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
+    OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";
+    OLDEST_DUE_PAGE = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox \
+        WHERE lane = 'page' AND state <> 'dead'";
+    PUT_ASIDE = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'dead') + (SELECT COUNT(*) FROM outbox WHERE state = 'dead') AS n";
+    ALL_INPUTS = "SELECT COUNT(*) AS n FROM inbox";
+    /// The executions of a backup: they are reported as unknown instead.
+    FORGET_RUNS = "DELETE FROM outbox WHERE lane = 'action' AND effect LIKE '%\"effect\":\"run\"%'";
+    FORGET_LEASES = "UPDATE outbox SET state = 'waiting', lease_until = NULL, token = NULL WHERE state = 'leased'";
+    FORGET_INPUTS = "DELETE FROM inbox WHERE state = 'done' AND arrived_at < $1";
     INPUTS_WAITING = "SELECT COUNT(*) AS n FROM inbox WHERE state = 'new'";
 
     // Incidents and their timelines
@@ -52,6 +61,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
         rank = excluded.rank, channel = excluded.channel, state = excluded.state, seq = excluded.seq, \
         wake_at = excluded.wake_at";
+    WAKE_LATER = "UPDATE incident SET wake_at = $2 WHERE id = $1";
     APPEND_ENTRY = "INSERT INTO timeline (incident, seq, at, kind, entry) VALUES ($1, $2, $3, $4, $5)";
     TIMELINE = "SELECT entry FROM timeline WHERE incident = $1 ORDER BY seq";
     NEXT_WAKE = "SELECT MIN(wake_at) AS at FROM incident WHERE wake_at IS NOT NULL";

@@ -6,11 +6,13 @@
 
 use std::fs::File;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -114,7 +116,9 @@ struct Waiting<W: Write> {
 impl<W: Write> Pending for Waiting<W> {
     fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> Ran<'a> {
         Box::pin(async move {
-            self.out = Some(self.change.write(&mut Conn::Sqlite(conn)).await?);
+            // A defect in one change must not end the one writer.
+            let change = AssertUnwindSafe(self.change.write(&mut Conn::Sqlite(conn))).catch_unwind().await;
+            self.out = Some(change.map_err(|_| StoreFault::Defect { what: "change to the database" })??);
             Ok(())
         })
     }

@@ -86,9 +86,19 @@ async fn heard(gauges: &Gauges) -> Result<(), String> {
 /// Nothing that is due has waited for longer than a poll takes, with room to spare.
 async fn on_time(gauges: &Gauges) -> Result<(), String> {
     const LATE: Millis = Millis::seconds(10);
-    let wake = gauges.store.next_wake().await.map_err(|fault| fault.to_string())?;
-    let late = wake.map(|at| gauges.clock.now().since(at)).unwrap_or_default();
-    if late > LATE { Err(format!("an incident is overdue by {} s", late.0 / 1000)) } else { Ok(()) }
+    if gauges.store.is_paused().await.map_err(|fault| fault.to_string())? {
+        return Err("paused, for the database was restored from a backup; “vigie resume” lets it go on".to_owned());
+    }
+    let late = gauges.store.lateness(gauges.clock.now()).await.map_err(|fault| fault.to_string())?;
+    let parts = [
+        (late.wake, "an incident is overdue"),
+        (late.input, "something that came in was not decided upon"),
+        (late.page, "a page was not sent"),
+    ];
+    match parts.into_iter().max_by_key(|(late, _)| *late) {
+        Some((late, what)) if late > LATE => Err(format!("{what} for {} s", late.0 / 1000)),
+        _ => Ok(()),
+    }
 }
 
 async fn figures(State(gauges): State<Gauges>) -> impl IntoResponse {

@@ -1,7 +1,7 @@
 //! The databases that the promises are kept on: a SQLite file of its own for each world, or a schema of its own on the
 //! PostgreSQL server that `VIGIE_TEST_POSTGRES` names (`tests/run` starts one).
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 /// A kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,21 @@ impl Database {
                 Self { url, _folder: Some(folder) }
             }
             Kind::Postgres => Self { url: schema().await, _folder: None },
+        }
+    }
+}
+
+impl Database {
+    /// An input that no version can read, as a damaged disk or a newer version could leave it.
+    pub async fn put_garbage_into_the_inbox(&self) {
+        const GARBAGE: &str =
+            "INSERT INTO inbox (source, input, state, arrived_at) VALUES ('garbage', '{\"input\": 7}', 'new', 0)";
+        if let Some(path) = self.url.strip_prefix("sqlite://") {
+            let mut conn = SqliteConnection::connect(path).await.expect("the file opens");
+            sqlx::query(GARBAGE).execute(&mut conn).await.expect("it takes a row");
+        } else {
+            let mut conn = PgConnection::connect(&self.url).await.expect("the server answers");
+            sqlx::query(GARBAGE).execute(&mut conn).await.expect("it takes a row");
         }
     }
 }

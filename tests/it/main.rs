@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod approval;
+mod backup;
 mod bad_input;
 mod channels;
 mod clicks;
@@ -28,4 +29,5 @@ mod story;
 mod tidy;
 mod timeline;
 mod updates;
+mod watch;
 mod world;

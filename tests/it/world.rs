@@ -56,9 +56,17 @@ impl World {
         Self::open_with(|options| options.config = Some(config)).await
     }
 
+    /// The same on a database that is there already.
+    pub async fn open_on(database: Database) -> Self {
+        Self::open_over(database, |_| ()).await
+    }
+
     async fn open_with(arrange: impl FnOnce(&mut Options)) -> Self {
+        Self::open_over(Database::fresh().await, arrange).await
+    }
+
+    async fn open_over(database: Database, arrange: impl FnOnce(&mut Options)) -> Self {
         let clock = Clock::manual(START);
-        let database = Database::fresh().await;
         let mut options = Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             locale: "en".to_owned(),
@@ -98,6 +106,16 @@ impl World {
         self.stop.cancel();
         self.ws().abort_sockets();
         self.begin_again().await;
+    }
+
+    /// Stops the bot in good order, lets time pass without it, and starts a new one on the same database.
+    pub async fn sleeps(&mut self, minutes: i64) {
+        self.stop.cancel();
+        (&mut self.running).await.expect("the bot stops without a panic");
+        self.clock.advance(Millis::minutes(minutes));
+        self.ws().tick();
+        self.begin_again().await;
+        self.settle().await;
     }
 
     async fn begin_again(&mut self) {
@@ -172,6 +190,12 @@ impl World {
         self.setup.vigie.advance(Millis::minutes(minutes)).await.expect("the store answers");
         self.ws().tick();
         self.settle().await;
+    }
+
+    /// Moves the clock and waits for nothing.
+    pub async fn minutes(&self, minutes: i64) {
+        self.setup.vigie.advance(Millis::minutes(minutes)).await.expect("the store answers");
+        self.ws().tick();
     }
 
     /// Moves the clock by so many seconds and does what is due then, and no more.

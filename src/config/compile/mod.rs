@@ -5,6 +5,7 @@ mod people;
 mod rooms;
 mod severities;
 mod updates;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -58,12 +59,14 @@ pub(super) fn compile(
         contacts,
     };
     sources.rooms(findings);
+    let watch = sources.watch(&rules.contacts, findings);
     Config {
         rules,
         paging: file.paging.clone(),
         comms: sources.comms_room(),
         actions: sources.actions_room(),
         templates: sources.templates(folder, findings),
+        watch,
         warnings: Vec::new(),
     }
 }

@@ -39,6 +39,7 @@ impl Inbound {
                 self.home_opened(event);
                 return Ack::PLAIN;
             }
+            (_, "message") if self.slack.hears_canary(event.channel_id(), self.clock.now()) => return Ack::PLAIN,
             _ => {}
         }
         self.know_ourselves().await;

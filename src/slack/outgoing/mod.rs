@@ -4,6 +4,7 @@
 //! metadata, a topic is compared. Nothing here decides what follows from a failure: a channel that is gone comes back
 //! as [`Report::ChatFailed`], everything else as a [`SlackFault`].
 
+mod canary;
 mod card;
 mod channel;
 mod document;
@@ -22,6 +23,7 @@ use crate::incident::id::UserId;
 use crate::incident::state::Incident;
 use crate::render::Locale;
 
+pub(super) use canary::Canary;
 pub(super) use channel::Decoration;
 pub use name::channel_name;
 pub(super) use read::content;

@@ -1,0 +1,252 @@
+//! Vigie looks after itself (rule 10): each minute, whether everything that is due is being done and Slack is heard.
+//!
+//! It repairs what it can (deaf connections are replaced), tells people by a way that is not Slack, and keeps a dead-man
+//! heartbeat only while all is well, so that whoever waits for it hears of the silence.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+use crate::incident::decision::{Input, Report};
+use crate::incident::id::ChannelId;
+use crate::incident::people::{Contact, Way};
+use crate::incident::time::{Instant, Millis};
+use crate::incident::words::Words;
+use crate::paging::{Heartbeat, Page};
+use crate::render::{Locale, RenderFault};
+use crate::slack::Health;
+use crate::store::{StoreFault, Target};
+
+/// What Vigie's looking after itself is set up with.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Told, by anything but Slack, when Vigie itself has trouble.
+    pub tell: Vec<Contact>,
+    /// Called every minute while all is well.
+    pub heartbeat: Option<Heartbeat>,
+    /// Where the canary sings.
+    pub canary: Option<ChannelId>,
+    /// How Slack's door is; nothing where Slack calls in over HTTP.
+    pub door: Option<Health>,
+}
+
+/// How often it looks.
+const EVERY: Millis = Millis::minutes(1);
+/// How often the connection's state is looked at, in real time.
+const GLANCE: Duration = Duration::from_secs(5);
+/// Later than this, and people are told.
+const LATE: Millis = Millis::seconds(30);
+/// Nothing heard for this long is deafness.
+const DEAF: Millis = Millis::minutes(1);
+/// Open incidents are told of an absence this long; at the start it is known to the minute only.
+const AWAY: Millis = Millis::minutes(2);
+const AWAY_AT_START: Millis = Millis::minutes(3);
+/// How often the canary sings, and how soon it has to be heard.
+const CANARY_EVERY: Millis = Millis::minutes(5);
+const CANARY_WITHIN: Millis = Millis::seconds(30);
+/// People are told again of the same trouble after this long.
+const AGAIN: Millis = Millis::minutes(60);
+/// Inputs that were decided upon are forgotten after this long; Slack repeats itself for a day at most.
+const KEPT: Millis = Millis::minutes(7 * 24 * 60);
+/// Where the last minute that somebody worked in is kept.
+const ALIVE: &str = "alive_at";
+
+/// What is remembered between two looks; may be lost.
+#[derive(Debug, Default)]
+struct Memory {
+    looked_at: Option<Instant>,
+    sang_at: Option<Instant>,
+    deaf_since: Option<Instant>,
+    told: BTreeMap<String, Instant>,
+}
+
+impl Engine {
+    pub(super) async fn watch_until(self, stop: CancellationToken) {
+        let mut memory = Memory::default();
+        while !stop.is_cancelled() {
+            let now = self.parts.clock.now();
+            self.listen(&mut memory, now).await;
+            if memory.looked_at.is_none_or(|at| now.since(at) >= EVERY) {
+                memory.looked_at = Some(now);
+                self.look(&mut memory, now).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.parts.clock.wait_until(Some(now + EVERY), GLANCE) => {}
+            }
+        }
+    }
+
+    /// Nobody worked for a while: the open incidents are told, once, whoever of several processes notices first.
+    pub(super) async fn note_absence(&self) -> Result<(), StoreFault> {
+        let (store, now) = (&self.parts.store, self.parts.clock.now());
+        match store.number(ALIVE).await?.map(Instant) {
+            Some(alive) if now.since(alive) >= AWAY_AT_START => self.was_away("away", alive, now).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn was_away(&self, kind: &str, from: Instant, until: Instant) -> Result<(), StoreFault> {
+        tracing::warn!(seconds = until.since(from).0 / 1000, kind, "back after an absence");
+        for incident in self.parts.store.open_incidents().await? {
+            let report = Input::Report(Report::WasAway { from, until });
+            let source = format!("{kind}:{}:{}", from.0, incident.id);
+            self.parts.store.receive(&source, Target::incident(incident.id), &report, until).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the door to Slack is open; when it opens again after a while, the open incidents are told.
+    async fn listen(&self, memory: &mut Memory, now: Instant) {
+        let Some(door) = &self.parts.watch.door else { return };
+        if door.gauge().links == 0 {
+            memory.deaf_since.get_or_insert(now);
+            return;
+        }
+        let Some(since) = memory.deaf_since.take() else { return };
+        if now.since(since) < AWAY {
+            return;
+        }
+        if let Err(fault) = self.was_away("deaf", since, now).await {
+            tracing::error!(%fault, "the open incidents could not be told of an absence");
+        }
+    }
+
+    async fn look(&self, memory: &mut Memory, now: Instant) {
+        self.sing(memory, now).await;
+        let troubles = match self.troubles(memory, now).await {
+            Ok(troubles) => troubles,
+            Err(fault) => {
+                tracing::error!(%fault, "Vigie could not look after itself");
+                vec![Words::new("watch.database")]
+            }
+        };
+        metrics::gauge!("vigie_troubles").set(troubles.len() as f64);
+        memory.told.retain(|key, _| troubles.iter().any(|words| &words.key == key));
+        for words in &troubles {
+            let due = memory.told.get(&words.key).is_none_or(|at| now.since(*at) >= AGAIN);
+            if due {
+                memory.told.insert(words.key.clone(), now);
+                self.tell_of(words, now).await;
+            }
+        }
+        if troubles.is_empty() {
+            self.beat().await;
+        }
+    }
+
+    /// Everything that is not as it should be.
+    async fn troubles(&self, memory: &Memory, now: Instant) -> Result<Vec<Words>, StoreFault> {
+        let store = &self.parts.store;
+        let late = store.lateness(now).await?;
+        for (what, late) in [("wake", late.wake), ("input", late.input), ("page", late.page)] {
+            metrics::gauge!("vigie_late_seconds", "what" => what).set(late.0 as f64 / 1000.0);
+        }
+        let aside = store.put_aside().await?;
+        metrics::gauge!("vigie_put_aside").set(aside as f64);
+        store.forget_inputs(now - KEPT).await?;
+        store.set_number(ALIVE, now.0).await?;
+        let mut troubles = Vec::new();
+        if late.worst() > LATE {
+            troubles.push(Words::new("watch.late").with("late_ms", late.worst().0));
+        }
+        if aside > 0 {
+            troubles.push(Words::new("watch.put_aside").with("count", aside));
+        }
+        if let Some(since) = self.deaf_since(memory, now) {
+            troubles.push(Words::new("watch.deaf").with("since", since.0));
+        }
+        Ok(troubles)
+    }
+
+    /// Since when nothing is heard. A canary that is not heard has every connection replaced.
+    fn deaf_since(&self, memory: &Memory, now: Instant) -> Option<Instant> {
+        let door = self.parts.watch.door.as_ref();
+        if let Some(unheard) = self.parts.slack.canary_unheard_for(now)
+            && unheard >= CANARY_WITHIN
+        {
+            if let Some(door) = door {
+                door.reopen();
+            }
+            return Some(now - unheard);
+        }
+        memory.deaf_since.filter(|since| now.since(*since) >= DEAF)
+    }
+
+    async fn sing(&self, memory: &mut Memory, now: Instant) {
+        let Some(channel) = &self.parts.watch.canary else { return };
+        if memory.sang_at.is_some_and(|at| now.since(at) < CANARY_EVERY) {
+            return;
+        }
+        memory.sang_at = Some(now);
+        let locale = self.parts.rules.locale.parse().unwrap_or_default();
+        let text = self.parts.render.label(locale, "watch.canary", &serde_json::json!({"at": now.0}));
+        let sung = match text {
+            Ok(text) => self.parts.slack.sing(channel, &text, now).await,
+            Err(fault) => return tracing::error!(%fault, "the canary's text cannot be drawn"),
+        };
+        if let Err(fault) = sung {
+            tracing::warn!(code = fault.code(), why = fault.why(), "the canary could not sing");
+        }
+    }
+
+    /// Tells everybody who wants to know, each by the first of their ways that works.
+    async fn tell_of(&self, words: &Words, now: Instant) {
+        tracing::error!(trouble = words.key, vars = ?words.vars, "Vigie itself has trouble");
+        for contact in &self.parts.watch.tell {
+            if !self.tell_one(contact, words, now).await {
+                tracing::error!(contact = contact.key, "could not be told that Vigie itself has trouble");
+            }
+        }
+    }
+
+    async fn tell_one(&self, contact: &Contact, words: &Words, now: Instant) -> bool {
+        let ways = contact.page_with.iter().chain(&contact.fall_over).filter(|way| **way != Way::Slack);
+        for way in ways {
+            let kind = super::page::kind_of(*way);
+            let channel = self.parts.paging.iter().find(|channel| Some(channel.kind()) == kind);
+            let (Some(channel), Some(address)) = (channel, contact.address(*way)) else { continue };
+            let page = match self.write_trouble(contact, words, now, address) {
+                Ok(page) => page,
+                Err(fault) => {
+                    tracing::error!(%fault, "the words for a trouble of Vigie's own cannot be drawn");
+                    return false;
+                }
+            };
+            match channel.page(&page).await {
+                Ok(_) => return true,
+                Err(fault) => tracing::warn!(%fault, contact = contact.key, %way, "not told this way"),
+            }
+        }
+        false
+    }
+
+    fn write_trouble(&self, contact: &Contact, words: &Words, now: Instant, to: String) -> Result<Page, RenderFault> {
+        let render = &self.parts.render;
+        let locale: Locale = contact.locale.as_ref().unwrap_or(&self.parts.rules.locale).parse().unwrap_or_default();
+        let mut vars = words.vars.clone();
+        let zone = contact.zone.as_ref().unwrap_or(&self.parts.rules.zone);
+        vars.insert("tz".to_owned(), zone.as_str().into());
+        let text = render.label_plain(locale, &words.key, &vars)?;
+        let subject = render.label_plain(locale, "watch.subject", &())?;
+        Ok(Page {
+            id: format!("watch:{}:{}:{}", words.key, contact.key, now.0 / AGAIN.0),
+            at: now.0,
+            to,
+            spoken: format!("{subject}. {text}"),
+            subject,
+            text,
+            link: None,
+            locale: locale.to_string(),
+        })
+    }
+
+    async fn beat(&self) {
+        let Some(heartbeat) = &self.parts.watch.heartbeat else { return };
+        if let Err(fault) = heartbeat.beat().await {
+            tracing::warn!(%fault, "the heartbeat was not taken");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The canary: a message whose edit must come back as an event, which shows that Slack is heard and not only reached.
+//!
+//! A connection can look alive, answer pings, and deliver nothing. One message in a quiet channel is edited each time;
+//! it is posted once, so nobody is disturbed.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::super::budget::Urgency;
+use super::super::client::Slack;
+use super::super::fault::SlackFault;
+use super::super::scene::Drawn;
+use super::post::Mark;
+use crate::incident::id::{ChannelId, MessageRef};
+use crate::incident::time::{Instant, Millis};
+
+/// An earlier process's message is looked for so far back.
+const LOOK_BACK: Millis = Millis::minutes(30 * 24 * 60);
+
+/// What is known of it; may be lost.
+#[derive(Debug, Default)]
+pub(in crate::slack) struct Canary(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    channel: Option<ChannelId>,
+    message: Option<MessageRef>,
+    sung_at: Option<Instant>,
+    heard_at: Option<Instant>,
+}
+
+impl Canary {
+    fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Slack {
+    /// Posts or edits the canary's message, with `text` in it.
+    ///
+    /// # Errors
+    /// A [`SlackFault`], also when the channel cannot be used.
+    pub async fn sing(&self, channel: &ChannelId, text: &str, now: Instant) -> Result<(), SlackFault> {
+        let canary = &self.memory().canary;
+        let known = canary.with(|state| {
+            state.channel = Some(channel.clone());
+            state.sung_at = Some(now);
+            state.message.clone()
+        });
+        let mark = Mark { kind: "vigie_canary", fields: Vec::new() };
+        let drawn = Drawn { text: text.to_owned(), blocks: Vec::new() };
+        let standing = match known {
+            Some(message) => Some(message),
+            None => self.find_marked(channel, Some(now - LOOK_BACK), &mark).await?,
+        };
+        let message = match standing {
+            Some(message) => match self.edit_message(&message, &drawn).await {
+                Ok(()) => message,
+                Err(SlackFault::Permanent { .. }) => self.post_message(channel, Urgency::Card, &drawn, &mark).await?,
+                Err(fault) => return Err(fault),
+            },
+            None => self.post_message(channel, Urgency::Card, &drawn, &mark).await?,
+        };
+        canary.with(|state| state.message = Some(message));
+        Ok(())
+    }
+
+    /// For how long the canary has sung without being heard; nothing when it was heard, or has not sung.
+    pub fn canary_unheard_for(&self, now: Instant) -> Option<Millis> {
+        self.memory().canary.with(|state| {
+            let sung = state.sung_at?;
+            state.heard_at.is_none_or(|heard| heard < sung).then(|| now.since(sung))
+        })
+    }
+
+    /// Something was heard from a channel; true when it is the canary's.
+    pub(in crate::slack) fn hears_canary(&self, channel: &str, now: Instant) -> bool {
+        self.memory().canary.with(|state| {
+            let ours = state.channel.as_ref().is_some_and(|known| known.0 == channel);
+            if ours {
+                state.heard_at = Some(now);
+            }
+            ours
+        })
+    }
+}

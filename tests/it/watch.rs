@@ -1,0 +1,158 @@
+//! Vigie looks after itself, and says aloud when it cannot do its work (durability rule 10).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::routing::get;
+
+use crate::world::{World, shown, texts};
+
+const START: &str = "start sev2 checkout returns 500";
+const CANARY: &str = "C0GENERAL";
+
+/// A service that counts heartbeats.
+struct Alive {
+    url: String,
+    beats: Arc<AtomicUsize>,
+}
+
+impl Alive {
+    async fn open() -> Self {
+        let beats = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&beats);
+        let beat = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { "ok" }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/alive", listener.local_addr().expect("an address"));
+        let routes = axum::Router::new().route("/alive", get(beat));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Self { url, beats }
+    }
+
+    async fn beats_beyond(&self, before: usize) {
+        let waited = async {
+            while self.beats.load(Ordering::SeqCst) <= before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), waited).await.expect("the heart beats");
+    }
+}
+
+/// The practice team with `watch:` set up.
+async fn watched(alive: &Alive) -> World {
+    let watch = format!("watch:\n  tell: [lead]\n  heartbeat: {}\n  canary: {CANARY}\n\nworkspace:", alive.url);
+    World::open_changed(&[("workspace:", &watch)]).await
+}
+
+/// Waits until a look of the watch, which comes with time, has shown itself.
+async fn until(what: &str, mut seen: impl FnMut() -> bool) {
+    let waited = async {
+        while !seen() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), waited).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// How often the lead was told this by something that is not Slack.
+fn told(world: &World, what: &str) -> usize {
+    world.setup.phones.deliveries().iter().filter(|delivery| delivery.body.contains(what)).count()
+}
+
+/// Waits until the canary that sang last was heard.
+async fn the_canary_is_heard(world: &World) {
+    until("the canary is heard", || {
+        world.setup.vigie.slack.canary_unheard_for(world.clock.now()).is_none()
+            && !world.ws().messages(CANARY).is_empty()
+    })
+    .await;
+    world.settle().await;
+}
+
+#[tokio::test]
+async fn an_absence_is_told_once_in_each_open_incident_and_made_up_for() {
+    let mut world = World::open().await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    world.types("U0SUPPORT", "C0GENERAL", "start sev3 the search is slow").await;
+    let (first, second) = (world.channel(1).await, world.channel(2).await);
+    world.types("U0SUPPORT", "C0GENERAL", "resolve --in inc_2 it was the network").await;
+    world.sleeps(17).await;
+
+    let told = world.message(&first, "Vigie was away for");
+    assert!(shown(&told).contains("The next level should have been paged meanwhile"), "{}", shown(&told));
+    assert_eq!(world.incident(1).await.ladder.level, 1, "and it is paged now");
+    let again = texts(&world.ws().messages(&second));
+    assert!(!again.contains("was away"), "an incident that is over is left alone: {again}");
+
+    world.restart().await;
+    world.settle().await;
+    let times = world.ws().messages(&first).iter().filter(|message| shown(message).contains("was away")).count();
+    assert_eq!(times, 1, "a short restart is no absence");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_heart_beats_while_all_is_well_and_stops_when_something_was_put_aside() {
+    let alive = Alive::open().await;
+    let world = watched(&alive).await;
+    alive.beats_beyond(0).await;
+    world.pass(2).await;
+    alive.beats_beyond(1).await;
+
+    // A row that no version can read: the others go on, somebody is told by e-mail, and the heart is silent.
+    world.database.put_garbage_into_the_inbox().await;
+    world.types("U0ONCALL", "C0GENERAL", START).await;
+    assert_eq!(world.incident(1).await.title, "checkout returns 500", "the others go on");
+    world.pass(2).await;
+    until("the lead is told", || told(&world, "put aside") > 0).await;
+    let before = alive.beats.load(Ordering::SeqCst);
+    world.pass(3).await;
+    world.pass(3).await;
+    assert_eq!(alive.beats.load(Ordering::SeqCst), before, "whoever listens for the heart hears of it");
+    assert_eq!(told(&world, "put aside"), 1, "nobody is flooded");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_canary_is_one_message_that_is_edited_and_heard() {
+    let alive = Alive::open().await;
+    let world = watched(&alive).await;
+    let canaries =
+        || world.ws().messages(CANARY).into_iter().filter(|message| shown(message).contains("🐤")).collect::<Vec<_>>();
+    the_canary_is_heard(&world).await;
+    assert_eq!(canaries().len(), 1);
+    let first = shown(&canaries()[0]);
+    for _ in 0..3 {
+        world.pass(6).await;
+        the_canary_is_heard(&world).await;
+    }
+    until("it sings again", || canaries().first().is_some_and(|message| shown(message) != first)).await;
+    assert_eq!(canaries().len(), 1, "nobody is flooded");
+    world.settle().await;
+    assert!(world.setup.phones.deliveries().is_empty(), "all is well: {:?}", world.setup.phones.deliveries());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn connections_that_bring_nothing_are_noticed_by_the_canary_and_replaced() {
+    let alive = Alive::open().await;
+    let world = watched(&alive).await;
+    the_canary_is_heard(&world).await;
+    let hellos = world.setup.vigie.health.gauge().hellos;
+    world.ws().silence_sockets();
+    world.minutes(6).await;
+    until("it has sung", || world.setup.vigie.slack.canary_unheard_for(world.clock.now()).is_some()).await;
+    world.minutes(1).await;
+    until("every connection is replaced", || {
+        world.setup.vigie.health.gauge().hellos > hellos && world.ws().open_sockets() > 0
+    })
+    .await;
+    until("the lead is told", || told(&world, "Slack is not heard since") > 0).await;
+    world.types("U0ONCALL", "C0GENERAL", START).await;
+    world.is_whole(1).await;
+    world.ws().take_violations();
+    world.close().await;
+}
