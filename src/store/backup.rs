@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use super::db::{Arg, Args, Conn, Db, Row, Write, args};
 use super::inbox::{Target, receive_in};
-use super::{Store, StoreFault, incident_of, migrate, read, sql, sqlite};
+use super::{Store, StoreFault, incident_of, migrate, read, sql};
 use crate::incident::approval::Outcome;
 use crate::incident::decision::{Input, Report};
 use crate::incident::id::IncidentId;

@@ -153,6 +153,6 @@ async fn connections_that_bring_nothing_are_noticed_by_the_canary_and_replaced()
     until("the lead is told", || told(&world, "Slack is not heard since") > 0).await;
     world.types("U0ONCALL", "C0GENERAL", START).await;
     world.is_whole(1).await;
-    world.ws().take_violations();
+    let _ = world.ws().take_violations();
     world.close().await;
 }
