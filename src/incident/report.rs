@@ -6,6 +6,7 @@ use super::decision::{Context, Decision, Effect, Report};
 use super::draft::Draft;
 use super::state::{Incident, PageOutcome, Phase};
 use super::timeline::{CapturedBy, Card, Fact};
+use super::words::Words;
 
 /// Slack's words for a channel that cannot be used.
 const CHANNEL_LOST: [&str; 3] = ["is_archived", "channel_not_found", "not_in_channel"];
@@ -69,12 +70,13 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             }
         }
         Report::RunFinished { run, outcome, output } => draft.run_finished(*run, outcome.clone(), output.clone()),
-        Report::TextDelivered { update, customer, destination, note } => {
+        Report::TextDelivered { update, customer, destination, note, remote_id } => {
             draft.fact(Fact::TextDelivered {
                 update: *update,
                 customer: *customer,
                 destination: destination.clone(),
                 note: note.clone(),
+                remote_id: remote_id.clone(),
             });
             draft.show(Card::Update(*update));
         }
@@ -120,6 +122,9 @@ fn chat_failed(draft: &mut Draft<'_>, effect: &Effect, code: &str, why: &str) {
     );
     if in_channel && CHANNEL_LOST.contains(&code) && draft.incident.usable_channel().is_some() {
         draft.channel_lost(code);
+    } else if let Effect::ShowCard { card: Card::PostMortem(_) } = effect {
+        let words = Words::new("fault.postmortem_not_shared").with("why", why);
+        draft.fact(Fact::Fault { words: words.with("incident", draft.incident.id.to_string()) }).notice();
     } else {
         draft.fact(Fact::ChatFailed { what: name_of(effect), why: why.to_owned() });
         if *effect == Effect::OpenChannel {

@@ -170,11 +170,15 @@ pub struct Arrival {
     pub destination: String,
     /// The provider's note, or the reason.
     pub note: String,
+    /// The destination's own id of what it shows, for later texts to change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_id: Option<String>,
 }
 
 impl Arrival {
-    fn new(customer: bool, destination: &str, note: &str) -> Self {
-        Self { customer, destination: destination.to_owned(), note: note.to_owned() }
+    fn new(customer: bool, destination: &str, note: &str, remote_id: Option<&str>) -> Self {
+        let remote_id = remote_id.map(str::to_owned);
+        Self { customer, destination: destination.to_owned(), note: note.to_owned(), remote_id }
     }
 }
 
@@ -516,14 +520,14 @@ impl Incident {
             Fact::CustomerTextRejected { update, reason } => {
                 self.set_customer_state(*update, CustomerText::Rejected { mark, reason: reason.clone() });
             }
-            Fact::TextDelivered { update, customer, destination, note } => {
+            Fact::TextDelivered { update, customer, destination, note, remote_id } => {
                 if let Some(update) = self.updates.get_mut(update) {
-                    update.delivered.push(Arrival::new(*customer, destination, note));
+                    update.delivered.push(Arrival::new(*customer, destination, note, remote_id.as_deref()));
                 }
             }
             Fact::TextFailed { update, customer, destination, why } => {
                 if let Some(update) = self.updates.get_mut(update) {
-                    update.failed.push(Arrival::new(*customer, destination, why));
+                    update.failed.push(Arrival::new(*customer, destination, why, None));
                 }
             }
             Fact::UpdateReminded { number, who: _, climbs_at } => {

@@ -8,7 +8,7 @@ mod commit;
 mod inbox;
 mod outbox;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -37,6 +37,14 @@ pub enum StoreFault {
     Address {
         /// The address, without credentials.
         url: String,
+        /// Why.
+        why: String,
+    },
+    /// The file cannot be made, opened or read as a database.
+    #[error("the database {path} cannot be opened: {why}. Check the path in DATABASE_URL and who may write there")]
+    File {
+        /// The file.
+        path: String,
         /// Why.
         why: String,
     },
@@ -81,7 +89,8 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreFault> {
         let options = options(url)?;
         let lock = lock(&options, url)?;
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
+        let writer = writer.map_err(|why| unusable(&options, &why))?;
         migrator().run(&writer).await?;
         let in_memory = url.contains(":memory:");
         let reader = if in_memory {
@@ -199,9 +208,14 @@ const NEXT_NUMBER: &str = "INSERT INTO counter (name, value) VALUES ($1, 1) \
 
 fn options(url: &str) -> Result<SqliteConnectOptions, StoreFault> {
     if !url.starts_with("sqlite:") {
-        let scheme = url.split(':').next().unwrap_or_default();
-        let why = format!("“{scheme}” is no database that this version knows");
-        return Err(StoreFault::Address { url: format!("{scheme}:…"), why });
+        // The rest may hold a password.
+        let (url, why) = match url.split_once("://") {
+            Some((scheme, _)) => {
+                (format!("{scheme}://…"), format!("“{scheme}” is no database that this version knows"))
+            }
+            None => ("…".to_owned(), "it does not begin with sqlite://".to_owned()),
+        };
+        return Err(StoreFault::Address { url, why });
     }
     let address = |error: sqlx::Error| StoreFault::Address { url: url.to_owned(), why: error.to_string() };
     let options = SqliteConnectOptions::from_str(url).map_err(address)?;
@@ -221,12 +235,16 @@ fn lock(options: &SqliteConnectOptions, url: &str) -> Result<Option<File>, Store
     let mut name = options.get_filename().as_os_str().to_owned();
     name.push(".lock");
     let path = PathBuf::from(name);
-    let file =
-        File::create(&path).map_err(|error| StoreFault::Address { url: url.to_owned(), why: error.to_string() })?;
+    let file = File::create(&path).map_err(|why| unusable(options, &why))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(_) => Err(StoreFault::InUse { path: options.get_filename().display().to_string() }),
+        Err(TryLockError::WouldBlock) => Err(StoreFault::InUse { path: options.get_filename().display().to_string() }),
+        Err(TryLockError::Error(why)) => Err(unusable(options, &why)),
     }
+}
+
+fn unusable(options: &SqliteConnectOptions, why: &dyn std::fmt::Display) -> StoreFault {
+    StoreFault::File { path: options.get_filename().display().to_string(), why: why.to_string() }
 }
 
 fn migrator() -> Migrator {

@@ -34,6 +34,7 @@ impl Resolve {
         let summary = self.summary.optional().ok_or_else(|| Refusal::new("refusal.no_summary"))?;
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::Resolved { summary, impact: self.impact.clone(), cause: self.cause.clone() }).notice();
+        draft.close_reminders(incident);
         draft.invite_actor().refresh().refresh_pages();
         draft.reply(Words::new("reply.resolved").with("incident", incident.id.to_string()));
         Ok(draft.finish())
