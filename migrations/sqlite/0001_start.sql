@@ -35,6 +35,9 @@ CREATE TABLE inbox (
     arrived_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX inbox_new ON inbox (position) WHERE state = 'new';
+CREATE INDEX inbox_new_incident ON inbox (incident, position) WHERE state = 'new';
+CREATE INDEX inbox_new_channel ON inbox (channel, position) WHERE state = 'new';
+CREATE INDEX inbox_arrived ON inbox (arrived_at);
 
 -- What must be done outside. One sender per queue; waiting rows with the same fold key are one.
 CREATE TABLE outbox (
@@ -44,7 +47,7 @@ CREATE TABLE outbox (
     queue       TEXT NOT NULL,
     fold        TEXT,
     effect      TEXT NOT NULL,
-    state       TEXT NOT NULL CHECK (state IN ('waiting', 'leased')),
+    state       TEXT NOT NULL CHECK (state IN ('waiting', 'leased', 'dead')),
     created_at  INTEGER NOT NULL,
     due_at      INTEGER NOT NULL,
     attempts    INTEGER NOT NULL,
@@ -62,8 +65,15 @@ CREATE TABLE target_lock (
     run         TEXT NOT NULL
 ) STRICT;
 
+-- Who may begin the next step of a run: the execution with this fence and no other.
+CREATE TABLE execution (
+    run         TEXT PRIMARY KEY,
+    fence       INTEGER NOT NULL
+) STRICT;
+
 -- Numbers that only grow: incidents, fences.
 CREATE TABLE counter (
     name        TEXT PRIMARY KEY,
     value       INTEGER NOT NULL
 ) STRICT;
+INSERT INTO counter (name, value) VALUES ('incident', 0), ('fence', 0);

@@ -47,8 +47,8 @@ pub struct Options {
     pub clock: Clock,
     /// Slack's rate limits are enforced.
     pub rate_limits: bool,
-    /// Where the database is kept; in a folder of its own that goes away again when absent.
-    pub database: Option<PathBuf>,
+    /// The database's address; a SQLite file in a folder that goes away again when absent.
+    pub database: Option<String>,
     /// The team's configuration; [`CONFIG`] when absent.
     pub config: Option<String>,
 }
@@ -268,15 +268,12 @@ fn page(
 }
 
 /// The database's address, and the folder to remove afterwards.
-fn database(given: Option<PathBuf>) -> Result<(String, Option<PathBuf>), StartFault> {
-    let (path, folder) = match given {
-        Some(path) => (path, None),
-        None => {
-            let folder = std::env::temp_dir().join(format!("vigie-practice-{}", uuid::Uuid::new_v4().simple()));
-            std::fs::create_dir(&folder)
-                .map_err(|error| StartFault::Practice(format!("{} could not be made: {error}", folder.display())))?;
-            (folder.join("vigie.db"), Some(folder))
-        }
-    };
-    Ok((format!("sqlite://{}", path.display()), folder))
+fn database(given: Option<String>) -> Result<(String, Option<PathBuf>), StartFault> {
+    if let Some(url) = given {
+        return Ok((url, None));
+    }
+    let folder = std::env::temp_dir().join(format!("vigie-practice-{}", uuid::Uuid::new_v4().simple()));
+    std::fs::create_dir(&folder)
+        .map_err(|error| StartFault::Practice(format!("{} could not be made: {error}", folder.display())))?;
+    Ok((format!("sqlite://{}", folder.join("vigie.db").display()), Some(folder)))
 }

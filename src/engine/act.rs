@@ -12,9 +12,9 @@ use super::delivery::{LEASE, Setting};
 use super::patience::Trouble;
 use crate::actions::{Execution, NotCommitted};
 use crate::incident::decision::Report;
-use crate::incident::id::{DiagnosticId, IncidentId, RunId};
+use crate::incident::id::{DiagnosticId, RunId};
 use crate::incident::state::{Incident, Run};
-use crate::store::Claimed;
+use crate::store::{Claimed, Fenced};
 
 /// How often the lease of an execution is renewed.
 const RENEW: Duration = Duration::from_secs(20);
@@ -48,10 +48,11 @@ impl Engine {
         };
         // Without a plan that the rules allow to run now there is nothing to do: it ended before, or never began.
         let Some(approved) = state.approved_plan() else { return Ok(Vec::new()) };
-        let fence = self.parts.store.next_number("fence").await?;
+        let begun = self.parts.store.begin_execution(claimed, incident.id, run, self.parts.clock.now()).await?;
+        let Some(fenced) = begun else { return Err(taken_over()) };
+        let fence = fenced.fence;
         let (done_steps, in_doubt) = progress(state);
-        let journal = Journal { engine: self.clone(), incident: incident.id, run, fence };
-        journal.keep(0, Report::RunStarted { run, fence }).await?;
+        let journal = Journal { engine: self.clone(), fenced };
         let (stop_now, stop) = watch::channel(state.stop_asked);
         let counter = AtomicU32::new(1);
         let report = move |report: Report| -> BoxFuture<'_, Result<(), NotCommitted>> {
@@ -64,7 +65,7 @@ impl Engine {
         let ended = tokio::select! {
             ended = self.parts.actions.execute(&approved, &execution) => ended,
             () = self.watch_over(claimed, run, &stop_now) => {
-                return Err(Trouble::Unknown { why: "The lease of the execution passed to another process.".to_owned() });
+                return Err(taken_over());
             }
         };
         match ended {
@@ -106,20 +107,22 @@ fn progress(state: &Run) -> (usize, Option<usize>) {
     (done, state.steps.get(done).map(|_| done))
 }
 
+/// Another process has the run now and will tell what becomes of it; there is nothing to report.
+fn taken_over() -> Trouble {
+    Trouble::Retry { after: None, why: "Another process has taken this execution over.".to_owned() }
+}
+
 /// Keeps each report of an execution durably before its next step.
 #[derive(Clone)]
 struct Journal {
     engine: Engine,
-    incident: IncidentId,
-    run: RunId,
-    fence: i64,
+    fenced: Fenced,
 }
 
 impl Journal {
     async fn keep(&self, number: u32, report: Report) -> Result<(), Trouble> {
-        let source = format!("run:{}:{}:{number}", self.run, self.fence);
         let parts = &self.engine.parts;
-        parts.store.report(&source, self.incident, report, parts.clock.now()).await?;
-        Ok(())
+        let kept = parts.store.journal(&self.fenced, number, report, parts.clock.now()).await?;
+        if kept { Ok(()) } else { Err(taken_over()) }
     }
 }

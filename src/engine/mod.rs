@@ -29,6 +29,8 @@ use crate::store::{Question, Store, StoreFault};
 
 /// The longest that anything due waits for a signal that was missed.
 const POLL: Duration = Duration::from_secs(1);
+/// Decisions side by side: while one waits for its commit, the next is made. An incident's own keep their order.
+const DECIDERS: usize = 4;
 
 /// What the engine works with.
 #[derive(Debug)]
@@ -66,9 +68,10 @@ impl Engine {
     /// Works until `stop`; what is being carried out then is finished, up to `grace`.
     pub async fn run(&self, stop: CancellationToken, grace: Duration) {
         let mut loops = JoinSet::new();
-        let deciding = self.clone();
-        let token = stop.clone();
-        loops.spawn(async move { deciding.decide_until(token).await });
+        for _ in 0..DECIDERS {
+            let (engine, token) = (self.clone(), stop.clone());
+            loops.spawn(async move { engine.decide_until(token).await });
+        }
         for lane in Lane::ALL {
             let (engine, token) = (self.clone(), stop.clone());
             loops.spawn(async move { engine.deliver_until(lane, token).await });
@@ -107,19 +110,18 @@ impl Engine {
     pub async fn decide_due(&self) -> Result<(), StoreFault> {
         let (store, clock) = (&self.parts.store, &self.parts.clock);
         loop {
-            let now = clock.now();
-            let taken = store.take_next(now, |question| self.answer(question, now)).await?;
-            if taken.is_some() {
+            let (engine, now) = (self.clone(), clock.now());
+            if store.take_next(now, move |question| engine.answer(&question, now)).await?.is_some() {
                 continue;
             }
-            let now = clock.now();
-            if store.wake_next(now, |question| self.answer(question, now)).await?.is_none() {
+            let (engine, now) = (self.clone(), clock.now());
+            if store.wake_next(now, move |question| engine.answer(&question, now)).await?.is_none() {
                 return Ok(());
             }
         }
     }
 
-    fn answer(&self, question: Question<'_>, now: crate::incident::time::Instant) -> Result<Decision, Refusal> {
+    fn answer(&self, question: &Question<'_>, now: crate::incident::time::Instant) -> Result<Decision, Refusal> {
         let by = question.input.by();
         let nobody = ReplyTo::Nobody;
         let (channel, reply) = match question.input {

@@ -1,10 +1,11 @@
 //! One decision, one transaction: what came in is marked done, the facts are appended, the row is their fold, the
 //! effects wait, and the next wake is stored (rules 2 and 11: the incident first, always).
 
-use sqlx::{Row, SqliteConnection};
+use std::collections::BTreeSet;
 
+use super::db::{Conn, Write, args};
 use super::inbox::{Arrived, Target};
-use super::{NEXT_NUMBER, Store, StoreFault, read, write};
+use super::{Store, StoreFault, incident_of, read, sql, write};
 use crate::incident::decision::{Decision, Effect, Input};
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::people::Actor;
@@ -38,58 +39,41 @@ pub struct Question<'a> {
     pub fresh: IncidentId,
 }
 
+/// Gives the rules' answer to a question. Asked again when the transaction has to be repeated.
+pub trait Decide: Fn(Question<'_>) -> Result<Decision, Refusal> + Send + Sync + 'static {}
+
+impl<F> Decide for F where F: Fn(Question<'_>) -> Result<Decision, Refusal> + Send + Sync + 'static {}
+
 impl Store {
     /// Decides upon the oldest input that waits, if one does.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the input waits on.
-    pub async fn take_next<F>(&self, now: Instant, decide: F) -> Result<Option<Taken>, StoreFault>
-    where
-        F: FnOnce(Question<'_>) -> Result<Decision, Refusal> + Send,
-    {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let next = sqlx::query(
-            "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' ORDER BY position LIMIT 1",
-        );
-        let Some(row) = next.fetch_optional(&mut *tx).await? else { return Ok(None) };
-        let position: i64 = row.get("position");
-        let target = Target {
-            incident: row.get::<Option<i64>, _>("incident").map(IncidentId),
-            channel: row.get::<Option<String>, _>("channel").map(ChannelId),
-        };
-        let input: Input = match read("input", row.get("input")) {
-            Ok(input) => input,
-            Err(fault) => {
-                finish_input(&mut tx, position, "dead", Some(&fault.to_string())).await?;
-                tx.commit().await?;
-                return Ok(Some(Taken::PutAside));
-            }
-        };
-        let arrived = Arrived { position, target, input };
-        let taken = take(&mut tx, now, &arrived, decide).await?;
-        finish_input(&mut tx, position, "done", None).await?;
-        tx.commit().await?;
-        self.announce();
-        Ok(Some(taken))
+    pub async fn take_next(&self, now: Instant, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
+        // Looking first keeps an idle process from taking the writer's lock for nothing.
+        if self.db.read_first(&sql::HAS_INPUT, args![]).await?.is_none() {
+            return Ok(None);
+        }
+        let taken = self.db.write(TakeNext { now, decide }).await?;
+        if taken.is_some() {
+            self.announce();
+        }
+        Ok(taken)
     }
 
     /// Wakes the incident that is longest overdue, if one is.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the incident stays due.
-    pub async fn wake_next<F>(&self, now: Instant, decide: F) -> Result<Option<Taken>, StoreFault>
-    where
-        F: FnOnce(Question<'_>) -> Result<Decision, Refusal> + Send,
-    {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let due = sqlx::query("SELECT id FROM incident WHERE wake_at <= $1 ORDER BY wake_at LIMIT 1").bind(now.0);
-        let Some(row) = due.fetch_optional(&mut *tx).await? else { return Ok(None) };
-        let id = IncidentId(row.get("id"));
-        let arrived = Arrived { position: 0, target: Target::incident(id), input: Input::Wake };
-        let taken = take(&mut tx, now, &arrived, decide).await?;
-        tx.commit().await?;
-        self.announce();
-        Ok(Some(taken))
+    pub async fn wake_next(&self, now: Instant, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
+        if self.next_wake().await?.is_none_or(|at| at > now) {
+            return Ok(None);
+        }
+        let taken = self.db.write(WakeNext { now, decide }).await?;
+        if taken.is_some() {
+            self.announce();
+        }
+        Ok(taken)
     }
 
     /// When the next incident is due to wake.
@@ -97,58 +81,95 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn next_wake(&self) -> Result<Option<Instant>, StoreFault> {
-        let row = sqlx::query("SELECT MIN(wake_at) AS at FROM incident WHERE wake_at IS NOT NULL")
-            .fetch_one(&self.reader)
-            .await?;
-        Ok(row.get::<Option<i64>, _>("at").map(Instant))
+        let row = self.db.read_first(&sql::NEXT_WAKE, args![]).await?;
+        Ok(row.map(|row| row.maybe_int("at")).transpose()?.flatten().map(Instant))
     }
 }
 
-async fn take<F>(tx: &mut SqliteConnection, now: Instant, arrived: &Arrived, decide: F) -> Result<Taken, StoreFault>
-where
-    F: FnOnce(Question<'_>) -> Result<Decision, Refusal> + Send,
-{
-    let incident = find(tx, &arrived.target, &arrived.input).await?;
-    let fresh = fresh_number(tx).await?;
+struct TakeNext<F> {
+    now: Instant,
+    decide: F,
+}
+
+impl<F: Decide> Write for TakeNext<F> {
+    type Out = Option<Taken>;
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
+        let Some(row) = conn.first(&sql::NEXT_INPUT, args![]).await? else { return Ok(None) };
+        let position = row.int("position")?;
+        let target = Target {
+            incident: row.maybe_int("incident")?.map(IncidentId),
+            channel: row.maybe_text("channel")?.map(ChannelId),
+        };
+        let input: Input = match read("input", row.text("input")?) {
+            Ok(input) => input,
+            Err(fault) => {
+                finish_input(conn, position, "dead", Some(fault.to_string())).await?;
+                return Ok(Some(Taken::PutAside));
+            }
+        };
+        let taken = take(conn, self.now, &Arrived { position, target, input }, &self.decide).await?;
+        finish_input(conn, position, "done", None).await?;
+        Ok(Some(taken))
+    }
+}
+
+struct WakeNext<F> {
+    now: Instant,
+    decide: F,
+}
+
+impl<F: Decide> Write for WakeNext<F> {
+    type Out = Option<Taken>;
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
+        let Some(row) = conn.first(&sql::DUE_INCIDENT, args![self.now.0]).await? else { return Ok(None) };
+        let target = Target::incident(IncidentId(row.int("id")?));
+        let arrived = Arrived { position: 0, target, input: Input::Wake };
+        take(conn, self.now, &arrived, &self.decide).await.map(Some)
+    }
+}
+
+async fn take(conn: &mut Conn<'_>, now: Instant, arrived: &Arrived, decide: &impl Decide) -> Result<Taken, StoreFault> {
+    let incident = find(conn, &arrived.target, &arrived.input).await?;
+    let fresh = fresh_number(conn, &arrived.input).await?;
     let question = Question { input: &arrived.input, incident: incident.as_ref(), fresh };
     match decide(question) {
-        Ok(decision) => commit(tx, now, &arrived.input, incident, decision).await,
-        Err(refusal) => refuse(tx, now, &arrived.input, &refusal).await,
+        Ok(decision) => commit(conn, now, &arrived.input, incident, decision).await,
+        Err(refusal) => refuse(conn, now, &arrived.input, &refusal).await,
     }
 }
 
 /// The incident an input is for: the one named, the channel's, or, for a command that needs one, the only open one.
-async fn find(tx: &mut SqliteConnection, target: &Target, input: &Input) -> Result<Option<Incident>, StoreFault> {
+async fn find(conn: &mut Conn<'_>, target: &Target, input: &Input) -> Result<Option<Incident>, StoreFault> {
     if let Some(id) = target.incident {
-        let row = sqlx::query("SELECT state FROM incident WHERE id = $1").bind(id.0).fetch_optional(&mut *tx).await?;
-        return row.map(|row| read("incident", row.get("state"))).transpose();
+        let row = conn.first(&sql::INCIDENT_TO_CHANGE, args![id.0]).await?;
+        return row.as_ref().map(incident_of).transpose();
     }
-    if let Some(channel) = &target.channel {
-        let query = sqlx::query("SELECT state FROM incident WHERE channel = $1").bind(channel.0.clone());
-        if let Some(row) = query.fetch_optional(&mut *tx).await? {
-            return read("incident", row.get("state")).map(Some);
-        }
+    if let Some(channel) = &target.channel
+        && let Some(row) = conn.first(&sql::INCIDENT_IN_TO_CHANGE, args![channel.0.as_str()]).await?
+    {
+        return incident_of(&row).map(Some);
     }
     if !matches!(input, Input::Command { command, .. } if command.needs_incident()) {
         return Ok(None);
     }
-    let open =
-        sqlx::query("SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') LIMIT 2");
-    let mut rows = open.fetch_all(&mut *tx).await?;
-    match (rows.pop(), rows.is_empty()) {
-        (Some(only), true) => read("incident", only.get("state")).map(Some),
+    match conn.rows(&sql::TWO_OPEN_TO_CHANGE, args![]).await?.as_slice() {
+        [only] => incident_of(only).map(Some),
         _ => Ok(None),
     }
 }
 
-/// The number that the next incident gets; taken only when one is declared.
-async fn fresh_number(tx: &mut SqliteConnection) -> Result<IncidentId, StoreFault> {
-    let row = sqlx::query("SELECT value FROM counter WHERE name = 'incident'").fetch_optional(&mut *tx).await?;
-    Ok(IncidentId(row.map_or(0, |row| row.get::<i64, _>("value")) + 1))
+/// The number that the next incident gets; taken only when one is declared, and kept from others until then.
+async fn fresh_number(conn: &mut Conn<'_>, input: &Input) -> Result<IncidentId, StoreFault> {
+    let may_declare = matches!(input, Input::Command { command, .. } if !command.needs_incident());
+    let statement = if may_declare { &sql::NUMBER_TO_CHANGE } else { &sql::NUMBER };
+    let row = conn.first(statement, args!["incident"]).await?;
+    Ok(IncidentId(row.map(|row| row.int("value")).transpose()?.unwrap_or(0) + 1))
 }
 
 async fn commit(
-    tx: &mut SqliteConnection,
+    conn: &mut Conn<'_>,
     now: Instant,
     input: &Input,
     before: Option<Incident>,
@@ -157,18 +178,18 @@ async fn commit(
     let held = before.as_ref().map(targets).unwrap_or_default();
     let (after, entries) = fold(before, &input.by(), now, &decision)?;
     let Some(after) = after else {
-        insert_effects(tx, now, None, &decision.effects).await?;
+        insert_effects(conn, now, None, &decision.effects).await?;
         return Ok(Taken::Done { incident: None });
     };
     let holds = targets(&after);
-    if let Some(busy) = lock_targets(tx, &held, &holds).await? {
+    if let Some(busy) = lock_targets(conn, &held, &holds).await? {
         let refusal = Refusal::new("refusal.target_busy").with("run", busy.run).with("target", busy.target);
-        return refuse(tx, now, input, &refusal).await;
+        return refuse(conn, now, input, &refusal).await;
     }
     if !entries.is_empty() {
-        save(tx, &after, &entries).await?;
+        save(conn, &after, &entries).await?;
     }
-    insert_effects(tx, now, Some(after.id), &decision.effects).await?;
+    insert_effects(conn, now, Some(after.id), &decision.effects).await?;
     Ok(Taken::Done { incident: Some(after.id) })
 }
 
@@ -198,77 +219,65 @@ fn fold(
     Ok((incident, entries))
 }
 
-async fn save(tx: &mut SqliteConnection, incident: &Incident, entries: &[Entry]) -> Result<(), StoreFault> {
-    let new = entries.first().is_some_and(|entry| entry.seq == 1);
-    if new {
-        sqlx::query(NEXT_NUMBER).bind("incident").execute(&mut *tx).await?;
+async fn save(conn: &mut Conn<'_>, incident: &Incident, entries: &[Entry]) -> Result<(), StoreFault> {
+    if entries.first().is_some_and(|entry| entry.seq == 1) {
+        conn.rows(&sql::NEXT_NUMBER, args!["incident"]).await?;
     }
-    const SAVE: &str = "INSERT INTO incident (id, status, rank, channel, state, seq, wake_at, declared_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-         ON CONFLICT (id) DO UPDATE SET status = excluded.status, rank = excluded.rank, channel = excluded.channel, \
-         state = excluded.state, seq = excluded.seq, wake_at = excluded.wake_at";
-    sqlx::query(SAVE)
-        .bind(incident.id.0)
-        .bind(incident.status.word())
-        .bind(i64::from(incident.severity.rank))
-        .bind(incident.channel.as_ref().map(|channel| channel.id.0.clone()))
-        .bind(write("incident", incident)?)
-        .bind(i64::try_from(incident.seq).unwrap_or(i64::MAX))
-        .bind(incident.wake_at().map(|at| at.0))
-        .bind(incident.declared.at.0)
-        .execute(&mut *tx)
-        .await?;
+    let row = args![
+        incident.id.0,
+        incident.status.word(),
+        i64::from(incident.severity.rank),
+        incident.channel.as_ref().map(|channel| channel.id.0.clone()),
+        write("incident", incident)?,
+        number(incident.seq),
+        incident.wake_at().map(|at| at.0),
+        incident.declared.at.0,
+    ];
+    conn.run(&sql::SAVE_INCIDENT, row).await?;
     for entry in entries {
-        sqlx::query("INSERT INTO timeline (incident, seq, at, kind, entry) VALUES ($1, $2, $3, $4, $5)")
-            .bind(incident.id.0)
-            .bind(i64::try_from(entry.seq).unwrap_or(i64::MAX))
-            .bind(entry.at.0)
-            .bind(entry.fact.kind())
-            .bind(write("timeline entry", entry)?)
-            .execute(&mut *tx)
-            .await?;
+        let text = write("timeline entry", entry)?;
+        let row = args![incident.id.0, number(entry.seq), entry.at.0, entry.fact.kind(), text];
+        conn.run(&sql::APPEND_ENTRY, row).await?;
     }
     Ok(())
 }
 
+fn number(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
 async fn insert_effects(
-    tx: &mut SqliteConnection,
+    conn: &mut Conn<'_>,
     now: Instant,
     incident: Option<IncidentId>,
     effects: &[Effect],
 ) -> Result<(), StoreFault> {
-    const INSERT: &str = "INSERT INTO outbox (incident, lane, queue, fold, effect, state, created_at, due_at, attempts) \
-         VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6, 0) ON CONFLICT DO NOTHING";
     for effect in effects {
-        sqlx::query(INSERT)
-            .bind(incident.map(|id| id.0))
-            .bind(effect.lane().word())
-            .bind(effect.queue(incident))
-            .bind(effect.fold_key())
-            .bind(write("effect", effect)?)
-            .bind(now.0)
-            .execute(&mut *tx)
-            .await?;
+        let row = args![
+            incident.map(|id| id.0),
+            effect.lane().word(),
+            effect.queue(incident),
+            effect.fold_key(),
+            write("effect", effect)?,
+            now.0,
+        ];
+        conn.run(&sql::INSERT_EFFECT, row).await?;
     }
     Ok(())
 }
 
 /// The answer to whoever asked; nothing else changes.
-async fn refuse(
-    tx: &mut SqliteConnection,
-    now: Instant,
-    input: &Input,
-    refusal: &Refusal,
-) -> Result<Taken, StoreFault> {
+async fn refuse(conn: &mut Conn<'_>, now: Instant, input: &Input, refusal: &Refusal) -> Result<Taken, StoreFault> {
     if let Input::Command { reply, .. } = input {
         let effect = Effect::Reply { to: reply.clone(), words: refusal.0.clone() };
-        insert_effects(tx, now, None, &[effect]).await?;
+        insert_effects(conn, now, None, &[effect]).await?;
     }
     Ok(Taken::Refused)
 }
 
-/// The targets that the incident's runs hold, each with its run.
-fn targets(incident: &Incident) -> Vec<(String, String)> {
+/// The targets that the incident's runs hold, each with its run; in order, so that two decisions that lock the same
+/// ones never wait for each other in a circle.
+fn targets(incident: &Incident) -> BTreeSet<(String, String)> {
     let of = |run: &Run| {
         let steps = run.plan.iter().flat_map(|plan| &plan.steps);
         steps.map(|step| (step.target.clone(), run.id.to_string())).collect::<Vec<_>>()
@@ -282,43 +291,40 @@ struct Busy {
     run: String,
 }
 
-/// Locks the targets that are held now and lets go of those that no longer are (rule 6). The one that another
-/// run has already is returned when there is one.
+/// Locks the targets that are held now and lets go of those that no longer are (rule 6). When another run has one
+/// of them already, it is returned and nothing is locked.
 async fn lock_targets(
-    tx: &mut SqliteConnection,
-    before: &[(String, String)],
-    after: &[(String, String)],
+    conn: &mut Conn<'_>,
+    before: &BTreeSet<(String, String)>,
+    after: &BTreeSet<(String, String)>,
 ) -> Result<Option<Busy>, StoreFault> {
-    for (target, run) in after.iter().filter(|pair| !before.contains(pair)) {
-        let holder =
-            sqlx::query("SELECT run FROM target_lock WHERE target = $1").bind(target).fetch_optional(&mut *tx).await?;
-        match holder.map(|row| row.get::<String, _>("run")) {
-            Some(holder) if &holder != run => return Ok(Some(Busy { target: target.clone(), run: holder })),
-            Some(_) => {}
-            None => {
-                let lock = sqlx::query("INSERT INTO target_lock (target, run) VALUES ($1, $2)").bind(target).bind(run);
-                lock.execute(&mut *tx).await?;
+    let mut locked = Vec::new();
+    for (target, run) in after.difference(before) {
+        if conn.run(&sql::LOCK_TARGET, args![target.as_str(), run.as_str()]).await? == 1 {
+            locked.push((target, run));
+            continue;
+        }
+        let holder = conn.first(&sql::TARGET_HOLDER, args![target.as_str()]).await?;
+        let holder = holder.map(|row| row.text("run")).transpose()?.unwrap_or_default();
+        if holder != *run {
+            for (target, run) in locked {
+                conn.run(&sql::FREE_TARGET, args![target.as_str(), run.as_str()]).await?;
             }
+            return Ok(Some(Busy { target: target.clone(), run: holder }));
         }
     }
-    for (target, run) in before.iter().filter(|pair| !after.contains(pair)) {
-        let free = sqlx::query("DELETE FROM target_lock WHERE target = $1 AND run = $2").bind(target).bind(run);
-        free.execute(&mut *tx).await?;
+    for (target, run) in before.difference(after) {
+        conn.run(&sql::FREE_TARGET, args![target.as_str(), run.as_str()]).await?;
     }
     Ok(None)
 }
 
 async fn finish_input(
-    tx: &mut SqliteConnection,
+    conn: &mut Conn<'_>,
     position: i64,
     state: &str,
-    fault: Option<&str>,
+    fault: Option<String>,
 ) -> Result<(), StoreFault> {
-    sqlx::query("UPDATE inbox SET state = $2, fault = $3 WHERE position = $1")
-        .bind(position)
-        .bind(state)
-        .bind(fault)
-        .execute(&mut *tx)
-        .await?;
+    conn.run(&sql::FINISH_INPUT, args![position, state, fault]).await?;
     Ok(())
 }

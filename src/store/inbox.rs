@@ -1,10 +1,9 @@
 //! What came in: kept under the sender's own id before it is acknowledged (rule 1), so that a second delivery is
 //! harmless and nothing acknowledged is ever lost.
 
-use sqlx::{Row, SqliteConnection};
-
-use super::{Store, StoreFault, write};
-use crate::incident::decision::{Input, Report};
+use super::db::{Conn, Write, args};
+use super::{Store, StoreFault, sql, write};
+use crate::incident::decision::Input;
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::time::Instant;
 
@@ -35,9 +34,6 @@ pub struct Arrived {
     pub input: Input,
 }
 
-const RECEIVE: &str = "INSERT INTO inbox (source, incident, channel, input, state, arrived_at) \
-     VALUES ($1, $2, $3, $4, 'new', $5) ON CONFLICT (source) DO NOTHING RETURNING position";
-
 impl Store {
     /// Keeps an input. When this returns, it will be acted upon, whatever happens to this process.
     /// `false` means that the same `source` was received before.
@@ -45,42 +41,38 @@ impl Store {
     /// # Errors
     /// When the database fails; then the sender must not be told that it was received.
     pub async fn receive(&self, source: &str, target: Target, input: &Input, at: Instant) -> Result<bool, StoreFault> {
-        let mut connection = self.writer.acquire().await?;
-        let inserted = receive_in(&mut connection, source, &target, input, at).await?;
-        drop(connection);
+        let receive = Receive { source: source.to_owned(), target, input: input.clone(), at };
+        let inserted = self.db.write(receive).await?;
         self.announce();
         Ok(inserted)
     }
+}
 
-    /// Keeps a result that came back from outside.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn report(
-        &self,
-        source: &str,
-        incident: IncidentId,
-        report: Report,
-        at: Instant,
-    ) -> Result<bool, StoreFault> {
-        self.receive(source, Target::incident(incident), &Input::Report(report), at).await
+/// Somebody waits for this with a deadline: Slack for its acknowledgement.
+struct Receive {
+    source: String,
+    target: Target,
+    input: Input,
+    at: Instant,
+}
+
+impl Write for Receive {
+    type Out = bool;
+    const URGENT: bool = true;
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<bool, StoreFault> {
+        receive_in(conn, &self.source, &self.target, &self.input, self.at).await
     }
 }
 
 pub(super) async fn receive_in(
-    connection: &mut SqliteConnection,
+    conn: &mut Conn<'_>,
     source: &str,
     target: &Target,
     input: &Input,
     at: Instant,
 ) -> Result<bool, StoreFault> {
-    let row = sqlx::query(RECEIVE)
-        .bind(source)
-        .bind(target.incident.map(|id| id.0))
-        .bind(target.channel.as_ref().map(|channel| channel.0.clone()))
-        .bind(write("input", input)?)
-        .bind(at.0)
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.is_some_and(|row| row.get::<i64, _>("position") > 0))
+    let (incident, channel) =
+        (target.incident.map(|id| id.0), target.channel.as_ref().map(|channel| channel.0.clone()));
+    Ok(conn.run(&sql::RECEIVE, args![source, incident, channel, write("input", input)?, at.0]).await? == 1)
 }

@@ -2,30 +2,33 @@
 //!
 //! Inputs are in the inbox before they are acknowledged; a decision's facts, effects and next wake are one
 //! transaction; effects wait in the outbox under leases (`durability`, rules 1–4). Instants are bound parameters,
-//! never the database's clock.
+//! never the database's clock. SQLite and PostgreSQL are served by one code: what differs is in `db`, `sqlite`,
+//! `postgres` and `sql`.
 
 mod commit;
+mod db;
+mod execution;
 mod inbox;
+mod migrate;
 mod outbox;
+mod postgres;
+mod sql;
+mod sqlite;
 
-use std::fs::{File, TryLockError};
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Row, SqlSafeStr};
 use tokio::sync::watch;
 
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::state::Incident;
 use crate::incident::timeline::Entry;
+use db::{Args, Db, Row, args};
 
-pub use commit::{Question, Taken};
+pub use commit::{Decide, Question, Taken};
+pub use execution::Fenced;
 pub use inbox::{Arrived, Target};
 pub use outbox::Claimed;
 
@@ -33,7 +36,7 @@ pub use outbox::Claimed;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreFault {
     /// The address is not one that is understood.
-    #[error("DATABASE_URL “{url}” is not understood: {why}. Use sqlite://vigie.db")]
+    #[error("DATABASE_URL “{url}” is not understood: {why}. Use sqlite://vigie.db or postgres://user@host/database")]
     Address {
         /// The address, without credentials.
         url: String,
@@ -68,37 +71,54 @@ pub enum StoreFault {
         /// Why.
         why: String,
     },
+    /// The database does not understand a statement: its schema is not the one of this version.
+    #[error("the database does not understand {name} ({why}). Run vigie migrate, and one version only")]
+    Statement {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The store was closed.
+    #[error("the database is closed, for Vigie is stopping")]
+    Closed,
+    /// The store was opened to read.
+    #[error("the database was opened to read and cannot be changed")]
+    ReadOnly,
 }
 
 /// The store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    writer: SqlitePool,
-    reader: SqlitePool,
+    db: Db,
     changed: Arc<watch::Sender<u64>>,
     held: Option<Arc<File>>,
+    /// Begins every token of a lease that this process holds.
+    owner: Arc<str>,
 }
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "start", include_str!("../../migrations/sqlite/0001_start.sql"))];
-
 impl Store {
-    /// Opens (or makes) the database, brings its schema up to date and keeps other processes from writing to it.
+    /// Opens (or makes) the database and brings its schema up to date. A SQLite file is kept from other processes; a
+    /// PostgreSQL database is shared with them.
     ///
     /// # Errors
     /// When the address is not understood, the file is in use, or the database fails.
     pub async fn open(url: &str) -> Result<Self, StoreFault> {
-        let options = options(url)?;
-        let lock = lock(&options, url)?;
-        let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await;
-        let writer = writer.map_err(|why| unusable(&options, &why))?;
-        migrator().run(&writer).await?;
-        let in_memory = url.contains(":memory:");
-        let reader = if in_memory {
-            writer.clone()
-        } else {
-            SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?
+        let (db, held) = match Kind::of(url)? {
+            Kind::Sqlite => {
+                let options = sqlite::options(url)?;
+                let held = sqlite::lock(&options)?;
+                migrate::sqlite(&options).await?;
+                let writer = sqlite::Writer::open(options.clone()).await?;
+                (Db::Sqlite { writer: Some(writer), reader: sqlite::readers(options, 4).await? }, Some(Arc::new(held)))
+            }
+            Kind::Postgres => {
+                let pool = postgres::open(url).await?;
+                migrate::postgres(&pool).await?;
+                (Db::Postgres(pool), None)
+            }
         };
-        Ok(Self { writer, reader, changed: Arc::new(watch::channel(0).0), held: lock.map(Arc::new) })
+        Ok(Self::over(db, held))
     }
 
     /// Opens an existing database to read, also while another process writes to it.
@@ -106,21 +126,35 @@ impl Store {
     /// # Errors
     /// When the address is not understood, there is no such database, or it fails.
     pub async fn open_to_read(url: &str) -> Result<Self, StoreFault> {
-        let options = options(url)?.create_if_missing(false).read_only(true);
-        let reader = SqlitePoolOptions::new().max_connections(2).connect_with(options).await?;
-        Ok(Self { writer: reader.clone(), reader, changed: Arc::new(watch::channel(0).0), held: None })
+        let db = match Kind::of(url)? {
+            Kind::Sqlite => {
+                let options = sqlite::options(url)?.create_if_missing(false);
+                Db::Sqlite { writer: None, reader: sqlite::readers(options, 2).await? }
+            }
+            Kind::Postgres => Db::Postgres(postgres::open(url).await?),
+        };
+        Ok(Self::over(db, None))
     }
 
-    /// Is told whenever something was written that somebody may have to act on.
+    fn over(db: Db, held: Option<Arc<File>>) -> Self {
+        let owner = uuid::Uuid::new_v4().simple().to_string().into();
+        Self { db, changed: Arc::new(watch::channel(0).0), held, owner }
+    }
+
+    /// Is told whenever this process wrote something that somebody may have to act on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// Several processes may share this database.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.db, Db::Postgres(_))
     }
 
     /// Closes the connections and lets another process have the database; every later call fails. What was not
     /// committed is rolled back.
     pub async fn close(&self) {
-        self.writer.close().await;
-        self.reader.close().await;
+        self.db.close().await;
         if let Some(lock) = &self.held
             && let Err(error) = lock.unlock()
         {
@@ -132,13 +166,20 @@ impl Store {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// The database answers.
+    /// The database takes changes: one is made and takes back what it did.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreFault> {
-        sqlx::query("SELECT 1").execute(&self.writer).await?;
-        Ok(())
+        self.db.write(execution::Ping).await
+    }
+
+    /// The database understands every statement, so its schema is the one of this version.
+    ///
+    /// # Errors
+    /// The first one that it does not understand.
+    pub async fn prepare_all(&self) -> Result<(), StoreFault> {
+        self.db.prepare_all().await
     }
 
     /// An incident as it stands.
@@ -146,9 +187,8 @@ impl Store {
     /// # Errors
     /// When the database fails or the row cannot be read.
     pub async fn incident(&self, id: IncidentId) -> Result<Option<Incident>, StoreFault> {
-        let row =
-            sqlx::query("SELECT state FROM incident WHERE id = $1").bind(id.0).fetch_optional(&self.reader).await?;
-        row.map(|row| read("incident", row.get("state"))).transpose()
+        let row = self.db.read_first(&sql::INCIDENT, args![id.0]).await?;
+        row.as_ref().map(incident_of).transpose()
     }
 
     /// The incident whose channel this is.
@@ -156,9 +196,8 @@ impl Store {
     /// # Errors
     /// When the database fails or the row cannot be read.
     pub async fn incident_in(&self, channel: &ChannelId) -> Result<Option<Incident>, StoreFault> {
-        let query = sqlx::query("SELECT state FROM incident WHERE channel = $1").bind(&channel.0);
-        let row = query.fetch_optional(&self.reader).await?;
-        row.map(|row| read("incident", row.get("state"))).transpose()
+        let row = self.db.read_first(&sql::INCIDENT_IN, args![channel.0.as_str()]).await?;
+        row.as_ref().map(incident_of).transpose()
     }
 
     /// Every open incident, worst first, then oldest first.
@@ -166,11 +205,7 @@ impl Store {
     /// # Errors
     /// When the database fails or a row cannot be read.
     pub async fn open_incidents(&self) -> Result<Vec<Incident>, StoreFault> {
-        let query = sqlx::query(
-            "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') ORDER BY rank, id",
-        );
-        let rows = query.fetch_all(&self.reader).await?;
-        rows.into_iter().map(|row| read("incident", row.get("state"))).collect()
+        self.db.read(&sql::OPEN_INCIDENTS, Args::none()).await?.iter().map(incident_of).collect()
     }
 
     /// The newest incidents, open or not, newest first.
@@ -178,9 +213,7 @@ impl Store {
     /// # Errors
     /// When the database fails or a row cannot be read.
     pub async fn recent_incidents(&self, limit: u32) -> Result<Vec<Incident>, StoreFault> {
-        let query = sqlx::query("SELECT state FROM incident ORDER BY id DESC LIMIT $1").bind(i64::from(limit));
-        let rows = query.fetch_all(&self.reader).await?;
-        rows.into_iter().map(|row| read("incident", row.get("state"))).collect()
+        self.db.read(&sql::RECENT_INCIDENTS, args![i64::from(limit)]).await?.iter().map(incident_of).collect()
     }
 
     /// An incident's timeline, oldest first.
@@ -188,71 +221,35 @@ impl Store {
     /// # Errors
     /// When the database fails or a row cannot be read.
     pub async fn timeline(&self, id: IncidentId) -> Result<Vec<Entry>, StoreFault> {
-        let query = sqlx::query("SELECT entry FROM timeline WHERE incident = $1 ORDER BY seq").bind(id.0);
-        let rows = query.fetch_all(&self.reader).await?;
-        rows.into_iter().map(|row| read("timeline entry", row.get("entry"))).collect()
-    }
-
-    /// The next number of a sequence that only grows, across restarts.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn next_number(&self, name: &str) -> Result<i64, StoreFault> {
-        let row = sqlx::query(NEXT_NUMBER).bind(name).fetch_one(&self.writer).await?;
-        Ok(row.get("value"))
+        let rows = self.db.read(&sql::TIMELINE, args![id.0]).await?;
+        rows.iter().map(|row| read("timeline entry", row.text("entry")?)).collect()
     }
 }
 
-const NEXT_NUMBER: &str = "INSERT INTO counter (name, value) VALUES ($1, 1) \
-     ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value";
+/// Which database an address names.
+enum Kind {
+    Sqlite,
+    Postgres,
+}
 
-fn options(url: &str) -> Result<SqliteConnectOptions, StoreFault> {
-    if !url.starts_with("sqlite:") {
-        // The rest may hold a password.
-        let (url, why) = match url.split_once("://") {
-            Some((scheme, _)) => {
-                (format!("{scheme}://…"), format!("“{scheme}” is no database that this version knows"))
+impl Kind {
+    fn of(url: &str) -> Result<Self, StoreFault> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Ok(Kind::Sqlite),
+            Some("postgres" | "postgresql") => Ok(Kind::Postgres),
+            Some(scheme) => {
+                let why = format!("“{scheme}” is no database that this version knows");
+                Err(StoreFault::Address { url: format!("{scheme}:…"), why })
             }
-            None => ("…".to_owned(), "it does not begin with sqlite://".to_owned()),
-        };
-        return Err(StoreFault::Address { url, why });
-    }
-    let address = |error: sqlx::Error| StoreFault::Address { url: url.to_owned(), why: error.to_string() };
-    let options = SqliteConnectOptions::from_str(url).map_err(address)?;
-    Ok(options
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5))
-        .foreign_keys(true))
-}
-
-/// Holds a lock beside the database file for as long as the store lives, so that a second process refuses to start.
-fn lock(options: &SqliteConnectOptions, url: &str) -> Result<Option<File>, StoreFault> {
-    if url.contains(":memory:") {
-        return Ok(None);
-    }
-    let mut name = options.get_filename().as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
-    let file = File::create(&path).map_err(|why| unusable(options, &why))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreFault::InUse { path: options.get_filename().display().to_string() }),
-        Err(TryLockError::Error(why)) => Err(unusable(options, &why)),
+            None => {
+                Err(StoreFault::Address { url: "…".to_owned(), why: "it does not say which database".to_owned() })
+            }
+        }
     }
 }
 
-fn unusable(options: &SqliteConnectOptions, why: &dyn std::fmt::Display) -> StoreFault {
-    StoreFault::File { path: options.get_filename().display().to_string(), why: why.to_string() }
-}
-
-fn migrator() -> Migrator {
-    let all = MIGRATIONS.iter().map(|(version, name, sql)| {
-        let sql = AssertSqlSafe(*sql).into_sql_str();
-        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
-    });
-    Migrator { migrations: all.collect::<Vec<_>>().into(), ..Migrator::DEFAULT }
+fn incident_of(row: &Row) -> Result<Incident, StoreFault> {
+    read("incident", row.text("state")?)
 }
 
 fn read<T: DeserializeOwned>(what: &'static str, text: String) -> Result<T, StoreFault> {

@@ -104,14 +104,12 @@ fn what_is_not_understood_ends_with_2_and_what_fails_with_1() {
 #[tokio::test]
 async fn incidents_and_their_post_mortems_are_printed_while_the_bot_runs() {
     let folder = tempfile::tempdir().expect("a folder");
-    let database = folder.path().join("practice.db");
-    let world = World::open_at(database.clone()).await;
+    let world = World::open().await;
     world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns <b>500</b>").await;
     let channel = world.channel(1).await;
     world.types("U0ONCALL", &channel, "ack").await;
 
-    let url = format!("sqlite://{}", database.display());
-    let variables = [("DATABASE_URL", url.as_str())];
+    let variables = [("DATABASE_URL", world.database.url.as_str())];
     let say = |line: &str| {
         let told = vigie(folder.path(), line, &variables);
         assert!(told.status.success(), "{line}: {}", err(&told));

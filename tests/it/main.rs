@@ -7,6 +7,7 @@ mod channels;
 mod clicks;
 mod command_line;
 mod commands;
+mod database;
 mod diagnose;
 mod doors;
 mod escalation;

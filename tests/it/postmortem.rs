@@ -73,10 +73,10 @@ fn beside<'d>(document: &'d str, word: &str) -> &'d str {
 struct Terminal(Vec<(&'static str, String)>);
 
 impl Terminal {
-    fn of(world: &World, database: &Path) -> Self {
+    fn of(world: &World) -> Self {
         let phones = &world.setup.phones;
         Self(vec![
-            ("DATABASE_URL", format!("sqlite://{}", database.display())),
+            ("DATABASE_URL", world.database.url.clone()),
             ("SHOP_URL", world.setup.shop.url().to_owned()),
             ("PHONES_URL", phones.http_url()),
             ("SMTP_PORT", phones.smtp_addr().port().to_string()),
@@ -221,10 +221,8 @@ async fn without_canvases_the_file_is_enough() {
 #[tokio::test]
 async fn where_slack_takes_no_file_the_channel_is_told_how_to_print_it() {
     for method in ["files.getUploadURLExternal", "files.completeUploadExternal"] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let database = folder.path().join("practice.db");
-        let world = World::open_at(database.clone()).await;
-        let terminal = Terminal::of(&world, &database);
+        let world = World::open().await;
+        let terminal = Terminal::of(&world);
         let channel = lived_through(&world).await;
         world.ws().faults().until_cleared(method, Trouble::Error("file_uploads_disabled".into()));
         world.types("U0ONCALL", &channel, "postmortem").await;
@@ -258,10 +256,8 @@ async fn where_the_channel_is_gone_whoever_asks_is_told_how_to_print_it() {
 
 #[tokio::test]
 async fn what_people_wrote_stays_text_in_every_format() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = folder.path().join("practice.db");
-    let world = World::open_at(database.clone()).await;
-    let terminal = Terminal::of(&world, &database);
+    let world = World::open().await;
+    let terminal = Terminal::of(&world);
     world.types("U0ONCALL", "C0GENERAL", &format!("start sev2 checkout {HOSTILE}")).await;
     let channel = world.channel(1).await;
     world.types("U0ONCALL", &channel, &format!("note {HOSTILE}")).await;
@@ -297,10 +293,8 @@ async fn what_people_wrote_stays_text_in_every_format() {
 
 #[tokio::test]
 async fn the_terminal_prints_the_same_document_while_the_bot_runs_and_after() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = folder.path().join("practice.db");
-    let world = World::open_at(database.clone()).await;
-    let terminal = Terminal::of(&world, &database);
+    let world = World::open().await;
+    let terminal = Terminal::of(&world);
     let channel = lived_through(&world).await;
     world.types("U0ONCALL", &channel, "postmortem").await;
     let shared = newest_file(&world);
@@ -319,7 +313,7 @@ async fn the_terminal_prints_the_same_document_while_the_bot_runs_and_after() {
         (unknown.status.code(), told.as_str()),
         (Some(1), "vigie: there is no incident inc_9; vigie incidents lists them\n")
     );
-    world.close().await;
+    let _database = world.close().await;
     assert_eq!(undated(&terminal.prints(line)), undated(&shared), "also when the bot is gone");
 }
 

@@ -1,14 +1,17 @@
 //! What was acknowledged is kept; what was decided is kept whole or not at all.
 
+use std::sync::Arc;
+
 use vigie::incident::command::parse;
-use vigie::incident::decision::{Context, Effect, Input, Lane, ReplyTo, decide};
+use vigie::incident::decision::{Context, Effect, Input, Lane, ReplyTo, Report, decide};
 use vigie::incident::id::{IncidentId, UserId};
 use vigie::incident::people::Actor;
 use vigie::incident::state::replay;
 use vigie::incident::time::{Instant, Millis};
-use vigie::incident::timeline::Card;
+use vigie::incident::timeline::{Card, Fact};
 use vigie::store::{Question, Store, StoreFault, Taken, Target};
 
+use crate::database::{Database, Kind};
 use crate::script::{START, rules};
 
 fn typed(line: &str) -> Input {
@@ -22,10 +25,11 @@ fn typed(line: &str) -> Input {
 }
 
 async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
-    let rules = rules();
+    let rules = Arc::new(rules());
     let mut taken = Vec::new();
     loop {
-        let answer = |question: Question<'_>| {
+        let rules = Arc::clone(&rules);
+        let answer = move |question: Question<'_>| {
             let by = question.input.by();
             let reply = match question.input {
                 Input::Command { reply, .. } => reply.clone(),
@@ -41,10 +45,9 @@ async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
     }
 }
 
-async fn open() -> (Store, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite://{}/vigie.db", dir.path().display())).await.unwrap();
-    (store, dir)
+async fn open() -> (Store, Database) {
+    let database = Database::fresh().await;
+    (Store::open(&database.url).await.unwrap(), database)
 }
 
 #[tokio::test]
@@ -109,10 +112,127 @@ async fn a_lease_that_ended_is_taken_over_and_its_late_owner_changes_nothing() {
 
 #[tokio::test]
 async fn a_second_process_on_the_same_file_is_told_so() {
-    let (_store, dir) = open().await;
-    let url = format!("sqlite://{}/vigie.db", dir.path().display());
-    assert!(matches!(Store::open(&url).await, Err(StoreFault::InUse { .. })));
-    assert!(Store::open_to_read(&url).await.is_ok());
-    let other = Store::open("mysql://root:hunter2@db.example.com/x").await.unwrap_err().to_string();
-    assert!(other.contains("mysql") && !other.contains("hunter2"), "{other}");
+    let database = Database::of(Kind::Sqlite).await;
+    let _store = Store::open(&database.url).await.unwrap();
+    assert!(matches!(Store::open(&database.url).await, Err(StoreFault::InUse { .. })));
+    assert!(Store::open_to_read(&database.url).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_address_that_names_no_database_is_said_without_its_password() {
+    for url in ["mysql://root:hunter2@db.example.com/x", "postgres://root:hunter2@127.0.0.1:1/x", "sqlite::memory:"] {
+        let told = Store::open(url).await.unwrap_err().to_string();
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn changes_that_wait_together_share_a_commit_and_one_that_fails_fails_alone() {
+    let (store, _database) = open().await;
+    let start = typed("start sev2 one");
+    let sources: Vec<String> = (0..200).map(|n| format!("env-{}", n % 150)).collect();
+    let receive = |source: &String| {
+        let (store, start, source) = (store.clone(), start.clone(), source.clone());
+        tokio::spawn(async move { store.receive(&source, Target::default(), &start, START).await })
+    };
+    let received = futures_util::future::join_all(sources.iter().map(receive)).await;
+    let kept = received.into_iter().filter(|kept| matches!(kept, Ok(Ok(true)))).count();
+    assert_eq!(kept, 150, "each source is kept once");
+    assert_eq!(store.backlog().await.unwrap(), (150, 0));
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so_and_takes_nothing() {
+    let (store, database) = open().await;
+    store.close().await;
+    let late = store.receive("env", Target::default(), &typed("start sev2 late"), START).await;
+    assert!(late.is_err(), "it is not acknowledged");
+    let again = Store::open(&database.url).await.unwrap();
+    assert_eq!(again.backlog().await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn two_processes_decide_upon_what_came_in_side_by_side_and_each_incident_keeps_its_order() {
+    let database = Database::of(Kind::Postgres).await;
+    let stores = [Store::open(&database.url).await.unwrap(), Store::open(&database.url).await.unwrap()];
+    assert!(stores[0].is_shared());
+    for n in 0..8 {
+        stores[0].receive(&format!("s{n}"), Target::default(), &typed("start sev2 it"), START).await.unwrap();
+    }
+    take_all(&stores[0], START).await;
+    for n in 0..40 {
+        let target = Target::incident(IncidentId(n % 8 + 1));
+        stores[0].receive(&format!("n{n}"), target, &typed(&format!("note {n}")), START).await.unwrap();
+    }
+    let (left, right) = tokio::join!(take_all(&stores[0], START), take_all(&stores[1], START));
+    assert_eq!(left.len() + right.len(), 40, "each input is decided upon once");
+    for id in 1..=8 {
+        let timeline = stores[1].timeline(IncidentId(id)).await.unwrap();
+        let incident = stores[1].incident(IncidentId(id)).await.unwrap().unwrap();
+        assert_eq!(replay(&timeline).unwrap(), incident);
+        let notes: Vec<i64> = timeline
+            .iter()
+            .filter_map(|entry| match &entry.fact {
+                Fact::NoteAdded { text } => text.parse().ok(),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(notes, (0..5).map(|n| n * 8 + id - 1).collect::<Vec<_>>(), "in the order in which they came");
+    }
+}
+
+#[tokio::test]
+async fn two_processes_never_carry_out_the_same_effect() {
+    let database = Database::of(Kind::Postgres).await;
+    let stores = [Store::open(&database.url).await.unwrap(), Store::open(&database.url).await.unwrap()];
+    for n in 0..20 {
+        stores[0].receive(&format!("s{n}"), Target::default(), &typed("start sev2 it"), START).await.unwrap();
+    }
+    take_all(&stores[0], START).await;
+    let lease = Millis::seconds(60);
+    let claims = (0..12).map(|n| stores[n % 2].claim(Lane::Page, START, lease, 5));
+    let claimed = futures_util::future::join_all(claims).await;
+    let mut ids: Vec<i64> = claimed.into_iter().flat_map(|one| one.unwrap()).map(|one| one.id).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "each effect has one owner");
+    assert!(all >= 20, "{all}");
+}
+
+#[tokio::test]
+async fn whoever_lost_an_execution_begins_nothing_more_and_may_still_say_what_it_did() {
+    let (store, _database) = open().await;
+    store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let (incident, run) = (IncidentId(1), "run_1_1".parse().unwrap());
+    let lease = Millis::seconds(60);
+    let first = store.claim(Lane::Page, START, lease, 1).await.unwrap().pop().unwrap();
+    let old = store.begin_execution(&first, incident, run, START).await.unwrap().expect("the lease is ours");
+    assert!(store.journal(&old, 1, Report::StepStarted { run, step: 0 }, START).await.unwrap());
+
+    let later = START + Millis::seconds(61);
+    let second = store.claim(Lane::Page, later, lease, 10).await.unwrap();
+    let second = second.into_iter().find(|one| one.id == first.id).expect("the lease has ended");
+    let new = store.begin_execution(&second, incident, run, later).await.unwrap().expect("it is taken over");
+    assert!(new.fence > old.fence);
+    assert_eq!(
+        store.begin_execution(&first, incident, run, later).await.unwrap(),
+        None,
+        "the old lease is worth nothing"
+    );
+    assert!(!store.journal(&old, 2, Report::StepStarted { run, step: 1 }, later).await.unwrap());
+    let took = Millis::seconds(5);
+    let done = Report::StepFinished { run, step: 0, note: String::new(), took, output: None };
+    assert!(store.journal(&old, 3, done, later).await.unwrap());
+    assert!(store.journal(&new, 1, Report::StepStarted { run, step: 1 }, later).await.unwrap());
+}
+
+#[tokio::test]
+async fn every_statement_is_understood_by_both_databases() {
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        let database = Database::of(kind).await;
+        let store = Store::open(&database.url).await.unwrap();
+        store.prepare_all().await.unwrap_or_else(|fault| panic!("{kind:?}: {fault}"));
+    }
 }

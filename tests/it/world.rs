@@ -14,6 +14,7 @@ use vigie::incident::time::Millis;
 use vigie::practice::phones::Delivery;
 use vigie::practice::{CommandAck, SubmitOutcome, Workspace};
 
+use crate::database::Database;
 use crate::script::START;
 
 /// The channel where incidents are announced.
@@ -23,6 +24,8 @@ pub const INCIDENTS: &str = "C0INCIDENTS";
 pub struct World {
     pub setup: Setup,
     pub clock: Clock,
+    /// Kept for as long as the world stands.
+    pub database: Database,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
@@ -53,25 +56,21 @@ impl World {
         Self::open_with(|options| options.config = Some(config)).await
     }
 
-    /// The same with the database kept at a place that the test knows.
-    pub async fn open_at(database: PathBuf) -> Self {
-        Self::open_with(|options| options.database = Some(database)).await
-    }
-
     async fn open_with(arrange: impl FnOnce(&mut Options)) -> Self {
         let clock = Clock::manual(START);
+        let database = Database::fresh().await;
         let mut options = Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             locale: "en".to_owned(),
             clock: clock.clone(),
             rate_limits: false,
-            database: None,
+            database: Some(database.url.clone()),
             config: None,
         };
         arrange(&mut options);
         let setup = set_up(options).await.unwrap_or_else(|fault| panic!("{fault}"));
         let (stop, running) = start(&setup);
-        let world = Self { setup, clock, stop, running };
+        let world = Self { setup, clock, database, stop, running };
         world.connected().await;
         world
     }
@@ -284,8 +283,8 @@ impl World {
         channel.id.clone()
     }
 
-    /// Stops the bot and demands that Slack had nothing to complain about.
-    pub async fn close(self) {
+    /// Stops the bot and demands that Slack had nothing to complain about. Gives the database, which goes away with it.
+    pub async fn close(self) -> Database {
         self.settle().await;
         self.stop.cancel();
         self.running.await.expect("the bot stops without a panic");
@@ -298,6 +297,7 @@ impl World {
             assert!(raw.is_empty(), "{from} says {raw:?}: {payload:#}");
         }
         dump(&payloads);
+        self.database
     }
 }
 

@@ -1,9 +1,11 @@
 //! What people do in Slack reaches the record once, or is answered at once.
 
 use serde_json::json;
+use vigie::incident::decision::Input;
 use vigie::incident::state::Status;
 use vigie::incident::timeline::{Card, Fact};
 use vigie::practice::SubmitOutcome;
+use vigie::store::Target;
 
 use super::world::World;
 
@@ -277,7 +279,8 @@ async fn a_rejection_by_button_asks_for_its_reason() {
     let run = *world.incident().await.runs.keys().next().expect("a run was asked for");
     let plan = crate::script::plan("v1", vigie::incident::approval::Risk::Reversible);
     let planned = vigie::incident::decision::Report::Planned { run, plan: Ok(Box::new(plan)) };
-    world.store.report("planned", incident.id, planned, world.clock.now()).await.unwrap();
+    let (target, planned) = (Target::incident(incident.id), Input::Report(planned));
+    world.store.receive("planned", target, &planned, world.clock.now()).await.unwrap();
     world.settle().await;
     let card = world.incident().await.cards[&Card::Run(run)].clone();
     world.person("lead").click(&card.channel.0, &card.ts, "Reject").await.unwrap();

@@ -17,6 +17,7 @@ use vigie::slack::scene::Scene;
 use vigie::slack::{Health, Inbound, Patience, Slack, SlackConfig, SlackFault, SocketDoor};
 use vigie::store::{Question, Store};
 
+use crate::database::Database;
 use crate::script::{START, rules};
 
 /// Everything a test needs; dropped as a whole.
@@ -30,7 +31,7 @@ pub struct World {
     pub inbound: Inbound,
     pub health: Health,
     pub stop: tokio_util::sync::CancellationToken,
-    _dir: tempfile::TempDir,
+    _database: Database,
 }
 
 impl Drop for World {
@@ -79,8 +80,8 @@ impl World {
         let mut rules = rules();
         rule(&mut rules);
         let rules = Arc::new(rules);
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite://{}/vigie.db", dir.path().display())).await.unwrap();
+        let database = Database::fresh().await;
+        let store = Store::open(&database.url).await.unwrap();
         let render = Arc::new(Renderer::load(None).unwrap());
         let config = SlackConfig {
             bot_token: practice.bot_token().into(),
@@ -102,7 +103,7 @@ impl World {
             inbound,
             health: Health::default(),
             stop: tokio_util::sync::CancellationToken::new(),
-            _dir: dir,
+            _database: database,
         }
     }
 
@@ -197,7 +198,8 @@ impl World {
         let now = self.clock.now();
         let rules = Arc::clone(&self.rules);
         loop {
-            let answer = |question: Question<'_>| {
+            let rules = Arc::clone(&rules);
+            let answer = move |question: Question<'_>| {
                 let by = question.input.by();
                 let reply = match question.input {
                     Input::Command { reply, .. } => reply.clone(),

@@ -1,0 +1,256 @@
+//! Two databases behind one face: statements go in, rows come out, and a change is one transaction.
+//!
+//! What differs between SQLite and PostgreSQL stands here, in `sqlite.rs`, in `postgres.rs` and in `sql.rs`; the rest of
+//! the store does not know which of them it talks to.
+
+use std::future::Future;
+
+use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{Arguments as _, Executor as _, Row as _, SqlSafeStr as _};
+
+use super::StoreFault;
+use super::postgres;
+use super::sql::{self, Statement};
+use super::sqlite::Writer;
+
+/// The database.
+#[derive(Debug, Clone)]
+pub(super) enum Db {
+    /// One file, one process: one writer, readers beside it.
+    Sqlite { writer: Option<Writer>, reader: SqlitePool },
+    /// A server that several processes share.
+    Postgres(PgPool),
+}
+
+/// A change to the database: one transaction, all of it or nothing.
+///
+/// It may be run again when the database asks for that (a deadlock, a neighbour in the same commit that failed), so it
+/// is given `&self` and may keep nothing between two runs.
+pub(super) trait Write: Send + Sync + 'static {
+    /// What it gives back once it is committed.
+    type Out: Send + 'static;
+
+    /// Does not wait behind changes that nobody waits for with a deadline.
+    const URGENT: bool = false;
+
+    /// The change.
+    fn write(&self, conn: &mut Conn<'_>) -> impl Future<Output = Result<Self::Out, StoreFault>> + Send;
+}
+
+impl Db {
+    /// Makes a change and returns when it is committed.
+    pub async fn write<W: Write>(&self, change: W) -> Result<W::Out, StoreFault> {
+        match self {
+            Db::Sqlite { writer: Some(writer), .. } => writer.write(change).await,
+            Db::Sqlite { writer: None, .. } => Err(StoreFault::ReadOnly),
+            Db::Postgres(pool) => postgres::write(pool, &change).await,
+        }
+    }
+
+    /// Reads what is committed.
+    pub async fn read(&self, statement: &Statement, args: Args) -> Result<Vec<Row>, StoreFault> {
+        match self {
+            Db::Sqlite { reader, .. } => Conn::Sqlite(&mut *reader.acquire().await?).rows(statement, args).await,
+            Db::Postgres(pool) => Conn::Postgres(&mut *pool.acquire().await?).rows(statement, args).await,
+        }
+    }
+
+    /// Reads the first row, if there is one.
+    pub async fn read_first(&self, statement: &Statement, args: Args) -> Result<Option<Row>, StoreFault> {
+        Ok(self.read(statement, args).await?.into_iter().next())
+    }
+
+    /// Prepares every statement there is, without running it.
+    pub async fn prepare_all(&self) -> Result<(), StoreFault> {
+        for statement in sql::ALL {
+            let prepared = match self {
+                Db::Sqlite { reader, .. } => {
+                    reader.acquire().await?.prepare(statement.sqlite.into_sql_str()).await.map(|_| ())
+                }
+                Db::Postgres(pool) => {
+                    pool.acquire().await?.prepare(statement.postgres.into_sql_str()).await.map(|_| ())
+                }
+            };
+            prepared.map_err(|error| StoreFault::Statement { name: statement.name, why: error.to_string() })?;
+        }
+        Ok(())
+    }
+
+    /// Closes the connections; every later call fails. A change that was not committed is rolled back.
+    pub async fn close(&self) {
+        match self {
+            Db::Sqlite { writer, reader } => {
+                if let Some(writer) = writer {
+                    writer.close().await;
+                }
+                reader.close().await;
+            }
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A connection, inside a transaction or not.
+pub(super) enum Conn<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+impl Conn<'_> {
+    /// Runs a statement; the number of rows it changed.
+    pub async fn run(&mut self, statement: &Statement, args: Args) -> Result<u64, StoreFault> {
+        Ok(match self {
+            Conn::Sqlite(conn) => {
+                let query = sqlx::query_with(statement.sqlite, args.sqlite()?);
+                query.execute(&mut **conn).await?.rows_affected()
+            }
+            Conn::Postgres(conn) => {
+                let query = sqlx::query_with(statement.postgres, args.postgres()?);
+                query.execute(&mut **conn).await?.rows_affected()
+            }
+        })
+    }
+
+    /// Runs a statement and gives its rows.
+    pub async fn rows(&mut self, statement: &Statement, args: Args) -> Result<Vec<Row>, StoreFault> {
+        Ok(match self {
+            Conn::Sqlite(conn) => {
+                let query = sqlx::query_with(statement.sqlite, args.sqlite()?);
+                query.fetch_all(&mut **conn).await?.into_iter().map(Row::Sqlite).collect()
+            }
+            Conn::Postgres(conn) => {
+                let query = sqlx::query_with(statement.postgres, args.postgres()?);
+                query.fetch_all(&mut **conn).await?.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// Runs a statement and gives its first row.
+    pub async fn first(&mut self, statement: &Statement, args: Args) -> Result<Option<Row>, StoreFault> {
+        Ok(self.rows(statement, args).await?.into_iter().next())
+    }
+}
+
+/// The values of a statement's `$1`, `$2` …: whole numbers and texts, either of which may be absent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Args(Vec<Arg>);
+
+/// One value.
+#[derive(Debug, Clone)]
+pub(super) enum Arg {
+    Int(Option<i64>),
+    Text(Option<String>),
+}
+
+impl Args {
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    fn sqlite(self) -> Result<SqliteArguments, StoreFault> {
+        let mut found = SqliteArguments::default();
+        for arg in self.0 {
+            match arg {
+                Arg::Int(value) => found.add(value),
+                Arg::Text(value) => found.add(value),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+        Ok(found)
+    }
+
+    fn postgres(self) -> Result<PgArguments, StoreFault> {
+        let mut found = PgArguments::default();
+        for arg in self.0 {
+            match arg {
+                Arg::Int(value) => found.add(value),
+                Arg::Text(value) => found.add(value),
+            }
+            .map_err(sqlx::Error::Encode)?;
+        }
+        Ok(found)
+    }
+}
+
+impl<const N: usize> From<[Arg; N]> for Args {
+    fn from(args: [Arg; N]) -> Self {
+        Self(args.into())
+    }
+}
+
+impl From<i64> for Arg {
+    fn from(value: i64) -> Self {
+        Arg::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Arg {
+    fn from(value: Option<i64>) -> Self {
+        Arg::Int(value)
+    }
+}
+
+impl From<&str> for Arg {
+    fn from(value: &str) -> Self {
+        Arg::Text(Some(value.to_owned()))
+    }
+}
+
+impl From<String> for Arg {
+    fn from(value: String) -> Self {
+        Arg::Text(Some(value))
+    }
+}
+
+impl From<Option<String>> for Arg {
+    fn from(value: Option<String>) -> Self {
+        Arg::Text(value)
+    }
+}
+
+/// `args![1, "two", None::<i64>]`: the values of a statement.
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { $crate::store::db::Args::from([$($crate::store::db::Arg::from($value)),*]) };
+}
+pub(super) use args;
+
+/// One row of an answer.
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// A whole number that is always there.
+    pub fn int(&self, column: &str) -> Result<i64, StoreFault> {
+        Ok(match self {
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
+    /// A whole number that may be absent.
+    pub fn maybe_int(&self, column: &str) -> Result<Option<i64>, StoreFault> {
+        Ok(match self {
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
+    /// A text that is always there.
+    pub fn text(&self, column: &str) -> Result<String, StoreFault> {
+        Ok(match self {
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
+        })
+    }
+
+    /// A text that may be absent.
+    pub fn maybe_text(&self, column: &str) -> Result<Option<String>, StoreFault> {
+        Ok(match self {
+            Row::Sqlite(row) => row.try_get(column)?,
+            Row::Postgres(row) => row.try_get(column)?,
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! Who may act: one execution of a run at a time, each under a fence that only grows (rules 6 and 7).
+
+use super::db::{Conn, Write, args};
+use super::inbox::{Target, receive_in};
+use super::outbox::Claimed;
+use super::{Store, StoreFault, sql};
+use crate::incident::decision::{Input, Report};
+use crate::incident::id::{IncidentId, RunId};
+use crate::incident::time::Instant;
+
+/// An execution that this process has begun, or taken over from one whose lease ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fenced {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The run.
+    pub run: RunId,
+    /// Its number; whoever has a lower one may begin nothing more.
+    pub fence: i64,
+}
+
+impl Store {
+    /// Begins (or takes over) the execution of a run, if the lease is still ours: from here on nobody with an older
+    /// fence begins a step. `None` when the lease has passed to another process.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin_execution(
+        &self,
+        claimed: &Claimed,
+        incident: IncidentId,
+        run: RunId,
+        now: Instant,
+    ) -> Result<Option<Fenced>, StoreFault> {
+        let begin = Begin { effect: claimed.id, token: claimed.token.clone(), incident, run, now };
+        let fence = self.db.write(begin).await?;
+        self.announce();
+        Ok(fence.map(|fence| Fenced { incident, run, fence }))
+    }
+
+    /// Keeps what an execution reports, before it goes on. `false` when another execution has taken the run over and
+    /// this report would begin or end something: then nothing was kept, and nothing more may be done. What a late owner
+    /// has done is kept all the same.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn journal(
+        &self,
+        fenced: &Fenced,
+        number: u32,
+        report: Report,
+        now: Instant,
+    ) -> Result<bool, StoreFault> {
+        let kept = self.db.write(Keep { fenced: fenced.clone(), number, input: Input::Report(report), now }).await?;
+        self.announce();
+        Ok(kept)
+    }
+}
+
+struct Begin {
+    effect: i64,
+    token: String,
+    incident: IncidentId,
+    run: RunId,
+    now: Instant,
+}
+
+impl Write for Begin {
+    type Out = Option<i64>;
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
+        let ours = conn.first(&sql::LEASE_TO_KEEP, args![self.effect, self.token.as_str()]).await?;
+        if ours.is_none() {
+            return Ok(None);
+        }
+        let Some(row) = conn.first(&sql::NEXT_NUMBER, args!["fence"]).await? else { return Ok(None) };
+        let fence = row.int("value")?;
+        conn.run(&sql::SET_FENCE, args![self.run.to_string(), fence]).await?;
+        let begun = Input::Report(Report::RunStarted { run: self.run, fence });
+        receive_in(conn, &source(self.run, fence, 0), &Target::incident(self.incident), &begun, self.now).await?;
+        Ok(Some(fence))
+    }
+}
+
+struct Keep {
+    fenced: Fenced,
+    number: u32,
+    input: Input,
+    now: Instant,
+}
+
+impl Write for Keep {
+    type Out = bool;
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<bool, StoreFault> {
+        let Fenced { incident, run, fence } = &self.fenced;
+        let current = conn.first(&sql::FENCE_TO_KEEP, args![run.to_string()]).await?;
+        let is_current = current.map(|row| row.int("fence")).transpose()? == Some(*fence);
+        let tells_what_is_done = matches!(self.input, Input::Report(Report::StepFinished { .. }));
+        if !is_current && !tells_what_is_done {
+            return Ok(false);
+        }
+        let source = source(*run, *fence, self.number);
+        receive_in(conn, &source, &Target::incident(*incident), &self.input, self.now).await?;
+        Ok(true)
+    }
+}
+
+fn source(run: RunId, fence: i64, number: u32) -> String {
+    format!("run:{run}:{fence}:{number}")
+}
+
+/// A change that leaves nothing behind, to see whether changes are possible.
+pub(super) struct Ping;
+
+impl Write for Ping {
+    type Out = ();
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        conn.run(&sql::PING, args![]).await?;
+        Ok(())
+    }
+}

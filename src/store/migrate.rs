@@ -1,0 +1,48 @@
+//! Bringing the schema up to date. Migrations only add, so that two releases can run side by side.
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
+
+use super::StoreFault;
+use super::sqlite::unusable;
+
+/// Version, name, and the text for each database. Embedded one by one, so that a new file is seen by the compiler.
+const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
+    1,
+    "start",
+    include_str!("../../migrations/sqlite/0001_start.sql"),
+    include_str!("../../migrations/postgres/0001_start.sql"),
+)];
+
+/// Two processes that start at once may both try; the one that comes second finds the work done.
+const ATTEMPTS: u32 = 5;
+
+pub(super) async fn sqlite(options: &SqliteConnectOptions) -> Result<(), StoreFault> {
+    let mut conn = options.connect().await.map_err(|why| unusable(options, &why))?;
+    migrator(MIGRATIONS.map(|(version, name, sqlite, _)| (version, name, sqlite))).run(&mut conn).await?;
+    conn.close().await?;
+    Ok(())
+}
+
+pub(super) async fn postgres(pool: &PgPool) -> Result<(), StoreFault> {
+    let mut migrator = migrator(MIGRATIONS.map(|(version, name, _, postgres)| (version, name, postgres)));
+    // CockroachDB has no advisory locks.
+    migrator.set_locking(false);
+    let mut attempt = 1;
+    loop {
+        match migrator.run(pool).await {
+            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) if attempt < ATTEMPTS => attempt += 1,
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn migrator<const N: usize>(all: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let all = all.into_iter().map(|(version, name, sql)| {
+        Migration::new(version, name.into(), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)
+    });
+    // An older release beside a newer one does not know the newest migrations.
+    Migrator { migrations: all.collect::<Vec<_>>().into(), ignore_missing: true, ..Migrator::DEFAULT }
+}

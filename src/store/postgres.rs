@@ -1,0 +1,63 @@
+//! PostgreSQL: a server that several processes share without a leader (rules 9 and 11).
+//!
+//! Nothing is used that CockroachDB or YugabyteDB lack: no advisory locks, no NOTIFY. What is due is found by asking.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+
+use super::StoreFault;
+use super::db::{Conn, Write};
+
+/// Connections of one process: deciders, lanes and readers side by side.
+const CONNECTIONS: u32 = 16;
+/// A transaction that another one got in the way of is repeated so often.
+const ATTEMPTS: u32 = 20;
+
+/// Connects. A process that freezes inside a transaction loses it after three seconds, so that it holds nobody up.
+pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
+    let address = |error: sqlx::Error| StoreFault::Address { url: scheme(url), why: error.to_string() };
+    let options = PgConnectOptions::from_str(url).map_err(address)?.application_name("vigie").options([
+        ("idle_in_transaction_session_timeout", "3s"),
+        ("statement_timeout", "10s"),
+        ("lock_timeout", "3s"),
+    ]);
+    // One try by itself first: a pool would go on trying for as long as it may wait, and say only that it waited.
+    PgConnection::connect_with(&options).await?.close().await?;
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(Duration::from_secs(5));
+    Ok(pool.connect_with(options).await?)
+}
+
+/// The address without what may be secret in it.
+fn scheme(url: &str) -> String {
+    format!("{}:…", url.split(':').next().unwrap_or_default())
+}
+
+/// One transaction, repeated while the database says that another one was in its way.
+pub(super) async fn write<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
+    let mut attempt = 1;
+    loop {
+        match once(pool, change).await {
+            Err(fault) if attempt < ATTEMPTS && is_collision(&fault) => {
+                tracing::debug!(%fault, attempt, "two transactions collided; this one is repeated");
+                attempt += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn once<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
+    let mut tx = pool.begin().await?;
+    let out = change.write(&mut Conn::Postgres(&mut tx)).await?;
+    tx.commit().await?;
+    Ok(out)
+}
+
+/// Serialization failure, deadlock, lock not available (rule 9).
+fn is_collision(fault: &StoreFault) -> bool {
+    let StoreFault::Database(sqlx::Error::Database(error)) = fault else { return false };
+    error.code().is_some_and(|code| ["40001", "40P01", "55P03"].contains(&code.as_ref()))
+}

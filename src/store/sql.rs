@@ -1,0 +1,111 @@
+//! Every statement there is, as SQLite and as PostgreSQL want it: one text, and the lock that only PostgreSQL needs.
+//!
+//! Kept to what CockroachDB and YugabyteDB have as well: no advisory locks, no NOTIFY, no database's own clock. A test
+//! prepares each of [`ALL`] on both databases.
+
+/// One statement in the words of each database.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub name: &'static str,
+    pub sqlite: &'static str,
+    pub postgres: &'static str,
+}
+
+/// `NAME = "text";` or, with the place of a row lock, `NAME = "before" [FOR UPDATE] "after";`. SQLite has one writer at a
+/// time and needs no row locks.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $($before:literal)+ $([ $lock:literal ] $after:literal)?;)*) => {
+        $($(#[$doc])* pub(super) const $name: Statement = Statement {
+            name: stringify!($name),
+            sqlite: concat!($($before,)+ $($after)?),
+            postgres: concat!($($before,)+ $($lock, $after)?),
+        };)*
+        /// All of them.
+        pub(super) const ALL: &[&Statement] = &[$(&$name),*];
+    };
+}
+
+statements! {
+    // Inbox
+    RECEIVE = "INSERT INTO inbox (source, incident, channel, input, state, arrived_at) \
+        VALUES ($1, $2, $3, $4, 'new', $5) ON CONFLICT (source) DO NOTHING";
+    HAS_INPUT = "SELECT position FROM inbox WHERE state = 'new' LIMIT 1";
+    /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
+    /// each incident's inputs keep their order.
+    NEXT_INPUT = "SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
+        AND NOT EXISTS (SELECT 1 FROM inbox e WHERE e.state = 'new' AND e.position < i.position \
+        AND (e.incident = i.incident OR e.channel = i.channel)) ORDER BY i.position LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
+    FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
+    INPUTS_WAITING = "SELECT COUNT(*) AS n FROM inbox WHERE state = 'new'";
+
+    // Incidents and their timelines
+    INCIDENT = "SELECT state FROM incident WHERE id = $1";
+    INCIDENT_TO_CHANGE = "SELECT state FROM incident WHERE id = $1" [" FOR UPDATE"] "";
+    INCIDENT_IN = "SELECT state FROM incident WHERE channel = $1";
+    INCIDENT_IN_TO_CHANGE = "SELECT state FROM incident WHERE channel = $1" [" FOR UPDATE"] "";
+    TWO_OPEN_TO_CHANGE = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
+        LIMIT 2" [" FOR UPDATE"] "";
+    OPEN_INCIDENTS = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
+        ORDER BY rank, id";
+    RECENT_INCIDENTS = "SELECT state FROM incident ORDER BY id DESC LIMIT $1";
+    SAVE_INCIDENT = "INSERT INTO incident (id, status, rank, channel, state, seq, wake_at, declared_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
+        rank = excluded.rank, channel = excluded.channel, state = excluded.state, seq = excluded.seq, \
+        wake_at = excluded.wake_at";
+    APPEND_ENTRY = "INSERT INTO timeline (incident, seq, at, kind, entry) VALUES ($1, $2, $3, $4, $5)";
+    TIMELINE = "SELECT entry FROM timeline WHERE incident = $1 ORDER BY seq";
+    NEXT_WAKE = "SELECT MIN(wake_at) AS at FROM incident WHERE wake_at IS NOT NULL";
+    DUE_INCIDENT = "SELECT id FROM incident WHERE wake_at <= $1 ORDER BY wake_at LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
+
+    // Outbox
+    /// A waiting copy of the same card is touched, so that nobody takes it before this decision is committed: what
+    /// is shown is read when it is sent.
+    INSERT_EFFECT = "INSERT INTO outbox (incident, lane, queue, fold, effect, state, created_at, due_at, attempts) \
+        VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6, 0) \
+        ON CONFLICT (incident, queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
+        DO UPDATE SET fold = excluded.fold";
+    HAS_DUE = "SELECT id FROM outbox WHERE lane = $1 AND ((state = 'waiting' AND due_at <= $2) \
+        OR (state = 'leased' AND lease_until <= $2)) LIMIT 1";
+    /// The first of each queue only. Pages wait for nothing. The others wait until what came in for their incident is
+    /// decided: a card then shows the newest state, and an execution that is taken over knows every step that is done.
+    CLAIM = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
+        WHERE id IN (SELECT o.id FROM outbox o WHERE o.lane = $1 \
+        AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) \
+        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
+        AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) \
+        ORDER BY o.id LIMIT $5" [" FOR UPDATE SKIP LOCKED"] ") \
+        RETURNING id, incident, effect, attempts, created_at";
+    FINISH_EFFECT = "DELETE FROM outbox WHERE id = $1 AND token = $2";
+    /// A newer copy that folded meanwhile says the same: the older one gives way.
+    GIVE_WAY = "DELETE FROM outbox WHERE id = $1 AND token = $2 AND fold IS NOT NULL AND EXISTS \
+        (SELECT 1 FROM outbox n WHERE n.id > $1 AND n.state = 'waiting' AND n.queue = outbox.queue AND n.fold = outbox.fold)";
+    POSTPONE = "UPDATE outbox SET state = 'waiting', due_at = $3, fault = $4, lease_until = NULL, token = NULL \
+        WHERE id = $1 AND token = $2";
+    EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";
+    MOVE_LEASES = "UPDATE outbox SET lease_until = lease_until + $1 WHERE state = 'leased' AND token LIKE $2";
+    NEXT_DUE = "SELECT MIN(CASE WHEN o.state = 'leased' THEN o.lease_until ELSE o.due_at END) AS at \
+        FROM outbox o WHERE o.state <> 'dead' \
+        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead')";
+    UNREST = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'new') \
+        + (SELECT COUNT(*) FROM outbox o WHERE o.state = 'leased' OR (o.state = 'waiting' AND o.due_at <= $1 \
+        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead'))) \
+        + (SELECT COUNT(*) FROM incident WHERE wake_at <= $1) AS n";
+    WAITING = "SELECT queue, attempts, due_at, fault FROM outbox ORDER BY id LIMIT 100";
+    EFFECTS_WAITING = "SELECT COUNT(*) AS n FROM outbox WHERE state <> 'dead'";
+    PUT_EFFECT_ASIDE = "UPDATE outbox SET state = 'dead', fault = $2, lease_until = NULL, token = NULL WHERE id = $1";
+
+    // Locks and numbers
+    LOCK_TARGET = "INSERT INTO target_lock (target, run) VALUES ($1, $2) ON CONFLICT (target) DO NOTHING";
+    TARGET_HOLDER = "SELECT run FROM target_lock WHERE target = $1";
+    FREE_TARGET = "DELETE FROM target_lock WHERE target = $1 AND run = $2";
+    NEXT_NUMBER = "INSERT INTO counter (name, value) VALUES ($1, 1) \
+        ON CONFLICT (name) DO UPDATE SET value = counter.value + 1 RETURNING value";
+    NUMBER_TO_CHANGE = "SELECT value FROM counter WHERE name = $1" [" FOR UPDATE"] "";
+    NUMBER = "SELECT value FROM counter WHERE name = $1";
+    SET_NUMBER = "INSERT INTO counter (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    SET_FENCE = "INSERT INTO execution (run, fence) VALUES ($1, $2) ON CONFLICT (run) DO UPDATE SET fence = excluded.fence";
+    LEASE_TO_KEEP = "SELECT id FROM outbox WHERE id = $1 AND token = $2 AND state = 'leased'" [" FOR UPDATE"] "";
+    /// Takes the writer's lock and changes nothing.
+    PING = "UPDATE counter SET value = value WHERE name = ''";
+    FENCE_TO_KEEP = "SELECT fence FROM execution WHERE run = $1" [" FOR UPDATE"] "";
+}

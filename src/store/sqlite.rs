@@ -1,0 +1,255 @@
+//! SQLite: one file, one process, one writer.
+//!
+//! A commit that survives a power cut costs a write to the disk, milliseconds on many machines. So changes that wait at
+//! the same time share one transaction, as database servers do: each caller is answered when the commit that holds its
+//! change is on the disk. What must be acknowledged to Slack goes first.
+
+use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreFault;
+use super::db::{Conn, Write};
+
+/// How many changes that nobody waits for with a deadline one commit may hold: an acknowledgement waits for no more.
+const USUAL_IN_A_GROUP: usize = 16;
+/// How many changes one commit may hold at all.
+const GROUP: usize = 256;
+
+/// How the file is opened.
+pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, StoreFault> {
+    let address = |why: String| StoreFault::Address { url: url.to_owned(), why };
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(address("a database in memory would lose everything with the process".to_owned()));
+    }
+    let options = SqliteConnectOptions::from_str(url).map_err(|error| address(error.to_string()))?;
+    Ok(options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true))
+}
+
+/// Connections that only read.
+pub(super) async fn readers(options: SqliteConnectOptions, most: u32) -> Result<SqlitePool, StoreFault> {
+    Ok(SqlitePoolOptions::new().max_connections(most).connect_with(options.read_only(true)).await?)
+}
+
+/// Holds a lock beside the database file for as long as the store lives, so that a second process refuses to start.
+pub(super) fn lock(options: &SqliteConnectOptions) -> Result<File, StoreFault> {
+    let mut name = options.get_filename().as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let file = File::create(&path).map_err(|why| unusable(options, &why))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreFault::InUse { path: options.get_filename().display().to_string() }),
+        Err(TryLockError::Error(why)) => Err(unusable(options, &why)),
+    }
+}
+
+/// The file cannot be used, for a reason that only the system knows.
+pub(super) fn unusable(options: &SqliteConnectOptions, why: &dyn std::fmt::Display) -> StoreFault {
+    StoreFault::File { path: options.get_filename().display().to_string(), why: why.to_string() }
+}
+
+/// The one writer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    urgent: mpsc::UnboundedSender<Box<dyn Pending>>,
+    usual: mpsc::UnboundedSender<Box<dyn Pending>>,
+    close: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+impl Writer {
+    /// Opens the file for writing.
+    pub async fn open(options: SqliteConnectOptions) -> Result<Self, StoreFault> {
+        let conn = options.connect().await?;
+        let (urgent, urgents) = mpsc::unbounded_channel();
+        let (usual, usuals) = mpsc::unbounded_channel();
+        let (close, closes) = mpsc::unbounded_channel();
+        tokio::spawn(Desk { conn, options, urgents, usuals, closes }.serve());
+        Ok(Self { urgent, usual, close })
+    }
+
+    /// Makes a change and returns when it is on the disk.
+    pub async fn write<W: Write>(&self, change: W) -> Result<W::Out, StoreFault> {
+        let (answer, answered) = oneshot::channel();
+        let queue = if W::URGENT { &self.urgent } else { &self.usual };
+        let pending = Waiting { change, out: None, answer: Some(answer) };
+        queue.send(Box::new(pending)).map_err(|_| StoreFault::Closed)?;
+        answered.await.map_err(|_| StoreFault::Closed)?
+    }
+
+    /// Commits what is under way, refuses the rest, and closes the file.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.close.send(done).is_ok() {
+            // An error means that it is closed already.
+            let _ = closed.await;
+        }
+    }
+}
+
+type Ran<'a> = Pin<Box<dyn Future<Output = Result<(), StoreFault>> + Send + 'a>>;
+
+/// A change that waits for its commit, whatever it gives back.
+trait Pending: Send {
+    fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> Ran<'a>;
+    fn committed(&mut self);
+    fn failed(&mut self, fault: StoreFault);
+}
+
+struct Waiting<W: Write> {
+    change: W,
+    out: Option<W::Out>,
+    answer: Option<oneshot::Sender<Result<W::Out, StoreFault>>>,
+}
+
+impl<W: Write> Pending for Waiting<W> {
+    fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> Ran<'a> {
+        Box::pin(async move {
+            self.out = Some(self.change.write(&mut Conn::Sqlite(conn)).await?);
+            Ok(())
+        })
+    }
+
+    fn committed(&mut self) {
+        // Whoever asked may be gone; what was committed stays.
+        if let (Some(answer), Some(out)) = (self.answer.take(), self.out.take()) {
+            let _ = answer.send(Ok(out));
+        }
+    }
+
+    fn failed(&mut self, fault: StoreFault) {
+        if let Some(answer) = self.answer.take() {
+            let _ = answer.send(Err(fault));
+        }
+    }
+}
+
+/// Where changes are handed in.
+struct Desk {
+    conn: SqliteConnection,
+    options: SqliteConnectOptions,
+    urgents: mpsc::UnboundedReceiver<Box<dyn Pending>>,
+    usuals: mpsc::UnboundedReceiver<Box<dyn Pending>>,
+    closes: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+}
+
+impl Desk {
+    async fn serve(mut self) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                close = self.closes.recv() => {
+                    self.leave(close).await;
+                    return;
+                }
+                Some(first) = self.urgents.recv() => first,
+                Some(first) = self.usuals.recv() => first,
+            };
+            let mut group = Vec::new();
+            if let Err(fault) = self.together(first, &mut group).await {
+                tracing::debug!(%fault, changes = group.len(), "a shared transaction failed; each change is tried by itself");
+                self.roll_back().await;
+                for pending in group {
+                    self.alone(pending).await;
+                }
+                continue;
+            }
+            group.iter_mut().for_each(|pending| pending.committed());
+        }
+    }
+
+    /// One transaction for what waits now. When anything in it fails, nothing of it is kept.
+    async fn together(&mut self, first: Box<dyn Pending>, group: &mut Vec<Box<dyn Pending>>) -> Result<(), StoreFault> {
+        let mut outcome = self.say("BEGIN IMMEDIATE").await;
+        let mut usual = 0;
+        let mut next = Some(first);
+        while let Some(mut pending) = next {
+            if outcome.is_ok() {
+                outcome = pending.run(&mut self.conn).await;
+            }
+            group.push(pending);
+            next = if outcome.is_ok() && group.len() < GROUP { self.next(&mut usual) } else { None };
+        }
+        match outcome {
+            Ok(()) => self.say("COMMIT").await,
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// What else goes into this commit: everything urgent, and a little of the rest.
+    fn next(&mut self, usual: &mut usize) -> Option<Box<dyn Pending>> {
+        if let Ok(next) = self.urgents.try_recv() {
+            return Some(next);
+        }
+        if *usual >= USUAL_IN_A_GROUP {
+            return None;
+        }
+        *usual += 1;
+        self.usuals.try_recv().ok()
+    }
+
+    async fn alone(&mut self, mut pending: Box<dyn Pending>) {
+        let mut outcome = self.say("BEGIN IMMEDIATE").await;
+        if outcome.is_ok() {
+            outcome = pending.run(&mut self.conn).await;
+        }
+        if outcome.is_ok() {
+            outcome = self.say("COMMIT").await;
+        }
+        match outcome {
+            Ok(()) => pending.committed(),
+            Err(fault) => {
+                self.roll_back().await;
+                pending.failed(fault);
+            }
+        }
+    }
+
+    async fn say(&mut self, words: &'static str) -> Result<(), StoreFault> {
+        sqlx::query(words).execute(&mut self.conn).await?;
+        Ok(())
+    }
+
+    /// Rolls back; a connection that cannot even do that is replaced.
+    async fn roll_back(&mut self) {
+        if self.say("ROLLBACK").await.is_ok() {
+            return;
+        }
+        match self.options.connect().await {
+            Ok(conn) => self.conn = conn,
+            Err(error) => tracing::error!(%error, "the database file could not be opened anew"),
+        }
+    }
+
+    async fn leave(mut self, close: Option<oneshot::Sender<()>>) {
+        self.urgents.close();
+        self.usuals.close();
+        while let Ok(mut pending) = self.urgents.try_recv() {
+            pending.failed(StoreFault::Closed);
+        }
+        while let Ok(mut pending) = self.usuals.try_recv() {
+            pending.failed(StoreFault::Closed);
+        }
+        if let Err(error) = self.conn.close().await {
+            tracing::warn!(%error, "the database file was not closed well; nothing that was committed is lost");
+        }
+        if let Some(close) = close {
+            // Whoever asked may be gone.
+            let _ = close.send(());
+        }
+    }
+}

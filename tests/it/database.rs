@@ -1,0 +1,67 @@
+//! The databases that the promises are kept on: a SQLite file of its own for each world, or a schema of its own on the
+//! PostgreSQL server that `VIGIE_TEST_POSTGRES` names (`tests/run` starts one).
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+/// A kind of database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    /// The one that this run of the suite is about: `VIGIE_TEST_DATABASE`, else SQLite.
+    pub fn chosen() -> Self {
+        match std::env::var_os("VIGIE_TEST_DATABASE") {
+            Some(name) if name == "postgres" => Kind::Postgres,
+            None => Kind::Sqlite,
+            Some(name) if name == "sqlite" => Kind::Sqlite,
+            Some(other) => panic!("VIGIE_TEST_DATABASE is {other:?}; write sqlite or postgres"),
+        }
+    }
+}
+
+/// A database that nobody has used, and goes away with this.
+#[derive(Debug)]
+pub struct Database {
+    pub url: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Database {
+    /// One of the chosen kind.
+    pub async fn fresh() -> Self {
+        Self::of(Kind::chosen()).await
+    }
+
+    /// One of this kind.
+    pub async fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => {
+                let folder = tempfile::tempdir().expect("a folder can be made");
+                let url = format!("sqlite://{}", folder.path().join("vigie.db").display());
+                Self { url, _folder: Some(folder) }
+            }
+            Kind::Postgres => Self { url: schema().await, _folder: None },
+        }
+    }
+}
+
+/// A schema of its own on the test server.
+async fn schema() -> String {
+    let server = server();
+    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    let mut conn = PgConnection::connect(&server).await.expect("the test server answers");
+    let create = format!("CREATE SCHEMA {name}");
+    sqlx::query(AssertSqlSafe(create)).execute(&mut conn).await.expect("a schema can be made");
+    conn.close().await.expect("the connection closes");
+    format!("{server}?options[search_path]={name}")
+}
+
+/// The test server's address.
+pub fn server() -> String {
+    std::env::var_os("VIGIE_TEST_POSTGRES")
+        .and_then(|url| url.into_string().ok())
+        .expect("VIGIE_TEST_POSTGRES names no PostgreSQL server; tests/run starts one and sets it")
+}
