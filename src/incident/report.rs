@@ -18,8 +18,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         Report::ChannelOpened { channel, name } => {
             if draft.incident.channel.as_ref().is_none_or(|known| &known.id != channel) {
                 draft.fact(Fact::ChannelOpened { channel: channel.clone(), name: name.clone() });
-                // What Slack did not take while the channel was made (topic, bookmarks) is made up for.
-                draft.show(Card::Announcement).effect(Effect::Topic).refresh_pages();
+                draft.effect(Effect::Topic).show(Card::Announcement).refresh_pages();
             }
         }
         Report::CardPosted { card, message } => {

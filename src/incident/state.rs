@@ -295,6 +295,9 @@ pub struct Incident {
     pub postmortems: u32,
     /// Reminders so far, over the whole incident.
     pub reminders: u32,
+    /// Those of them that an update or the end has settled; the others still ask.
+    #[serde(default)]
+    pub reminders_settled: u32,
     /// Facts applied so far.
     pub seq: u64,
 }
@@ -394,6 +397,7 @@ impl Incident {
             update_due: UpdateDue::default(),
             postmortems: 0,
             reminders: 0,
+            reminders_settled: 0,
             seq: entry.seq,
         };
         incident.promise_update(entry.at);
@@ -508,6 +512,7 @@ impl Incident {
                     failed: Vec::new(),
                 };
                 self.updates.insert(*update, written);
+                self.reminders_settled = self.reminders;
                 self.promise_update(entry.at);
                 if self.update_due.at.is_some() && next_at.is_some() {
                     self.update_due.at = *next_at;
@@ -595,6 +600,11 @@ impl Incident {
         self.updates.values().next_back()
     }
 
+    /// The reminders that still ask for an update.
+    pub fn asking_reminders(&self) -> std::ops::RangeInclusive<u32> {
+        self.reminders_settled + 1..=self.reminders
+    }
+
     /// When it stopped, for open incidents `None`.
     pub fn ended_at(&self) -> Option<Instant> {
         let resolved = self.resolution.as_ref().map(|r| r.mark.at);
@@ -669,5 +679,6 @@ impl Incident {
         self.status = status;
         self.ladder.next_at = None;
         self.update_due = UpdateDue::default();
+        self.reminders_settled = self.reminders;
     }
 }

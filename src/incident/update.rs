@@ -14,21 +14,16 @@ impl Draft<'_> {
         let update = self.next_update();
         let next_at: Option<Instant> = next.map(|next| self.context.now + next);
         let tell_inside = internal.is_some();
-        let before = self.incident.clone();
+        let asking = self.incident.asking_reminders();
         self.fact(Fact::UpdatePosted { update, internal, customer, next_at });
         self.show(Card::Update(update));
-        self.close_reminders(&before);
+        for reminder in asking {
+            self.show(Card::Reminder(reminder));
+        }
         if tell_inside {
             self.deliver(update, false);
         }
         self.refresh();
-    }
-
-    /// Has the reminders that stood in `before`, the incident as it was, say what became of them.
-    pub fn close_reminders(&mut self, before: &Incident) {
-        for number in (before.reminders - before.update_due.reminded + 1)..=before.reminders {
-            self.show(Card::Reminder(number));
-        }
     }
 
     /// Sends the customer text to its destinations.

@@ -193,17 +193,18 @@ async fn a_status_page_has_one_entry_that_later_texts_change() {
     let more = format!("{page}          id_pointer: /id\n          update: {request}\n          resolve: {request}\n");
     let world = World::open_changed(&[(page, &more)]).await;
     let channel = answered(&world).await;
-    for (number, text) in [(1, "for the team only"), (2, "--customer One. one"), (3, "--customer Two. two")] {
+    for (number, text) in [(1, "for the team only"), (2, "--customer “One.” one"), (3, "--customer “Two.” two")]
+    {
         world.types("U0ONCALL", &channel, &format!("update {text}")).await;
         if number > 1 {
             world.types("U0COMMS", &channel, &format!("send upd_1_{number}")).await;
         }
     }
     world.types("U0ONCALL", &channel, "mitigate rolled back").await;
-    world.types("U0ONCALL", &channel, "update --customer Three. three").await;
+    world.types("U0ONCALL", &channel, "update --customer “Three.” three").await;
     world.types("U0COMMS", &channel, "send upd_1_4").await;
     world.types("U0ONCALL", &channel, "resolve rolled back").await;
-    world.types("U0ONCALL", &channel, "update --customer Four. four").await;
+    world.types("U0ONCALL", &channel, "update --customer “Four.” four").await;
     world.types("U0COMMS", &channel, "send upd_1_5").await;
     let hooks = world.setup.phones.deliveries();
     let hooks: Vec<_> = hooks.into_iter().filter(|delivery| delivery.to.starts_with("status-page")).collect();
