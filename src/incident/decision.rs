@@ -301,6 +301,8 @@ pub enum Effect {
         /// Which.
         card: Card,
     },
+    /// Pin the incident's card in its channel.
+    PinCard,
     /// Bring the topic and bookmarks in line with the incident.
     Topic,
     /// Invite people to the channel.
@@ -448,6 +450,7 @@ impl Effect {
         match self {
             Effect::ShowCard { card } => Some(format!("card:{}", card.name())),
             Effect::Topic => Some("topic".into()),
+            Effect::PinCard => Some("pin".into()),
             Effect::Home { user } => Some(format!("home:{user}")),
             _ => None,
         }

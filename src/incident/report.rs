@@ -24,6 +24,9 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         Report::CardPosted { card, message } => {
             if draft.incident.cards.get(card) != Some(message) {
                 draft.fact(Fact::CardPosted { card: card.clone(), message: message.clone() });
+                if *card == Card::Incident {
+                    draft.effect(Effect::PinCard);
+                }
             }
             if let Card::Notice(seq) = card {
                 draft.told(*seq, true);

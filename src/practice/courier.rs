@@ -275,6 +275,11 @@ impl Courier {
         self.hub().plans.lose_acks += count;
     }
 
+    /// How many of those are still to come.
+    pub fn acks_to_lose(&self) -> u32 {
+        self.hub().plans.lose_acks
+    }
+
     /// Sends a `disconnect` envelope to every socket.
     pub fn disconnect_all(&self, reason: &str) {
         let now = (self.now)();

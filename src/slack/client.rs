@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use dashmap::{DashMap, DashSet};
+use dashmap::DashMap;
 use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use super::budget::{Budget, Urgency};
 use super::directory::Profile;
 use super::fault::{self, Credential, SlackFault};
 use crate::clock::Clock;
-use crate::incident::id::{ChannelId, MessageRef, UserId};
+use crate::incident::id::{ChannelId, UserId};
 
 /// Slack's own address.
 pub const SLACK_API_URL: &str = "https://slack.com/api";
@@ -113,8 +113,6 @@ pub(super) struct Memory {
     pub shared: DashMap<(ChannelId, String), String>,
     /// Messages whose last attempt ended before anything was posted, with the attempt's number.
     pub untouched: DashMap<String, u32>,
-    /// Cards that could not be pinned when they were posted.
-    pub unpinned: DashSet<MessageRef>,
 }
 
 impl fmt::Debug for Slack {

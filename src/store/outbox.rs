@@ -194,6 +194,7 @@ impl Write for Postpone {
     type Out = ();
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        conn.run(&sql::PASS_ATTEMPTS_ON, args![self.id, self.token.as_str()]).await?;
         conn.run(&sql::GIVE_WAY, args![self.id, self.token.as_str()]).await?;
         let postpone = args![self.id, self.token.as_str(), self.due_at.0, self.fault.as_str()];
         conn.run(&sql::POSTPONE, postpone).await?;

@@ -76,6 +76,11 @@ statements! {
         ORDER BY o.id LIMIT $5" [" FOR UPDATE SKIP LOCKED"] ") \
         RETURNING id, incident, effect, attempts, created_at";
     FINISH_EFFECT = "DELETE FROM outbox WHERE id = $1 AND token = $2";
+    /// The newer copy has to look for what an attempt of the older one may have done.
+    PASS_ATTEMPTS_ON = "UPDATE outbox SET attempts = outbox.attempts \
+        + (SELECT e.attempts FROM outbox e WHERE e.id = $1 AND e.token = $2) WHERE state = 'waiting' AND fold IS NOT NULL \
+        AND id > $1 AND EXISTS (SELECT 1 FROM outbox e WHERE e.id = $1 AND e.token = $2 AND e.queue = outbox.queue \
+        AND e.fold = outbox.fold)";
     /// A newer copy that folded meanwhile says the same: the older one gives way.
     GIVE_WAY = "DELETE FROM outbox WHERE id = $1 AND token = $2 AND fold IS NOT NULL AND EXISTS \
         (SELECT 1 FROM outbox n WHERE n.id > $1 AND n.state = 'waiting' AND n.queue = outbox.queue AND n.fold = outbox.fold)";

@@ -219,7 +219,7 @@ async fn the_same_envelope_twice_does_everything_once() {
     assert_eq!(open.len(), 1);
     let channel = world.channel(1).await;
     world.ws().duplicate_next_envelopes(1);
-    world.types("U0LEAD", &channel, "note seen once").await;
+    world.types("U0ONCALL", &channel, "note seen once").await;
     let timeline = world.setup.vigie.store.timeline(open[0].id).await.expect("the store answers");
     assert_eq!(timeline.iter().filter(|entry| entry.fact.kind() == "note_added").count(), 1);
     world.close().await;
@@ -239,6 +239,7 @@ async fn an_acknowledgement_that_is_lost_costs_nothing_but_the_second_delivery()
     world.settle().await;
     world.ws().lose_next_acks(1);
     world.ws().person("U0LEAD").react(&channel, &said, "pushpin").expect("a reaction");
+    world.ws().wait_for(|ws| (ws.acks_to_lose() == 0).then_some(())).await.expect("an acknowledgement is lost");
     world.setup.vigie.advance(Millis::seconds(4)).await.expect("the store answers");
     world.ws().tick();
     world.settle().await;

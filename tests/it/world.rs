@@ -143,8 +143,9 @@ impl World {
             loop {
                 changes.mark_unchanged();
                 let now = self.clock.now();
-                let heard = self.ws().envelopes_waiting() == 0;
-                if heard && store.is_at_rest(now).await.expect("the store answers") {
+                // What the bot did last may have brought an event; what it heard last is in the store by now.
+                let rests = self.hears_nothing() && store.is_at_rest(now).await.expect("the store answers");
+                if rests && self.hears_nothing() && !changes.has_changed().expect("the store is open") {
                     let next = store.next_due().await.expect("the store answers");
                     match next.map(|at| at.since(now)) {
                         Some(soon) if jump.is_some_and(|longest| soon <= longest) => {
@@ -160,6 +161,10 @@ impl World {
         };
         let settled = tokio::time::timeout(std::time::Duration::from_secs(90), quiet).await;
         assert!(settled.is_ok(), "the world did not come to rest; waiting: {:?}", store.waiting().await);
+    }
+
+    fn hears_nothing(&self) -> bool {
+        self.ws().envelopes_waiting() == 0
     }
 
     /// Moves the clock and waits until what that brought is done.

@@ -203,6 +203,11 @@ impl Workspace {
         self.inner.courier.lose_next_acks(count);
     }
 
+    /// How many of those are still to come.
+    pub fn acks_to_lose(&self) -> u32 {
+        self.inner.courier.acks_to_lose()
+    }
+
     /// Sends a `disconnect` envelope to every socket: `warning`, `refresh_requested`, `too_many_websockets`, or
     /// `link_disabled`, after which Socket Mode is off.
     pub fn disconnect_sockets(&self, reason: &str) {

@@ -59,10 +59,7 @@ impl Slack {
         let standing = known.or(found.as_ref());
         if let Some(message) = standing {
             match self.edit_message(message, &drawn).await {
-                Ok(()) => {
-                    self.pin_late(message).await;
-                    return Ok(found.map(|message| posted(card, message)).into_iter().collect());
-                }
+                Ok(()) => return Ok(found.map(|message| posted(card, message)).into_iter().collect()),
                 Err(fault) if fault.is_one_of(&MESSAGE_GONE) => {
                     tracing::info!(card = card.name(), code = fault.code(), "a card is posted anew");
                 }
@@ -134,7 +131,7 @@ impl Slack {
         self.direct_messages(user).await
     }
 
-    /// Posts a card for the first time and pins it where it belongs pinned.
+    /// Posts a card for the first time.
     async fn post_card(
         &self,
         incident: &Incident,
@@ -155,11 +152,7 @@ impl Slack {
         {
             sent = self.post_message(channel, urgency, drawn, &mark).await;
         }
-        let message = sent?;
-        if *card == Card::Incident {
-            self.pin(&message).await;
-        }
-        Ok(message)
+        sent
     }
 
     /// A page is better sent twice than not at all, and where the history may not be read nothing can be looked for.
@@ -198,29 +191,18 @@ impl Slack {
         joined.is_ok()
     }
 
-    /// Pins a card. A card that could not be pinned is a card all the same; it is tried again with the next edit.
-    async fn pin(&self, message: &MessageRef) {
+    /// Pins the incident's card. Where Slack refuses for good it is a card all the same.
+    pub(super) async fn pin_card(&self, scene: &Scene<'_>) -> Result<Vec<Report>, SlackFault> {
+        let Some(message) = incident_of(scene)?.cards.get(&Card::Incident) else { return Ok(Vec::new()) };
         let body = json!({"channel": message.channel.0, "timestamp": message.ts});
         match self.post("pins.add", Urgency::Card, "", &body).await {
-            Ok(_) => {
-                self.memory().unpinned.remove(message);
-            }
             Err(SlackFault::Permanent { code, why }) => {
-                self.memory().unpinned.remove(message);
                 if code != "already_pinned" {
                     tracing::warn!(code, why, "the incident card could not be pinned");
                 }
+                Ok(Vec::new())
             }
-            Err(fault) => {
-                tracing::info!(code = fault.code(), "the incident card is pinned later");
-                self.memory().unpinned.insert(message.clone());
-            }
-        }
-    }
-
-    async fn pin_late(&self, message: &MessageRef) {
-        if self.memory().unpinned.contains(message) {
-            self.pin(message).await;
+            other => other.map(|_| Vec::new()),
         }
     }
 }
