@@ -1,6 +1,9 @@
 //! `vigie serve`: the bot in a real workspace.
 
+use std::future::IntoFuture as _;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -10,6 +13,9 @@ use super::{StartFault, Vigie};
 use crate::clock::Clock;
 use crate::config::{Config, Env, SlackDoor};
 use crate::slack::SlackConfig;
+
+/// How long answers over HTTP may take once everything else has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Starts and works until `stop`.
 ///
@@ -21,15 +27,23 @@ pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: Cancellat
         SlackDoor::Http { signing_secret } => (None, Some(signing_secret)),
     };
     let slack = SlackConfig { bot_token: env.bot_token, app_token, signing_secret, api_url: env.slack_api_url };
+    let unusable = |why| StartFault::Listen { address: listen.to_string(), why };
+    let listener = TcpListener::bind(listen).await.map_err(unusable)?;
+    let address = listener.local_addr().map_err(unusable)?;
     let vigie = Vigie::assemble(config, &slack, env.database_url.expose_secret(), Clock::system()).await?;
-    let workspace =
-        vigie.slack.identity().await.map_or_else(|_| "not reached yet".to_owned(), |identity| identity.team_name);
-    let address = listen.to_string();
-    let listener = TcpListener::bind(listen).await.map_err(|why| StartFault::Listen { address, why })?;
-    tracing::info!(workspace, listen = %listen, "on the look-out");
+    let workspace = vigie.slack.known_identity().map_or("not reached yet", |identity| identity.team_name.as_str());
+    tracing::info!(workspace, listen = %address, "on the look-out");
     let routes = vigie.routes();
     let web = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let (served, ()) = tokio::join!(web, vigie.run(stop));
+    let (mut web, mut work) = (pin!(web.into_future()), pin!(vigie.run(stop)));
+    let served = tokio::select! {
+        served = &mut web => {
+            work.await;
+            served
+        }
+        // Whoever has not finished asking by now does not hold up the end.
+        () = &mut work => tokio::time::timeout(LAST_ANSWERS, web).await.unwrap_or(Ok(())),
+    };
     vigie.store.close().await;
-    served.map_err(|why| StartFault::Listen { address: listen.to_string(), why })
+    served.map_err(unusable)
 }

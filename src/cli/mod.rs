@@ -6,6 +6,7 @@
 mod backup;
 mod check;
 mod incidents;
+mod init;
 mod live;
 mod paint;
 mod postmortem;
@@ -52,6 +53,8 @@ pub enum Verb {
     Serve(Serve),
     /// Practise on this machine: a local Slack, phones and inboxes, and a shop to break
     Practice(Practice),
+    /// Write a first configuration with comments, to put your people in
+    Init(Init),
     /// Say whether the configuration is right, with every fault at once
     Check(Check),
     /// Print an incident's post-mortem
@@ -124,6 +127,14 @@ impl Lang {
     }
 }
 
+/// `vigie init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The file to write
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+}
+
 /// `vigie check`
 #[derive(Debug, Args)]
 pub struct Check {
@@ -178,6 +189,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     crate::app::install_crypto();
     let done = match cli.verb {
         None => print(ABOUT).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Init(args)) => init::init(&args).map(|()| ExitCode::SUCCESS),
         Some(Verb::Check(args)) => check::check(&args, Paint::of_stdout()),
         Some(Verb::Incidents(args)) => incidents::list(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Postmortem(args)) => postmortem::print_one(&args).await.map(|()| ExitCode::SUCCESS),

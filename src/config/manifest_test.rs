@@ -15,13 +15,14 @@ const MANIFEST: &str = include_str!("../../manifest.yml");
 const TABLES: [&str; 2] = ["budget.rs", "fault.rs"];
 
 /// Every method the program may call, with the bot scopes it needs.
-const METHODS: [(&str, &[&str]); 27] = [
+const METHODS: [(&str, &[&str]); 28] = [
     ("apps.connections.open", &[]),
     ("auth.test", &[]),
     ("bookmarks.add", &["bookmarks:write"]),
     ("bookmarks.edit", &["bookmarks:write"]),
     ("bookmarks.list", &["bookmarks:read"]),
     ("canvases.edit", &["canvases:write"]),
+    ("chat.delete", &["chat:write"]),
     ("chat.postEphemeral", &["chat:write"]),
     ("chat.postMessage", &["chat:write"]),
     ("chat.update", &["chat:write"]),

@@ -125,7 +125,7 @@ fn read(name: &str, text: &str, folder: Option<&Path>, env: &dyn Fn(&str) -> Opt
 
 fn unreadable(name: &str, error: &std::io::Error) -> Faults {
     let cure = match error.kind() {
-        std::io::ErrorKind::NotFound => "give its path with --config, or begin with a copy of examples/minimal.yml",
+        std::io::ErrorKind::NotFound => "give its path with --config, or write a first one with vigie init",
         std::io::ErrorKind::InvalidData => "save it as UTF-8",
         _ => "check who may read it",
     };

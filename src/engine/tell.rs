@@ -8,7 +8,7 @@ use super::patience::Trouble;
 use crate::comms::{Earlier, Message, Missed, Phase, Sent, UnknownPlace};
 use crate::incident::decision::Report;
 use crate::incident::id::{ChannelId, UpdateId};
-use crate::incident::state::{Incident, Status};
+use crate::incident::state::{Arrival, Incident, Status};
 use crate::paging::PagingFault;
 use crate::render::{Locale, RenderFault};
 use crate::slack::cards::pen::{Pen, message_vars};
@@ -30,16 +30,27 @@ impl Engine {
         let (audience, destination) = place.split_once('/').unwrap_or((place, ""));
         let known = self.parts.comms.audience(audience).map_err(|fault| unknown(&fault))?;
         let locale: Locale = known.locale.parse().unwrap_or_default();
-        let message = self.write(setting, incident, update, text, locale);
+        let before = told_before(incident, update, place, customer);
+        let phase = match (incident.status, before.is_empty()) {
+            (Status::Resolved, _) => Phase::Resolved,
+            (_, true) => Phase::Open,
+            (_, false) => Phase::Update,
+        };
+        let message = self.write(setting, incident, update, text, phase, locale);
         let message = message.map_err(|fault| Trouble::permanent("not_drawn", fault.to_string()))?;
-        let outcome = self.parts.comms.deliver(audience, destination, &message, &Earlier::default()).await;
+        let remote_id = before.iter().find_map(|arrived| arrived.remote_id.clone());
+        let earlier = Earlier { remote_id, ..Earlier::default() };
+        let outcome = self.parts.comms.deliver(audience, destination, &message, &earlier).await;
         let outcome = outcome.map_err(|fault| unknown(&fault))?;
-        let delivered = |note: String| Report::TextDelivered { update, customer, destination: place.to_owned(), note };
+        let delivered = |note: String, remote_id: Option<String>| {
+            let destination = place.to_owned();
+            Report::TextDelivered { update, customer, destination, note, remote_id }
+        };
         match outcome.result {
             Sent::BySlackRoom { channel } => {
                 let key = message.id_for(place);
                 let posted = self.parts.slack.post_text(&ChannelId(channel), &message.text, &key, attempt).await?;
-                Ok(vec![delivered(posted.ts)])
+                Ok(vec![delivered(posted.ts, None)])
             }
             Sent::Here { taken, missed } => {
                 if taken.is_empty()
@@ -51,7 +62,9 @@ impl Engine {
                     missed.iter().map(|missed| failed(update, customer, place, missed)).collect();
                 let notes: Vec<&str> = taken.iter().map(|taken| taken.receipt.note.as_str()).take(1).collect();
                 let all = taken.len() + missed.len();
-                reports.push(delivered(if all > 1 { format!("{} of {all}", taken.len()) } else { notes.concat() }));
+                let note = if all > 1 { format!("{} of {all}", taken.len()) } else { notes.concat() };
+                let remote_id = taken.first().filter(|_| all == 1).and_then(|taken| taken.receipt.provider_id.clone());
+                reports.push(delivered(note, remote_id));
                 Ok(reports)
             }
         }
@@ -63,21 +76,22 @@ impl Engine {
         incident: &Incident,
         update: UpdateId,
         text: &str,
+        phase: Phase,
         locale: Locale,
     ) -> Result<Message, RenderFault> {
         let scene = self.scene(setting);
         let pen = Pen::new(&scene, locale);
         let mut vars = message_vars(&pen, incident);
-        let resolved = incident.status == Status::Resolved;
-        if let Some(map) = vars.as_object_mut() {
-            map.insert("phase".to_owned(), json!(if resolved { "resolved" } else { "in_progress" }));
-        }
-        let first = incident.updates.keys().next() == Some(&update);
-        let phase = match (resolved, first) {
-            (true, _) => Phase::Resolved,
-            (false, true) => Phase::Open,
-            (false, false) => Phase::Update,
+        // The word of the subject: the label `customer_phase.<word>`.
+        let word = match (phase, incident.status) {
+            (Phase::Resolved, _) => "resolved",
+            (_, Status::Mitigated) => "restored",
+            (Phase::Open, _) => "in_progress",
+            (Phase::Update, _) => "update",
         };
+        if let Some(map) = vars.as_object_mut() {
+            map.insert("phase".to_owned(), json!(word));
+        }
         Ok(Message {
             id: update.to_string(),
             at: scene.now.0,
@@ -88,6 +102,13 @@ impl Engine {
             link: self.parts.rules.status_page.clone(),
         })
     }
+}
+
+/// What arrived at this place before, of other updates, oldest first.
+fn told_before<'a>(incident: &'a Incident, update: UpdateId, place: &str, customer: bool) -> Vec<&'a Arrival> {
+    let others = incident.updates.iter().filter(|(id, _)| **id != update);
+    let arrived = others.flat_map(|(_, other)| &other.delivered);
+    arrived.filter(|arrived| arrived.destination == place && arrived.customer == customer).collect()
 }
 
 /// A text message of two parts at most.

@@ -264,6 +264,9 @@ pub enum Report {
         destination: String,
         /// The provider's id or note.
         note: String,
+        /// The destination's own id of what it shows, for later texts to change it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remote_id: Option<String>,
     },
     /// Nobody worked, or heard Slack, for a while.
     WasAway {

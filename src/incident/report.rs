@@ -19,7 +19,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         Report::ChannelOpened { channel, name } => {
             if draft.incident.channel.as_ref().is_none_or(|known| &known.id != channel) {
                 draft.fact(Fact::ChannelOpened { channel: channel.clone(), name: name.clone() });
-                draft.show(Card::Announcement).refresh_pages();
+                draft.effect(Effect::Topic).show(Card::Announcement).refresh_pages();
             }
         }
         Report::CardPosted { card, message } => {
@@ -74,12 +74,13 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             }
         }
         Report::RunFinished { run, outcome, output } => draft.run_finished(*run, outcome.clone(), output.clone()),
-        Report::TextDelivered { update, customer, destination, note } => {
+        Report::TextDelivered { update, customer, destination, note, remote_id } => {
             draft.fact(Fact::TextDelivered {
                 update: *update,
                 customer: *customer,
                 destination: destination.clone(),
                 note: note.clone(),
+                remote_id: remote_id.clone(),
             });
             draft.show(Card::Update(*update));
         }
@@ -142,6 +143,9 @@ fn chat_failed(draft: &mut Draft<'_>, effect: &Effect, code: &str, why: &str) {
     );
     if in_channel && CHANNEL_LOST.contains(&code) && draft.incident.usable_channel().is_some() {
         draft.channel_lost(code);
+    } else if let Effect::ShowCard { card: Card::PostMortem(_) } = effect {
+        let words = Words::new("fault.postmortem_not_shared").with("why", why);
+        draft.fact(Fact::Fault { words: words.with("incident", draft.incident.id.to_string()) }).notice();
     } else {
         draft.fact(Fact::ChatFailed { what: name_of(effect), why: why.to_owned() });
         if *effect == Effect::OpenChannel {

@@ -170,11 +170,15 @@ pub struct Arrival {
     pub destination: String,
     /// The provider's note, or the reason.
     pub note: String,
+    /// The destination's own id of what it shows, for later texts to change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_id: Option<String>,
 }
 
 impl Arrival {
-    fn new(customer: bool, destination: &str, note: &str) -> Self {
-        Self { customer, destination: destination.to_owned(), note: note.to_owned() }
+    fn new(customer: bool, destination: &str, note: &str, remote_id: Option<&str>) -> Self {
+        let remote_id = remote_id.map(str::to_owned);
+        Self { customer, destination: destination.to_owned(), note: note.to_owned(), remote_id }
     }
 }
 
@@ -291,6 +295,9 @@ pub struct Incident {
     pub postmortems: u32,
     /// Reminders so far, over the whole incident.
     pub reminders: u32,
+    /// Those of them that an update or the end has settled; the others still ask.
+    #[serde(default)]
+    pub reminders_settled: u32,
     /// Facts applied so far.
     pub seq: u64,
 }
@@ -390,6 +397,7 @@ impl Incident {
             update_due: UpdateDue::default(),
             postmortems: 0,
             reminders: 0,
+            reminders_settled: 0,
             seq: entry.seq,
         };
         incident.promise_update(entry.at);
@@ -504,6 +512,7 @@ impl Incident {
                     failed: Vec::new(),
                 };
                 self.updates.insert(*update, written);
+                self.reminders_settled = self.reminders;
                 self.promise_update(entry.at);
                 if self.update_due.at.is_some() && next_at.is_some() {
                     self.update_due.at = *next_at;
@@ -516,14 +525,14 @@ impl Incident {
             Fact::CustomerTextRejected { update, reason } => {
                 self.set_customer_state(*update, CustomerText::Rejected { mark, reason: reason.clone() });
             }
-            Fact::TextDelivered { update, customer, destination, note } => {
+            Fact::TextDelivered { update, customer, destination, note, remote_id } => {
                 if let Some(update) = self.updates.get_mut(update) {
-                    update.delivered.push(Arrival::new(*customer, destination, note));
+                    update.delivered.push(Arrival::new(*customer, destination, note, remote_id.as_deref()));
                 }
             }
             Fact::TextFailed { update, customer, destination, why } => {
                 if let Some(update) = self.updates.get_mut(update) {
-                    update.failed.push(Arrival::new(*customer, destination, why));
+                    update.failed.push(Arrival::new(*customer, destination, why, None));
                 }
             }
             Fact::UpdateReminded { number, who: _, climbs_at } => {
@@ -589,6 +598,11 @@ impl Incident {
     /// The newest status update.
     pub fn last_update(&self) -> Option<&StatusUpdate> {
         self.updates.values().next_back()
+    }
+
+    /// The reminders that still ask for an update.
+    pub fn asking_reminders(&self) -> std::ops::RangeInclusive<u32> {
+        self.reminders_settled + 1..=self.reminders
     }
 
     /// When it stopped, for open incidents `None`.
@@ -665,5 +679,6 @@ impl Incident {
         self.status = status;
         self.ladder.next_at = None;
         self.update_due = UpdateDue::default();
+        self.reminders_settled = self.reminders;
     }
 }

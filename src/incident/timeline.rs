@@ -414,6 +414,9 @@ pub enum Fact {
         destination: String,
         /// The provider's own id or note.
         note: String,
+        /// The destination's own id of what it shows, for later texts to change it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remote_id: Option<String>,
     },
     /// A text did not reach one of its destinations.
     TextFailed {

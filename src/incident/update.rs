@@ -14,11 +14,11 @@ impl Draft<'_> {
         let update = self.next_update();
         let next_at: Option<Instant> = next.map(|next| self.context.now + next);
         let tell_inside = internal.is_some();
-        let reminder = self.incident.update_due.reminded > 0;
+        let asking = self.incident.asking_reminders();
         self.fact(Fact::UpdatePosted { update, internal, customer, next_at });
         self.show(Card::Update(update));
-        if reminder {
-            self.show(Card::Reminder(self.incident.reminders));
+        for reminder in asking {
+            self.show(Card::Reminder(reminder));
         }
         if tell_inside {
             self.deliver(update, false);

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::files::{self, Files, LocaleFiles};
 use super::samples::{self, Samples};
-use super::{Dialect, Locale, RenderFault, Renderer, SLACK_BUTTON_MAX, SLACK_SECTION_MAX, helpers, variables};
+use super::{
+    DOCUMENT, Dialect, Locale, RenderFault, Renderer, SLACK_BUTTON_MAX, SLACK_SECTION_MAX, helpers, variables,
+};
 
 fn shipped() -> Files {
     let mut faults = Vec::new();
@@ -149,7 +151,7 @@ fn every_message_can_be_filled_in_and_fits_where_it_goes() {
     for (name, sample) in documented().messages {
         for variables in fillings(&sample) {
             for locale in Locale::ALL {
-                for dialect in [Dialect::Slack, Dialect::Plain] {
+                for dialect in [Dialect::Slack, Dialect::Markdown, Dialect::Plain] {
                     let text =
                         renderer.message(locale, dialect, &name, &variables).unwrap_or_else(|fault| panic!("{fault}"));
                     let length = text.chars().count();
@@ -213,11 +215,12 @@ fn the_texts_read_as_written_here() {
         let mut slack = String::new();
         let mut plain = String::new();
         for (name, sample) in documented().messages {
-            for (dialect, all) in [(Dialect::Slack, &mut slack), (Dialect::Plain, &mut plain)] {
+            let is_document = name.ends_with(DOCUMENT);
+            let elsewhere = if is_document { Dialect::Markdown } else { Dialect::Plain };
+            for (dialect, all) in [(Dialect::Slack, &mut slack), (elsewhere, &mut plain)] {
                 let text = renderer
                     .message(locale, dialect, &name, &sample.variables)
                     .unwrap_or_else(|fault| panic!("{fault}"));
-                let is_document = name.ends_with(".md");
                 if !(is_document && dialect == Dialect::Slack) {
                     all.push_str(&format!("────── {name}\n{text}\n\n"));
                 }

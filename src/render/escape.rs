@@ -1,4 +1,4 @@
-//! What makes text harmless in Slack messages.
+//! What makes text harmless in Slack messages and in Markdown documents.
 
 /// Escapes the three characters that Slack's mrkdwn gives a meaning (`&`, `<`, `>`), so that text from
 /// outside can neither mention anybody nor make a link. (Slack's page “Formatting message text”.)
@@ -37,6 +37,27 @@ pub(super) fn slack_address(address: &str) -> Option<String> {
     Some(safe)
 }
 
+/// Escapes what would make text from outside act in a Markdown document: HTML, links and images, code, the walls of a
+/// table's cells, and at the beginning of a line a heading or a quotation. Emphasis stays, which only looks.
+#[must_use]
+pub(super) fn markdown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let words = line.trim();
+        let is_rule = !words.is_empty() && words.chars().all(|letter| matches!(letter, '=' | '-' | '*' | '_' | ' '));
+        let begins = words.starts_with(['#', '>', '~']) || is_rule;
+        let blank = line.len() - line.trim_start().len();
+        for (place, letter) in line.char_indices() {
+            let acts = matches!(letter, '\\' | '<' | '[' | '`' | '|') || (begins && place == blank);
+            if acts {
+                safe.push('\\');
+            }
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +74,16 @@ mod tests {
             Some("https://example.com/?a=1&amp;b=x%7Cy%3E%20%3C!here%3E")
         );
         assert_eq!(slack_address("javascript:alert(1)"), None);
+    }
+
+    #[test]
+    fn what_people_wrote_does_not_act_in_a_document() {
+        assert_eq!(markdown("<b>500</b> a_b *c*"), "\\<b>500\\</b> a_b *c*");
+        assert_eq!(markdown("![x](https://example.com) `c` | d\\"), "!\\[x](https://example.com) \\`c\\` \\| d\\\\");
+        assert_eq!(
+            markdown("it broke\n## Follow-ups\n> said\n  ----\n- one"),
+            "it broke\n\\## Follow-ups\n\\> said\n  \\----\n- one"
+        );
+        assert_eq!(markdown("50 > 3 # 1 - 2"), "50 > 3 # 1 - 2");
     }
 }

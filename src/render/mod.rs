@@ -6,7 +6,7 @@
 //! is loaded. A team lays its own directory over the shipped one, file by file and label by label.
 //!
 //! This room never reads the clock, sends nothing, and knows nothing of incidents: variables come in,
-//! text goes out. What goes to Slack is escaped, without exception.
+//! text goes out. What goes to Slack or into a document is escaped, without exception.
 
 mod escape;
 mod fault;
@@ -51,9 +51,13 @@ pub struct Renderer {
     samples: BTreeMap<String, Sample>,
 }
 
-/// One locale's templates, twice: the escape differs.
+/// How a Markdown document's name ends.
+const DOCUMENT: &str = ".md";
+
+/// One locale's templates, once for each escape.
 struct Book {
     slack: Handlebars<'static>,
+    markdown: Handlebars<'static>,
     plain: Handlebars<'static>,
     names: BTreeSet<String>,
     labels: BTreeSet<String>,
@@ -92,12 +96,14 @@ impl Renderer {
         self.message(locale, Dialect::Slack, name, variables)
     }
 
-    /// The message `name` for e-mail, SMS, speech or a Markdown file: nothing is escaped.
+    /// The message `name` for e-mail, SMS or speech, where nothing is escaped; a document (its name ends in `.md`) as
+    /// Markdown in which what people wrote cannot act.
     ///
     /// # Errors
     /// As [`Renderer::slack`].
     pub fn plain(&self, locale: Locale, name: &str, variables: &impl Serialize) -> Result<String, RenderFault> {
-        self.message(locale, Dialect::Plain, name, variables)
+        let dialect = if name.ends_with(DOCUMENT) { Dialect::Markdown } else { Dialect::Plain };
+        self.message(locale, dialect, name, variables)
     }
 
     /// The label `key` for Slack. Give `&()` where it has no variables.
@@ -189,6 +195,7 @@ impl Book {
     fn compile(locale: Locale, files: &LocaleFiles, samples: &Samples, faults: &mut Vec<TemplateFault>) -> Self {
         let mut book = Self {
             slack: registry(locale, Dialect::Slack),
+            markdown: registry(locale, Dialect::Markdown),
             plain: registry(locale, Dialect::Plain),
             names: files.messages.keys().cloned().collect(),
             labels: files.labels.keys().cloned().collect(),
@@ -225,6 +232,7 @@ impl Book {
         };
         faults.extend(unknown_reads(&template, source, paths));
         self.slack.register_template(name, template.clone());
+        self.markdown.register_template(name, template.clone());
         self.plain.register_template(name, template);
     }
 
@@ -237,6 +245,7 @@ impl Book {
     ) -> Result<String, RenderFault> {
         let registry = match dialect {
             Dialect::Slack => &self.slack,
+            Dialect::Markdown => &self.markdown,
             Dialect::Plain => &self.plain,
         };
         registry.render(name, variables).map_err(|fault| RenderFault::Fill {
@@ -273,6 +282,7 @@ fn registry(locale: Locale, dialect: Dialect) -> Handlebars<'static> {
     registry.set_strict_mode(true);
     match dialect {
         Dialect::Slack => registry.register_escape_fn(escape::slack),
+        Dialect::Markdown => registry.register_escape_fn(escape::markdown),
         Dialect::Plain => registry.register_escape_fn(handlebars::no_escape),
     }
     helpers::register(&mut registry, Style { locale, dialect });

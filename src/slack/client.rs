@@ -154,33 +154,42 @@ impl Slack {
     /// # Errors
     /// What Slack says, with the variable to correct.
     pub async fn check_tokens(&self) -> Result<Identity, SlackFault> {
-        let identity = self.identity().await?;
+        let identity = self.ask_identity().await?;
         if self.0.app_token.is_some() {
             self.open_socket_address().await?;
         }
         Ok(identity)
     }
 
-    /// Who Vigie is; asked once.
+    /// Asks Slack who Vigie is, however often it was asked before: shows that Slack answers and the token is good.
+    ///
+    /// # Errors
+    /// What Slack says to `auth.test`.
+    pub async fn ask_identity(&self) -> Result<Identity, SlackFault> {
+        let answer = self.post("auth.test", Urgency::Person, "", &json!({})).await?;
+        let identity = Identity {
+            user: UserId(text(&answer, "/user_id")),
+            bot: text(&answer, "/bot_id"),
+            team: text(&answer, "/team_id"),
+            team_name: text(&answer, "/team"),
+            url: text(&answer, "/url"),
+        };
+        Ok(self.0.identity.get_or_init(|| async move { identity }).await.clone())
+    }
+
+    /// Who Vigie is; asked until it is known.
     ///
     /// # Errors
     /// What Slack says to `auth.test`.
     pub async fn identity(&self) -> Result<Identity, SlackFault> {
-        let ask = || async {
-            let answer = self.post("auth.test", Urgency::Person, "", &json!({})).await?;
-            Ok(Identity {
-                user: UserId(text(&answer, "/user_id")),
-                bot: text(&answer, "/bot_id"),
-                team: text(&answer, "/team_id"),
-                team_name: text(&answer, "/team"),
-                url: text(&answer, "/url"),
-            })
-        };
-        self.0.identity.get_or_try_init(ask).await.cloned()
+        match self.known_identity() {
+            Some(identity) => Ok(identity.clone()),
+            None => self.ask_identity().await,
+        }
     }
 
     /// Who Vigie is, if it was asked before.
-    pub(super) fn known_identity(&self) -> Option<&Identity> {
+    pub fn known_identity(&self) -> Option<&Identity> {
         self.0.identity.get()
     }
 

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
 use super::StoreFault;
+use super::sqlite::unusable;
 
 /// Version, name, and the text for each database. Embedded one by one, so that a new file is seen by the compiler.
 const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
@@ -19,7 +20,7 @@ const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
 const ATTEMPTS: u32 = 5;
 
 pub(super) async fn sqlite(options: &SqliteConnectOptions) -> Result<(), StoreFault> {
-    let mut conn = options.connect().await?;
+    let mut conn = options.connect().await.map_err(|why| unusable(options, &why))?;
     migrator(MIGRATIONS.map(|(version, name, sqlite, _)| (version, name, sqlite))).run(&mut conn).await?;
     conn.close().await?;
     Ok(())

@@ -47,6 +47,14 @@ pub enum StoreFault {
         /// Why.
         why: String,
     },
+    /// The file cannot be made, opened or read as a database.
+    #[error("the database {path} cannot be opened: {why}. Check the path in DATABASE_URL and who may write there")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// Another process has the database open.
     #[error("{path} is in use by another vigie process. Stop that one, or give this one another DATABASE_URL")]
     InUse {
@@ -112,7 +120,7 @@ impl Store {
         let (db, held) = match Kind::of(url)? {
             Kind::Sqlite => {
                 let options = sqlite::options(url)?;
-                let held = sqlite::lock(&options, url)?;
+                let held = sqlite::lock(&options)?;
                 migrate::sqlite(&options).await?;
                 let writer = sqlite::Writer::open(options.clone()).await?;
                 (Db::Sqlite { writer: Some(writer), reader: sqlite::readers(options, 4).await? }, Some(Arc::new(held)))
@@ -239,13 +247,15 @@ enum Kind {
 
 impl Kind {
     fn of(url: &str) -> Result<Self, StoreFault> {
-        let scheme = url.split(':').next().unwrap_or_default();
-        match scheme {
-            "sqlite" => Ok(Kind::Sqlite),
-            "postgres" | "postgresql" => Ok(Kind::Postgres),
-            _ => {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Ok(Kind::Sqlite),
+            Some("postgres" | "postgresql") => Ok(Kind::Postgres),
+            Some(scheme) => {
                 let why = format!("“{scheme}” is no database that this version knows");
                 Err(StoreFault::Address { url: format!("{scheme}:…"), why })
+            }
+            None => {
+                Err(StoreFault::Address { url: "…".to_owned(), why: "it does not say which database".to_owned() })
             }
         }
     }

@@ -4,7 +4,7 @@
 //! the same time share one transaction, as database servers do: each caller is answered when the commit that holds its
 //! change is on the disk. What must be acknowledged to Slack goes first.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -48,16 +48,21 @@ pub(super) async fn readers(options: SqliteConnectOptions, most: u32) -> Result<
 }
 
 /// Holds a lock beside the database file for as long as the store lives, so that a second process refuses to start.
-pub(super) fn lock(options: &SqliteConnectOptions, url: &str) -> Result<File, StoreFault> {
+pub(super) fn lock(options: &SqliteConnectOptions) -> Result<File, StoreFault> {
     let mut name = options.get_filename().as_os_str().to_owned();
     name.push(".lock");
     let path = PathBuf::from(name);
-    let file =
-        File::create(&path).map_err(|error| StoreFault::Address { url: url.to_owned(), why: error.to_string() })?;
+    let file = File::create(&path).map_err(|why| unusable(options, &why))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => Err(StoreFault::InUse { path: options.get_filename().display().to_string() }),
+        Err(TryLockError::WouldBlock) => Err(StoreFault::InUse { path: options.get_filename().display().to_string() }),
+        Err(TryLockError::Error(why)) => Err(unusable(options, &why)),
     }
+}
+
+/// The file cannot be used, for a reason that only the system knows.
+pub(super) fn unusable(options: &SqliteConnectOptions, why: &dyn std::fmt::Display) -> StoreFault {
+    StoreFault::File { path: options.get_filename().display().to_string(), why: why.to_string() }
 }
 
 /// The one writer. Cheap to clone.

@@ -312,8 +312,8 @@ impl World {
         channel.id.clone()
     }
 
-    /// Stops the bot and demands that Slack had nothing to complain about.
-    pub async fn close(self) {
+    /// Stops the bot and demands that Slack had nothing to complain about. Gives the database, which goes away with it.
+    pub async fn close(self) -> Database {
         self.settle().await;
         self.stop.cancel();
         self.running.await.expect("the bot stops without a panic");
@@ -326,6 +326,7 @@ impl World {
             assert!(raw.is_empty(), "{from} says {raw:?}: {payload:#}");
         }
         dump(&payloads);
+        self.database
     }
 }
 

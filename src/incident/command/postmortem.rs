@@ -14,6 +14,9 @@ pub struct Postmortem {}
 
 impl Postmortem {
     pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
+        if incident.channel.as_ref().is_some_and(|channel| channel.lost.is_some()) {
+            return Err(Refusal::new("refusal.no_channel_left").with("incident", incident.id.to_string()));
+        }
         let number = incident.postmortems + 1;
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::PostMortemCompiled { number }).show(Card::PostMortem(number));

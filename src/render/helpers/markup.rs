@@ -14,7 +14,7 @@ pub(super) fn bold(call: &Call<'_, '_>) -> Markup {
     let text = one_line(&call.words(0)?);
     Ok(match call.style.dialect {
         Dialect::Slack if !text.is_empty() => format!("*{}*", escape::slack(&text)),
-        _ => text,
+        _ => call.safe(&text),
     })
 }
 
@@ -23,7 +23,7 @@ pub(super) fn anchor(call: &Call<'_, '_>) -> Markup {
     let address = call.words(0)?;
     let text = one_line(&call.words(1)?);
     Ok(match call.style.dialect {
-        Dialect::Plain => spelt_out(call, text, address)?,
+        Dialect::Plain | Dialect::Markdown => spelt_out(call, text, address)?,
         Dialect::Slack => match escape::slack_address(&address) {
             Some(address) => format!("<{address}|{}>", escape::slack(&text)),
             None => spelt_out(call, text, address)?,

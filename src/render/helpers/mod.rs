@@ -24,7 +24,9 @@ use super::{LABEL_PREFIX, Locale, escape};
 pub(super) enum Dialect {
     /// Slack mrkdwn: `&`, `<` and `>` in variables are escaped.
     Slack,
-    /// E-mail, SMS, speech, Markdown files: nothing is escaped.
+    /// A Markdown document: what would act in it is escaped in variables.
+    Markdown,
+    /// E-mail, SMS, speech: nothing is escaped.
     Plain,
 }
 
@@ -188,6 +190,7 @@ impl Call<'_, '_> {
     fn safe(&self, text: &str) -> String {
         match self.style.dialect {
             Dialect::Slack => escape::slack(text),
+            Dialect::Markdown => escape::markdown(text),
             Dialect::Plain => text.to_owned(),
         }
     }

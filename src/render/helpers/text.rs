@@ -3,7 +3,7 @@
 use handlebars::RenderErrorReason;
 use serde_json::{Map, Value};
 
-use super::Call;
+use super::{Call, Dialect};
 use crate::render::Locale;
 
 type Words = Result<Value, RenderErrorReason>;
@@ -22,9 +22,10 @@ pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `{{cell text}}`: text that may stand in a cell of a Markdown table.
+/// `{{cell text}}`: text that may stand in a cell of a Markdown table. In a document the walls of cells are escaped anyway.
 pub(super) fn cell(call: &Call<'_, '_>) -> Words {
-    Ok(one_line(&call.words(0)?).replace('|', "\\|").into())
+    let text = one_line(&call.words(0)?);
+    Ok(if call.style.dialect == Dialect::Markdown { text } else { text.replace('|', "\\|") }.into())
 }
 
 /// `{{default text otherwise}}`: the second where the first is absent, null or empty.

@@ -40,7 +40,7 @@ pub(super) fn slackdate(call: &Call<'_, '_>) -> Text {
         written(call, &zoned, "format.datetime", true)?
     };
     Ok(match call.style.dialect {
-        Dialect::Plain => fallback,
+        Dialect::Plain | Dialect::Markdown => fallback,
         Dialect::Slack => token(call, at, &form, &fallback),
     })
 }

@@ -80,7 +80,13 @@ pub fn open(text: &str) -> Stage {
         next_at: Some(stage.now + Millis::minutes(30)),
     };
     stage.by("U0ENGINEER", update);
-    stage.vigie(Fact::TextDelivered { update: UPDATE, customer: true, destination: text.into(), note: text.into() });
+    stage.vigie(Fact::TextDelivered {
+        update: UPDATE,
+        customer: true,
+        destination: text.into(),
+        note: text.into(),
+        remote_id: None,
+    });
     stage.vigie(Fact::TextFailed { update: UPDATE, customer: true, destination: text.into(), why: text.into() });
     let climbs_at = Instant(stage.now.0 + 1);
     stage.vigie(Fact::UpdateReminded { number: 1, who: vec![user("U0LEAD")], climbs_at });

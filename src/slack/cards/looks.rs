@@ -568,6 +568,7 @@ fn a_customer_text_waits_for_a_second_pair_of_eyes() {
         customer: true,
         destination: "status page".into(),
         note: "1".into(),
+        remote_id: None,
     });
     insta::assert_snapshot!(look(&stage, Card::Update(UPDATE)), @r#"
     🟠 SEV2 · checkout returns 500 · 📝 Status update by <@U0ENGINEER> at <!date^1795184160^{time}|15:16 (Paris time)> · we are rolling back

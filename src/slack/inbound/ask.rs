@@ -139,11 +139,13 @@ impl Inbound {
     }
 }
 
-/// Why a dialog is not opened: said before somebody has written a text for nothing.
+/// Why a dialog is not opened: said before somebody has written a text for nothing. An update may be written after the end.
 fn refusal(dialog: Dialog, incident: Option<&Incident>) -> Option<Words> {
     match (dialog, incident) {
         (Dialog::Of(Modal::Start), _) => None,
         (_, None) => Some(Words::new("refusal.no_incident")),
+        // People want to know that it is over.
+        (Dialog::Of(Modal::Update), _) => None,
         (_, Some(incident)) if !incident.status.is_open() => Some(
             Words::new("refusal.not_open")
                 .with("incident", incident.id.to_string())

@@ -16,7 +16,7 @@ use crate::incident::state::Incident;
 use crate::incident::timeline::Card;
 
 impl Slack {
-    /// Uploads one version of the post-mortem, once.
+    /// Uploads one version of the post-mortem, once, in place of the version before.
     pub(super) async fn show_document(
         &self,
         scene: &Scene<'_>,
@@ -49,7 +49,32 @@ impl Slack {
             SlackFault::retry("not_shared_yet", Some(Duration::from_secs(2)), why)
         })?;
         self.memory().shared.remove(&key);
+        self.take_earlier_away(incident, number).await?;
         Ok(vec![Report::CardPosted { card, message }])
+    }
+
+    /// One version is enough to look at: the messages of those before go. Each holds less than the new one, and the
+    /// record keeps everything.
+    async fn take_earlier_away(&self, incident: &Incident, number: u32) -> Result<(), SlackFault> {
+        const METHOD: &str = "chat.delete";
+        for earlier in (1..number).rev().filter_map(|earlier| incident.cards.get(&Card::PostMortem(earlier))) {
+            let body = json!({"channel": earlier.channel, "ts": earlier.ts});
+            match self.post(METHOD, Urgency::Card, &earlier.channel.0, &body).await {
+                Ok(_) => {}
+                // Those before it went with it.
+                Err(fault) if fault.is("message_not_found") => break,
+                Err(fault @ SlackFault::Retry { .. }) => return Err(fault),
+                Err(fault) => {
+                    tracing::info!(
+                        code = fault.code(),
+                        why = fault.why(),
+                        "an earlier post-mortem stays in the channel"
+                    );
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn share_file(&self, channel: &ChannelId, name: &str, document: &Document) -> Result<String, SlackFault> {
