@@ -118,6 +118,12 @@ impl World {
         ack
     }
 
+    /// Joins a channel, as anybody may.
+    pub async fn joins(&self, who: &str, channel: &str) {
+        self.ws().person(who).join(channel).unwrap_or_else(|why| panic!("{why}"));
+        self.settle().await;
+    }
+
     /// Clicks a button by its action id, text or value.
     pub async fn clicks(&self, who: &str, channel: &str, ts: &str, wanted: &str) {
         let acted = self.ws().person(who).click(channel, ts, wanted).await.unwrap_or_else(|why| panic!("{why}"));
