@@ -83,6 +83,9 @@ pub struct Ladder {
     pub next_at: Option<Instant>,
     /// Everybody stayed silent; the fall-back was told.
     pub exhausted: bool,
+    /// The number of the first page of the level paged last; those before belong to other levels or earlier climbs.
+    #[serde(default)]
+    pub first_page: u32,
 }
 
 /// One page and what became of it.
@@ -291,6 +294,9 @@ pub struct Incident {
     pub postmortems: u32,
     /// Reminders so far, over the whole incident.
     pub reminders: u32,
+    /// Those of them that an update or the end has settled; the others still ask.
+    #[serde(default)]
+    pub reminders_settled: u32,
     /// Facts applied so far.
     pub seq: u64,
 }
@@ -390,6 +396,7 @@ impl Incident {
             update_due: UpdateDue::default(),
             postmortems: 0,
             reminders: 0,
+            reminders_settled: 0,
             seq: entry.seq,
         };
         incident.promise_update(entry.at);
@@ -504,11 +511,8 @@ impl Incident {
                     failed: Vec::new(),
                 };
                 self.updates.insert(*update, written);
-                self.promise_update(entry.at);
-                if self.update_due.at.is_some() && next_at.is_some() {
-                    self.update_due.at = *next_at;
-                    self.update_due.promised = *next_at;
-                }
+                self.reminders_settled = self.reminders;
+                self.next_update(entry.at, *next_at);
             }
             Fact::CustomerTextApproved { update } => {
                 self.set_customer_state(*update, CustomerText::Approved { mark });
@@ -543,7 +547,8 @@ impl Incident {
                     Some(Resolution { mark, summary: summary.clone(), impact: impact.clone(), cause: cause.clone() });
             }
             Fact::Reopened { reason: _ } => {
-                self.status = Status::Acknowledged;
+                let answered = self.acknowledged.is_some();
+                self.status = if answered { Status::Acknowledged } else { Status::Triggered };
                 self.mitigated = None;
                 self.resolution = None;
                 self.cancelled = None;
@@ -591,6 +596,11 @@ impl Incident {
         self.updates.values().next_back()
     }
 
+    /// The reminders that still ask for an update.
+    pub fn asking_reminders(&self) -> std::ops::RangeInclusive<u32> {
+        self.reminders_settled + 1..=self.reminders
+    }
+
     /// When it stopped, for open incidents `None`.
     pub fn ended_at(&self) -> Option<Instant> {
         let resolved = self.resolution.as_ref().map(|r| r.mark.at);
@@ -617,7 +627,8 @@ impl Incident {
 
     fn climb_to(&mut self, level: usize, round: u32, at: Instant) {
         let wait = self.severity.policy.levels.get(level).map(|l| l.wait);
-        self.ladder = Ladder { level, round, next_at: wait.map(|wait| at + wait), exhausted: false };
+        let first_page = self.pages.keys().next_back().map_or(1, |last| last.number + 1);
+        self.ladder = Ladder { level, round, next_at: wait.map(|wait| at + wait), exhausted: false, first_page };
     }
 
     fn page_outcome(&mut self, page: PageId, outcome: PageOutcome) {
@@ -655,6 +666,18 @@ impl Incident {
         }
     }
 
+    /// What an update promises: nothing more after the end.
+    fn next_update(&mut self, at: Instant, next_at: Option<Instant>) {
+        if !self.status.is_open() {
+            return;
+        }
+        self.promise_update(at);
+        if self.update_due.at.is_some() && next_at.is_some() {
+            self.update_due.at = next_at;
+            self.update_due.promised = next_at;
+        }
+    }
+
     /// The next update is owed one interval from `at`, or never when the severity asks for none.
     fn promise_update(&mut self, at: Instant) {
         let due = self.severity.update_every.map(|every| at + every);
@@ -665,5 +688,6 @@ impl Incident {
         self.status = status;
         self.ladder.next_at = None;
         self.update_due = UpdateDue::default();
+        self.reminders_settled = self.reminders;
     }
 }

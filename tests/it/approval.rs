@@ -78,7 +78,7 @@ fn a_plan_runs_only_when_another_person_approved_it_and_the_channel_was_told() {
         refused: refusal.under_way_already {"decided_at":1795140240000,"user":"U0LEAD"}
     6m lead rollback
         plan_asked
-        → plan, [run_7_2], invite U0LEAD
+        → plan, [incident], invite U0LEAD, “reply.planning”
     "#);
 }
 
@@ -154,8 +154,10 @@ fn whoever_may_approve_is_asked_into_the_channel_when_the_plan_is_there() {
     script.report(Report::ChannelOpened { channel: ChannelId("C7".into()), name: "inc-7".into() });
     script.report(Report::Invited { users: vec!["U0ONCALL".into()], failed: vec![] });
     script.play("1m oncall ack\n2m oncall rollback");
-    let shown = script
-        .then_report(Report::Planned { run: "run_7_1".parse().unwrap(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    let shown = script.then_report(Report::Planned {
+        run: "run_7_1".parse().unwrap(),
+        plan: Ok(Box::new(plan("v1", Risk::Reversible))),
+    });
     assert!(shown.contains("invite U0LEAD+U0CTO, [run_7_1]"), "before its card, which then names them: {shown}");
 }
 

@@ -150,7 +150,14 @@ pub struct Script {
 
 impl Script {
     pub fn new() -> Self {
-        Self { rules: rules(), now: START, incident: None, place: None, timeline: Vec::new(), transcript: String::new() }
+        Self {
+            rules: rules(),
+            now: START,
+            incident: None,
+            place: None,
+            timeline: Vec::new(),
+            transcript: String::new(),
+        }
     }
 
     /// Plays lines `<minutes>m <who> <command>` or `<minutes>m wake`.
@@ -195,8 +202,14 @@ impl Script {
             Input::Command { channel, reply, .. } => (channel.clone(), reply.clone()),
             _ => (None, ReplyTo::Nobody),
         };
-        let context =
-            Context { rules: &self.rules, now: self.now, by: &by, channel: channel.as_ref(), reply: &reply, fresh: IncidentId(7) };
+        let context = Context {
+            rules: &self.rules,
+            now: self.now,
+            by: &by,
+            channel: channel.as_ref(),
+            reply: &reply,
+            fresh: IncidentId(7),
+        };
         match decide(context, self.incident.as_ref(), input) {
             Err(refusal) => {
                 writeln!(self.transcript, "    refused: {} {}", refusal.0.key, vars(&refusal.0.vars)).unwrap()

@@ -123,7 +123,21 @@ fn a_text_for_customers_that_is_not_quoted_is_refused_and_nobody_gets_half_of_it
              2m oncall resolve rolled back --cause the usual
              3m oncall update --customer “We have problems” --next 60 on it
              4m oncall update on it --customer Problems"
-        ), @""
+        ),
+        @r#"
+    2m oncall update --customer We have problems
+        usage: usage.quotes
+    2m oncall update on it --customer We have problems --next 60
+        usage: usage.quotes
+    2m oncall resolve rolled back --cause the usual
+        usage: usage.quotes
+    3m oncall update --customer “We have problems” --next 60 on it
+        update_posted
+        → [upd_7_1], [incident], [announcement], “reply.updated”
+    4m oncall update on it --customer Problems
+        update_posted
+        → [upd_7_2], [incident], [announcement], “reply.updated”
+    "#
     );
     let texts: Vec<_> = script.incident.as_ref().unwrap().updates.values().map(|one| one.customer.as_deref()).collect();
     assert_eq!(texts, [Some("We have problems"), Some("Problems")]);

@@ -149,8 +149,11 @@ impl World {
             loop {
                 changes.mark_unchanged();
                 let now = self.clock.now();
+                let at_rest = store.is_at_rest(now).await.expect("the store answers");
                 let heard = self.ws().envelopes_waiting() == 0;
-                if heard && store.is_at_rest(now).await.expect("the store answers") {
+                // What came in or was done while it was asked may have begun something new.
+                let still = !changes.has_changed().expect("the store is open");
+                if at_rest && heard && still {
                     let next = store.next_due().await.expect("the store answers");
                     match next.map(|at| at.since(now)) {
                         Some(soon) if jump.is_some_and(|longest| soon <= longest) => {

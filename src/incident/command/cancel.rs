@@ -22,7 +22,7 @@ impl Cancel {
         must_be_open(incident)?;
         super::resolve::nothing_may_run(incident)?;
         let mut draft = Draft::of(context, incident);
-        draft.fact(Fact::Cancelled { reason: self.reason.optional() }).notice();
+        draft.end(Fact::Cancelled { reason: self.reason.optional() });
         draft.refresh().refresh_pages();
         draft.reply(Words::new("reply.cancelled").with("incident", incident.id.to_string()));
         Ok(draft.finish())

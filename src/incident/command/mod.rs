@@ -135,23 +135,24 @@ pub enum Command {
 }
 
 /// The modal that a command opens when it comes without its text.
+/// It begins with what was typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Modal {
+pub enum Modal<'c> {
     /// Declare an incident.
-    Start,
+    Start(&'c Start),
     /// Write a status update.
-    Update,
+    Update(&'c Update),
     /// Resolve.
-    Resolve,
+    Resolve(&'c Resolve),
 }
 
 impl Command {
     /// The modal to open instead of acting, if the command came without what it needs.
-    pub fn modal(&self) -> Option<Modal> {
+    pub fn modal(&self) -> Option<Modal<'_>> {
         match self {
-            Command::Start(start) if start.is_bare() => Some(Modal::Start),
-            Command::Update(update) if update.is_bare() => Some(Modal::Update),
-            Command::Resolve(resolve) if resolve.is_bare() => Some(Modal::Resolve),
+            Command::Start(start) if start.is_bare() => Some(Modal::Start(start)),
+            Command::Update(update) if update.is_bare() => Some(Modal::Update(update)),
+            Command::Resolve(resolve) if resolve.is_bare() => Some(Modal::Resolve(resolve)),
             _ => None,
         }
     }
@@ -232,11 +233,39 @@ pub fn parse(line: &str) -> Result<Line, UsageError> {
     if words.is_empty() {
         return Ok(Line { command: Command::Help(Help { topic: None }), incident: None });
     }
-    let first = words.first().map_or("", String::as_str);
+    let first = words.first().map_or("", |word| word.text.as_str());
     let (command, rest) = (first.to_lowercase(), words.get(1..).unwrap_or_default());
+    if let Some(option) = unquoted(&command, rest) {
+        let usage = usage_of(&command).unwrap_or_default();
+        return Err(UsageError(Words::new("usage.quotes").with("option", option).with("usage", usage)));
+    }
+    let rest: Vec<String> = rest.iter().map(|word| word.text.clone()).collect();
     // The command's own word is not case-sensitive: phones begin lines with a capital.
-    let line = std::iter::once(command.clone()).chain(protect_dashes(&command, rest));
+    let line = std::iter::once(command.clone()).chain(protect_dashes(&command, &rest));
     Line::try_parse_from(line).map_err(|error| usage_error(&error, first))
+}
+
+/// The first option whose text seems to go on without quotes: only its first word would be taken, and the others would
+/// go to other readers than they were meant for.
+fn unquoted(command: &str, words: &[tokens::Word]) -> Option<String> {
+    let mut root = Line::command();
+    root.build();
+    let found = root.find_subcommand(command)?;
+    let takes_text = |word: &tokens::Word| {
+        let name = word.text.trim_start().strip_prefix("--")?;
+        let mut options = found.get_arguments().filter(|option| option.get_long().is_some());
+        let option = options.find(|option| option.get_long() == Some(name.split('=').next().unwrap_or(name)))?;
+        let is_text = option.get_value_names().is_some_and(|names| names.iter().any(|name| name == "text"));
+        is_text.then(|| (word.text.trim().to_owned(), name.contains('=')))
+    };
+    words.iter().enumerate().find_map(|(place, word)| {
+        let (option, with_value) = takes_text(word)?;
+        let value = if with_value { Some(word) } else { words.get(place + 1) };
+        let next = words.get(place + if with_value { 1 } else { 2 });
+        let goes_on = next.is_some_and(|next| !next.text.trim_start().starts_with("--"));
+        let name = option.split('=').next().unwrap_or_default().to_owned();
+        (value.is_some_and(|value| !value.quoted) && goes_on).then_some(name)
+    })
 }
 
 /// In a command with free text, a word that begins with a dash and is none of its options is text: `note -5 %`.

@@ -6,17 +6,17 @@ use super::{Text, must_be_open};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
 use crate::incident::state::Incident;
-use crate::incident::timeline::Fact;
+use crate::incident::timeline::{Card, Fact};
 use crate::incident::words::{Refusal, Words};
 
 /// The incident is over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct Resolve {
     /// What it did to users.
-    #[arg(long)]
+    #[arg(long, value_name = "text")]
     pub impact: Option<String>,
     /// The root cause, as far as it is known.
-    #[arg(long)]
+    #[arg(long, value_name = "text")]
     pub cause: Option<String>,
     /// How it was resolved.
     #[command(flatten)]
@@ -33,10 +33,22 @@ impl Resolve {
         nothing_may_run(incident)?;
         let summary = self.summary.optional().ok_or_else(|| Refusal::new("refusal.no_summary"))?;
         let mut draft = Draft::of(context, incident);
-        draft.fact(Fact::Resolved { summary, impact: self.impact.clone(), cause: self.cause.clone() }).notice();
+        draft.end(Fact::Resolved { summary, impact: self.impact.clone(), cause: self.cause.clone() });
         draft.invite_actor().refresh().refresh_pages();
         draft.reply(Words::new("reply.resolved").with("incident", incident.id.to_string()));
         Ok(draft.finish())
+    }
+}
+
+impl Draft<'_> {
+    /// The incident ends: whatever still asks for something asks no more.
+    pub(super) fn end(&mut self, fact: Fact) {
+        let asking = self.incident.asking_reminders();
+        self.fact(fact).notice();
+        for reminder in asking {
+            self.show(Card::Reminder(reminder));
+        }
+        self.refresh_runs();
     }
 }
 

@@ -60,7 +60,11 @@ impl Slack {
         if let Some(message) = standing {
             match self.edit_message(message, &drawn).await {
                 Ok(()) => {
-                    self.pin_late(message).await;
+                    match (card, &found) {
+                        // Found again after an attempt whose end nobody saw: it may not have been pinned.
+                        (Card::Incident, Some(found)) => self.pin(found).await,
+                        _ => self.pin_late(message).await,
+                    }
                     return Ok(found.map(|message| posted(card, message)).into_iter().collect());
                 }
                 Err(fault) if fault.is_one_of(&MESSAGE_GONE) => {
@@ -98,11 +102,15 @@ impl Slack {
         {
             return Ok(found);
         }
-        let sent = self.post_card(incident, &card, &channel, &drawn).await;
-        if let (Err(fault), Some(user)) = (&sent, &contact.slack)
-            && fault.is_one_of(&CHANNEL_LOST)
-        {
+        let Some(user) = &contact.slack else { return Err(no_slack_id(contact)) };
+        // Side by side: a page never waits for the answer.
+        let (sent, has_left) = tokio::join!(self.post_card(incident, &card, &channel, &drawn), self.has_left(user));
+        if has_left || sent.as_ref().is_err_and(|fault| fault.is_one_of(&CHANNEL_LOST)) {
             self.forget_direct_messages(user);
+        }
+        if has_left {
+            let why = format!("{}’s account in Slack is switched off (user_disabled).", contact.name);
+            return Err(SlackFault::permanent("user_disabled", why));
         }
         sent
     }
@@ -128,8 +136,7 @@ impl Slack {
 
     async fn conversation_with(&self, contact: &Contact) -> Result<ChannelId, SlackFault> {
         let Some(user) = &contact.slack else {
-            let why = format!("{} has no Slack id in the configuration.", contact.name);
-            return Err(SlackFault::permanent("no_slack_id", why));
+            return Err(no_slack_id(contact));
         };
         self.direct_messages(user).await
     }
@@ -223,6 +230,10 @@ impl Slack {
             self.pin(message).await;
         }
     }
+}
+
+fn no_slack_id(contact: &Contact) -> SlackFault {
+    SlackFault::permanent("no_slack_id", format!("{} has no Slack id in the configuration.", contact.name))
 }
 
 fn mark(incident: &Incident, card: &Card) -> Mark {

@@ -39,7 +39,7 @@ impl Slack {
             return Ok(Vec::new());
         }
         let (channel, name) = self.make_channel(scene, incident).await?;
-        // The channel exists: what it still lacks comes with the next refresh of the topic.
+        // The channel exists: what it still lacks comes with the refresh of the topic, which follows from the report.
         if let Err(fault) = self.decorate(scene, incident, &channel, true).await {
             tracing::warn!(incident = %incident.id, code = fault.code(), "the new channel is decorated later");
         }
