@@ -149,11 +149,10 @@ impl World {
             loop {
                 changes.mark_unchanged();
                 let now = self.clock.now();
-                let at_rest = store.is_at_rest(now).await.expect("the store answers");
-                let heard = self.ws().envelopes_waiting() == 0;
-                // What came in or was done while it was asked may have begun something new.
-                let still = !changes.has_changed().expect("the store is open");
-                if at_rest && heard && still {
+                let heard = || self.ws().envelopes_waiting() == 0;
+                let at_rest = heard() && store.is_at_rest(now).await.expect("the store answers");
+                // What was done last may have made Slack tell of it, and that may be decided already.
+                if at_rest && heard() && !changes.has_changed().expect("the store is open") {
                     let next = store.next_due().await.expect("the store answers");
                     match next.map(|at| at.since(now)) {
                         Some(soon) if jump.is_some_and(|longest| soon <= longest) => {
@@ -224,9 +223,15 @@ impl World {
         self.ws().ephemerals(who).iter().map(shown).collect()
     }
 
-    /// The conversation of somebody with the bot.
+    /// The conversation of somebody with the bot. Looking is nothing that Slack tells the bot of; opening one is.
     pub fn dm(&self, who: &str) -> String {
-        self.ws().person(who).open_dm(&self.ws().app().bot_user)
+        self.direct(who).unwrap_or_else(|| self.ws().person(who).open_dm(&self.ws().app().bot_user))
+    }
+
+    fn direct(&self, who: &str) -> Option<String> {
+        let bot = self.ws().app().bot_user;
+        let mut direct = self.ws().channels().into_iter().filter(|channel| channel.id.starts_with('D'));
+        direct.find(|channel| channel.has(who) && channel.has(&bot)).map(|channel| channel.id)
     }
 
     /// The dialog on somebody's screen.
@@ -256,7 +261,7 @@ impl World {
 
     /// The direct messages that the bot sent somebody, oldest first.
     pub fn dms(&self, who: &str) -> Vec<Value> {
-        self.ws().messages(&self.dm(who))
+        self.direct(who).map(|conversation| self.ws().messages(&conversation)).unwrap_or_default()
     }
 
     /// The messages of a conversation that are this card of this incident, by their metadata.

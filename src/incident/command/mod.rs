@@ -251,20 +251,20 @@ fn unquoted(command: &str, words: &[tokens::Word]) -> Option<String> {
     let mut root = Line::command();
     root.build();
     let found = root.find_subcommand(command)?;
-    let takes_text = |word: &tokens::Word| {
-        let name = word.text.trim_start().strip_prefix("--")?;
-        let mut options = found.get_arguments().filter(|option| option.get_long().is_some());
-        let option = options.find(|option| option.get_long() == Some(name.split('=').next().unwrap_or(name)))?;
-        let is_text = option.get_value_names().is_some_and(|names| names.iter().any(|name| name == "text"));
-        is_text.then(|| (word.text.trim().to_owned(), name.contains('=')))
+    let option = |name: &str| found.get_arguments().find(|option| option.get_long() == Some(name));
+    let takes_text = |name: &str| {
+        let names = option(name).and_then(clap::Arg::get_value_names);
+        names.is_some_and(|names| names.iter().any(|name| name == "text"))
+    };
+    let is_option = |word: &str| {
+        word.strip_prefix("--").is_some_and(|name| option(name.split('=').next().unwrap_or(name)).is_some())
     };
     words.iter().enumerate().find_map(|(place, word)| {
-        let (option, with_value) = takes_text(word)?;
-        let value = if with_value { Some(word) } else { words.get(place + 1) };
-        let next = words.get(place + if with_value { 1 } else { 2 });
-        let goes_on = next.is_some_and(|next| !next.text.trim_start().starts_with("--"));
-        let name = option.split('=').next().unwrap_or_default().to_owned();
-        (value.is_some_and(|value| !value.quoted) && goes_on).then_some(name)
+        let given = word.text.strip_prefix("--")?;
+        let (name, value_at) = given.split_once('=').map_or((given, place + 1), |(name, _)| (name, place));
+        let quoted = words.get(value_at)?.quoted;
+        let goes_on = words.get(value_at + 1).is_some_and(|next| !is_option(&next.text));
+        (takes_text(name) && !quoted && goes_on).then(|| format!("--{name}"))
     })
 }
 
