@@ -252,6 +252,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         stop_asked: false,
         output: None,
         settled: None,
+        settled_by: None,
     };
     run.approved_plan().unwrap()
 }

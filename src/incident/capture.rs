@@ -1,9 +1,12 @@
 //! What people do in the channel that belongs in the timeline: 📌, the message shortcut, edits, deletions.
 
+use std::collections::BTreeSet;
+
 use super::decision::{ChatEvent, Context, Decision, Effect, ReplyTo};
 use super::draft::Draft;
 use super::id::{MessageRef, UserId};
-use super::state::Incident;
+use super::run::approvers;
+use super::state::{Incident, Phase};
 use super::timeline::{CapturedBy, Card, Fact};
 use super::words::Words;
 
@@ -76,11 +79,43 @@ fn shortcut(
 
 fn channel_regained(draft: &mut Draft<'_>) {
     if draft.incident.channel.as_ref().is_some_and(|channel| channel.lost.is_some()) {
-        draft.fact(Fact::ChannelRegained).notice().refresh();
+        draft.fact(Fact::ChannelRegained);
+        draft.invite_again().notice().refresh().refresh_runs();
+        make_up(draft);
+    }
+}
+
+/// What was said nowhere while the channel was lost is said now. Notices are not: they are over.
+fn make_up(draft: &mut Draft<'_>) {
+    let incident = &draft.incident;
+    let updates = incident.updates.keys().map(|update| Card::Update(*update));
+    let diagnostics = incident.diagnostics.keys().map(|round| Card::Diagnostic(*round));
+    let reminders = incident.asking_reminders().map(Card::Reminder);
+    let cards: Vec<Card> = updates.chain(diagnostics).chain(reminders).collect();
+    for card in cards {
+        draft.show(card);
     }
 }
 
 impl Draft<'_> {
+    /// Invites everybody who belongs in the channel, also those who were in before: being invited twice does nothing.
+    fn invite_again(&mut self) -> &mut Self {
+        let (incident, rules) = (&self.incident, self.context.rules);
+        let paged = incident.pages.values().filter_map(|page| page.contact.slack.as_ref());
+        let deciding = incident.runs.values().filter(|run| run.phase == Phase::Pending);
+        let approving = deciding.flat_map(|run| approvers(incident, &run.action.approval.by));
+        let users: BTreeSet<UserId> = paged
+            .chain(&incident.invited)
+            .chain(&incident.acknowledged_by)
+            .chain(incident.roles.values())
+            .chain(incident.declared.by.person())
+            .chain(&rules.invite_always)
+            .cloned()
+            .chain(approving)
+            .collect();
+        self.effect(Effect::Invite { users: users.into_iter().collect() })
+    }
+
     /// The channel cannot be used any more: said where it can still be said.
     pub fn channel_lost(&mut self, why: &str) {
         if self.incident.usable_channel().is_some() {

@@ -88,6 +88,15 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// Brings every run's card up to date: what can be decided on it depends on whether the incident is open.
+    pub fn refresh_runs(&mut self) -> &mut Self {
+        let runs: Vec<RunId> = self.incident.runs.keys().copied().collect();
+        for run in runs {
+            self.show(Card::Run(run));
+        }
+        self
+    }
+
     /// Invites people who are not in the channel yet.
     pub fn invite(&mut self, users: impl IntoIterator<Item = UserId>) -> &mut Self {
         let mut missing: Vec<UserId> = Vec::new();

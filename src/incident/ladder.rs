@@ -5,17 +5,19 @@ use super::draft::Draft;
 use super::id::PageId;
 use super::people::{Contact, Way};
 use super::state::{Incident, PageOutcome, PageState};
-use super::timeline::{Fact, PageWhy};
+use super::timeline::{Card, Fact, PageWhy};
 use super::words::Words;
 
 impl Draft<'_> {
-    /// Pages a level of the ladder and invites its people.
-    pub fn page_level(&mut self, level: usize, round: u32, because_silent: bool) {
+    /// Pages a level of the ladder and invites its people. Gives the timeline entry that tells of it.
+    pub fn page_level(&mut self, level: usize, round: u32, because_silent: bool) -> u64 {
         let contacts = self.incident.severity.policy.levels.get(level).map(|l| l.contacts.clone()).unwrap_or_default();
         self.fact(Fact::Escalated { level, round, because_silent });
+        let told_by = self.incident.seq;
         for contact in &contacts {
             self.page(contact, PageWhy::Level { level, round }, None);
         }
+        told_by
     }
 
     /// Pages one person in all the ways that are used together. The page lane does not wait for Slack's channel.
@@ -46,11 +48,11 @@ impl Draft<'_> {
         let policy = self.incident.severity.policy.clone();
         let (level, round) = (self.incident.ladder.level, self.incident.ladder.round);
         if level + 1 < policy.levels.len() {
-            self.page_level(level + 1, round, true);
-            self.notice_of_escalation();
+            let told_by = self.page_level(level + 1, round, true);
+            self.show(Card::Notice(told_by));
         } else if round < policy.repeat {
-            self.page_level(0, round + 1, true);
-            self.notice_of_escalation();
+            let told_by = self.page_level(0, round + 1, true);
+            self.show(Card::Notice(told_by));
         } else {
             self.fact(Fact::LadderExhausted);
             self.notice();
@@ -59,16 +61,6 @@ impl Draft<'_> {
             }
         }
         self.refresh();
-    }
-
-    /// The escalation is told by its own entry, which stands before those of its pages.
-    fn notice_of_escalation(&mut self) {
-        let pages = self.incident.pages.values().filter(|page| {
-            matches!(page.why, PageWhy::Level { level, round }
-                if level == self.incident.ladder.level && round == self.incident.ladder.round)
-        });
-        let count = u64::try_from(pages.count()).unwrap_or_default();
-        self.show(super::timeline::Card::Notice(self.incident.seq.saturating_sub(count)));
     }
 
     /// A page did not get through: the next way at once (E4); when nobody of the level can be reached, the next level.
@@ -84,33 +76,35 @@ impl Draft<'_> {
         if !still_wanted || !self.incident.status.is_open() {
             return;
         }
-        if let Some(way) = next_way(&self.incident, &page) {
+        let current = is_current(&self.incident, id, &page);
+        if let Some(way) = next_way(&self.incident, &page, current) {
             self.page_by(&page.contact, way, page.why, page.message);
-        } else if nobody_reached(&self.incident, page.why) && is_current(&self.incident, page.why) {
+        } else if current && nobody_reached(&self.incident) {
             self.climb();
         }
     }
 }
 
-/// The next way to try for this person and reason, if one is left.
-fn next_way(incident: &Incident, failed: &PageState) -> Option<Way> {
+/// The next way to try for this person and reason, if one is left. What was tried before the climb began anew does not
+/// count.
+fn next_way(incident: &Incident, failed: &PageState, current: bool) -> Option<Way> {
+    let since = if current { incident.ladder.first_page } else { 0 };
     let tried = |way: &Way| {
-        incident
-            .pages
-            .values()
-            .any(|page| page.contact.key == failed.contact.key && page.why == failed.why && page.way == *way)
+        let mut pages = incident.pages.iter().filter(|(id, _)| id.number >= since);
+        pages.any(|(_, page)| page.contact.key == failed.contact.key && page.why == failed.why && page.way == *way)
     };
     let left = |way: &&Way| !tried(way) && failed.contact.address(**way).is_some();
     failed.contact.fall_over.iter().find(left).copied()
 }
 
-/// Every page sent for this reason failed.
-fn nobody_reached(incident: &Incident, why: PageWhy) -> bool {
-    let mut pages = incident.pages.values().filter(|page| page.why == why);
-    pages.all(|page| matches!(page.outcome, PageOutcome::Failed { .. }))
+/// Every page of the level that is being tried failed.
+fn nobody_reached(incident: &Incident) -> bool {
+    let mut pages = incident.pages.iter().filter(|(id, page)| is_current(incident, **id, page));
+    pages.all(|(_, page)| matches!(page.outcome, PageOutcome::Failed { .. }))
 }
 
-fn is_current(incident: &Incident, why: PageWhy) -> bool {
-    matches!(why, PageWhy::Level { level, round }
-        if level == incident.ladder.level && round == incident.ladder.round)
+/// The page belongs to the level that is being tried. The same level of an earlier climb, before the incident became
+/// worse or was opened again, does not count.
+fn is_current(incident: &Incident, id: PageId, page: &PageState) -> bool {
+    matches!(page.why, PageWhy::Level { .. }) && id.number >= incident.ladder.first_page
 }

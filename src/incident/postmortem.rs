@@ -143,7 +143,8 @@ pub fn compile(incident: &Incident, timeline: &[Entry]) -> PostMortem {
     }
 }
 
-/// The first time each milestone was reached, in order of time.
+/// The first time each milestone was reached, in order of time. An incident that was opened again was neither mitigated
+/// nor resolved before.
 fn milestones(timeline: &[Entry]) -> Vec<Milestone> {
     let mut found: Vec<Milestone> = Vec::new();
     for entry in timeline {
@@ -155,6 +156,10 @@ fn milestones(timeline: &[Entry]) -> Vec<Milestone> {
             Fact::RunStarted { .. } => "action_started",
             Fact::Mitigated { .. } => "mitigated",
             Fact::Resolved { .. } => "resolved",
+            Fact::Reopened { .. } => {
+                found.retain(|milestone| !matches!(milestone.name, "mitigated" | "resolved"));
+                continue;
+            }
             _ => continue,
         };
         if found.iter().all(|milestone| milestone.name != name) {

@@ -1,7 +1,7 @@
 //! A runbook action between asking and outcome: planning, approval, announcement, release (field procedures P1–P7).
 
 use super::approval::{ActionPlan, Approver, Outcome, Risk};
-use super::decision::Effect;
+use super::decision::{Context, Effect};
 use super::draft::Draft;
 use super::id::{RunId, UserId};
 use super::rules::RunbookAction;
@@ -28,7 +28,8 @@ impl Draft<'_> {
         }
         let run = self.next_run();
         self.fact(Fact::PlanAsked { run, action: Box::new(action.clone()) });
-        self.effect(Effect::Plan { run }).show(Card::Run(run));
+        // The card comes with the plan: a new message is noticed by those whom it names, an edit is not.
+        self.effect(Effect::Plan { run }).show(Card::Incident);
         Ok(run)
     }
 
@@ -47,6 +48,9 @@ impl Draft<'_> {
                 let (digest, risk) = (plan.digest(), plan.risk());
                 let expires_at = self.context.now + rule.expires_after;
                 self.fact(Fact::PlanShown { run, plan, digest, expires_at });
+                if rule.needed > 0 {
+                    self.invite(approvers(&self.incident, &rule.by));
+                }
                 for user in approvers(&self.incident, &rule.by) {
                     self.effect(Effect::Home { user });
                 }
@@ -118,12 +122,39 @@ pub fn approvers(incident: &Incident, by: &[Approver]) -> Vec<UserId> {
     users.collect()
 }
 
-/// Checks that `user` is one of those who may approve.
+/// Checks that `user` is one of those who may approve an action: one of those named, else anybody in the channel.
+///
+/// # Errors
+/// A refusal that names them, or the channel.
+pub fn must_be_approver(
+    context: Context<'_>,
+    incident: &Incident,
+    by: &[Approver],
+    user: &UserId,
+) -> Result<(), Refusal> {
+    if by.is_empty() { must_be_in_channel(context, incident, user) } else { must_be_named(incident, by, user) }
+}
+
+/// Whoever Vigie invited is in the channel, and so is whoever acts in it. Without a channel, everybody who has to do
+/// with the incident counts: a rollback must not hang on a channel that is gone.
+fn must_be_in_channel(context: Context<'_>, incident: &Incident, user: &UserId) -> Result<(), Refusal> {
+    let channel = incident.usable_channel().map(|channel| &channel.id);
+    let is_here = channel.is_some() && channel == context.channel;
+    let has_to_do = incident.acknowledged_by.contains(user)
+        || incident.roles.values().any(|holder| holder == user)
+        || incident.pages.values().any(|page| page.contact.slack.as_ref() == Some(user));
+    if is_here || incident.invited.contains(user) || (channel.is_none() && has_to_do) {
+        return Ok(());
+    }
+    Err(Refusal::new("refusal.not_in_channel"))
+}
+
+/// Checks that `user` is one of those named.
 ///
 /// # Errors
 /// A refusal that names them.
-pub fn must_be_approver(incident: &Incident, by: &[Approver], user: &UserId) -> Result<(), Refusal> {
-    if by.is_empty() || approvers(incident, by).contains(user) {
+pub fn must_be_named(incident: &Incident, by: &[Approver], user: &UserId) -> Result<(), Refusal> {
+    if approvers(incident, by).contains(user) {
         return Ok(());
     }
     let names: Vec<serde_json::Value> = by

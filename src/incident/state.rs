@@ -83,6 +83,9 @@ pub struct Ladder {
     pub next_at: Option<Instant>,
     /// Everybody stayed silent; the fall-back was told.
     pub exhausted: bool,
+    /// The number of the first page of the level paged last; those before belong to other levels or earlier climbs.
+    #[serde(default)]
+    pub first_page: u32,
 }
 
 /// One page and what became of it.
@@ -513,11 +516,7 @@ impl Incident {
                 };
                 self.updates.insert(*update, written);
                 self.reminders_settled = self.reminders;
-                self.promise_update(entry.at);
-                if self.update_due.at.is_some() && next_at.is_some() {
-                    self.update_due.at = *next_at;
-                    self.update_due.promised = *next_at;
-                }
+                self.next_update(entry.at, *next_at);
             }
             Fact::CustomerTextApproved { update } => {
                 self.set_customer_state(*update, CustomerText::Approved { mark });
@@ -552,7 +551,8 @@ impl Incident {
                     Some(Resolution { mark, summary: summary.clone(), impact: impact.clone(), cause: cause.clone() });
             }
             Fact::Reopened { reason: _ } => {
-                self.status = Status::Acknowledged;
+                let answered = self.acknowledged.is_some();
+                self.status = if answered { Status::Acknowledged } else { Status::Triggered };
                 self.mitigated = None;
                 self.resolution = None;
                 self.cancelled = None;
@@ -631,7 +631,8 @@ impl Incident {
 
     fn climb_to(&mut self, level: usize, round: u32, at: Instant) {
         let wait = self.severity.policy.levels.get(level).map(|l| l.wait);
-        self.ladder = Ladder { level, round, next_at: wait.map(|wait| at + wait), exhausted: false };
+        let first_page = self.pages.keys().next_back().map_or(1, |last| last.number + 1);
+        self.ladder = Ladder { level, round, next_at: wait.map(|wait| at + wait), exhausted: false, first_page };
     }
 
     fn page_outcome(&mut self, page: PageId, outcome: PageOutcome) {
@@ -666,6 +667,18 @@ impl Incident {
     fn set_customer_state(&mut self, update: UpdateId, state: CustomerText) {
         if let Some(update) = self.updates.get_mut(&update) {
             update.customer_state = Some(state);
+        }
+    }
+
+    /// What an update promises: nothing more after the end.
+    fn next_update(&mut self, at: Instant, next_at: Option<Instant>) {
+        if !self.status.is_open() {
+            return;
+        }
+        self.promise_update(at);
+        if self.update_due.at.is_some() && next_at.is_some() {
+            self.update_due.at = next_at;
+            self.update_due.promised = next_at;
         }
     }
 

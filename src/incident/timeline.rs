@@ -89,6 +89,8 @@ pub enum PageWhy {
     },
     /// Somebody asked for them.
     ByHand,
+    /// The severity became worse, and they are first in line for it, though somebody is on it already.
+    Worse,
     /// Every level stayed silent.
     Fallback,
     /// The status update is overdue and those in charge before them did not write it (M7).

@@ -2,7 +2,9 @@
 
 use super::decision::Effect;
 use super::draft::Draft;
-use super::id::UpdateId;
+use super::id::{UpdateId, UserId};
+use super::rules::Rules;
+use super::run::{approvers, must_be_named};
 use super::state::{CustomerText, Incident, StatusUpdate};
 use super::time::{Instant, Millis};
 use super::timeline::{Card, Fact};
@@ -13,9 +15,12 @@ impl Draft<'_> {
     pub fn post_update(&mut self, internal: Option<String>, customer: Option<String>, next: Option<Millis>) {
         let update = self.next_update();
         let next_at: Option<Instant> = next.map(|next| self.context.now + next);
-        let tell_inside = internal.is_some();
+        let (tell_inside, to_check) = (internal.is_some(), customer.is_some());
         let asking = self.incident.asking_reminders();
         self.fact(Fact::UpdatePosted { update, internal, customer, next_at });
+        if to_check {
+            self.invite_readers();
+        }
         self.show(Card::Update(update));
         for reminder in asking {
             self.show(Card::Reminder(reminder));
@@ -24,6 +29,13 @@ impl Draft<'_> {
             self.deliver(update, false);
         }
         self.refresh();
+    }
+
+    /// Asks those who may let a customer text go out into the channel, where its card names them; not its author.
+    fn invite_readers(&mut self) {
+        let readers = approvers(&self.incident, &self.context.rules.customer_approval.by);
+        let author = self.context.by.person().cloned();
+        self.invite(readers.into_iter().filter(|reader| Some(reader) != author.as_ref()));
     }
 
     /// Sends the customer text to its destinations.
@@ -51,6 +63,15 @@ pub fn find(incident: &Incident, update: UpdateId) -> Result<&StatusUpdate, Refu
         .updates
         .get(&update)
         .ok_or_else(|| Refusal::new("refusal.no_such_update").with("update", update.to_string()))
+}
+
+/// Checks that `user` may let customer texts go out: one of those named, else anybody.
+///
+/// # Errors
+/// A refusal that names them.
+pub fn must_be_reader(rules: &Rules, incident: &Incident, user: &UserId) -> Result<(), Refusal> {
+    let by = &rules.customer_approval.by;
+    if by.is_empty() { Ok(()) } else { must_be_named(incident, by, user) }
 }
 
 /// The customer text must still wait for a decision.

@@ -57,6 +57,19 @@ impl Slack {
         Ok(profile)
     }
 
+    /// The account is switched off, so that nobody reads what is posted to it. Asked afresh, since Slack takes messages
+    /// for such an account all the same; where Slack does not say, somebody is taken to be there.
+    pub(super) async fn has_left(&self, user: &UserId) -> bool {
+        self.memory().profiles.remove(user);
+        match self.profile(user).await {
+            Ok(profile) => profile.deleted,
+            Err(fault) => {
+                tracing::info!(code = fault.code(), %user, "whether the account is in use is not known");
+                false
+            }
+        }
+    }
+
     /// The direct-message conversation with a person (`conversations.open`).
     ///
     /// # Errors

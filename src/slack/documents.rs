@@ -87,6 +87,7 @@ fn vars(scene: &Scene<'_>, pen: &Pen<'_>, incident: &Incident, compiled: &PostMo
             "summary": compiled.impact,
         },
         "root_cause": compiled.cause,
+        "resolution": compiled.summary,
         "lessons": [],
         "prevention": null,
         "runs": compiled.runs.iter().filter_map(|run| executed(pen, incident, run)).collect::<Vec<_>>(),
@@ -186,7 +187,7 @@ fn said(pen: &Pen<'_>, sent: &Communication) -> Vec<Value> {
 fn checklist(compiled: &PostMortem) -> Vec<Value> {
     let told = compiled.communications.iter().any(|sent| sent.state == "sent");
     [
-        ("timeline", true),
+        ("timeline", false),
         ("root_cause", compiled.cause.is_some()),
         ("impact", compiled.impact.is_some()),
         ("follow_ups", false),
@@ -228,6 +229,41 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn how_it_was_resolved_stands_by_itself_in_every_layout() {
+        let mut stage = told();
+        for locale in ["en", "fr"] {
+            stage.speak(locale);
+            for layout in ["long", "short", "minimal"] {
+                let written = postmortem(&stage.scene(), stage.incident(), layout, Format::Markdown).unwrap();
+                let above =
+                    written.split("## Full timeline").next().and_then(|above| above.split("## Chronologie").next());
+                assert!(above.unwrap().contains("rolled back"), "{locale} {layout}: {written}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_people_say_that_the_timeline_is_complete() {
+        let stage = told();
+        let written = postmortem(&stage.scene(), stage.incident(), "long", Format::Markdown).unwrap();
+        assert!(written.contains("- [ ] Timeline is complete"), "{written}");
+        assert!(written.contains("- [x] Root cause is identified"), "{written}");
+    }
+
+    #[test]
+    fn an_incident_that_was_opened_again_was_resolved_when_it_was_resolved_for_good() {
+        let mut stage = told();
+        stage.after(600).by("U0LEAD", Fact::Reopened { reason: None });
+        stage.after(600).by("U0LEAD", Fact::Resolved { summary: "really".into(), impact: None, cause: None });
+        let compiled = crate::incident::postmortem::compile(stage.incident(), &stage.timeline);
+        let resolved = compiled.milestones.iter().find(|milestone| milestone.name == "resolved").unwrap();
+        assert_eq!(resolved.at, stage.now);
+        assert_eq!(compiled.durations.resolve, Some(stage.now.since(stage.incident().declared.at)));
+        let times: Vec<_> = compiled.milestones.iter().map(|milestone| milestone.at).collect();
+        assert!(times.is_sorted(), "{times:?}");
     }
 
     #[test]

@@ -43,6 +43,7 @@ async fn the_command_answers_in_the_channel_and_in_a_direct_message() {
 
     // A second person may answer as well, in the channel; whoever answered already is told so.
     let channel = world.channel(1).await;
+    world.joins("U0LEAD", &channel).await;
     world.types("U0LEAD", &channel, "acknowledge").await;
     world.types("U0ONCALL", &channel, "ack").await;
     world.whisper("U0ONCALL", "You have answered already");

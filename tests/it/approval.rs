@@ -78,7 +78,7 @@ fn a_plan_runs_only_when_another_person_approved_it_and_the_channel_was_told() {
         refused: refusal.under_way_already {"decided_at":1795140240000,"user":"U0LEAD"}
     6m lead rollback
         plan_asked
-        → plan, [run_7_2], invite U0LEAD
+        → plan, [incident], invite U0LEAD, “reply.planning”
     "#);
 }
 
@@ -145,4 +145,47 @@ fn an_unknown_outcome_keeps_the_target_locked_until_a_person_says_what_happened(
     script.play("6m lead resolve x\n6m lead settle run_7_1 not-happened\n6m lead settle run_7_1 happened");
     assert!(script.incident.as_ref().unwrap().runs.values().all(|run| !run.holds_targets()));
     assert!(script.transcript.contains("refused: refusal.nothing_to_settle"), "{}", script.transcript);
+}
+
+#[test]
+fn whoever_may_approve_is_asked_into_the_channel_when_the_plan_is_there() {
+    let mut script = Script::new();
+    script.play("0m oncall start sev2 checkout returns 500");
+    script.report(Report::ChannelOpened { channel: ChannelId("C7".into()), name: "inc-7".into() });
+    script.report(Report::Invited { users: vec!["U0ONCALL".into()], failed: vec![] });
+    script.play("1m oncall ack\n2m oncall rollback");
+    let shown = script.then_report(Report::Planned {
+        run: "run_7_1".parse().unwrap(),
+        plan: Ok(Box::new(plan("v1", Risk::Reversible))),
+    });
+    assert!(shown.contains("invite U0LEAD+U0CTO, [run_7_1]"), "before its card, which then names them: {shown}");
+}
+
+#[test]
+fn where_anybody_in_the_channel_may_approve_somebody_outside_may_not() {
+    let mut script = Script::new();
+    script.rules.actions.get_mut("rollback-shop").unwrap().approval.by.clear();
+    script.rules.actions.get_mut("rollback-shop").unwrap().checklist.clear();
+    script.play("0m oncall start sev2 checkout returns 500");
+    script.report(Report::ChannelOpened { channel: ChannelId("C7".into()), name: "inc-7".into() });
+    script.play("1m oncall ack\n2m oncall rollback");
+    script
+        .report(Report::Planned { run: "run_7_1".parse().unwrap(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    script.place = Some(ChannelId("C0GENERAL".into()));
+    let outside = script.then("3m stranger approve run_7_1\n3m stranger reject run_7_1 no");
+    assert_eq!(outside.matches("refused: refusal.not_in_channel").count(), 2, "{outside}");
+    script.place = Some(ChannelId("C7".into()));
+    let inside = script.then("4m stranger approve run_7_1");
+    assert!(inside.contains("approved"), "{inside}");
+}
+
+#[test]
+fn a_plan_that_waits_asks_nobody_any_more_once_the_incident_is_over() {
+    for end in ["resolve fixed by hand", "cancel a test"] {
+        let mut script = planned();
+        let over = script.then(&format!("5m lead {end}"));
+        assert!(over.contains("[run_7_1]"), "{over}");
+        let back = script.then("6m lead reopen not over");
+        assert!(back.contains("[run_7_1]"), "and asks again: {back}");
+    }
 }

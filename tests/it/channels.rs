@@ -2,6 +2,7 @@
 
 use vigie::incident::people::Way;
 use vigie::incident::state::{PageOutcome, Phase};
+use vigie::practice::Trouble;
 
 use crate::clicks::{happened, phase};
 use crate::world::{INCIDENTS, World, ts};
@@ -173,4 +174,18 @@ async fn somebody_who_left_is_paged_another_way() {
     world.types("U0SUPPORT", &channel, "timeline").await;
     world.whisper("U0SUPPORT", "user_disabled");
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_slack_refused_for_a_moment_is_set_a_moment_later() {
+    for trouble in [Trouble::ServerError, Trouble::RateLimited { retry_after_s: 7 }] {
+        let world = World::open().await;
+        for method in ["conversations.setTopic", "conversations.setPurpose", "bookmarks.list"] {
+            world.ws().faults().next(method, 1, trouble.clone());
+        }
+        world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+        assert_eq!(world.ws().faults().left(), 0, "the trouble was met");
+        world.is_whole(1).await;
+        world.close().await;
+    }
 }

@@ -1,10 +1,10 @@
 //! Clicks that come too late, twice, or from people who may not: an answer to that person alone, and nothing runs.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 use vigie::incident::id::IncidentId;
 use vigie::incident::state::Phase;
-use vigie::practice::Trouble;
+use vigie::practice::{SubmitOutcome, Trouble};
 
 use crate::world::{World, ts};
 
@@ -60,6 +60,7 @@ impl Whispers {
 async fn people_who_may_not_are_told_so_alone_and_nothing_runs() {
     let world = World::open().await;
     let (channel, plan) = planned(&world).await;
+    world.joins("U0SUPPORT", &channel).await;
     let messages = world.ws().messages(&channel).len();
     for (who, says) in
         [("U0ONCALL", "somebody else must approve"), ("U0SUPPORT", "may decide this"), ("U0COMMS", "may decide this")]
@@ -156,5 +157,21 @@ async fn acknowledgements_side_by_side_end_the_climb_once() {
     world.whisper("U0ONCALL", "answered already");
     world.pass(60).await;
     assert_eq!(happened(&world, "escalated").await, 1, "nobody further is paged");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_text_that_comes_too_late_stays_in_its_dialog_with_the_reason() {
+    let world = World::open().await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    let channel = world.channel(1).await;
+    world.types("U0ONCALL", &channel, "resolve").await;
+    world.types("U0COMMS", &channel, "resolve it was a false alarm").await;
+    let outcome = world.submits("U0ONCALL", json!({"summary": "We rolled back to the version before."})).await;
+    let SubmitOutcome::Errors(errors) = outcome else { panic!("the text is lost: {outcome:?}") };
+    assert!(errors["summary"].as_str().is_some_and(|why| why.contains("inc_1 is resolved")), "{errors:?}");
+    assert!(world.told("U0ONCALL").iter().all(|told| !told.contains("inc_1 is resolved")), "it is said once");
+    let incident = world.incident(1).await;
+    assert_eq!(incident.resolution.expect("it is resolved").summary, "it was a false alarm");
     world.close().await;
 }

@@ -59,6 +59,7 @@ async fn what_hangs_is_said_to_hang_and_holds_nobody_up() {
 async fn a_second_round_waits_for_the_first_and_a_wrong_service_is_named() {
     let (world, channel) = in_channel(&[LIMITS]).await;
     world.setup.shop.hang_health(true);
+    world.joins("U0LEAD", &channel).await;
     let ack = world.ws().person("U0ONCALL").command(&channel, "/incident", "diag").await;
     assert_eq!(ack.failure, None);
     world.types("U0LEAD", &channel, "diag").await;

@@ -2,6 +2,8 @@
 
 use insta::assert_snapshot;
 use vigie::incident::decision::Report;
+use vigie::incident::people::Way;
+use vigie::incident::timeline::Fact;
 
 use crate::script::Script;
 
@@ -174,7 +176,7 @@ fn what_is_typed_at_three_in_the_morning_is_understood() {
          5m lead frobnicate
          6m lead mitigate we switched it off
          7m lead resolve
-         8m lead resolve it was DNS --cause the usual
+         8m lead resolve it was DNS --cause “the usual”
          9m lead ack
          10m lead reopen not over
          11m lead cancel
@@ -216,19 +218,98 @@ fn what_is_typed_at_three_in_the_morning_is_understood() {
         → [notice_11], invite U0LEAD, [incident], [announcement], “reply.mitigated”
     7m lead resolve
         refused: refusal.no_summary 
-    8m lead resolve it was DNS --cause the usual
+    8m lead resolve it was DNS --cause “the usual”
         resolved
         → [notice_12], invite U0LEAD, [incident], [announcement], “reply.resolved”
     9m lead ack
         refused: refusal.not_open {"incident":"inc_7","status":"resolved"}
     10m lead reopen not over
         reopened
-        → [notice_13], invite U0LEAD, [incident], [announcement], “reply.reopened”
+        escalated to level 1 round 1
+        paged oncall by slack (page_7_6, level 1 round 1)
+        paged oncall by email (page_7_7, level 1 round 1)
+        paged security by slack (page_7_8, level 1 round 1)
+        → [notice_13], slack:page_7_6, email:page_7_7, invite U0ONCALL+U0SECURITY+U0LEAD, slack:page_7_8, [incident], [announcement], “reply.reopened”
     11m lead cancel
         cancelled
-        → [notice_14], [incident], [announcement], “reply.cancelled”
+        → [notice_18], [incident], [announcement], “reply.cancelled”
     12m lead postmortem
         post_mortem_compiled
         → [postmortem_1], “reply.postmortem”
+    "#);
+}
+
+#[test]
+fn an_incident_that_is_reopened_before_anybody_answered_pages_its_first_level_again() {
+    let mut script = Script::new();
+    script.play("0m lead start sev2 checkout returns 500\n5m lead resolve a false alarm");
+    assert_snapshot!(script.then("10m lead reopen it is back\n25m wake"), @r#"
+    10m lead reopen it is back
+        reopened
+        escalated to level 1 round 1
+        paged oncall by slack (page_7_3, level 1 round 1)
+        paged oncall by email (page_7_4, level 1 round 1)
+        → [notice_6], slack:page_7_3, email:page_7_4, invite U0ONCALL+U0LEAD, [incident], [announcement], “reply.reopened”
+    25m wake
+        escalated to level 2 round 1 (silence)
+        paged lead by slack (page_7_5, level 2 round 1)
+        paged lead by email (page_7_6, level 2 round 1)
+        → slack:page_7_5, email:page_7_6, invite U0LEAD, [notice_10], [incident], [announcement]
+    "#);
+}
+
+#[test]
+fn a_way_that_fails_after_a_new_beginning_gives_way_to_the_next_again() {
+    let mut script = Script::new();
+    script.play("0m lead start sev2 checkout returns 500");
+    for page in ["page_7_1", "page_7_2"] {
+        script.report(Report::PageFailed { page: page.parse().unwrap(), why: "gone".into() });
+    }
+    script.play("5m lead resolve a false alarm\n10m lead reopen it is back");
+    let again = script.then_report(Report::PageFailed { page: "page_7_6".parse().unwrap(), why: "gone".into() });
+    assert!(again.contains("paged oncall by sms"), "what was tried before the new beginning does not count: {again}");
+}
+
+#[test]
+fn an_incident_that_is_reopened_after_an_answer_pages_nobody() {
+    let mut script = Script::new();
+    script.play("0m lead start sev2 checkout returns 500\n1m oncall ack\n5m lead resolve a false alarm");
+    let again = script.then("10m lead reopen it is back\n39m wake");
+    assert!(!again.contains("paged"), "{again}");
+}
+
+#[test]
+fn an_escalation_is_told_by_its_own_entry_also_after_the_climb_began_anew() {
+    let mut script = Script::new();
+    script.play("0m lead start sev2 checkout returns 500\n15m wake\n16m lead severity sev1 all of it is down");
+    let climbed = script.then("31m wake");
+    let told = climbed.split("[notice_").nth(1).and_then(|rest| rest.split(']').next()).expect("there is a notice");
+    let entry = script.timeline.iter().find(|entry| entry.seq.to_string() == told).expect("it stands in the timeline");
+    assert!(matches!(entry.fact, Fact::Escalated { level: 1, .. }), "{:?} is told in {climbed}", entry.fact);
+}
+
+#[test]
+fn whoever_is_told_of_a_worse_severity_after_the_answer_is_reached_another_way_too() {
+    let mut script = Script::new();
+    for contact in &mut script.rules.severities[0].policy.levels[0].contacts {
+        contact.fall_over = vec![Way::Sms];
+    }
+    script.play("0m lead start sev2 checkout returns 500\n1m oncall ack\n5m lead severity sev1 it is worse");
+    let failed = script.then_report(Report::PageFailed { page: "page_7_3".parse().unwrap(), why: "gone".into() });
+    assert!(failed.contains("paged security by sms"), "{failed}");
+    assert!(script.incident.as_ref().is_some_and(|incident| incident.ladder.next_at.is_none()), "and nobody climbs");
+}
+
+#[test]
+fn a_page_that_names_nobody_is_refused_with_what_would_do() {
+    let mut script = Script::new();
+    script.play("0m lead start sev2 checkout returns 500");
+    assert_snapshot!(script.then("1m lead page level\n1m lead page level two\n1m lead page <@U0STRANGER>"), @r#"
+    1m lead page level
+        refused: refusal.which_level {"levels":2}
+    1m lead page level two
+        refused: refusal.which_level {"levels":2}
+    1m lead page <@U0STRANGER>
+        refused: refusal.not_a_contact {"known":["comms","cto","lead","oncall","security"],"user":"U0STRANGER"}
     "#);
 }

@@ -59,9 +59,9 @@ async fn the_plan_says_everything_before_anybody_decides() {
         "1 required line to tick before approval",
         "☐ The new version has not changed stored data.",
         "☐ Support knows. (optional)",
-        "*Approvals:* 0 of 1, 1 more needed from",
+        "*Approvals:* 0 of 1, 1 more needed (may approve: ",
         "<@U0LEAD>",
-        "but not whoever asked",
+        "; not whoever asked)",
         "expires at",
         "Asked by <@U0ONCALL>",
         "plan ",
@@ -80,6 +80,7 @@ async fn who_asked_who_may_not_and_an_open_check_list_are_refused() {
     let (channel, plan) = plan_shown(&world).await;
     world.clicks("U0ONCALL", &channel, &ts(&plan), "approve").await;
     world.whisper("U0ONCALL", "You asked for this, so somebody else must approve it");
+    world.joins("U0SUPPORT", &channel).await;
     world.types("U0SUPPORT", &channel, "approve run_1_1").await;
     let refusal = shown(&world.whisper("U0SUPPORT", "may decide this"));
     assert!(refusal.contains("Engineering lead") && refusal.contains("Commander"), "{refusal}");
@@ -194,7 +195,7 @@ async fn progress_and_result_stand_on_the_card_and_lead_to_the_update() {
     assert!(drafts.iter().any(|text| text.contains("Approved: Roll back") || text.contains("Running: Roll back")));
 
     let finished = world.message(&channel, "*Rolled back*");
-    world.clicks("U0ONCALL", &channel, &ts(&finished), "update").await;
+    world.clicks("U0ONCALL", &channel, &ts(&finished), "customer").await;
     let form = world.form("U0ONCALL");
     let text = shown(&form);
     assert!(text.contains("Internal") || text.contains("checkout returns 500"), "{text}");

@@ -142,13 +142,22 @@ pub struct Script {
     pub rules: Rules,
     pub now: Instant,
     pub incident: Option<Incident>,
+    /// The channel that people type in.
+    pub place: Option<ChannelId>,
     pub timeline: Vec<Entry>,
     pub transcript: String,
 }
 
 impl Script {
     pub fn new() -> Self {
-        Self { rules: rules(), now: START, incident: None, timeline: Vec::new(), transcript: String::new() }
+        Self {
+            rules: rules(),
+            now: START,
+            incident: None,
+            place: None,
+            timeline: Vec::new(),
+            transcript: String::new(),
+        }
     }
 
     /// Plays lines `<minutes>m <who> <command>` or `<minutes>m wake`.
@@ -174,7 +183,7 @@ impl Script {
             Ok(line) => self.give(&Input::Command {
                 by: Actor::Person(user.clone()),
                 command: Box::new(line.command),
-                channel: None,
+                channel: self.place.clone(),
                 reply: ReplyTo::Person { user, channel: None, response_url: None },
             }),
         }
@@ -189,12 +198,18 @@ impl Script {
 
     pub fn give(&mut self, input: &Input) {
         let by = input.by();
-        let reply = match input {
-            Input::Command { reply, .. } => reply.clone(),
-            _ => ReplyTo::Nobody,
+        let (channel, reply) = match input {
+            Input::Command { channel, reply, .. } => (channel.clone(), reply.clone()),
+            _ => (None, ReplyTo::Nobody),
         };
-        let context =
-            Context { rules: &self.rules, now: self.now, by: &by, channel: None, reply: &reply, fresh: IncidentId(7) };
+        let context = Context {
+            rules: &self.rules,
+            now: self.now,
+            by: &by,
+            channel: channel.as_ref(),
+            reply: &reply,
+            fresh: IncidentId(7),
+        };
         match decide(context, self.incident.as_ref(), input) {
             Err(refusal) => {
                 writeln!(self.transcript, "    refused: {} {}", refusal.0.key, vars(&refusal.0.vars)).unwrap()
@@ -223,6 +238,20 @@ impl Script {
         if !effects.is_empty() {
             writeln!(self.transcript, "    → {}", effects.join(", ")).unwrap();
         }
+    }
+
+    /// Plays and gives what followed, and nothing of what was before.
+    pub fn then(&mut self, script: &str) -> String {
+        let before = self.transcript.len();
+        self.play(script);
+        self.transcript.split_off(before)
+    }
+
+    /// Reports and gives what followed, and nothing of what was before.
+    pub fn then_report(&mut self, report: Report) -> String {
+        let before = self.transcript.len();
+        self.report(report);
+        self.transcript.split_off(before)
     }
 
     /// Minutes from the start until it wakes by itself.

@@ -56,3 +56,15 @@ async fn without_a_text_a_form_asks_for_it_and_the_shortcut_opens_the_same_form(
     }
     world.close().await;
 }
+
+#[tokio::test]
+async fn what_was_typed_before_the_form_opened_stands_in_it() {
+    let world = World::open().await;
+    world.types("U0SUPPORT", "C0GENERAL", "start --drill --severity sev1 --service shop").await;
+    let outcome = world.submits("U0SUPPORT", serde_json::json!({"title": "Nobody can pay"})).await;
+    assert_eq!(outcome, SubmitOutcome::Cleared);
+    let incident = world.incident(1).await;
+    assert!(incident.drill, "a drill stays a drill");
+    assert_eq!((incident.severity.key.as_str(), incident.service.as_deref()), ("sev1", Some("shop")));
+    world.close().await;
+}

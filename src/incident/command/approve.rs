@@ -83,7 +83,7 @@ impl Approve {
         if state.approvals.iter().any(|approval| &approval.by == context.by) {
             return Err(Refusal::new("refusal.approved_already"));
         }
-        run::must_be_approver(incident, &state.action.approval.by, user)?;
+        run::must_be_approver(context, incident, &state.action.approval.by, user)?;
         let missing: Vec<serde_json::Value> =
             state.missing_items().iter().map(|item| item.text.as_str().into()).collect();
         if !missing.is_empty() {
@@ -105,7 +105,7 @@ impl Reject {
         let (state, user) = may_judge(context, incident, self.run)?;
         // Whoever asked may take it back; everybody else must be one who could have approved.
         if context.by != &state.asked.by {
-            run::must_be_approver(incident, &state.action.approval.by, user)?;
+            run::must_be_approver(context, incident, &state.action.approval.by, user)?;
         }
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::PlanRejected { run: self.run, reason: self.reason.optional() });

@@ -135,23 +135,24 @@ pub enum Command {
 }
 
 /// The modal that a command opens when it comes without its text.
+/// It begins with what was typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Modal {
+pub enum Modal<'c> {
     /// Declare an incident.
-    Start,
+    Start(&'c Start),
     /// Write a status update.
-    Update,
+    Update(&'c Update),
     /// Resolve.
-    Resolve,
+    Resolve(&'c Resolve),
 }
 
 impl Command {
     /// The modal to open instead of acting, if the command came without what it needs.
-    pub fn modal(&self) -> Option<Modal> {
+    pub fn modal(&self) -> Option<Modal<'_>> {
         match self {
-            Command::Start(start) if start.is_bare() => Some(Modal::Start),
-            Command::Update(update) if update.is_bare() => Some(Modal::Update),
-            Command::Resolve(resolve) if resolve.is_bare() => Some(Modal::Resolve),
+            Command::Start(start) if start.is_bare() => Some(Modal::Start(start)),
+            Command::Update(update) if update.is_bare() => Some(Modal::Update(update)),
+            Command::Resolve(resolve) if resolve.is_bare() => Some(Modal::Resolve(resolve)),
             _ => None,
         }
     }
@@ -232,11 +233,39 @@ pub fn parse(line: &str) -> Result<Line, UsageError> {
     if words.is_empty() {
         return Ok(Line { command: Command::Help(Help { topic: None }), incident: None });
     }
-    let first = words.first().map_or("", String::as_str);
+    let first = words.first().map_or("", |word| word.text.as_str());
     let (command, rest) = (first.to_lowercase(), words.get(1..).unwrap_or_default());
+    if let Some(option) = unquoted(&command, rest) {
+        let usage = usage_of(&command).unwrap_or_default();
+        return Err(UsageError(Words::new("usage.quotes").with("option", option).with("usage", usage)));
+    }
+    let rest: Vec<String> = rest.iter().map(|word| word.text.clone()).collect();
     // The command's own word is not case-sensitive: phones begin lines with a capital.
-    let line = std::iter::once(command.clone()).chain(protect_dashes(&command, rest));
+    let line = std::iter::once(command.clone()).chain(protect_dashes(&command, &rest));
     Line::try_parse_from(line).map_err(|error| usage_error(&error, first))
+}
+
+/// The first option whose text seems to go on without quotes: only its first word would be taken, and the others would
+/// go to other readers than they were meant for.
+fn unquoted(command: &str, words: &[tokens::Word]) -> Option<String> {
+    let mut root = Line::command();
+    root.build();
+    let found = root.find_subcommand(command)?;
+    let option = |name: &str| found.get_arguments().find(|option| option.get_long() == Some(name));
+    let takes_text = |name: &str| {
+        let names = option(name).and_then(clap::Arg::get_value_names);
+        names.is_some_and(|names| names.iter().any(|name| name == "text"))
+    };
+    let is_option = |word: &str| {
+        word.strip_prefix("--").is_some_and(|name| option(name.split('=').next().unwrap_or(name)).is_some())
+    };
+    words.iter().enumerate().find_map(|(place, word)| {
+        let given = word.text.strip_prefix("--")?;
+        let (name, value_at) = given.split_once('=').map_or((given, place + 1), |(name, _)| (name, place));
+        let quoted = words.get(value_at)?.quoted;
+        let goes_on = words.get(value_at + 1).is_some_and(|next| !is_option(&next.text));
+        (takes_text(name) && !quoted && goes_on).then(|| format!("--{name}"))
+    })
 }
 
 /// In a command with free text, a word that begins with a dash and is none of its options is text: `note -5 %`.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Text, Who, must_be_open, unknown_person};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
+use crate::incident::id::UserId;
 use crate::incident::people::Contact;
 use crate::incident::state::Incident;
 use crate::incident::timeline::PageWhy;
@@ -39,7 +40,10 @@ impl Page {
         let text = self.message.text();
         let (level, message) = if matches!(self.whom.to_lowercase().as_str(), "level" | "niveau") {
             let (number, rest) = text.split_once(char::is_whitespace).unwrap_or((text.as_str(), ""));
-            (number.parse::<usize>().ok(), rest.trim().to_owned())
+            let number = number.parse::<usize>().map_err(|_| {
+                Refusal::new("refusal.which_level").with("levels", incident.severity.policy.levels.len())
+            })?;
+            (Some(number), rest.trim().to_owned())
         } else {
             (self.whom.parse::<usize>().ok(), text.clone())
         };
@@ -58,6 +62,12 @@ fn level_contacts(incident: &Incident, number: usize) -> Result<Vec<Contact>, Re
     level.map(|level| level.contacts.clone()).ok_or_else(refusal)
 }
 
+/// Somebody whom Slack knows and the plan does not: nobody has said how to reach them.
+fn not_a_contact(context: Context<'_>, user: &UserId) -> Refusal {
+    let known: Vec<serde_json::Value> = context.rules.contacts.keys().map(|key| key.as_str().into()).collect();
+    Refusal::new("refusal.not_a_contact").with("user", user.to_string()).with("known", known)
+}
+
 fn person(context: Context<'_>, word: &str) -> Result<Contact, Refusal> {
     // Parsing a person cannot fail; only knowing them can.
     let who: Who = word.parse().unwrap_or(Who::Me);
@@ -65,7 +75,7 @@ fn person(context: Context<'_>, word: &str) -> Result<Contact, Refusal> {
         Who::Key(key) => context.rules.contacts.get(key).cloned().ok_or_else(|| unknown_person(context, key)),
         Who::Me | Who::User(_) => {
             let user = who.user(context)?;
-            context.rules.contact_of(&user).cloned().ok_or_else(|| unknown_person(context, word))
+            context.rules.contact_of(&user).cloned().ok_or_else(|| not_a_contact(context, &user))
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Text;
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
-use crate::incident::state::Incident;
+use crate::incident::state::{Incident, Status};
 use crate::incident::timeline::Fact;
 use crate::incident::words::{Refusal, Words};
 
@@ -24,7 +24,11 @@ impl Reopen {
         }
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::Reopened { reason: self.reason.optional() }).notice();
-        draft.invite_actor().refresh();
+        // Nobody had answered: somebody still has to be found.
+        if draft.incident.status == Status::Triggered {
+            draft.page_level(0, 0, false);
+        }
+        draft.refresh_runs().invite_actor().refresh().refresh_pages();
         draft.reply(Words::new("reply.reopened").with("incident", incident.id.to_string()));
         Ok(draft.finish())
     }

@@ -13,10 +13,10 @@ use crate::incident::words::{Refusal, Words};
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct Resolve {
     /// What it did to users.
-    #[arg(long)]
+    #[arg(long, value_name = "text")]
     pub impact: Option<String>,
     /// The root cause, as far as it is known.
-    #[arg(long)]
+    #[arg(long, value_name = "text")]
     pub cause: Option<String>,
     /// How it was resolved.
     #[command(flatten)]
@@ -48,6 +48,7 @@ impl Draft<'_> {
         for reminder in asking {
             self.show(Card::Reminder(reminder));
         }
+        self.refresh_runs();
     }
 }
 

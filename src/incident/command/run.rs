@@ -7,7 +7,7 @@ use crate::incident::decision::{Context, Decision, Effect, Sheet};
 use crate::incident::draft::Draft;
 use crate::incident::rules::RunbookAction;
 use crate::incident::state::Incident;
-use crate::incident::words::Refusal;
+use crate::incident::words::{Refusal, Words};
 
 /// Plan a rollback; the only one there is when none is named, else a choice.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
@@ -61,8 +61,9 @@ impl RunAction {
 
 fn ask(context: Context<'_>, incident: &Incident, action: &RunbookAction) -> Result<Decision, Refusal> {
     let mut draft = Draft::of(context, incident);
-    draft.ask_plan(action)?;
+    let run = draft.ask_plan(action)?;
     draft.invite_actor();
+    draft.reply(Words::new("reply.planning").with("title", action.title.as_str()).with("run", run.to_string()));
     Ok(draft.finish())
 }
 

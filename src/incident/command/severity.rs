@@ -50,7 +50,7 @@ fn tell_new_first_level(draft: &mut Draft<'_>) {
     let paged = |contact: &Contact| draft.incident.pages.values().any(|page| page.contact.key == contact.key);
     let new: Vec<Contact> = first.into_iter().filter(|contact| !paged(contact)).collect();
     for contact in &new {
-        draft.page(contact, PageWhy::Level { level: 0, round: 0 }, None);
+        draft.page(contact, PageWhy::Worse, None);
     }
 }
 

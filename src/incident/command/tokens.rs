@@ -8,9 +8,18 @@
 /// by [`plain_word`]. An invisible separator that nobody types.
 pub const GUARD: char = '\u{2063}';
 
+/// A word of a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// The word; with a line break before it where a new line begins.
+    pub text: String,
+    /// It stood in quotes, and may be several words.
+    pub quoted: bool,
+}
+
 /// Splits a command line into words.
-pub fn split(line: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+pub fn split(line: &str) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
     let mut rest = line;
     loop {
         let trimmed = rest.trim_start_matches(is_space);
@@ -19,11 +28,12 @@ pub fn split(line: &str) -> Vec<String> {
         if trimmed.is_empty() {
             return words;
         }
-        let after_option = words.last().is_some_and(|word| word.starts_with("--") && !word.contains('='));
-        let (word, remainder) =
-            if after_option { quoted(trimmed).unwrap_or_else(|| plain(trimmed)) } else { plain(trimmed) };
-        let word = dashes(&word);
-        words.push(if new_line { format!("\n{word}") } else { word });
+        let after_option = words.last().is_some_and(|word| word.text.starts_with("--") && !word.text.contains('='));
+        let in_quotes = if after_option { quoted(trimmed) } else { None };
+        let quoted = in_quotes.is_some();
+        let (word, remainder) = in_quotes.unwrap_or_else(|| plain(trimmed));
+        let text = if quoted { word } else { dashes(&word) };
+        words.push(Word { text: if new_line && !quoted { format!("\n{text}") } else { text }, quoted });
         rest = remainder;
     }
 }
@@ -123,21 +133,26 @@ pub fn join(words: &[String]) -> String {
 mod tests {
     use super::*;
 
+    fn texts(line: &str) -> Vec<String> {
+        split(line).into_iter().map(|word| word.text).collect()
+    }
+
     #[test]
     fn apostrophes_and_quotes_in_free_text_stay_as_typed() {
-        assert_eq!(join(&split("note it’s  the \"new\" one")), "note it’s the \"new\" one");
+        assert_eq!(join(&texts("note it’s  the \"new\" one")), "note it’s the \"new\" one");
     }
 
     #[test]
     fn a_phones_dash_is_an_option_and_a_lone_dash_is_not() {
-        assert_eq!(split("start —drill x"), ["start", "--drill", "x"]);
-        assert_eq!(split("note a — b"), ["note", "a", "—", "b"]);
+        assert_eq!(texts("start —drill x"), ["start", "--drill", "x"]);
+        assert_eq!(texts("note a — b"), ["note", "a", "—", "b"]);
     }
 
     #[test]
     fn quotes_of_any_kind_group_behind_an_option() {
         for line in ["--service \"web shop\" x", "--service “web shop” x", "--service « web shop » x"] {
-            assert_eq!(split(line), ["--service", "web shop", "x"], "{line}");
+            assert_eq!(texts(line), ["--service", "web shop", "x"], "{line}");
+            assert_eq!(split(line).iter().map(|word| word.quoted).collect::<Vec<_>>(), [false, true, false]);
         }
     }
 
@@ -150,13 +165,13 @@ mod tests {
 
     #[test]
     fn lines_of_a_note_stay_lines() {
-        assert_eq!(join(&split("one\ntwo  three\n\nfour")), "one\ntwo three\nfour");
+        assert_eq!(join(&texts("one\ntwo  three\n\nfour")), "one\ntwo three\nfour");
     }
 
     proptest::proptest! {
         #[test]
         fn no_line_makes_it_panic(line in ".{0,400}") {
-            let words = split(&line);
+            let words = texts(&line);
             plain_text(&join(&words));
         }
     }

@@ -9,8 +9,8 @@ use crate::incident::id::UpdateId;
 use crate::incident::state::Incident;
 use crate::incident::time::Millis;
 use crate::incident::timeline::{Card, Fact};
+use crate::incident::update;
 use crate::incident::words::{Refusal, Words};
-use crate::incident::{run, update};
 
 /// The furthest that the next update can be promised for, in minutes: a day.
 const FURTHEST: u32 = 24 * 60;
@@ -19,7 +19,7 @@ const FURTHEST: u32 = 24 * 60;
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct Update {
     /// The text for customers, which somebody else must approve.
-    #[arg(long)]
+    #[arg(long, value_name = "text")]
     pub customer: Option<String>,
     /// Minutes until the next update.
     #[arg(long, value_name = "minutes")]
@@ -68,7 +68,9 @@ impl Update {
         if self.next.is_some_and(|minutes| minutes == 0 || minutes > FURTHEST) {
             return Err(Refusal::new("refusal.next_update").with("furthest", FURTHEST));
         }
-        let next = self.next.map(|minutes| Millis::minutes(i64::from(minutes)));
+        // After the end nothing more is promised.
+        let next = self.next.filter(|_| incident.status.is_open());
+        let next = next.map(|minutes| Millis::minutes(i64::from(minutes)));
         let mut draft = Draft::of(context, incident);
         draft.post_update(internal, customer, next);
         draft.reply(Words::new("reply.updated").with("incident", incident.id.to_string()));
@@ -84,7 +86,7 @@ impl Send {
         if &written.written.by == context.by {
             return Err(Refusal::new("refusal.author"));
         }
-        run::must_be_approver(incident, &context.rules.customer_approval.by, user)?;
+        update::must_be_reader(context.rules, incident, user)?;
         let mut draft = Draft::of(context, incident);
         draft.send_customer_text(self.update);
         Ok(draft.finish())
@@ -97,7 +99,7 @@ impl Hold {
         update::must_be_pending(written)?;
         let user = context.by.person().ok_or_else(|| Refusal::new("refusal.needs_person"))?;
         if &written.written.by != context.by {
-            run::must_be_approver(incident, &context.rules.customer_approval.by, user)?;
+            update::must_be_reader(context.rules, incident, user)?;
         }
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::CustomerTextRejected { update: self.update, reason: self.reason.optional() });
@@ -109,10 +111,9 @@ impl Hold {
 impl Snooze {
     pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
         must_be_open(incident)?;
-        if incident.update_due.at.is_none() {
-            return Err(Refusal::new("refusal.no_reminder"));
-        }
-        let until = context.now + context.rules.snooze;
+        let due = incident.update_due.at.ok_or_else(|| Refusal::new("refusal.no_reminder"))?;
+        // Later than it was, never earlier.
+        let until = due.max(context.now + context.rules.snooze);
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::ReminderSnoozed { until });
         if incident.reminders > 0 {

@@ -101,6 +101,9 @@ pub struct Run {
     pub output: Option<String>,
     /// What a person said really happened, when nobody knew.
     pub settled: Option<bool>,
+    /// Who said so, and when.
+    #[serde(default)]
+    pub settled_by: Option<Mark>,
 }
 
 impl Run {
@@ -158,6 +161,7 @@ impl Run {
             stop_asked: false,
             output: None,
             settled: None,
+            settled_by: None,
         }
     }
 
@@ -218,7 +222,10 @@ impl Run {
                 self.output = output.clone();
                 self.phase = Phase::Finished { outcome: outcome.clone() };
             }
-            Fact::RunSettled { happened, .. } => self.settled = Some(*happened),
+            Fact::RunSettled { happened, .. } => {
+                self.settled = Some(*happened);
+                self.settled_by = Some(mark);
+            }
             _ => {}
         }
     }

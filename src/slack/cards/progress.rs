@@ -9,8 +9,6 @@ use super::pen::{Pen, Said};
 use super::plan;
 use crate::incident::approval::{ActionPlan, Outcome, PlannedStep};
 use crate::incident::state::{Phase, Run, StepState};
-use crate::incident::timeline::Fact;
-use crate::slack::scene::Scene;
 
 /// Approved; the channel is being told before anything is changed.
 pub(super) fn announcing(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
@@ -35,8 +33,8 @@ pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
 }
 
 /// How it ended.
-pub(super) fn result(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
-    let said = if run.settled.is_some() { settled(scene, pen, run)? } else { result_line(pen, run, outcome)? };
+pub(super) fn result(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
+    let said = if run.settled.is_some() { settled(pen, run)? } else { result_line(pen, run, outcome)? };
     let head = vec![said, approved_by(pen, run)?];
     let mut parts = vec![Part::Text(Mrkdwn::join(head, "\n"))];
     parts.extend(lines(steps(pen, run, Some(outcome))?));
@@ -93,16 +91,9 @@ pub(super) fn took_ms(run: &Run) -> i64 {
 }
 
 /// Who looked, when nobody knew, and what they saw.
-fn settled(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run) -> Said {
-    let Some(happened) = run.settled else {
-        return Ok(Mrkdwn::default());
-    };
-    let entry = scene
-        .timeline
-        .iter()
-        .rev()
-        .find(|entry| matches!(entry.fact, Fact::RunSettled { run: id, .. } if id == run.id));
-    let vars = json!({"happened": happened, "who": entry.map(|entry| pen.actor(&entry.by))});
+fn settled(pen: &Pen<'_>, run: &Run) -> Said {
+    let who = run.settled_by.as_ref().map(|mark| pen.actor(&mark.by));
+    let vars = json!({"happened": run.settled, "who": who});
     pen.say("run.settled", vars)
 }
 

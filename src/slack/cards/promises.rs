@@ -12,7 +12,7 @@ use crate::incident::decision::Sheet;
 use crate::incident::timeline::{Card, Fact};
 use crate::incident::words::Words;
 use crate::render::Locale;
-use crate::slack::scene::Drawn;
+use crate::slack::scene::{Drawn, Scene};
 
 fn drawn(stage: &Stage, card: &Card) -> Drawn {
     let drawn = draw(&stage.scene(), card).unwrap_or_else(|fault| panic!("{}: {fault}", card.name()));
@@ -182,4 +182,29 @@ fn a_reminder_is_answered_by_an_update_and_then_asks_for_nothing() {
     stage.by("U0ENGINEER", Fact::UpdatePosted { update: UPDATE, internal, customer: None, next_at: None });
     let answered = sketch(&drawn(&stage, &Card::Reminder(1)));
     assert!(answered.contains("was written by") && !answered.contains('→'), "{answered}");
+}
+
+#[test]
+fn a_reminder_asks_for_nothing_once_the_incident_is_over() {
+    for (locale, over) in [("en", "The incident is over"), ("fr", "L’incident est terminé")] {
+        let mut stage = Stage::declared();
+        stage.speak(locale).acknowledged().after(1_800);
+        let climbs_at = stage.now;
+        stage.vigie(Fact::UpdateReminded { number: 1, who: vec![user("U0ENGINEER")], climbs_at });
+        stage.by("U0LEAD", Fact::Resolved { summary: "rolled back".into(), impact: None, cause: None });
+        let settled = sketch(&drawn(&stage, &Card::Reminder(1)));
+        assert!(settled.contains(over) && !settled.contains('→'), "{settled}");
+    }
+}
+
+#[test]
+fn a_settled_card_names_whoever_looked_without_being_told_the_timeline() {
+    let mut stage = Stage::declared();
+    stage.acknowledged().running();
+    let outcome = Outcome::Unknown { step: 0, why: "the answer was lost".into() };
+    stage.vigie(Fact::RunFinished { run: RUN, outcome, output: None });
+    stage.by("U0LEAD", Fact::RunSettled { run: RUN, happened: true });
+    let scene = Scene { timeline: &[], ..stage.scene() };
+    let card = sketch(&draw(&scene, &Card::Run(RUN)).unwrap().unwrap());
+    assert!(card.contains("<@U0LEAD> looked: it happened"), "{card}");
 }

@@ -16,14 +16,14 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, run: &Run) -> Said<Dr
     let vars = json!({"title": title(run), "drill": incident.drill});
     let key = format!("run.header.{}", phase_word(run));
     let mut parts = vec![Part::Header(pen.plain(&key, vars.clone())?)];
-    parts.extend(body(scene, &pen, run)?);
+    parts.extend(body(&pen, run)?);
     parts.push(Part::Small(plan::origin(&pen, run)?));
     parts.push(row(&pen, incident, run)?);
     let line = pen.say(&key, vars)?;
     Ok(told([headline(&pen, incident)?, line, plan::change(&pen, run)?], parts))
 }
 
-fn body(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+fn body(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let said = |key: &str, vars: Value| -> Said<Vec<Part>> { Ok(vec![Part::Text(pen.say(key, vars)?)]) };
     match &run.phase {
         Phase::Planning => said("run.planning", json!({})),
@@ -31,7 +31,7 @@ fn body(scene: &Scene<'_>, pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         Phase::Pending => plan::to_approve(pen, run),
         Phase::Announcing { .. } => progress::announcing(pen, run),
         Phase::Released | Phase::Running | Phase::Verifying => progress::live(pen, run),
-        Phase::Finished { outcome } => progress::result(scene, pen, run, outcome),
+        Phase::Finished { outcome } => progress::result(pen, run, outcome),
         Phase::Rejected { mark, reason } => {
             let vars = json!({"who": pen.actor(&mark.by), "at": mark.at.0, "reason": reason});
             let line = pen.say("run.rejected", vars)?;

@@ -3,8 +3,8 @@
 use super::super::views;
 use super::Inbound;
 use crate::incident::command::{Command, Line, Modal};
-use crate::incident::decision::{Input, ReplyTo};
-use crate::incident::id::{ChannelId, RunId, UserId};
+use crate::incident::decision::{Context, Input, ReplyTo, decide};
+use crate::incident::id::{ChannelId, IncidentId, RunId, UserId};
 use crate::incident::people::Actor;
 use crate::incident::state::Incident;
 use crate::incident::words::Words;
@@ -26,9 +26,9 @@ pub(super) struct Ask {
 
 /// The dialog that a line opens instead of acting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dialog {
+enum Dialog<'c> {
     /// The command came without what it needs.
-    Of(Modal),
+    Of(Modal<'c>),
     /// A Reject button has no reason yet; who typed `reject run_7_1` did not want to give one.
     Reject(RunId),
 }
@@ -44,12 +44,21 @@ pub(super) enum Asked {
 }
 
 impl Ask {
-    fn dialog(&self) -> Option<Dialog> {
+    fn dialog(&self) -> Option<Dialog<'_>> {
         match &self.line.command {
             Command::Reject(reject) if self.clicked && reject.reason.optional().is_none() => {
                 Some(Dialog::Reject(reject.run))
             }
             command => command.modal().map(Dialog::Of),
+        }
+    }
+
+    fn input(&self) -> Input {
+        Input::Command {
+            by: Actor::Person(self.user.clone()),
+            command: Box::new(self.line.command.clone()),
+            channel: self.channel.clone(),
+            reply: self.reply(),
         }
     }
 
@@ -71,19 +80,30 @@ impl Inbound {
         }
     }
 
+    /// What the rules say to the line as things stand. It is asked before a dialog closes, so that what was written in
+    /// it is not lost; the line is decided upon all the same when its turn comes.
+    pub(super) async fn would_be_refused(&self, ask: &Ask) -> Result<Option<Words>, StoreFault> {
+        let incident = self.incident_of(ask).await?;
+        let (by, reply) = (Actor::Person(ask.user.clone()), ask.reply());
+        let context = Context {
+            rules: &self.rules,
+            now: self.clock.now(),
+            by: &by,
+            channel: ask.channel.as_ref(),
+            reply: &reply,
+            // Nothing is declared here.
+            fresh: IncidentId(0),
+        };
+        Ok(decide(context, incident.as_ref(), &ask.input()).err().map(|refusal| refusal.0))
+    }
+
     /// Puts the line into the inbox.
     pub(super) async fn store_line(&self, ask: Ask) -> Asked {
         let target = Target {
             incident: ask.line.incident.or_else(|| ask.line.command.incident()),
             channel: ask.channel.clone(),
         };
-        let reply = ask.reply();
-        let input = Input::Command {
-            by: Actor::Person(ask.user),
-            command: Box::new(ask.line.command),
-            channel: ask.channel,
-            reply,
-        };
+        let input = ask.input();
         match self.receive(&ask.source, target, &input).await {
             Ok(()) => Asked::Stored,
             Err(fault) => Asked::Answer(self.sorry("a command", &fault)),
@@ -91,7 +111,7 @@ impl Inbound {
     }
 
     /// At once: Slack's permission lives 3 s. What takes longer is left to its own and answered by nobody.
-    async fn open_dialog(&self, ask: &Ask, dialog: Dialog) -> Asked {
+    async fn open_dialog(&self, ask: &Ask, dialog: Dialog<'_>) -> Asked {
         let incident = match self.incident_of(ask).await {
             Ok(incident) => incident,
             Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
@@ -99,7 +119,7 @@ impl Inbound {
         if let Some(refusal) = refusal(dialog, incident.as_ref()) {
             return Asked::Answer(refusal);
         }
-        let incident = incident.filter(|_| dialog != Dialog::Of(Modal::Start));
+        let incident = incident.filter(|_| !matches!(dialog, Dialog::Of(Modal::Start(_))));
         let shown = match self.shown(incident, false).await {
             Ok(shown) => shown,
             Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
@@ -140,9 +160,9 @@ impl Inbound {
 }
 
 /// Why a dialog is not opened: said before somebody has written a text for nothing. An update may be written after the end.
-fn refusal(dialog: Dialog, incident: Option<&Incident>) -> Option<Words> {
+fn refusal(dialog: Dialog<'_>, incident: Option<&Incident>) -> Option<Words> {
     match (dialog, incident) {
-        (Dialog::Of(Modal::Start), _) => None,
+        (Dialog::Of(Modal::Start(_)), _) => None,
         (_, None) => Some(Words::new("refusal.no_incident")),
         // People want to know that it is over.
         (Dialog::Of(Modal::Update), _) => None,

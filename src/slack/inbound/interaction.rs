@@ -128,7 +128,12 @@ impl Inbound {
             clicked: false,
             source,
         };
-        match self.store_line(ask).await {
+        let asked = match self.would_be_refused(&ask).await {
+            Ok(None) => self.store_line(ask).await,
+            Ok(Some(refusal)) => Asked::Answer(refusal),
+            Err(fault) => Asked::Answer(self.sorry("a dialog", &fault)),
+        };
+        match asked {
             // What was written stays in the dialog, so that nothing has to be typed again.
             Asked::Answer(words) => {
                 let errors = json!({blame: self.say(&user, &words)});

@@ -95,11 +95,15 @@ impl Slack {
         {
             return Ok(found);
         }
-        let sent = self.post_card(incident, &card, &channel, &drawn).await;
-        if let (Err(fault), Some(user)) = (&sent, &contact.slack)
-            && fault.is_one_of(&CHANNEL_LOST)
-        {
+        let Some(user) = &contact.slack else { return Err(no_slack_id(contact)) };
+        // Side by side: a page never waits for the answer.
+        let (sent, has_left) = tokio::join!(self.post_card(incident, &card, &channel, &drawn), self.has_left(user));
+        if has_left || sent.as_ref().is_err_and(|fault| fault.is_one_of(&CHANNEL_LOST)) {
             self.forget_direct_messages(user);
+        }
+        if has_left {
+            let why = format!("{}’s account in Slack is switched off (user_disabled).", contact.name);
+            return Err(SlackFault::permanent("user_disabled", why));
         }
         sent
     }
@@ -125,8 +129,7 @@ impl Slack {
 
     async fn conversation_with(&self, contact: &Contact) -> Result<ChannelId, SlackFault> {
         let Some(user) = &contact.slack else {
-            let why = format!("{} has no Slack id in the configuration.", contact.name);
-            return Err(SlackFault::permanent("no_slack_id", why));
+            return Err(no_slack_id(contact));
         };
         self.direct_messages(user).await
     }
@@ -205,6 +208,10 @@ impl Slack {
             other => other.map(|_| Vec::new()),
         }
     }
+}
+
+fn no_slack_id(contact: &Contact) -> SlackFault {
+    SlackFault::permanent("no_slack_id", format!("{} has no Slack id in the configuration.", contact.name))
 }
 
 fn mark(incident: &Incident, card: &Card) -> Mark {

@@ -6,7 +6,7 @@ use slack_morphism::prelude::{SlackHomeView, SlackView};
 use super::inputs::as_json;
 use crate::incident::approval::Approver;
 use crate::incident::id::UserId;
-use crate::incident::run::must_be_approver;
+use crate::incident::run::must_be_named;
 use crate::incident::state::{CustomerText, Incident, Phase, Run, Status, StatusUpdate};
 use crate::incident::time::Millis;
 use crate::render::RenderFault;
@@ -119,7 +119,7 @@ fn is_paged(incident: &Incident, user: &UserId) -> bool {
 /// One of those who may decide. Where anybody may, only the people of the incident's channel are asked.
 fn is_asked(incident: &Incident, by: &[Approver], user: &UserId) -> bool {
     let inside = || incident.invited.contains(user) || incident.roles.values().any(|holder| holder == user);
-    must_be_approver(incident, by, user).is_ok() && (!by.is_empty() || inside())
+    if by.is_empty() { inside() } else { must_be_named(incident, by, user).is_ok() }
 }
 
 fn may_approve(pen: &Pen<'_>, incident: &Incident, run: &Run, user: &UserId) -> bool {

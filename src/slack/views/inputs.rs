@@ -90,11 +90,13 @@ impl Input {
         Some(self.build(element.into()))
     }
 
-    /// One box to tick.
-    pub(super) fn tick(self, value: &str, text: &str) -> Part {
+    /// One box to tick, ticked already or not.
+    pub(super) fn tick(self, value: &str, text: &str, ticked: bool) -> Part {
         let text = SlackBlockText::Plain(SlackBlockPlainText::new(fit(text, OPTION)));
         let option = SlackBlockChoiceItem::new(text, value.to_owned());
-        let element = SlackBlockCheckboxesElement::new(vec![option]).with_action_id("ticked".into());
+        let element = SlackBlockCheckboxesElement::new(vec![option.clone()])
+            .with_action_id("ticked".into())
+            .opt_initial_options(ticked.then(|| vec![option]));
         self.build(element.into())
     }
 }

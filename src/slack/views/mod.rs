@@ -38,20 +38,20 @@ pub struct Read {
     pub block: String,
 }
 
-/// The dialog that a command opens when it comes without its text, as Slack's `view`.
+/// The dialog that a command opens when it comes without its text, as Slack's `view`. What was typed stands in it.
 ///
 /// # Errors
 /// When a label or message is missing or lacks a variable.
 pub fn modal(
     scene: &Scene<'_>,
-    modal: Modal,
+    modal: Modal<'_>,
     user: &UserId,
     channel: Option<&ChannelId>,
 ) -> Result<Value, RenderFault> {
     match modal {
-        Modal::Start => start::draw(scene, user, channel),
-        Modal::Update => update::draw(scene, user, channel),
-        Modal::Resolve => resolve::draw(scene, user, channel),
+        Modal::Start(begun) => start::draw(scene, begun, user, channel),
+        Modal::Update(begun) => update::draw(scene, begun, user, channel),
+        Modal::Resolve(begun) => resolve::draw(scene, begun, user, channel),
     }
 }
 

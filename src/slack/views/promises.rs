@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{changed, home, incident_of, modal, read, reject};
-use crate::incident::command::{Command, Line, Modal, Resolve, Start, Text, Update, parse};
+use crate::incident::command::{Command, Line, Resolve, Start, Text, Update, parse};
 use crate::incident::id::{ChannelId, UserId};
 use crate::incident::people::Role;
 use crate::incident::timeline::Fact;
@@ -11,8 +11,9 @@ use crate::incident::words::Words;
 use crate::slack::cards::example::*;
 use crate::slack::cards::limits::{check_lines, check_view};
 
-fn opened(stage: &Stage, which: Modal) -> Value {
-    modal(&stage.scene(), which, &user("U0LEAD"), Some(&ChannelId::from("C0INC7"))).unwrap()
+fn opened(stage: &Stage, line: &str) -> Value {
+    let command = parse(line).unwrap().command;
+    modal(&stage.scene(), command.modal().unwrap(), &user("U0LEAD"), Some(&ChannelId::from("C0INC7"))).unwrap()
 }
 
 /// The payload that Slack sends when the dialog is sent off: what it began with, and `answers` by block.
@@ -29,7 +30,8 @@ fn sent_off(view: &Value, answers: &[(&str, &str)]) -> Value {
                 json!({"type": kind, "selected_option": option})
             }
             _ => {
-                let ticked: Vec<Value> = answer.map(|value| json!({"value": value})).into_iter().collect();
+                let ticked: Option<Value> = answer.map(|value| json!([{"value": value}]));
+                let ticked = ticked.or(element.get("initial_options").cloned()).unwrap_or(json!([]));
                 json!({"type": kind, "selected_options": ticked})
             }
         };
@@ -67,7 +69,7 @@ fn dialogs_and_home_stay_within_slacks_limits_whatever_is_written() {
             let update = Fact::UpdatePosted { update: UPDATE, internal: both.clone(), customer: both, next_at: None };
             stage.by("U0ENGINEER", update);
             stage.open = vec![stage.incident().clone(); 40];
-            for which in [Modal::Start, Modal::Update, Modal::Resolve] {
+            for which in ["start", "update", "resolve"] {
                 check_view(&opened(&stage, which));
             }
             check_view(&reject(&stage.scene(), RUN, &user("U0LEAD"), None).unwrap());
@@ -76,7 +78,7 @@ fn dialogs_and_home_stay_within_slacks_limits_whatever_is_written() {
                 check_view(&home);
                 check_lines(&home["blocks"]);
             }
-            let view = opened(&stage, Modal::Update);
+            let view = opened(&stage, "update");
             let payload = clicked(&view, "choice", &[("kind", "customer_notification")]);
             let view = changed(&stage.scene(), &payload, &user("U0LEAD")).unwrap().unwrap();
             check_view(&view);
@@ -88,7 +90,7 @@ fn dialogs_and_home_stay_within_slacks_limits_whatever_is_written() {
 
 #[test]
 fn a_declaration_in_the_dialog_is_the_same_command_as_on_the_line() {
-    let view = opened(&Stage::declared(), Modal::Start);
+    let view = opened(&Stage::declared(), "start");
     let answers = [("title", "checkout returns 500"), ("service", "shop"), ("drill", "drill")];
     let read = read(&sent_off(&view, &answers)).unwrap();
     let start = Start {
@@ -112,8 +114,24 @@ fn a_declaration_in_the_dialog_is_the_same_command_as_on_the_line() {
 }
 
 #[test]
+fn what_was_typed_before_the_dialog_stands_in_it() {
+    let stage = Stage::declared();
+    let begun = opened(&stage, "start --drill --service shop --severity sev2");
+    let Command::Start(start) = read(&sent_off(&begun, &[("title", "x")])).unwrap().line.command else { panic!() };
+    assert_eq!((start.drill, start.service.as_deref(), start.severity.as_deref()), (true, Some("shop"), Some("sev2")));
+    let begun = opened(&stage, "update --next 45");
+    let Command::Update(update) = read(&sent_off(&begun, &[("internal", "x")])).unwrap().line.command else { panic!() };
+    assert_eq!(update.next, Some(45));
+    let begun = opened(&stage, "resolve --impact nobody --cause “a missing setting”");
+    let Command::Resolve(resolve) = read(&sent_off(&begun, &[("summary", "x")])).unwrap().line.command else {
+        panic!()
+    };
+    assert_eq!((resolve.impact.as_deref(), resolve.cause.as_deref()), (Some("nobody"), Some("a missing setting")));
+}
+
+#[test]
 fn a_declaration_without_a_title_is_refused_under_the_title() {
-    let view = opened(&Stage::declared(), Modal::Start);
+    let view = opened(&Stage::declared(), "start");
     let errors = read(&sent_off(&view, &[("title", "  ")])).unwrap_err();
     assert_eq!(errors.into_iter().collect::<Vec<_>>(), [("title".to_owned(), Words::new("refusal.no_title"))]);
 }
@@ -121,7 +139,7 @@ fn a_declaration_without_a_title_is_refused_under_the_title() {
 #[test]
 fn an_update_begins_with_how_it_stands_and_promises_the_usual_time() {
     let stage = Stage::declared();
-    let view = opened(&stage, Modal::Update);
+    let view = opened(&stage, "update");
     let internal = block(&view, "internal").unwrap()["element"]["initial_value"].as_str().unwrap();
     assert!(internal.contains("checkout returns 500") && !internal.contains('<'), "{internal}");
     assert!(block(&view, "customer:customer_notification").is_none(), "customers are told nothing unless it is chosen");
@@ -135,7 +153,7 @@ fn a_customer_message_is_chosen_edited_and_previewed_before_it_is_sent_off() {
     let stage = Stage::declared();
     let scene = stage.scene();
     let who = user("U0LEAD");
-    let view = opened(&stage, Modal::Update);
+    let view = opened(&stage, "update");
     let payload = clicked(&view, "choice", &[("kind", "customer_difficulties")]);
     assert_eq!(incident_of(&payload), Some(INCIDENT));
     let view = changed(&scene, &payload, &who).unwrap().unwrap();
@@ -161,7 +179,7 @@ fn a_customer_message_is_chosen_edited_and_previewed_before_it_is_sent_off() {
 
 #[test]
 fn an_update_that_says_nothing_is_refused_under_its_text() {
-    let view = opened(&Stage::declared(), Modal::Update);
+    let view = opened(&Stage::declared(), "update");
     let errors = read(&sent_off(&view, &[("internal", " ")])).unwrap_err();
     assert_eq!(errors.get("internal"), Some(&Words::new("refusal.empty_update")));
 }
@@ -170,14 +188,14 @@ fn an_update_that_says_nothing_is_refused_under_its_text() {
 fn without_an_audience_customers_are_not_spoken_of() {
     let mut stage = Stage::declared();
     stage.rules.audiences.customer.clear();
-    assert!(block(&opened(&stage, Modal::Update), "kind").is_none());
+    assert!(block(&opened(&stage, "update"), "kind").is_none());
 }
 
 #[test]
 fn after_the_end_customers_are_told_that_it_is_over() {
     let mut stage = Stage::declared();
     stage.after(3_540).by("U0LEAD", Fact::Resolved { summary: "x".into(), impact: None, cause: None });
-    let view = opened(&stage, Modal::Update);
+    let view = opened(&stage, "update");
     let text = block(&view, "customer:customer_resolved").unwrap()["element"]["initial_value"].as_str().unwrap();
     assert!(text.contains("59 min"), "{text}");
     assert!(block(&view, "next").is_none(), "nothing is promised any more");
@@ -187,7 +205,7 @@ fn after_the_end_customers_are_told_that_it_is_over() {
 fn a_resolution_keeps_what_was_left_out_open() {
     let mut stage = Stage::declared();
     stage.acknowledged().by("U0LEAD", Fact::Mitigated { text: Some("rolled back".into()) });
-    let read = read(&sent_off(&opened(&stage, Modal::Resolve), &[("cause", "a missing setting")])).unwrap();
+    let read = read(&sent_off(&opened(&stage, "resolve"), &[("cause", "a missing setting")])).unwrap();
     let resolve = Resolve { impact: None, cause: Some("a missing setting".into()), summary: Text::of("rolled back") };
     assert_eq!(read.line, Line { command: Command::Resolve(resolve), incident: Some(INCIDENT) });
 }

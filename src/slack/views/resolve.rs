@@ -17,7 +17,12 @@ use crate::slack::scene::Scene;
 
 pub(super) const CALLBACK: &str = "resolve";
 
-pub(super) fn draw(scene: &Scene<'_>, user: &UserId, channel: Option<&ChannelId>) -> Result<Value, RenderFault> {
+pub(super) fn draw(
+    scene: &Scene<'_>,
+    begun: &Resolve,
+    user: &UserId,
+    channel: Option<&ChannelId>,
+) -> Result<Value, RenderFault> {
     let pen = Pen::for_user(scene, user);
     let mut parts = Vec::new();
     if let Some(incident) = scene.incident {
@@ -29,8 +34,8 @@ pub(super) fn draw(scene: &Scene<'_>, user: &UserId, channel: Option<&ChannelId>
     let impact = Input::new("impact", pen.word("view.resolve.impact")?).optional();
     let cause = Input::new("cause", pen.word("view.resolve.cause")?).optional();
     parts.push(summary.hint(pen.word("view.resolve.summary_hint")?).text(done, true));
-    parts.push(impact.hint(pen.word("view.resolve.impact_hint")?).text(None, true));
-    parts.push(cause.hint(pen.word("view.resolve.cause_hint")?).text(None, true));
+    parts.push(impact.hint(pen.word("view.resolve.impact_hint")?).text(begun.impact.as_deref(), true));
+    parts.push(cause.hint(pen.word("view.resolve.cause_hint")?).text(begun.cause.as_deref(), true));
     if scene.incident.is_some_and(|incident| incident.severity.postmortem_required) {
         parts.push(Part::Small(pen.say("notice.postmortem_required", json!({}))?));
     }

@@ -16,9 +16,17 @@ use crate::slack::scene::Scene;
 
 pub(super) const CALLBACK: &str = "start";
 
-pub(super) fn draw(scene: &Scene<'_>, user: &UserId, channel: Option<&ChannelId>) -> Result<Value, RenderFault> {
+pub(super) fn draw(
+    scene: &Scene<'_>,
+    begun: &Start,
+    user: &UserId,
+    channel: Option<&ChannelId>,
+) -> Result<Value, RenderFault> {
     let pen = Pen::for_user(scene, user);
     let rules = scene.rules;
+    let chosen = begun.severity.as_deref().and_then(|word| rules.severity(word));
+    let chosen = chosen.map_or(&rules.default_severity, |severity| &severity.key);
+    let concerned = begun.service.as_deref().and_then(|word| rules.service(word)).map(|service| service.key.as_str());
     let severities = rules.severities.iter().map(|severity| Choice {
         text: format!("{} {}", emoji(severity.rank), severity.label),
         value: severity.key.clone(),
@@ -35,9 +43,9 @@ pub(super) fn draw(scene: &Scene<'_>, user: &UserId, channel: Option<&ChannelId>
     let drill = Input::new("drill", pen.word("view.start.drill")?).optional();
     let unknown = pen.word("view.start.service_unknown")?;
     let mut parts = vec![title.text(None, false)];
-    parts.extend(severity.one_of(severities.collect(), Some(&rules.default_severity), None));
-    parts.extend(service.one_of(services.collect(), None, Some(unknown)));
-    parts.push(drill.tick("drill", &pen.word("view.start.drill_tick")?));
+    parts.extend(severity.one_of(severities.collect(), Some(chosen), None));
+    parts.extend(service.one_of(services.collect(), concerned, Some(unknown)));
+    parts.push(drill.tick("drill", &pen.word("view.start.drill_tick")?, begun.drill));
     dialog(&pen, CALLBACK, &Memory { channel, ..Memory::default() }, parts)
 }
 

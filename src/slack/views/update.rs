@@ -31,13 +31,20 @@ const MINUTES: [i64; 6] = [10, 15, 30, 60, 120, 240];
 /// What the dialog shows now.
 struct Shown<'a> {
     kind: &'a str,
+    /// Minutes until the next update, as typed.
+    next: Option<u32>,
     preview: Option<String>,
     channel: Option<ChannelId>,
 }
 
-pub(super) fn draw(scene: &Scene<'_>, user: &UserId, channel: Option<&ChannelId>) -> Result<Value, RenderFault> {
+pub(super) fn draw(
+    scene: &Scene<'_>,
+    begun: &Update,
+    user: &UserId,
+    channel: Option<&ChannelId>,
+) -> Result<Value, RenderFault> {
     let kind = scene.incident.map_or(NOTHING, likely_kind);
-    build(scene, user, &Shown { kind, preview: None, channel: channel.cloned() })
+    build(scene, user, &Shown { kind, next: begun.next, preview: None, channel: channel.cloned() })
 }
 
 /// Another customer message was chosen, or the preview was asked for.
@@ -52,7 +59,8 @@ pub(super) fn changed(
     let action = payload.get("actions").and_then(|actions| actions.get(0)).and_then(|action| action.get("action_id"));
     let asked = action.and_then(Value::as_str) == Some("preview");
     let preview = asked.then(|| filled.text("customer").unwrap_or_default());
-    build(scene, user, &Shown { kind, preview, channel: filled.channel() })
+    let next = filled.choice("next").and_then(|minutes| minutes.parse().ok());
+    build(scene, user, &Shown { kind, next, preview, channel: filled.channel() })
 }
 
 /// What customers most likely need to hear: that it works again, once it does.
@@ -86,7 +94,7 @@ fn build(scene: &Scene<'_>, user: &UserId, shown: &Shown<'_>) -> Result<Value, R
     if !scene.rules.audiences.customer.is_empty() {
         parts.extend(customers(&pen, &channel_pen, incident, shown)?);
     }
-    parts.extend(next(&pen, incident)?);
+    parts.extend(next(&pen, incident, shown.next)?);
     let memory = Memory { incident: Some(incident.id), channel: shown.channel.as_ref(), ..Memory::default() };
     dialog(&pen, CALLBACK, &memory, parts)
 }
@@ -141,11 +149,12 @@ fn complete(vars: &mut Value, incident: &Incident, pen: &Pen<'_>) {
 }
 
 /// When the next update is promised for; as often as the severity asks, unless somebody chooses otherwise.
-fn next(pen: &Pen<'_>, incident: &Incident) -> Result<Option<Part>, RenderFault> {
+fn next(pen: &Pen<'_>, incident: &Incident, typed: Option<u32>) -> Result<Option<Part>, RenderFault> {
     if !incident.status.is_open() {
         return Ok(None);
     }
     let usual = incident.severity.update_every.map(|every| every.whole_minutes()).filter(|usual| *usual > 0);
+    let usual = typed.map(i64::from).filter(|typed| *typed > 0).or(usual);
     let mut minutes: Vec<i64> = MINUTES.into_iter().chain(usual).collect();
     minutes.sort_unstable();
     minutes.dedup();
