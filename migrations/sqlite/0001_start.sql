@@ -36,7 +36,7 @@ CREATE TABLE inbox (
 ) STRICT;
 CREATE INDEX inbox_new ON inbox (position) WHERE state = 'new';
 
--- What must be done outside. One sender per queue; waiting rows with the same fold key are one.
+-- What must be done outside. One sender per queue; waiting rows of a queue with the same fold key are one.
 CREATE TABLE outbox (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     incident    INTEGER,
@@ -54,7 +54,7 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_queue ON outbox (queue, id);
 CREATE INDEX outbox_lane ON outbox (lane, state, due_at);
-CREATE UNIQUE INDEX outbox_fold ON outbox (incident, queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL;
+CREATE UNIQUE INDEX outbox_fold ON outbox (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL;
 
 -- One live execution per target.
 CREATE TABLE target_lock (

@@ -47,9 +47,6 @@ impl Draft<'_> {
                 let (digest, risk) = (plan.digest(), plan.risk());
                 let expires_at = self.context.now + rule.expires_after;
                 self.fact(Fact::PlanShown { run, plan, digest, expires_at });
-                for user in approvers(&self.incident, &rule.by) {
-                    self.effect(Effect::Home { user });
-                }
                 if rule.needed == 0 && risk == Risk::ReadOnly {
                     self.release_run(run, false);
                 }

@@ -14,7 +14,7 @@ use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, 
 use super::people::{Actor, Contact, Role, Way};
 use super::severity::Severity;
 use super::time::{Instant, Millis};
-use super::timeline::{Card, Entry, Fact, PageWhy};
+use super::timeline::{CapturedBy, Card, Entry, Fact, PageWhy};
 
 pub use run::{Phase, Run, StepState};
 
@@ -207,6 +207,8 @@ pub struct Captured {
     pub author: Option<UserId>,
     /// Its text now.
     pub text: String,
+    /// How it came in.
+    pub by: CapturedBy,
     /// It was edited after it was captured.
     pub edited: bool,
     /// It was deleted in Slack.
@@ -434,10 +436,11 @@ impl Incident {
             Fact::RoleAssigned { role, user } => {
                 self.roles.insert(*role, user.clone());
             }
-            Fact::MessageCaptured { message, author, text, by: _, thread: _ } => {
+            Fact::MessageCaptured { message, author, text, by, thread: _ } => {
                 let captured = Captured {
                     author: author.clone(),
                     text: text.clone(),
+                    by: *by,
                     edited: false,
                     deleted: false,
                     withdrawn: false,

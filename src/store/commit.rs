@@ -4,6 +4,7 @@
 use sqlx::{Row, SqliteConnection};
 
 use super::inbox::{Arrived, Target};
+use super::meant::{meant, named};
 use super::{NEXT_NUMBER, Store, StoreFault, read, write};
 use crate::incident::decision::{Decision, Effect, Input};
 use crate::incident::id::{ChannelId, IncidentId};
@@ -108,36 +109,19 @@ async fn take<F>(tx: &mut SqliteConnection, now: Instant, arrived: &Arrived, dec
 where
     F: FnOnce(Question<'_>) -> Result<Decision, Refusal> + Send,
 {
-    let incident = find(tx, &arrived.target, &arrived.input).await?;
+    let incident = match &arrived.input {
+        Input::Command { command, .. } if !command.needs_incident() => None,
+        Input::Command { .. } => match meant(tx, &arrived.target).await? {
+            Ok(incident) => Some(incident),
+            Err(absent) => return refuse(tx, now, &arrived.input, &absent.refusal()).await,
+        },
+        Input::Chat(_) | Input::Report(_) | Input::Wake => named(tx, &arrived.target).await?,
+    };
     let fresh = fresh_number(tx).await?;
     let question = Question { input: &arrived.input, incident: incident.as_ref(), fresh };
     match decide(question) {
         Ok(decision) => commit(tx, now, &arrived.input, incident, decision).await,
         Err(refusal) => refuse(tx, now, &arrived.input, &refusal).await,
-    }
-}
-
-/// The incident an input is for: the one named, the channel's, or, for a command that needs one, the only open one.
-async fn find(tx: &mut SqliteConnection, target: &Target, input: &Input) -> Result<Option<Incident>, StoreFault> {
-    if let Some(id) = target.incident {
-        let row = sqlx::query("SELECT state FROM incident WHERE id = $1").bind(id.0).fetch_optional(&mut *tx).await?;
-        return row.map(|row| read("incident", row.get("state"))).transpose();
-    }
-    if let Some(channel) = &target.channel {
-        let query = sqlx::query("SELECT state FROM incident WHERE channel = $1").bind(channel.0.clone());
-        if let Some(row) = query.fetch_optional(&mut *tx).await? {
-            return read("incident", row.get("state")).map(Some);
-        }
-    }
-    if !matches!(input, Input::Command { command, .. } if command.needs_incident()) {
-        return Ok(None);
-    }
-    let open =
-        sqlx::query("SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') LIMIT 2");
-    let mut rows = open.fetch_all(&mut *tx).await?;
-    match (rows.pop(), rows.is_empty()) {
-        (Some(only), true) => read("incident", only.get("state")).map(Some),
-        _ => Ok(None),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod commit;
 mod inbox;
+mod meant;
 mod outbox;
 
 use std::fs::File;

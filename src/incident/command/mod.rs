@@ -261,6 +261,7 @@ fn protect_dashes(command: &str, words: &[String]) -> Vec<String> {
 
 fn usage_error(error: &clap::Error, command: &str) -> UsageError {
     let text = |kind| error.get(kind).map(context_text).unwrap_or_default();
+    let argument = text(ContextKind::InvalidArg).to_lowercase();
     let usage = usage_of(&command.to_lowercase()).unwrap_or_else(|| "/incident help".to_owned());
     let words = match error.kind() {
         ErrorKind::InvalidSubcommand
@@ -271,11 +272,11 @@ fn usage_error(error: &clap::Error, command: &str) -> UsageError {
         }
         .with("found", command),
         ErrorKind::MissingRequiredArgument => {
-            Words::new("usage.missing").with("missing", text(ContextKind::InvalidArg)).with("usage", usage)
+            Words::new("usage.missing").with("missing", argument).with("usage", usage)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => Words::new("usage.bad_value")
             .with("found", text(ContextKind::InvalidValue))
-            .with("argument", text(ContextKind::InvalidArg))
+            .with("argument", argument)
             .with("usage", usage),
         _ => Words::new("usage.not_understood").with("found", text(ContextKind::InvalidArg)).with("usage", usage),
     };
@@ -290,7 +291,7 @@ fn context_text(value: &ContextValue) -> String {
     }
 }
 
-/// How a command is typed, from the grammar: `/incident role <role> [person]`.
+/// How a command is typed, from the grammar: `/incident role <role> [person]`. In small letters, like what is typed.
 pub fn usage_of(command: &str) -> Option<String> {
     let mut root = Line::command();
     root.build();
@@ -299,7 +300,8 @@ pub fn usage_of(command: &str) -> Option<String> {
         .find(|sub| sub.get_name() == command || sub.get_all_aliases().any(|alias| alias == command))?;
     let rendered = found.render_usage().to_string();
     let usage = rendered.trim_start_matches("Usage:").replace(" [OPTIONS]", "").replace("--in <inc_7>", "");
-    Some(usage.split_whitespace().collect::<Vec<_>>().join(" "))
+    let usage = usage.replace("]...", " …]");
+    Some(usage.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
 }
 
 /// One line of the generated help.
@@ -430,7 +432,7 @@ impl Who {
 /// The refusal that names the people that would have been understood.
 fn unknown_person(context: Context<'_>, key: &str) -> Refusal {
     let known: Vec<Value> = context.rules.contacts.keys().map(|key| Value::from(key.as_str())).collect();
-    Refusal::new("refusal.unknown_person").with("found", key).with("known", known)
+    Refusal::new("refusal.unknown_person").with("found", plain_text(key)).with("known", known)
 }
 
 /// The incident must still need people.
@@ -500,7 +502,7 @@ mod tests {
         for help in all_help() {
             assert!(help.usage.starts_with(&format!("/incident {}", help.name)), "{help:?}");
         }
-        assert_eq!(usage_of("role").as_deref(), Some("/incident role <ROLE> [PERSON]"));
+        assert_eq!(usage_of("role").as_deref(), Some("/incident role <role> [person]"));
     }
 
     proptest::proptest! {

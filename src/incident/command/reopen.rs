@@ -24,7 +24,7 @@ impl Reopen {
         }
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::Reopened { reason: self.reason.optional() }).notice();
-        draft.invite_actor().refresh();
+        draft.invite_actor().refresh().refresh_pages();
         draft.reply(Words::new("reply.reopened").with("incident", incident.id.to_string()));
         Ok(draft.finish())
     }

@@ -63,9 +63,6 @@ impl Start {
         draft.effect(Effect::OpenChannel).show(Card::Announcement).show(Card::Incident);
         draft.page_level(0, 0, false);
         draft.invite(context.by.person().cloned().into_iter().chain(rules.invite_always.iter().cloned()));
-        if let Some(user) = context.by.person().cloned() {
-            draft.effect(Effect::Home { user });
-        }
         draft.reply(Words::new("reply.declared").with("incident", context.fresh.to_string()).with("title", title));
         Ok(draft.finish())
     }
