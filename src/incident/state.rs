@@ -550,6 +550,8 @@ impl Incident {
                 self.mitigated = None;
                 self.resolution = None;
                 self.cancelled = None;
+                // Whoever opens it again is on it, if nobody was before.
+                self.acknowledged.get_or_insert(mark);
                 self.promise_update(entry.at);
             }
             Fact::Cancelled { reason } => {

@@ -20,7 +20,8 @@ async fn opens(world: &World, who: &str) -> String {
 
 /// What the Home that somebody has open says now.
 fn sees(world: &World, who: &str) -> String {
-    read_aloud(&shown(&world.ws().home(who).unwrap_or_else(|| panic!("{who} has no Home"))))
+    let home = world.ws().home(who).unwrap_or_else(|| panic!("{who} has no Home"));
+    read_aloud(&shown(&home["blocks"]))
 }
 
 async fn clicks_home(world: &World, who: &str, wanted: &str) {

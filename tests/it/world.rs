@@ -151,8 +151,10 @@ impl World {
             loop {
                 changes.mark_unchanged();
                 let now = self.clock.now();
-                let heard = self.ws().envelopes_waiting() == 0;
-                if heard && store.is_at_rest(now).await.expect("the store answers") {
+                let heard = || self.ws().envelopes_waiting() == 0;
+                let at_rest = heard() && store.is_at_rest(now).await.expect("the store answers");
+                // What was done last may have made Slack tell of it, and that may be decided already.
+                if at_rest && heard() && !changes.has_changed().expect("the store is open") {
                     let next = store.next_due().await.expect("the store answers");
                     match next.map(|at| at.since(now)) {
                         Some(soon) if jump.is_some_and(|longest| soon <= longest) => {

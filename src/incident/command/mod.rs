@@ -239,22 +239,21 @@ pub fn parse(line: &str) -> Result<Line, UsageError> {
     Line::try_parse_from(line).map_err(|error| usage_error(&error, first))
 }
 
-/// In a command with free text, a word that begins with a dash and is none of its options is text: `note -5 %`.
+/// Options as the grammar writes them. In a command with free text, a word that begins with a dash and is none of its
+/// options is text, as it was typed: `note -5 % —really`.
 fn protect_dashes(command: &str, words: &[String]) -> Vec<String> {
     let mut root = Line::command();
     root.build();
     let found = root.find_subcommand(command);
     let has_text = found.is_some_and(|sub| sub.get_arguments().any(|argument| argument.get_id() == "words"));
     let is_option = |word: &str| {
-        let name = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or(name));
-        name.is_some_and(|name| found.is_some_and(|sub| sub.get_arguments().any(|arg| arg.get_long() == Some(name))))
+        let name = word.trim_start_matches("--").split('=').next();
+        found.is_some_and(|sub| sub.get_arguments().any(|argument| argument.get_long() == name))
     };
-    let protect = |word: &String| {
-        if has_text && word.starts_with('-') && !is_option(word) {
-            format!("{}{word}", tokens::GUARD)
-        } else {
-            word.clone()
-        }
+    let protect = |word: &String| match tokens::as_option(word) {
+        Some(option) if !has_text || is_option(&option) => option,
+        _ if has_text && word.starts_with('-') => format!("{}{word}", tokens::GUARD),
+        _ => word.clone(),
     };
     words.iter().map(protect).collect()
 }
