@@ -162,7 +162,7 @@ async fn a_customer_text_waits_for_another_pair_of_eyes_and_can_be_let_go_or_hel
     assert!(!sees(&world, "U0SUPPORT").contains("customer text"), "{}", sees(&world, "U0SUPPORT"));
     assert!(world.received("customer.one@example.com")[0].body.contains("We are having difficulties"));
 
-    world.types("U0SUPPORT", &channel, "update --customer “It is all fine.”").await;
+    world.types("U0SUPPORT", "C0GENERAL", "update --customer “It is all fine.”").await;
     assert!(sees(&world, "U0COMMS").contains("> It is all fine."), "{}", sees(&world, "U0COMMS"));
     clicks_home(&world, "U0COMMS", "hold upd_1_2").await;
     assert!(!sees(&world, "U0COMMS").contains("It is all fine."), "{}", sees(&world, "U0COMMS"));

@@ -225,9 +225,15 @@ impl World {
         self.ws().ephemerals(who).iter().map(shown).collect()
     }
 
-    /// The conversation of somebody with the bot.
+    /// The conversation of somebody with the bot. Looking is nothing that Slack tells the bot of; opening one is.
     pub fn dm(&self, who: &str) -> String {
-        self.ws().person(who).open_dm(&self.ws().app().bot_user)
+        self.direct(who).unwrap_or_else(|| self.ws().person(who).open_dm(&self.ws().app().bot_user))
+    }
+
+    fn direct(&self, who: &str) -> Option<String> {
+        let bot = self.ws().app().bot_user;
+        let mut direct = self.ws().channels().into_iter().filter(|channel| channel.id.starts_with('D'));
+        direct.find(|channel| channel.has(who) && channel.has(&bot)).map(|channel| channel.id)
     }
 
     /// The dialog on somebody's screen.
@@ -257,7 +263,7 @@ impl World {
 
     /// The direct messages that the bot sent somebody, oldest first.
     pub fn dms(&self, who: &str) -> Vec<Value> {
-        self.ws().messages(&self.dm(who))
+        self.direct(who).map(|conversation| self.ws().messages(&conversation)).unwrap_or_default()
     }
 
     /// The messages of a conversation that are this card of this incident, by their metadata.
