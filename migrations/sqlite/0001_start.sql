@@ -39,7 +39,7 @@ CREATE INDEX inbox_new_incident ON inbox (incident, position) WHERE state = 'new
 CREATE INDEX inbox_new_channel ON inbox (channel, position) WHERE state = 'new';
 CREATE INDEX inbox_arrived ON inbox (arrived_at);
 
--- What must be done outside. One sender per queue; waiting rows with the same fold key are one.
+-- What must be done outside. One sender per queue; waiting rows of a queue with the same fold key are one.
 CREATE TABLE outbox (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     incident    INTEGER,
@@ -57,7 +57,7 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_queue ON outbox (queue, id);
 CREATE INDEX outbox_lane ON outbox (lane, state, due_at);
-CREATE UNIQUE INDEX outbox_fold ON outbox (incident, queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL;
+CREATE UNIQUE INDEX outbox_fold ON outbox (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL;
 
 -- One live execution per target.
 CREATE TABLE target_lock (

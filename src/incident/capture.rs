@@ -6,7 +6,7 @@ use super::decision::{ChatEvent, Context, Decision, Effect, ReplyTo};
 use super::draft::Draft;
 use super::id::{MessageRef, UserId};
 use super::run::approvers;
-use super::state::{Incident, Phase};
+use super::state::{Captured, Incident, Phase};
 use super::timeline::{CapturedBy, Card, Fact};
 use super::words::Words;
 
@@ -18,18 +18,17 @@ pub fn chat(context: Context<'_>, incident: &Incident, event: &ChatEvent) -> Dec
     }
     match event {
         ChatEvent::Pinned { by, message } => pinned(&mut draft, by, message),
-        ChatEvent::Unpinned { message, .. } => unpinned(&mut draft, message),
+        ChatEvent::Unpinned { by, message } => unpinned(&mut draft, by, message),
         ChatEvent::Shortcut { message, author, text, thread, reply, .. } => {
             shortcut(&mut draft, message, author.as_ref(), text, thread.as_ref(), reply);
         }
         ChatEvent::Edited { message, text } => {
-            let changed = draft.incident.captured.get(message).is_some_and(|captured| &captured.text != text);
-            if changed {
+            if held(&draft.incident, message).is_some_and(|captured| &captured.text != text) {
                 draft.fact(Fact::MessageEdited { message: message.clone(), text: text.clone() });
             }
         }
         ChatEvent::Deleted { message } => {
-            if draft.incident.captured.get(message).is_some_and(|captured| !captured.deleted) {
+            if held(&draft.incident, message).is_some_and(|captured| !captured.deleted) {
                 draft.fact(Fact::MessageDeleted { message: message.clone() });
             }
         }
@@ -39,20 +38,26 @@ pub fn chat(context: Context<'_>, incident: &Incident, event: &ChatEvent) -> Dec
     draft.finish()
 }
 
-/// The message is in the record and stands there.
-fn is_held(incident: &Incident, message: &MessageRef) -> bool {
-    incident.captured.get(message).is_some_and(|captured| !captured.withdrawn)
+/// The message as it stands in the record, if it does.
+fn held<'i>(incident: &'i Incident, message: &MessageRef) -> Option<&'i Captured> {
+    incident.captured.get(message).filter(|captured| !captured.withdrawn)
+}
+
+/// The message is in the record because of a 📌, and goes with the last one.
+fn is_held_by_pin(incident: &Incident, message: &MessageRef) -> bool {
+    held(incident, message).is_some_and(|captured| captured.by == CapturedBy::Reaction && !captured.deleted)
 }
 
 fn pinned(draft: &mut Draft<'_>, by: &UserId, message: &MessageRef) {
-    if !is_held(&draft.incident, message) {
+    if held(&draft.incident, message).is_none() {
         draft.effect(Effect::ReadMessage { by: by.clone(), message: message.clone() });
     }
 }
 
-fn unpinned(draft: &mut Draft<'_>, message: &MessageRef) {
-    if is_held(&draft.incident, message) {
-        draft.fact(Fact::CaptureWithdrawn { message: message.clone() });
+/// Somebody else's 📌 may still be there, which only Slack knows.
+fn unpinned(draft: &mut Draft<'_>, by: &UserId, message: &MessageRef) {
+    if is_held_by_pin(&draft.incident, message) {
+        draft.effect(Effect::LookForPin { by: by.clone(), message: message.clone() });
     }
 }
 
@@ -64,7 +69,7 @@ fn shortcut(
     thread: Option<&String>,
     reply: &ReplyTo,
 ) {
-    let key = if is_held(&draft.incident, message) { "reply.already_captured" } else { "reply.captured" };
+    let key = if held(&draft.incident, message).is_some() { "reply.already_captured" } else { "reply.captured" };
     if key == "reply.captured" {
         draft.fact(Fact::MessageCaptured {
             message: message.clone(),
@@ -114,6 +119,26 @@ impl Draft<'_> {
             .chain(approving)
             .collect();
         self.effect(Effect::Invite { users: users.into_iter().collect() })
+    }
+
+    /// A message that somebody wants in the record was read.
+    pub fn message_read(&mut self, message: &MessageRef, author: Option<&UserId>, text: &str, thread: Option<&String>) {
+        if held(&self.incident, message).is_none() {
+            self.fact(Fact::MessageCaptured {
+                message: message.clone(),
+                author: author.cloned(),
+                text: text.to_owned(),
+                by: CapturedBy::Reaction,
+                thread: thread.cloned(),
+            });
+        }
+    }
+
+    /// The last 📌 was taken away.
+    pub fn pin_gone(&mut self, message: &MessageRef) {
+        if is_held_by_pin(&self.incident, message) {
+            self.fact(Fact::CaptureWithdrawn { message: message.clone() });
+        }
     }
 
     /// The channel cannot be used any more: said where it can still be said.

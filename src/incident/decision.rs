@@ -12,7 +12,7 @@ use super::people::{Actor, Contact, Way};
 use super::rules::Rules;
 use super::state::Incident;
 use super::time::{Instant, Millis};
-use super::timeline::{CapturedBy, Card, Fact};
+use super::timeline::{Card, Fact};
 use super::words::{Refusal, Words};
 
 /// Where a command's answer goes. Slack's `response_url` lives 30 minutes and five uses; after that the answer is
@@ -179,6 +179,13 @@ pub enum Report {
         /// Why.
         why: String,
     },
+    /// Nobody has 📌 on a message any more.
+    PinGone {
+        /// Who took the last one away.
+        by: UserId,
+        /// The message.
+        message: MessageRef,
+    },
     /// A message that somebody wanted captured was read.
     MessageRead {
         /// Who wanted it.
@@ -339,6 +346,13 @@ pub enum Effect {
     /// Read a message from Slack that somebody wants in the timeline.
     ReadMessage {
         /// Who wants it.
+        by: UserId,
+        /// The message.
+        message: MessageRef,
+    },
+    /// Look whether anybody still has 📌 on a message, now that somebody took theirs away.
+    LookForPin {
+        /// Who took theirs away.
         by: UserId,
         /// The message.
         message: MessageRef,
@@ -515,16 +529,8 @@ impl Input {
             Input::Chat(
                 ChatEvent::Pinned { by, .. } | ChatEvent::Unpinned { by, .. } | ChatEvent::Shortcut { by, .. },
             ) => Actor::Person(by.clone()),
-            Input::Report(Report::MessageRead { by, .. }) => Actor::Person(by.clone()),
+            Input::Report(Report::MessageRead { by, .. } | Report::PinGone { by, .. }) => Actor::Person(by.clone()),
             Input::Chat(_) | Input::Report(_) | Input::Wake => Actor::Vigie,
-        }
-    }
-
-    /// How a captured message came in.
-    pub const fn captured_by(&self) -> CapturedBy {
-        match self {
-            Input::Chat(ChatEvent::Shortcut { .. }) => CapturedBy::Shortcut,
-            _ => CapturedBy::Reaction,
         }
     }
 }

@@ -1,9 +1,12 @@
 //! A decision in the making: each fact is applied at once, so that what is decided next sees it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::decision::{Context, Decision, Effect, ReplyTo};
-use super::id::{DiagnosticId, PageId, RunId, UpdateId, UserId};
-use super::state::{BadTimeline, Incident};
+use super::id::{ChannelId, DiagnosticId, PageId, RunId, UpdateId, UserId};
+use super::state::{BadTimeline, Incident, Status};
 use super::timeline::{Card, Entry, Fact};
+use super::waiting::{Waiting, involved, waiting};
 use super::words::Words;
 
 /// A decision in the making, with the incident as it stands after the facts so far.
@@ -14,12 +17,31 @@ pub struct Draft<'a> {
     /// The incident after the facts so far.
     pub incident: Incident,
     decision: Decision,
+    before: Option<AtHome>,
+}
+
+/// What Home tabs show of an incident.
+#[derive(Debug, PartialEq)]
+struct AtHome {
+    line: (Status, String, Option<ChannelId>),
+    waiting: BTreeMap<UserId, Vec<Waiting>>,
+}
+
+impl AtHome {
+    fn of(context: Context<'_>, incident: &Incident) -> Self {
+        let channel = incident.usable_channel().map(|channel| channel.id.clone());
+        Self {
+            line: (incident.status, incident.severity.label.clone(), channel),
+            waiting: waiting(context.rules, incident, context.now),
+        }
+    }
 }
 
 impl<'a> Draft<'a> {
     /// Begins with an incident as it stands.
     pub fn of(context: Context<'a>, incident: &Incident) -> Self {
-        Self { context, incident: incident.clone(), decision: Decision::default() }
+        let before = Some(AtHome::of(context, incident));
+        Self { context, incident: incident.clone(), decision: Decision::default(), before }
     }
 
     /// Begins with the declaration of a new incident.
@@ -29,7 +51,8 @@ impl<'a> Draft<'a> {
     pub fn declare(context: Context<'a>, fact: Fact) -> Result<Self, BadTimeline> {
         let entry = Entry { seq: 1, at: context.now, by: context.by.clone(), fact };
         let incident = Incident::declared(&entry)?;
-        Ok(Self { context, incident, decision: Decision { facts: vec![entry.fact], effects: Vec::new() } })
+        let decision = Decision { facts: vec![entry.fact], effects: Vec::new() };
+        Ok(Self { context, incident, decision, before: None })
     }
 
     /// Adds a fact.
@@ -65,8 +88,16 @@ impl<'a> Draft<'a> {
         if self.incident.usable_channel().is_some() {
             self.effect(Effect::Topic);
         }
-        if let Some(user) = self.context.by.person().cloned() {
-            self.effect(Effect::Home { user });
+        self
+    }
+
+    /// Brings somebody's Home tab up to date, where time alone has changed it.
+    pub fn home(&mut self, users: impl IntoIterator<Item = UserId>) -> &mut Self {
+        for user in users {
+            let effect = Effect::Home { user };
+            if !self.decision.effects.contains(&effect) {
+                self.decision.effects.push(effect);
+            }
         }
         self
     }
@@ -157,10 +188,29 @@ impl<'a> Draft<'a> {
         DiagnosticId { incident: self.incident.id, number: next(self.incident.diagnostics.len()) }
     }
 
-    /// What was decided.
-    pub fn finish(self) -> Decision {
+    /// What was decided. Home is drawn anew for everybody for whom something else waits now, and for everybody involved
+    /// when the incident's own line has changed.
+    pub fn finish(mut self) -> Decision {
+        let after = AtHome::of(self.context, &self.incident);
+        if self.before.as_ref() != Some(&after) {
+            let homes = changed(self.before.as_ref(), &after, &involved(&self.incident));
+            let actor = self.context.by.person().cloned();
+            self.home(homes.into_iter().chain(actor));
+        }
         self.decision
     }
+}
+
+/// Whose Home shows something else than before.
+fn changed(before: Option<&AtHome>, after: &AtHome, involved: &BTreeSet<UserId>) -> BTreeSet<UserId> {
+    let nothing = BTreeMap::new();
+    let waited = before.map_or(&nothing, |before| &before.waiting);
+    let of = |user: &&UserId| waited.get(*user) != after.waiting.get(*user);
+    let mut users: BTreeSet<UserId> = waited.keys().chain(after.waiting.keys()).filter(of).cloned().collect();
+    if before.is_none_or(|before| before.line != after.line) {
+        users.extend(involved.iter().cloned());
+    }
+    users
 }
 
 fn next(count: usize) -> u32 {

@@ -7,6 +7,7 @@
 //! [`decision::decide`] is the one door in; [`timeline::Fact`]s and [`decision::Effect`]s are all that comes out;
 //! [`state::Incident::apply`] is the one way an incident changes.
 
+pub mod absent;
 pub mod approval;
 pub mod capture;
 pub mod command;
@@ -16,7 +17,6 @@ pub mod id;
 pub mod ladder;
 pub mod people;
 pub mod postmortem;
-
 pub mod report;
 pub mod rules;
 pub mod run;
@@ -25,5 +25,6 @@ pub mod state;
 pub mod time;
 pub mod timeline;
 pub mod update;
+pub mod waiting;
 pub mod wake;
 pub mod words;

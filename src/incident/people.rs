@@ -145,13 +145,13 @@ impl fmt::Display for Role {
 
 impl FromStr for Role {
     type Err = ();
-    /// Takes the word and what people say instead: `ic`, `ops`, `comms`.
+    /// Takes the word and what people say instead, in either language: `ic`, `ops`, `comms`, `rapporteur`.
     fn from_str(text: &str) -> Result<Self, ()> {
         match text.to_lowercase().as_str() {
-            "commander" | "ic" | "incident-commander" => Ok(Role::Commander),
-            "operations" | "ops" | "operations-lead" => Ok(Role::Operations),
+            "commander" | "ic" | "incident-commander" | "responsable" => Ok(Role::Commander),
+            "operations" | "ops" | "operations-lead" | "opérations" => Ok(Role::Operations),
             "communications" | "comms" | "communication" | "communications-lead" => Ok(Role::Communications),
-            "scribe" => Ok(Role::Scribe),
+            "scribe" | "rapporteur" => Ok(Role::Scribe),
             _ => Err(()),
         }
     }

@@ -6,7 +6,7 @@ use super::decision::{Context, Decision, Effect, Report};
 use super::draft::Draft;
 use super::state::{Incident, PageOutcome, Phase};
 use super::time::Instant;
-use super::timeline::{CapturedBy, Card, Fact};
+use super::timeline::{Card, Fact};
 use super::words::Words;
 
 /// Slack's words for a channel that cannot be used.
@@ -47,16 +47,9 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             draft.show(Card::Incident);
         }
         Report::MessageRead { message, author, text, thread, .. } => {
-            if draft.incident.captured.get(message).is_none_or(|captured| captured.withdrawn) {
-                draft.fact(Fact::MessageCaptured {
-                    message: message.clone(),
-                    author: author.clone(),
-                    text: text.clone(),
-                    by: CapturedBy::Reaction,
-                    thread: thread.clone(),
-                });
-            }
+            draft.message_read(message, author.as_ref(), text, thread.as_ref());
         }
+        Report::PinGone { message, .. } => draft.pin_gone(message),
         Report::Diagnosed { diagnostic, results } => {
             if draft.incident.diagnostics.get(diagnostic).is_some_and(|round| round.results.is_none()) {
                 draft.fact(Fact::DiagnosticFinished { diagnostic: *diagnostic, results: results.clone() });

@@ -51,9 +51,6 @@ impl Draft<'_> {
                 if rule.needed > 0 {
                     self.invite(approvers(&self.incident, &rule.by));
                 }
-                for user in approvers(&self.incident, &rule.by) {
-                    self.effect(Effect::Home { user });
-                }
                 if rule.needed == 0 && risk == Risk::ReadOnly {
                     self.release_run(run, false);
                 }

@@ -14,7 +14,7 @@ use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, 
 use super::people::{Actor, Contact, Role, Way};
 use super::severity::Severity;
 use super::time::{Instant, Millis};
-use super::timeline::{Card, Entry, Fact, PageWhy};
+use super::timeline::{CapturedBy, Card, Entry, Fact, PageWhy};
 
 pub use run::{Phase, Run, StepState};
 
@@ -214,6 +214,8 @@ pub struct Captured {
     pub author: Option<UserId>,
     /// Its text now.
     pub text: String,
+    /// How it came in.
+    pub by: CapturedBy,
     /// It was edited after it was captured.
     pub edited: bool,
     /// It was deleted in Slack.
@@ -445,10 +447,11 @@ impl Incident {
             Fact::RoleAssigned { role, user } => {
                 self.roles.insert(*role, user.clone());
             }
-            Fact::MessageCaptured { message, author, text, by: _, thread: _ } => {
+            Fact::MessageCaptured { message, author, text, by, thread: _ } => {
                 let captured = Captured {
                     author: author.clone(),
                     text: text.clone(),
+                    by: *by,
                     edited: false,
                     deleted: false,
                     withdrawn: false,
@@ -556,6 +559,8 @@ impl Incident {
                 self.mitigated = None;
                 self.resolution = None;
                 self.cancelled = None;
+                // Whoever opens it again is on it, if nobody was before.
+                self.acknowledged.get_or_insert(mark);
                 self.promise_update(entry.at);
             }
             Fact::Cancelled { reason } => {

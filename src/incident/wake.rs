@@ -9,6 +9,7 @@ use super::people::{Contact, Role};
 use super::state::{Incident, Phase};
 use super::time::Instant;
 use super::timeline::{Card, Fact, PageWhy};
+use super::waiting::asked;
 
 /// Does everything that is due.
 pub fn wake(context: Context<'_>, incident: &Incident) -> Decision {
@@ -36,6 +37,10 @@ fn expire_plans(draft: &mut Draft<'_>) {
     let runs: Vec<_> = draft.incident.runs.values().filter(expired).map(|run| run.id).collect();
     for run in runs {
         draft.fact(Fact::PlanExpired { run }).show(Card::Run(run)).show(Card::Incident);
+        // Its time was over before this was noticed; to Home that is no change.
+        let state = draft.incident.runs.get(&run);
+        let asked = state.map(|state| asked(&draft.incident, &state.action.approval.by));
+        draft.home(asked.unwrap_or_default());
     }
 }
 
@@ -62,6 +67,7 @@ fn remind(draft: &mut Draft<'_>) {
         (true, Some(user)) => contact_of(draft, user),
         _ => None,
     };
+    draft.home(who.iter().cloned());
     draft.fact(Fact::UpdateReminded { number, who, climbs_at });
     let card = Card::Reminder(draft.incident.reminders);
     draft.show(card).show(Card::Incident);

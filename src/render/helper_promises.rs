@@ -212,7 +212,7 @@ fn a_message_may_use_labels() {
     assert_eq!(pen.en("{{label \"status\" s}}", json!({"s": "mitigated"})), "mitigated");
     assert_eq!(
         pen.slack("{{label \"refusal\" \"unknown_incident\" incident=x}}", json!({"x": "<7>"})),
-        "There is no incident &lt;7&gt;."
+        "There is no incident &lt;7&gt;. /incident list shows the open ones."
     );
     let fault = pen.fault("{{label \"status\" s}}", json!({"s": "odd"}));
     assert!(fault.contains("knows no label “status.odd”"), "{fault}");

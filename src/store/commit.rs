@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::db::{Conn, Write, args};
 use super::inbox::{Arrived, Target};
-use super::{Store, StoreFault, incident_of, read, sql, write};
+use super::meant::{meant, named};
+use super::{Store, StoreFault, read, sql, write};
 use crate::incident::decision::{Decision, Effect, Input};
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::people::Actor;
@@ -151,7 +152,14 @@ impl<F: Decide> Write for WakeNext<F> {
 }
 
 async fn take(conn: &mut Conn<'_>, now: Instant, arrived: &Arrived, decide: &impl Decide) -> Result<Taken, StoreFault> {
-    let incident = find(conn, &arrived.target, &arrived.input).await?;
+    let incident = match &arrived.input {
+        Input::Command { command, .. } if !command.needs_incident() => None,
+        Input::Command { .. } => match meant(conn, &arrived.target).await? {
+            Ok(incident) => Some(incident),
+            Err(absent) => return refuse(conn, now, &arrived.input, &absent.refusal()).await,
+        },
+        Input::Chat(_) | Input::Report(_) | Input::Wake => named(conn, &arrived.target).await?,
+    };
     let fresh = fresh_number(conn, &arrived.input).await?;
     let question = Question { input: &arrived.input, incident: incident.as_ref(), fresh };
     // A defect in the rules ends one decision, not the process.
@@ -159,26 +167,6 @@ async fn take(conn: &mut Conn<'_>, now: Instant, arrived: &Arrived, decide: &imp
     match decided.map_err(|_| StoreFault::Defect { what: "decision" })? {
         Ok(decision) => commit(conn, now, &arrived.input, incident, decision).await,
         Err(refusal) => refuse(conn, now, &arrived.input, &refusal).await,
-    }
-}
-
-/// The incident an input is for: the one named, the channel's, or, for a command that needs one, the only open one.
-async fn find(conn: &mut Conn<'_>, target: &Target, input: &Input) -> Result<Option<Incident>, StoreFault> {
-    if let Some(id) = target.incident {
-        let row = conn.first(&sql::INCIDENT_TO_CHANGE, args![id.0]).await?;
-        return row.as_ref().map(incident_of).transpose();
-    }
-    if let Some(channel) = &target.channel
-        && let Some(row) = conn.first(&sql::INCIDENT_IN_TO_CHANGE, args![channel.0.as_str()]).await?
-    {
-        return incident_of(&row).map(Some);
-    }
-    if !matches!(input, Input::Command { command, .. } if command.needs_incident()) {
-        return Ok(None);
-    }
-    match conn.rows(&sql::TWO_OPEN_TO_CHANGE, args![]).await?.as_slice() {
-        [only] => incident_of(only).map(Some),
-        _ => Ok(None),
     }
 }
 

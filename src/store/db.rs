@@ -5,9 +5,10 @@
 
 use std::future::Future;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Arguments as _, AssertSqlSafe, Executor as _, Row as _, SqlSafeStr as _};
+use sqlx::{Arguments as _, AssertSqlSafe, Executor as _, Postgres, Row as _, SqlSafeStr as _, Sqlite};
 
 use super::StoreFault;
 use super::postgres;
@@ -61,6 +62,14 @@ impl Db {
         Ok(self.read(statement, args).await?.into_iter().next())
     }
 
+    /// A connection to read through, several statements in a row.
+    pub async fn reading(&self) -> Result<Reading, StoreFault> {
+        Ok(match self {
+            Db::Sqlite { reader, .. } => Reading::Sqlite(reader.acquire().await?),
+            Db::Postgres(pool) => Reading::Postgres(pool.acquire().await?),
+        })
+    }
+
     /// Prepares every statement there is, without running it.
     pub async fn prepare_all(&self) -> Result<(), StoreFault> {
         for statement in sql::ALL {
@@ -87,6 +96,21 @@ impl Db {
                 reader.close().await;
             }
             Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A connection on loan.
+pub(super) enum Reading {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Reading {
+    pub fn conn(&mut self) -> Conn<'_> {
+        match self {
+            Reading::Sqlite(conn) => Conn::Sqlite(conn),
+            Reading::Postgres(conn) => Conn::Postgres(conn),
         }
     }
 }

@@ -11,6 +11,7 @@ mod commit;
 mod db;
 mod execution;
 mod inbox;
+mod meant;
 mod migrate;
 mod outbox;
 mod postgres;

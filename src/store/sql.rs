@@ -52,8 +52,9 @@ statements! {
     INCIDENT_TO_CHANGE = "SELECT state FROM incident WHERE id = $1" [" FOR UPDATE"] "";
     INCIDENT_IN = "SELECT state FROM incident WHERE channel = $1";
     INCIDENT_IN_TO_CHANGE = "SELECT state FROM incident WHERE channel = $1" [" FOR UPDATE"] "";
-    TWO_OPEN_TO_CHANGE = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
-        LIMIT 2" [" FOR UPDATE"] "";
+    /// Some of the open ones: enough to know whether there is only one, and to name others.
+    OPEN_TO_NAME = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
+        ORDER BY rank, id LIMIT 20";
     OPEN_INCIDENTS = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
         ORDER BY rank, id";
     RECENT_INCIDENTS = "SELECT state FROM incident ORDER BY id DESC LIMIT $1";
@@ -72,7 +73,7 @@ statements! {
     /// is shown is read when it is sent.
     INSERT_EFFECT = "INSERT INTO outbox (incident, lane, queue, fold, effect, state, created_at, due_at, attempts) \
         VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6, 0) \
-        ON CONFLICT (incident, queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
+        ON CONFLICT (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
         DO UPDATE SET fold = excluded.fold";
     HAS_DUE = "SELECT id FROM outbox WHERE lane = $1 AND ((state = 'waiting' AND due_at <= $2) \
         OR (state = 'leased' AND lease_until <= $2)) LIMIT 1";

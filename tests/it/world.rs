@@ -142,6 +142,13 @@ impl World {
         self.settle().await;
     }
 
+    /// Types `/incident …` and gives what that person alone is told, as people read it.
+    pub async fn asks(&self, who: &str, channel: &str, text: &str) -> String {
+        let before = self.told(who).len();
+        self.types(who, channel, text).await;
+        read_aloud(&self.told(who).split_off(before).join("\n"))
+    }
+
     /// Clicks a button by its action id, text or value.
     pub async fn clicks(&self, who: &str, channel: &str, ts: &str, wanted: &str) {
         let acted = self.ws().person(who).click(channel, ts, wanted).await.unwrap_or_else(|why| panic!("{why}"));
@@ -383,6 +390,11 @@ pub fn shown(message: &Value) -> String {
     let mut texts = Vec::new();
     collect_texts(message, &mut texts);
     texts.join("\n")
+}
+
+/// Slack's escapes undone, and spaces that do not break as plain ones.
+pub fn read_aloud(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace('\u{a0}', " ")
 }
 
 /// Writes payloads into the folder that `VIGIE_DUMP_PAYLOADS` names, for the eyes in Python; equal ones are one file.

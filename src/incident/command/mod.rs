@@ -256,40 +256,40 @@ fn unquoted(command: &str, words: &[tokens::Word]) -> Option<String> {
         let names = option(name).and_then(clap::Arg::get_value_names);
         names.is_some_and(|names| names.iter().any(|name| name == "text"))
     };
-    let is_option = |word: &str| {
-        word.strip_prefix("--").is_some_and(|name| option(name.split('=').next().unwrap_or(name)).is_some())
-    };
+    let named = |word: &str| tokens::as_option(word).map(|option| option.trim_start_matches("--").to_owned());
+    let is_option =
+        |word: &str| named(word).is_some_and(|name| option(name.split('=').next().unwrap_or(&name)).is_some());
     words.iter().enumerate().find_map(|(place, word)| {
-        let given = word.text.strip_prefix("--")?;
-        let (name, value_at) = given.split_once('=').map_or((given, place + 1), |(name, _)| (name, place));
+        let given = named(&word.text)?;
+        let (name, value_at) = given.split_once('=').map_or((given.as_str(), place + 1), |(name, _)| (name, place));
         let quoted = words.get(value_at)?.quoted;
         let goes_on = words.get(value_at + 1).is_some_and(|next| !is_option(&next.text));
         (takes_text(name) && !quoted && goes_on).then(|| format!("--{name}"))
     })
 }
 
-/// In a command with free text, a word that begins with a dash and is none of its options is text: `note -5 %`.
+/// Options as the grammar writes them. In a command with free text, a word that begins with a dash and is none of its
+/// options is text, as it was typed: `note -5 % —really`.
 fn protect_dashes(command: &str, words: &[String]) -> Vec<String> {
     let mut root = Line::command();
     root.build();
     let found = root.find_subcommand(command);
     let has_text = found.is_some_and(|sub| sub.get_arguments().any(|argument| argument.get_id() == "words"));
     let is_option = |word: &str| {
-        let name = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or(name));
-        name.is_some_and(|name| found.is_some_and(|sub| sub.get_arguments().any(|arg| arg.get_long() == Some(name))))
+        let name = word.trim_start_matches("--").split('=').next();
+        found.is_some_and(|sub| sub.get_arguments().any(|argument| argument.get_long() == name))
     };
-    let protect = |word: &String| {
-        if has_text && word.starts_with('-') && !is_option(word) {
-            format!("{}{word}", tokens::GUARD)
-        } else {
-            word.clone()
-        }
+    let protect = |word: &String| match tokens::as_option(word) {
+        Some(option) if !has_text || is_option(&option) => option,
+        _ if has_text && word.starts_with('-') => format!("{}{word}", tokens::GUARD),
+        _ => word.clone(),
     };
     words.iter().map(protect).collect()
 }
 
 fn usage_error(error: &clap::Error, command: &str) -> UsageError {
     let text = |kind| error.get(kind).map(context_text).unwrap_or_default();
+    let argument = text(ContextKind::InvalidArg).to_lowercase();
     let usage = usage_of(&command.to_lowercase()).unwrap_or_else(|| "/incident help".to_owned());
     let words = match error.kind() {
         ErrorKind::InvalidSubcommand
@@ -300,11 +300,11 @@ fn usage_error(error: &clap::Error, command: &str) -> UsageError {
         }
         .with("found", command),
         ErrorKind::MissingRequiredArgument => {
-            Words::new("usage.missing").with("missing", text(ContextKind::InvalidArg)).with("usage", usage)
+            Words::new("usage.missing").with("missing", argument).with("usage", usage)
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => Words::new("usage.bad_value")
             .with("found", text(ContextKind::InvalidValue))
-            .with("argument", text(ContextKind::InvalidArg))
+            .with("argument", argument)
             .with("usage", usage),
         _ => Words::new("usage.not_understood").with("found", text(ContextKind::InvalidArg)).with("usage", usage),
     };
@@ -319,7 +319,7 @@ fn context_text(value: &ContextValue) -> String {
     }
 }
 
-/// How a command is typed, from the grammar: `/incident role <role> [person]`.
+/// How a command is typed, from the grammar: `/incident role <role> [person]`. In small letters, like what is typed.
 pub fn usage_of(command: &str) -> Option<String> {
     let mut root = Line::command();
     root.build();
@@ -328,7 +328,8 @@ pub fn usage_of(command: &str) -> Option<String> {
         .find(|sub| sub.get_name() == command || sub.get_all_aliases().any(|alias| alias == command))?;
     let rendered = found.render_usage().to_string();
     let usage = rendered.trim_start_matches("Usage:").replace(" [OPTIONS]", "").replace("--in <inc_7>", "");
-    Some(usage.split_whitespace().collect::<Vec<_>>().join(" "))
+    let usage = usage.replace("]...", " …]");
+    Some(usage.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
 }
 
 /// One line of the generated help.
@@ -459,7 +460,7 @@ impl Who {
 /// The refusal that names the people that would have been understood.
 fn unknown_person(context: Context<'_>, key: &str) -> Refusal {
     let known: Vec<Value> = context.rules.contacts.keys().map(|key| Value::from(key.as_str())).collect();
-    Refusal::new("refusal.unknown_person").with("found", key).with("known", known)
+    Refusal::new("refusal.unknown_person").with("found", plain_text(key)).with("known", known)
 }
 
 /// The incident must still need people.
@@ -529,7 +530,7 @@ mod tests {
         for help in all_help() {
             assert!(help.usage.starts_with(&format!("/incident {}", help.name)), "{help:?}");
         }
-        assert_eq!(usage_of("role").as_deref(), Some("/incident role <ROLE> [PERSON]"));
+        assert_eq!(usage_of("role").as_deref(), Some("/incident role <role> [person]"));
     }
 
     proptest::proptest! {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tokens::plain_word;
 use super::{Text, must_be_open};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
@@ -13,10 +14,10 @@ use crate::incident::words::{Refusal, Words};
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct Resolve {
     /// What it did to users.
-    #[arg(long, value_name = "text")]
+    #[arg(long, value_name = "text", value_parser = plain_word)]
     pub impact: Option<String>,
     /// The root cause, as far as it is known.
-    #[arg(long, value_name = "text")]
+    #[arg(long, value_name = "text", value_parser = plain_word)]
     pub cause: Option<String>,
     /// How it was resolved.
     #[command(flatten)]

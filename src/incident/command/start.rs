@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Text;
+use super::tokens::plain_word;
 use crate::incident::decision::{Context, Decision, Effect};
 use crate::incident::draft::Draft;
 use crate::incident::rules::Rules;
@@ -17,13 +18,13 @@ const TITLE_LENGTH: usize = 150;
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct Start {
     /// The service concerned.
-    #[arg(long)]
+    #[arg(long, value_parser = plain_word)]
     pub service: Option<String>,
     /// An exercise: everything works, everything says so.
     #[arg(long)]
     pub drill: bool,
     /// The severity, when it is not the first word.
-    #[arg(long)]
+    #[arg(long, value_parser = plain_word)]
     pub severity: Option<String>,
     /// Severity and title.
     #[command(flatten)]
@@ -63,9 +64,6 @@ impl Start {
         draft.effect(Effect::OpenChannel).show(Card::Announcement).show(Card::Incident);
         draft.page_level(0, 0, false);
         draft.invite(context.by.person().cloned().into_iter().chain(rules.invite_always.iter().cloned()));
-        if let Some(user) = context.by.person().cloned() {
-            draft.effect(Effect::Home { user });
-        }
         draft.reply(Words::new("reply.declared").with("incident", context.fresh.to_string()).with("title", title));
         Ok(draft.finish())
     }

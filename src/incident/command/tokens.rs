@@ -28,11 +28,11 @@ pub fn split(line: &str) -> Vec<Word> {
         if trimmed.is_empty() {
             return words;
         }
-        let after_option = words.last().is_some_and(|word| word.text.starts_with("--") && !word.text.contains('='));
+        let after_option =
+            words.last().is_some_and(|word| as_option(&word.text).is_some_and(|word| !word.contains('=')));
         let in_quotes = if after_option { quoted(trimmed) } else { None };
         let quoted = in_quotes.is_some();
-        let (word, remainder) = in_quotes.unwrap_or_else(|| plain(trimmed));
-        let text = if quoted { word } else { dashes(&word) };
+        let (text, remainder) = in_quotes.unwrap_or_else(|| plain(trimmed));
         words.push(Word { text: if new_line && !quoted { format!("\n{text}") } else { text }, quoted });
         rest = remainder;
     }
@@ -68,14 +68,11 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     Some((word.trim_matches(is_space).to_owned(), rest))
 }
 
-/// `—drill` is `--drill` that a phone corrected; a lone dash stays a dash.
-fn dashes(word: &str) -> String {
-    let bare = word.trim_start_matches(['—', '–']);
-    if bare.len() < word.len() && bare.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        format!("--{bare}")
-    } else {
-        word.to_owned()
-    }
+/// The option that a word is: `--drill`, or `—drill`, which a phone made of it. A lone dash is none.
+pub fn as_option(word: &str) -> Option<String> {
+    let word = word.trim_start_matches('\n');
+    let bare = ["--", "—", "–"].iter().find_map(|dash| word.strip_prefix(dash))?;
+    bare.starts_with(|c: char| c.is_ascii_alphabetic()).then(|| format!("--{bare}"))
 }
 
 /// A word as plain text: Slack's escapes undone, references replaced by what people see.
@@ -144,7 +141,12 @@ mod tests {
 
     #[test]
     fn a_phones_dash_is_an_option_and_a_lone_dash_is_not() {
-        assert_eq!(texts("start —drill x"), ["start", "--drill", "x"]);
+        assert_eq!(as_option("—drill").as_deref(), Some("--drill"));
+        assert_eq!(as_option("–in").as_deref(), Some("--in"));
+        assert_eq!(as_option("--next=5").as_deref(), Some("--next=5"));
+        for word in ["—", "--", "-5", "-drill", "drill"] {
+            assert_eq!(as_option(word), None, "{word}");
+        }
         assert_eq!(texts("note a — b"), ["note", "a", "—", "b"]);
     }
 
@@ -154,6 +156,7 @@ mod tests {
             assert_eq!(texts(line), ["--service", "web shop", "x"], "{line}");
             assert_eq!(split(line).iter().map(|word| word.quoted).collect::<Vec<_>>(), [false, true, false]);
         }
+        assert_eq!(texts("—service “web shop”"), ["—service", "web shop"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tokens::plain_word;
 use super::{Text, must_be_open};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
@@ -19,7 +20,7 @@ const FURTHEST: u32 = 24 * 60;
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct Update {
     /// The text for customers, which somebody else must approve.
-    #[arg(long, value_name = "text")]
+    #[arg(long, value_name = "text", value_parser = plain_word)]
     pub customer: Option<String>,
     /// Minutes until the next update.
     #[arg(long, value_name = "minutes")]

@@ -400,6 +400,18 @@ impl Workspace {
         self.read(|state| state.app.clone())
     }
 
+    /// Posts a message of another app, which the workspace does not have otherwise: an alert with attachments, say. Gives
+    /// its `ts`.
+    pub fn post_as_app(&self, channel: &str, name: &str, message: Value) -> String {
+        let mut body = message.as_object().cloned().unwrap_or_default();
+        for (field, value) in [("subtype", "bot_message"), ("username", name), ("bot_id", "B0ANOTHERAPP")] {
+            body.insert(field.to_owned(), Value::from(value));
+        }
+        self.with(|state| {
+            state.post(channel, messages::Post { body, thread_ts: None, broadcast: false, metadata: None })
+        })
+    }
+
     /// Delivers a payload of the caller's own making as an event, for shapes this workspace does not produce itself.
     pub fn deliver_event(&self, subscription: &str, event: Value) {
         self.with(|state| state.emit(subscription, event));

@@ -645,7 +645,7 @@ fn sheets_answer_in_the_readers_language() {
     Ce que vous pouvez dire
     ---
     *Ce que vous pouvez dire*
-    `/incident severity &lt;SEVERITY&gt; [text]...`
+    `/incident severity &lt;severity&gt; [text …]`
     Changer la gravité, avec un motif si vous le souhaitez.
     Aussi : sev
     "#);

@@ -8,7 +8,7 @@ use crate::incident::id::{ChannelId, IncidentId, RunId, UserId};
 use crate::incident::people::Actor;
 use crate::incident::state::Incident;
 use crate::incident::words::Words;
-use crate::store::{StoreFault, Target};
+use crate::store::Target;
 
 /// A line with everything around it.
 pub(super) struct Ask {
@@ -62,6 +62,11 @@ impl Ask {
         }
     }
 
+    /// Which incident is meant, as far as the line and its place say.
+    fn target(&self) -> Target {
+        Target { incident: self.line.incident.or_else(|| self.line.command.incident()), channel: self.channel.clone() }
+    }
+
     pub fn reply(&self) -> ReplyTo {
         ReplyTo::Person {
             user: self.user.clone(),
@@ -83,7 +88,14 @@ impl Inbound {
     /// What the rules say to the line as things stand. It is asked before a dialog closes, so that what was written in
     /// it is not lost; the line is decided upon all the same when its turn comes.
     pub(super) async fn would_be_refused(&self, ask: &Ask) -> Result<Option<Words>, StoreFault> {
-        let incident = self.incident_of(ask).await?;
+        let incident = if ask.line.command.needs_incident() {
+            match self.store.meant(&ask.target()).await? {
+                Ok(incident) => Some(incident),
+                Err(absent) => return Ok(Some(absent.refusal().0)),
+            }
+        } else {
+            None
+        };
         let (by, reply) = (Actor::Person(ask.user.clone()), ask.reply());
         let context = Context {
             rules: &self.rules,
@@ -99,11 +111,7 @@ impl Inbound {
 
     /// Puts the line into the inbox.
     pub(super) async fn store_line(&self, ask: Ask) -> Asked {
-        let target = Target {
-            incident: ask.line.incident.or_else(|| ask.line.command.incident()),
-            channel: ask.channel.clone(),
-        };
-        let input = ask.input();
+        let (target, input) = (ask.target(), ask.input());
         match self.receive(&ask.source, target, &input).await {
             Ok(()) => Asked::Stored,
             Err(fault) => Asked::Answer(self.sorry("a command", &fault)),
@@ -112,14 +120,17 @@ impl Inbound {
 
     /// At once: Slack's permission lives 3 s. What takes longer is left to its own and answered by nobody.
     async fn open_dialog(&self, ask: &Ask, dialog: Dialog<'_>) -> Asked {
-        let incident = match self.incident_of(ask).await {
-            Ok(incident) => incident,
-            Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
+        let incident = match dialog {
+            Dialog::Of(Modal::Start(_)) => None,
+            _ => match self.store.meant(&ask.target()).await {
+                Ok(Ok(incident)) => match refusal(dialog, &incident) {
+                    Some(refusal) => return Asked::Answer(refusal),
+                    None => Some(incident),
+                },
+                Ok(Err(absent)) => return Asked::Answer(absent.refusal().0),
+                Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
+            },
         };
-        if let Some(refusal) = refusal(dialog, incident.as_ref()) {
-            return Asked::Answer(refusal);
-        }
-        let incident = incident.filter(|_| !matches!(dialog, Dialog::Of(Modal::Start(_))));
         let shown = match self.shown(incident, false).await {
             Ok(shown) => shown,
             Err(fault) => return Asked::Answer(self.sorry("a dialog", &fault)),
@@ -142,35 +153,13 @@ impl Inbound {
             Err(late) => Asked::Answer(self.sorry("a dialog", &late)),
         }
     }
-
-    /// The incident that a line names or that its channel is, else the only open one: the same that the line itself
-    /// would find.
-    pub(super) async fn incident_of(&self, ask: &Ask) -> Result<Option<Incident>, StoreFault> {
-        if let Some(id) = ask.line.incident.or_else(|| ask.line.command.incident()) {
-            return self.store.incident(id).await;
-        }
-        if let Some(channel) = &ask.channel
-            && let Some(incident) = self.store.incident_in(channel).await?
-        {
-            return Ok(Some(incident));
-        }
-        let mut open = self.store.open_incidents().await?;
-        Ok(open.pop().filter(|_| open.is_empty()))
-    }
 }
 
-/// Why a dialog is not opened: said before somebody has written a text for nothing. An update may be written after the end.
-fn refusal(dialog: Dialog<'_>, incident: Option<&Incident>) -> Option<Words> {
-    match (dialog, incident) {
-        (Dialog::Of(Modal::Start(_)), _) => None,
-        (_, None) => Some(Words::new("refusal.no_incident")),
-        // People want to know that it is over.
-        (Dialog::Of(Modal::Update), _) => None,
-        (_, Some(incident)) if !incident.status.is_open() => Some(
-            Words::new("refusal.not_open")
-                .with("incident", incident.id.to_string())
-                .with("status", incident.status.word()),
-        ),
-        _ => None,
-    }
+/// Why a dialog is not opened: said before somebody has written a text for nothing. An update may be written after the
+/// end: people want to know that it is over.
+fn refusal(dialog: Dialog<'_>, incident: &Incident) -> Option<Words> {
+    let not_open = || {
+        Words::new("refusal.not_open").with("incident", incident.id.to_string()).with("status", incident.status.word())
+    };
+    (dialog != Dialog::Of(Modal::Update) && !incident.status.is_open()).then(not_open)
 }

@@ -3,15 +3,12 @@
 use serde_json::Value;
 
 use super::super::client::text;
-use super::super::outgoing::content;
+use super::super::outgoing::{PINS, content};
 use super::payload::{Event, EventCallback};
 use super::{Ack, Inbound};
 use crate::incident::decision::{ChatEvent, Effect, Input};
 use crate::incident::id::{ChannelId, MessageRef, UserId};
 use crate::store::Target;
-
-/// The names of 📌.
-const PINS: [&str; 2] = ["pushpin", "round_pushpin"];
 
 impl Inbound {
     /// Stores what concerns an incident's channel; all else is acknowledged and dropped.

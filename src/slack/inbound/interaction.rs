@@ -165,13 +165,13 @@ impl Inbound {
         let by = UserId(what.user.id.clone());
         let reply = reply_to(what);
         let Some(channel) = what.channel_id().map(ChannelId::from) else {
-            self.answer_later(reply, Words::new("refusal.no_incident"));
+            self.answer_later(reply, Words::new("refusal.not_incident_channel"));
             return Ack::PLAIN;
         };
         let target = match self.store.incident_in(&channel).await {
             Ok(Some(incident)) => Target { incident: Some(incident.id), channel: Some(channel.clone()) },
             Ok(None) => {
-                self.answer_later(reply, Words::new("refusal.no_incident"));
+                self.answer_later(reply, Words::new("refusal.not_incident_channel"));
                 return Ack::PLAIN;
             }
             Err(fault) => {

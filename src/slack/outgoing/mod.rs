@@ -7,6 +7,7 @@
 mod canary;
 mod card;
 mod channel;
+mod content;
 mod document;
 mod find;
 mod name;
@@ -25,8 +26,9 @@ use crate::render::Locale;
 
 pub(super) use canary::Canary;
 pub(super) use channel::Decoration;
+pub(super) use content::content;
 pub use name::channel_name;
-pub(super) use read::content;
+pub(super) use read::PINS;
 
 /// Slack's words for a channel that cannot be used any more.
 pub(super) const CHANNEL_LOST: [&str; 3] = ["is_archived", "channel_not_found", "not_in_channel"];
@@ -49,6 +51,7 @@ impl Slack {
             Effect::Reply { to, words } => self.reply(scene, to, words).await,
             Effect::ReplyWith { to, sheet } => self.reply_with(scene, to, sheet).await,
             Effect::ReadMessage { by, message } => self.read_message(scene, by, message).await,
+            Effect::LookForPin { by, message } => self.look_for_pin(by, message).await,
             Effect::Page { .. }
             | Effect::Diagnose { .. }
             | Effect::Plan { .. }

@@ -1,4 +1,4 @@
-//! Reading a message that somebody wants in the timeline.
+//! Reading a message that somebody wants in the timeline, or does not want there any more.
 
 use serde_json::Value;
 
@@ -6,11 +6,12 @@ use super::super::budget::Urgency;
 use super::super::client::{Slack, text};
 use super::super::fault::SlackFault;
 use super::super::scene::Scene;
-use super::{CHANNEL_LOST, failed};
-use crate::incident::command::plain_text;
+use super::{CHANNEL_LOST, content, failed};
 use crate::incident::decision::{Effect, Report};
 use crate::incident::id::{MessageRef, UserId};
-use crate::incident::rules::Rules;
+
+/// The names of 📌.
+pub(in crate::slack) const PINS: [&str; 2] = ["pushpin", "round_pushpin"];
 
 impl Slack {
     /// Reads one message with author and thread.
@@ -20,15 +21,7 @@ impl Slack {
         by: &UserId,
         message: &MessageRef,
     ) -> Result<Vec<Report>, SlackFault> {
-        let found = match self.read_in_thread(message).await {
-            Ok(Some(found)) => Some(found),
-            Ok(None) => self.read_in_history(message).await?,
-            Err(fault) if fault.is_one_of(&["thread_not_found", "message_not_found"]) => {
-                self.read_in_history(message).await?
-            }
-            Err(fault) => return Err(fault),
-        };
-        let Some(found) = found else {
+        let Some(found) = self.read_one(message).await? else {
             let effect = Effect::ReadMessage { by: by.clone(), message: message.clone() };
             let fault = SlackFault::permanent("message_not_found", "The message does not exist any more.");
             return Ok(vec![failed(&effect, &fault)]);
@@ -39,9 +32,31 @@ impl Slack {
             by: by.clone(),
             message: message.clone(),
             author: author.map(UserId),
-            text: content(scene.rules, &found),
+            text: content::content(scene.rules, &found),
             thread: thread.filter(|thread| !thread.is_empty() && *thread != message.ts),
         }])
+    }
+
+    /// Looks whether a message still has a 📌 of anybody. One that is gone is told of by its deletion.
+    pub(super) async fn look_for_pin(&self, by: &UserId, message: &MessageRef) -> Result<Vec<Report>, SlackFault> {
+        let Some(found) = self.read_one(message).await? else { return Ok(Vec::new()) };
+        let reactions = found.pointer("/reactions").and_then(Value::as_array);
+        let is_pin = |reaction: &Value| PINS.contains(&text(reaction, "/name").as_str());
+        if reactions.into_iter().flatten().any(is_pin) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Report::PinGone { by: by.clone(), message: message.clone() }])
+    }
+
+    async fn read_one(&self, message: &MessageRef) -> Result<Option<Value>, SlackFault> {
+        match self.read_in_thread(message).await {
+            Ok(Some(found)) => Ok(Some(found)),
+            Ok(None) => self.read_in_history(message).await,
+            Err(fault) if fault.is_one_of(&["thread_not_found", "message_not_found"]) => {
+                self.read_in_history(message).await
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// A thread's first message comes first whatever is asked for, so two are asked for.
@@ -80,27 +95,4 @@ fn exactly(message: &MessageRef) -> Vec<(&'static str, String)> {
 fn pick(answer: &Value, ts: &str) -> Option<Value> {
     let messages = answer.pointer("/messages")?.as_array()?;
     messages.iter().find(|message| text(message, "/ts") == ts).cloned()
-}
-
-/// A message's text and the names of its files, as plain text.
-pub(in crate::slack) fn content(rules: &Rules, message: &Value) -> String {
-    let mut lines = vec![plain(rules, &text(message, "/text"))];
-    let files = message.pointer("/files").and_then(Value::as_array);
-    for file in files.into_iter().flatten() {
-        let name = ["/name", "/title"].iter().map(|at| text(file, at)).find(|name| !name.is_empty());
-        lines.extend(name.map(|name| format!("📎 {name}")));
-    }
-    lines.retain(|line| !line.is_empty());
-    lines.join("\n")
-}
-
-/// Slack's markup as plain text; people of the plan are named as the plan names them.
-fn plain(rules: &Rules, text: &str) -> String {
-    let mut named = text.to_owned();
-    for contact in rules.contacts.values() {
-        if let Some(user) = &contact.slack {
-            named = named.replace(&format!("<@{user}>"), &format!("<@{user}|{}>", contact.name));
-        }
-    }
-    plain_text(&named)
 }

@@ -4,11 +4,9 @@ use serde_json::{Value, json};
 use slack_morphism::prelude::{SlackHomeView, SlackView};
 
 use super::inputs::as_json;
-use crate::incident::approval::Approver;
 use crate::incident::id::UserId;
-use crate::incident::run::must_be_named;
-use crate::incident::state::{CustomerText, Incident, Phase, Run, Status, StatusUpdate};
-use crate::incident::time::Millis;
+use crate::incident::state::{Incident, Run, StatusUpdate};
+use crate::incident::waiting::{Waiting, waiting};
 use crate::render::RenderFault;
 use crate::slack::cards::blocks::{Button, Part, surface};
 use crate::slack::cards::markup::Mrkdwn;
@@ -17,8 +15,6 @@ use crate::slack::cards::send_or_hold;
 use crate::slack::cards::sheets::incident_line;
 use crate::slack::scene::Scene;
 
-/// An update is told this long before it is due.
-const AHEAD: Millis = Millis::minutes(5);
 /// Open incidents shown one by one.
 const SHOWN: usize = 15;
 /// Things that wait shown one by one.
@@ -73,32 +69,38 @@ fn open(scene: &Scene<'_>, pen: &Pen<'_>) -> Result<Vec<Part>, RenderFault> {
 
 /// Everything in one incident that waits for this person, each with its parts.
 fn waits(pen: &Pen<'_>, incident: &Incident, user: &UserId) -> Result<Vec<Vec<Part>>, RenderFault> {
-    let mut all = Vec::new();
-    if is_paged(incident, user) {
-        all.push(beside(pen, incident, "home.page", "ack", "button.acknowledge")?);
-    }
-    for run in incident.runs.values().filter(|run| may_approve(pen, incident, run, user)) {
-        all.push(vec![Part::Text(plan(pen, incident, run)?)]);
-    }
-    for update in incident.updates.values().filter(|update| may_check(pen, incident, update, user)) {
-        all.push(text_to_check(pen, incident, update)?);
-    }
-    let due = incident.update_due.promised.is_some_and(|at| at <= pen.now + AHEAD);
-    if due && incident.in_charge() == Some(user) {
-        all.push(beside(pen, incident, "home.update", "update", "button.update")?);
-    }
-    Ok(all)
+    let mine = waiting(pen.rules, incident, pen.now).remove(user).unwrap_or_default();
+    let parts = mine.iter().map(|what| match what {
+        Waiting::Page => beside(pen, incident, pen.say("home.page", json!({}))?, "ack", "button.acknowledge").map(Some),
+        Waiting::Call { by } => {
+            let line = pen.say("home.call", json!({"who": pen.actor(by)}))?;
+            beside(pen, incident, line, "ack", "button.acknowledge").map(Some)
+        }
+        Waiting::Plan(run) => match incident.runs.get(run) {
+            Some(run) => plan(pen, incident, run).map(|line| Some(vec![Part::Text(line)])),
+            None => Ok(None),
+        },
+        Waiting::Text(update) => match incident.updates.get(update) {
+            Some(update) => text_to_check(pen, incident, update).map(Some),
+            None => Ok(None),
+        },
+        Waiting::Update => {
+            let promised = incident.update_due.promised;
+            let line = pen.say("home.update", json!({"promised_at": promised.map(|at| at.0)}))?;
+            beside(pen, incident, line, "update", "button.update").map(Some)
+        }
+    });
+    parts.filter_map(Result::transpose).collect()
 }
 
+/// The line and the button that does it.
 fn beside(
     pen: &Pen<'_>,
     incident: &Incident,
-    key: &str,
+    line: Mrkdwn,
     command: &str,
     button: &str,
 ) -> Result<Vec<Part>, RenderFault> {
-    let promised = incident.update_due.promised;
-    let line = pen.say(key, json!({"promised_at": promised.map(|at| at.0)}))?;
     let button = Button::new(command, pen.word(button)?, format!("{command} --in {}", incident.id));
     Ok(vec![Part::beside(with_place(pen, incident, line)?, button)])
 }
@@ -108,35 +110,6 @@ fn with_place(pen: &Pen<'_>, incident: &Incident, line: Mrkdwn) -> Result<Mrkdwn
     let place = incident.usable_channel().map(|channel| Mrkdwn::channel(&channel.id)).unwrap_or_default();
     let about = Mrkdwn::join([headline(pen, incident)?.fit(400), place], " · ");
     Ok(Mrkdwn::join([line, about], "\n"))
-}
-
-/// Paged, and nobody has answered yet.
-fn is_paged(incident: &Incident, user: &UserId) -> bool {
-    incident.status == Status::Triggered
-        && incident.pages.values().any(|page| page.contact.slack.as_ref() == Some(user))
-}
-
-/// One of those who may decide. Where anybody may, only the people of the incident's channel are asked.
-fn is_asked(incident: &Incident, by: &[Approver], user: &UserId) -> bool {
-    let inside = || incident.invited.contains(user) || incident.roles.values().any(|holder| holder == user);
-    if by.is_empty() { inside() } else { must_be_named(incident, by, user).is_ok() }
-}
-
-fn may_approve(pen: &Pen<'_>, incident: &Incident, run: &Run, user: &UserId) -> bool {
-    let rule = &run.action.approval;
-    let asked_it = run.asked.by.person() == Some(user);
-    let approved = run.approvals.iter().any(|approval| approval.by.person() == Some(user));
-    run.phase == Phase::Pending
-        && run.expires_at.is_none_or(|at| at > pen.now)
-        && (rule.requester_may || !asked_it)
-        && !approved
-        && is_asked(incident, &rule.by, user)
-}
-
-fn may_check(pen: &Pen<'_>, incident: &Incident, update: &StatusUpdate, user: &UserId) -> bool {
-    update.customer_state == Some(CustomerText::Pending)
-        && update.written.by.person() != Some(user)
-        && is_asked(incident, &pen.rules.customer_approval.by, user)
 }
 
 /// A plan is approved where it is shown whole: in its channel.

@@ -101,7 +101,7 @@ async fn the_global_shortcut_opens_the_same_dialog() {
 async fn a_dialog_without_an_incident_is_refused_before_anything_is_typed() {
     let world = World::open().await;
     let ack = world.person("lead").command("ops", "/incident", "resolve").await;
-    assert!(ack.text().is_some_and(|text| text.contains("no open incident")), "{:?}", ack.text());
+    assert!(ack.text().is_some_and(|text| text.contains("No incident is open")), "{:?}", ack.text());
     assert!(world.ws().top_view("U0LEAD").is_none());
 }
 

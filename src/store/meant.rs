@@ -1,0 +1,50 @@
+//! Which incident is meant: the one named, the channel's, or the only open one. Asked in the same way before a dialog is
+//! opened and when a line is decided upon.
+
+use super::db::{Conn, args};
+use super::inbox::Target;
+use super::{Store, StoreFault, incident_of, sql};
+use crate::incident::absent::Absent;
+use crate::incident::state::Incident;
+
+impl Store {
+    /// The incident that a command is for, or why there is none.
+    ///
+    /// # Errors
+    /// When the database fails or a row cannot be read.
+    pub async fn meant(&self, target: &Target) -> Result<Result<Incident, Absent>, StoreFault> {
+        let mut reading = self.db.reading().await?;
+        meant(&mut reading.conn(), target).await
+    }
+}
+
+/// The incident that a command is for. In a decision it is kept from other decisions until that is committed.
+pub(super) async fn meant(conn: &mut Conn<'_>, target: &Target) -> Result<Result<Incident, Absent>, StoreFault> {
+    if let Some(id) = target.incident {
+        return Ok(named(conn, target).await?.ok_or(Absent::Unknown(id)));
+    }
+    if let Some(channel) = &target.channel
+        && let Some(row) = conn.first(&sql::INCIDENT_IN_TO_CHANGE, args![channel.0.as_str()]).await?
+    {
+        return incident_of(&row).map(Ok);
+    }
+    let rows = conn.rows(&sql::OPEN_TO_NAME, args![]).await?;
+    let mut open: Vec<Incident> = rows.iter().map(incident_of).collect::<Result<_, _>>()?;
+    Ok(match open.len() {
+        0 => Err(Absent::NoneOpen),
+        1 => {
+            // Read again under its lock: it may have changed since.
+            let only = open.remove(0);
+            let only = named(conn, &Target::incident(only.id)).await?;
+            only.ok_or(Absent::NoneOpen)
+        }
+        _ => Err(Absent::Several(open.into_iter().map(|incident| (incident.id, incident.title)).collect())),
+    })
+}
+
+/// The incident that is named, if it exists.
+pub(super) async fn named(conn: &mut Conn<'_>, target: &Target) -> Result<Option<Incident>, StoreFault> {
+    let Some(id) = target.incident else { return Ok(None) };
+    let row = conn.first(&sql::INCIDENT_TO_CHANGE, args![id.0]).await?;
+    row.as_ref().map(incident_of).transpose()
+}
