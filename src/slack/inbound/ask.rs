@@ -8,7 +8,7 @@ use crate::incident::id::{ChannelId, IncidentId, RunId, UserId};
 use crate::incident::people::Actor;
 use crate::incident::state::Incident;
 use crate::incident::words::Words;
-use crate::store::Target;
+use crate::store::{StoreFault, Target};
 
 /// A line with everything around it.
 pub(super) struct Ask {
@@ -161,5 +161,5 @@ fn refusal(dialog: Dialog<'_>, incident: &Incident) -> Option<Words> {
     let not_open = || {
         Words::new("refusal.not_open").with("incident", incident.id.to_string()).with("status", incident.status.word())
     };
-    (dialog != Dialog::Of(Modal::Update) && !incident.status.is_open()).then(not_open)
+    (!matches!(dialog, Dialog::Of(Modal::Update(_))) && !incident.status.is_open()).then(not_open)
 }
