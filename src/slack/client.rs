@@ -180,7 +180,7 @@ impl Slack {
     }
 
     /// Who Vigie is, if it was asked before.
-    pub(super) fn known_identity(&self) -> Option<&Identity> {
+    pub fn known_identity(&self) -> Option<&Identity> {
         self.0.identity.get()
     }
 
