@@ -10,16 +10,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::World;
 use super::config::{ConfigFault, fault};
-use super::length;
 use super::process::{self, Deadline, Ended, Finished, NotStarted, Program};
-use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, RECONFIGURED, StepContext, StepResult};
+use super::provider::{
+    ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
+};
 use super::redact::Redactor;
 use super::template::{Filling, placeholders};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// How much of a program's output goes into the timeline, in bytes.
 pub const MOST_OUTPUT: usize = 4_000;
@@ -153,11 +156,11 @@ impl ActionProvider for CommandStep {
             return Err(PlanFault::AlreadyThere { target: self.target.clone(), to: printed.to });
         }
         let argv = self.arguments(&self.argv, printed.from.as_deref(), &printed.to);
-        let mut diff = printed.diff;
-        diff.push(format!("runs: {}", shown(&argv)));
+        let mut diff: Vec<Words> = printed.diff.into_iter().map(Words::verbatim).collect();
+        diff.push(Words::new("step.runs").with("command", shown(&argv)));
         let title = match &printed.from {
-            Some(from) => format!("{}: {from} → {}", self.target, printed.to),
-            None => format!("{}: {}", self.target, printed.to),
+            Some(from) => self.says("step.title_change").with("from", from.as_str()).with("to", printed.to.as_str()),
+            None => self.says("step.title_to").with("to", printed.to.as_str()),
         };
         let spec = Spec { from: printed.from.clone(), to: printed.to.clone(), argv };
         Ok(PlannedStep {
@@ -180,22 +183,21 @@ impl ActionProvider for CommandStep {
         if self.plan_command.is_some() {
             match self.printed(cx.world, cx.within).await {
                 Ok(now) if now.from.as_ref() == Some(&spec.to) => {
-                    return StepResult::done(format!("{} already was at {}", self.target, spec.to));
+                    return StepResult::done(self.at("step.already_at", Some(&spec.to)));
                 }
                 Ok(now) if now.from != spec.from => {
-                    let found = now.from.unwrap_or_else(|| "nothing".to_owned());
-                    return StepResult::stale(format!("{} is at {found}", self.target));
+                    return StepResult::stale(self.at("step.is_at", now.from.as_ref()));
                 }
                 Ok(_) => {}
                 Err(PlanFault::AlreadyThere { .. }) => {
-                    return StepResult::done(format!("{} already was at {}", self.target, spec.to));
+                    return StepResult::done(self.at("step.already_at", Some(&spec.to)));
                 }
-                Err(fault) => return StepResult::failed(format!("{fault} Nothing was changed.")),
+                Err(fault) => return StepResult::failed(unchanged(fault.words())),
             }
         }
         let run = self.with_run(&spec.argv, cx, Deadline::of(cx.within)).await;
         match run {
-            Err(fault) => StepResult::failed(format!("{fault}; nothing was changed")),
+            Err(fault) => StepResult::failed(unchanged(fault.words())),
             Ok(finished) => self.judged(&finished, cx.within),
         }
     }
@@ -211,9 +213,7 @@ impl ActionProvider for CommandStep {
                 happened(self.with_run(&argv, cx, Deadline::of_looking(cx.within.min(CHECK_WITHIN))).await)
             }
             None if self.plan_command.is_some() => self.compared(&spec, cx).await,
-            None => Happened::CannotTell {
-                why: format!("{} has no check_command that could tell whether it happened", self.target),
-            },
+            None => Happened::CannotTell { why: self.says("step.no_check_command") },
         }
     }
 }
@@ -222,16 +222,26 @@ impl ActionProvider for CommandStep {
 const CHECK_WITHIN: Duration = Duration::from_secs(60);
 
 impl CommandStep {
+    /// A sentence about what it changes.
+    fn says(&self, key: &'static str) -> Words {
+        Words::new(key).with("target", self.target.as_str())
+    }
+
+    /// A sentence about where it stands.
+    fn at(&self, key: &'static str, at: Option<&String>) -> Words {
+        let nothing = || Value::from(Words::new("step.nothing"));
+        self.says(key).with("at", at.map_or_else(nothing, |at| Value::from(at.as_str())))
+    }
+
     fn arguments(&self, argv: &[String], from: Option<&str>, to: &str) -> Vec<String> {
         let filling = Filling { from, to, target: &self.target };
         argv.iter().map(|argument| filling.text(argument)).collect()
     }
 
-    fn approved(&self, step: &PlannedStep) -> Result<Spec, String> {
-        let spec: Spec = serde_json::from_value(step.spec.clone())
-            .map_err(|error| format!("the approved step cannot be read: {error}"))?;
+    fn approved(&self, step: &PlannedStep) -> Result<Spec, Words> {
+        let spec: Spec = spec_of(step)?;
         let now = self.arguments(&self.argv, spec.from.as_deref(), &spec.to);
-        if spec.argv == now { Ok(spec) } else { Err(RECONFIGURED.to_owned()) }
+        if spec.argv == now { Ok(spec) } else { Err(reconfigured()) }
     }
 
     async fn with_run(
@@ -251,39 +261,40 @@ impl CommandStep {
         let Some(argv) = &self.plan_command else {
             return Ok(Printed { from: None, to: self.to.clone().unwrap_or_default(), diff: Vec::new() });
         };
-        let unreadable = |why: String| PlanFault::Unreadable { target: self.target.clone(), why };
+        let unreadable = |why: Words| PlanFault::Unreadable { target: self.target.clone(), why };
         let run = self.place.run(argv, &[], world, Deadline::of_looking(within), &|_| {}).await;
-        let finished = run.map_err(|fault| unreadable(fault.to_string()))?;
-        let last = finished.last_line().map(|line| world.redactor.short(line, 200)).unwrap_or_default();
+        let finished = run.map_err(|fault| unreadable(fault.words()))?;
+        let last = finished.last_line().map(|line| world.redactor.short(line, 200));
         match finished.ended {
-            Ended::Exit(0) if finished.stdout.left_out > 0 => Err(unreadable("it printed far too much".into())),
+            Ended::Exit(0) if finished.stdout.left_out > 0 => Err(unreadable(Words::new("step.printed_too_much"))),
             Ended::Exit(0) => serde_json::from_str(&finished.stdout.text)
-                .map_err(|error| unreadable(format!("it did not print {{\"from\", \"to\", \"diff\"}}: {error}"))),
+                .map_err(|error| unreadable(Words::new("step.printed_no_plan").with("why", error.to_string()))),
             Ended::Exit(code) => {
-                let why = if last.is_empty() { format!("the planning program ended with {code}") } else { last };
+                let why = last.map_or_else(|| Words::new("step.planner_exit").with("code", code), Words::verbatim);
                 Err(PlanFault::Refused { target: self.target.clone(), why })
             }
-            Ended::Signal(signal) => Err(unreadable(format!("the planning program was ended by signal {signal}"))),
-            Ended::Deadline => Err(unreadable("the planning program did not end in time".into())),
+            Ended::Signal(signal) => Err(unreadable(Words::new("step.planner_signal").with("signal", signal))),
+            Ended::Deadline => Err(unreadable(Words::new("step.planner_late"))),
         }
     }
 
     fn judged(&self, finished: &Finished, within: Duration) -> StepResult {
         let output = finished.output(MOST_OUTPUT);
-        let last = finished.last_line().map(|line| format!(": {line}")).unwrap_or_default();
-        let program = self.argv.first().map_or("", String::as_str);
+        let program = |key| Words::new(key).with("program", self.argv.first().map(String::as_str));
         match finished.ended {
-            Ended::Exit(0) => StepResult::Done {
-                note: format!("{program} ended well after {}", length::shown(finished.took)),
-                output,
-            },
-            Ended::Exit(code) => StepResult::Failed { why: format!("{program} ended with {code}{last}"), output },
+            Ended::Exit(0) => {
+                StepResult::Done { note: program("step.program_well").with("took_ms", finished.took.0), output }
+            }
+            Ended::Exit(code) => {
+                let why = program("step.program_exit").with("code", code).with("last", finished.last_line());
+                StepResult::Failed { why, output }
+            }
             Ended::Signal(signal) => {
-                StepResult::Unknown { why: format!("{program} was ended by signal {signal}"), output }
+                StepResult::Unknown { why: program("step.program_signal").with("signal", signal), output }
             }
             Ended::Deadline => {
-                let within = length::shown(Millis(i64::try_from(within.as_millis()).unwrap_or(i64::MAX)));
-                StepResult::Unknown { why: format!("{program} did not end within {within} and was ended"), output }
+                let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+                StepResult::Unknown { why: program("step.program_late").with("within_ms", within), output }
             }
         }
     }
@@ -292,35 +303,35 @@ impl CommandStep {
         let from = match self.printed(cx.world, cx.within.min(CHECK_WITHIN)).await {
             Ok(printed) => printed.from,
             Err(PlanFault::AlreadyThere { to, .. }) => Some(to),
-            Err(fault) => return Happened::CannotTell { why: fault.to_string() },
+            Err(fault) => return Happened::CannotTell { why: fault.words() },
         };
-        let at = from.as_deref().unwrap_or("nothing");
         if from.as_ref() == Some(&spec.to) {
-            Happened::Yes { note: format!("{} is at {at}", self.target) }
+            Happened::Yes { note: self.at("step.is_at", from.as_ref()) }
         } else if from == spec.from {
-            Happened::No { note: format!("{} still is at {at}", self.target) }
+            Happened::No { note: self.at("step.still_at", from.as_ref()) }
         } else {
-            Happened::CannotTell {
-                why: format!("{} is at {at}, neither where it was nor where it should be", self.target),
-            }
+            Happened::CannotTell { why: self.at("step.elsewhere", from.as_ref()) }
         }
     }
+}
+
+/// Why it failed before anything was done.
+pub(super) fn unchanged(why: Words) -> Words {
+    Words::new("step.unchanged").with("why", why)
 }
 
 fn happened(run: Result<Finished, NotStarted>) -> Happened {
     let finished = match run {
         Ok(finished) => finished,
-        Err(fault) => return Happened::CannotTell { why: fault.to_string() },
+        Err(fault) => return Happened::CannotTell { why: fault.words() },
     };
-    let said = finished.last_line().map(|line| format!(": {line}")).unwrap_or_default();
+    let says = |key| Words::new(key).with("last", finished.last_line());
     match finished.ended {
-        Ended::Exit(0) => Happened::Yes { note: format!("the checking program says that it happened{said}") },
-        Ended::Exit(1) => Happened::No { note: format!("the checking program says that it did not happen{said}") },
-        Ended::Exit(code) => Happened::CannotTell { why: format!("the checking program ended with {code}{said}") },
-        Ended::Signal(signal) => {
-            Happened::CannotTell { why: format!("the checking program was ended by signal {signal}{said}") }
-        }
-        Ended::Deadline => Happened::CannotTell { why: "the checking program did not end in time".into() },
+        Ended::Exit(0) => Happened::Yes { note: says("step.checker_yes") },
+        Ended::Exit(1) => Happened::No { note: says("step.checker_no") },
+        Ended::Exit(code) => Happened::CannotTell { why: says("step.checker_exit").with("code", code) },
+        Ended::Signal(signal) => Happened::CannotTell { why: says("step.checker_signal").with("signal", signal) },
+        Ended::Deadline => Happened::CannotTell { why: says("step.checker_late") },
     }
 }
 

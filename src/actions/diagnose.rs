@@ -9,6 +9,7 @@ use super::check::{CheckConfig, Seen, millis};
 use super::stopwatch::{Stopwatch, within};
 use super::{Actions, World, length};
 use crate::incident::approval::CheckResult;
+use crate::incident::words::Words;
 
 impl Actions {
     /// What each of the service's checks sees now, worst first; empty for a service without checks. Never takes
@@ -54,9 +55,9 @@ async fn look_all(checks: &[CheckConfig], world: &Arc<World>, limit: Duration) -
     looking.abort_all();
     let missing = |check: &CheckConfig| {
         let why = if broken && watch.left_of(limit) > Duration::ZERO {
-            Seen::fail("the check itself broke; the log says why")
+            Seen::fail(Words::new("look.broke"))
         } else {
-            Seen::hung(format!("no answer in {}", length::shown(millis(limit))))
+            Seen::hung(Words::new("look.no_answer").with("within_ms", millis(limit).0))
         };
         check.result(why, watch.took(), world)
     };

@@ -1,7 +1,6 @@
 //! Requests to the team's systems: what to send, what came back, and whether it can have had an effect.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -13,6 +12,8 @@ use super::config::{ConfigFault, fault};
 use super::json::FieldRule;
 use super::redact::Redactor;
 use super::template::{Filling, placeholders, placeholders_in, unknown};
+use crate::incident::words::Words;
+use crate::reason;
 
 /// Header fields with their values, which may be credentials.
 pub type Headers = BTreeMap<String, SecretString>;
@@ -99,12 +100,12 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Errors
-    /// A sentence that says what it is instead.
-    pub fn json(&self) -> Result<Value, String> {
+    /// What it is instead.
+    pub fn json(&self) -> Result<Value, Words> {
         if self.cut {
-            return Err(format!("the answer is longer than {} KiB", MOST_BODY / 1024));
+            return Err(Words::new("reason.answer_too_long").with("kib", MOST_BODY / 1024));
         }
-        serde_json::from_str(&self.body).map_err(|_| "the answer is not JSON".to_owned())
+        serde_json::from_str(&self.body).map_err(|_| no_json())
     }
 }
 
@@ -112,14 +113,14 @@ impl Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoAnswer {
     /// The request was certainly not received.
-    NotSent(String),
+    NotSent(Words),
     /// It may have been received and done.
-    Lost(String),
+    Lost(Words),
 }
 
 impl NoAnswer {
     /// The reason, whichever it is.
-    pub fn why(self) -> String {
+    pub fn why(self) -> Words {
         match self {
             NoAnswer::NotSent(why) | NoAnswer::Lost(why) => why,
         }
@@ -149,7 +150,7 @@ impl Request {
         extra: &[(&'static str, String)],
         within: Duration,
     ) -> Result<Answer, NoAnswer> {
-        let headers = native_headers(headers, extra).map_err(NoAnswer::NotSent)?;
+        let headers = native_headers(headers, extra).map_err(|why| NoAnswer::NotSent(Words::verbatim(why)))?;
         let mut request = client.request(self.method.native(), &self.url).timeout(within);
         if let Some(body) = &self.body {
             request = request.json(body);
@@ -173,16 +174,11 @@ impl Request {
 fn no_answer(error: reqwest::Error) -> NoAnswer {
     let never_left = error.is_connect() || error.is_builder();
     let error = error.without_url();
-    let mut why = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
-    // The outer sentences say only “error sending request”; the reason is at the end of the chain.
-    let mut source = error.source();
-    while let Some(inner) = source {
-        why = inner.to_string();
-        source = inner.source();
-    }
-    if error.is_timeout() {
-        why = if never_left { "no connection in time".into() } else { "no answer in time".into() };
-    }
+    let why = match (error.is_timeout(), never_left) {
+        (true, true) => Words::new("reason.no_connection"),
+        (true, false) => Words::new("reason.no_answer"),
+        (false, _) => reason::of_request(&error),
+    };
     if never_left { NoAnswer::NotSent(why) } else { NoAnswer::Lost(why) }
 }
 
@@ -267,14 +263,18 @@ pub fn yes() -> Vec<u16> {
 }
 
 /// The first rule that an answer breaks.
-pub fn broken_rule(rules: &[FieldRule], body: &str) -> Option<String> {
+pub fn broken_rule(rules: &[FieldRule], body: &str) -> Option<Words> {
     if rules.is_empty() {
         return None;
     }
     match serde_json::from_str::<Value>(body) {
         Ok(body) => rules.iter().find_map(|rule| rule.broken_by(&body)),
-        Err(_) => Some("the answer is not JSON".to_owned()),
+        Err(_) => Some(no_json()),
     }
+}
+
+fn no_json() -> Words {
+    Words::new("reason.no_json")
 }
 
 /// Adds the faults of header fields.
@@ -296,7 +296,7 @@ mod tests {
         let client = crate::actions::toy::client();
         let url = refused_address().await;
         let fault = Request::get(url).send(&client, &Headers::new(), &[], Duration::from_secs(5)).await.unwrap_err();
-        assert!(matches!(&fault, NoAnswer::NotSent(why) if why.contains("refused")), "{fault:?}");
+        assert!(matches!(&fault, NoAnswer::NotSent(why) if why.key == "reason.refused"), "{fault:?}");
     }
 
     #[tokio::test]
@@ -304,7 +304,7 @@ mod tests {
         let client = crate::actions::toy::client();
         let (url, _listener) = silent_address().await;
         let sent = Request::get(url).send(&client, &Headers::new(), &[], Duration::from_millis(100)).await;
-        assert_eq!(sent.unwrap_err(), NoAnswer::Lost("no answer in time".into()));
+        assert_eq!(sent.unwrap_err(), NoAnswer::Lost(Words::new("reason.no_answer")));
     }
 
     #[test]

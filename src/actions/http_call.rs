@@ -18,11 +18,14 @@ use super::http::{
 };
 use super::json::{FieldRule, pointer, same, shown};
 use super::length;
-use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, RECONFIGURED, StepContext, StepResult};
+use super::provider::{
+    ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
+};
 use super::stopwatch::Patience;
 use super::template::Filling;
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// One request and what must come back.
 #[derive(Debug, Clone, Deserialize)]
@@ -140,11 +143,11 @@ impl ActionProvider for HttpCall {
         }
         let spec = Spec { found, request: self.request() };
         Ok(PlannedStep {
-            title: format!("{}: {}", self.target, self.to),
+            title: self.says("step.title_to").with("to", self.to.as_str()),
             target: self.target.clone(),
             from: spec.found.as_ref().map(shown),
             to: self.to.clone(),
-            diff: vec![spec.request.shown()],
+            diff: vec![Words::verbatim(spec.request.shown())],
             risk: self.risk(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
@@ -159,15 +162,13 @@ impl ActionProvider for HttpCall {
         if let Some(probe) = &self.probe {
             match probe.look(cx.world, cx.within).await {
                 Err(why) => {
-                    let sentence =
-                        format!("{} could not be read before the change: {why}; nothing was changed", self.target);
-                    return StepResult::failed(sentence);
+                    return StepResult::failed(self.says("step.unread_before").with("why", why));
                 }
                 Ok(found) if self.is_done(Some(&found)) => {
-                    return StepResult::done(format!("{} already was so: {}", self.target, self.to));
+                    return StepResult::done(self.says("step.already_so").with("to", self.to.as_str()));
                 }
                 Ok(found) if spec.found.as_ref() != Some(&found) => {
-                    return StepResult::stale(format!("{} is at {}", self.target, shown(&found)));
+                    return StepResult::stale(self.says("step.is_at").with("at", shown(&found)));
                 }
                 Ok(_) => {}
             }
@@ -180,26 +181,28 @@ impl ActionProvider for HttpCall {
             (Ok(spec), Some(probe)) => (spec, probe),
             (Err(why), _) => return Happened::CannotTell { why },
             (_, None) => {
-                let why = format!("{} has no probe that could tell whether the request was carried out", self.target);
-                return Happened::CannotTell { why };
+                return Happened::CannotTell { why: self.says("step.no_probe") };
             }
         };
         match probe.settled(cx).await {
             Ok(found) if same(&found, &probe.equals) => {
-                Happened::Yes { note: format!("{} is at {}", self.target, shown(&found)) }
+                Happened::Yes { note: self.says("step.is_at").with("at", shown(&found)) }
             }
             Ok(found) if spec.found.as_ref() == Some(&found) => {
-                Happened::No { note: format!("{} still is at {}", self.target, shown(&found)) }
+                Happened::No { note: self.says("step.still_at").with("at", shown(&found)) }
             }
-            Ok(found) => Happened::CannotTell {
-                why: format!("{} is at {}, neither as before nor as it should be", self.target, shown(&found)),
-            },
-            Err(why) => Happened::CannotTell { why: format!("{} could not be read: {why}", self.target) },
+            Ok(found) => Happened::CannotTell { why: self.says("step.elsewhere").with("at", shown(&found)) },
+            Err(why) => Happened::CannotTell { why: self.says("step.unread").with("why", why) },
         }
     }
 }
 
 impl HttpCall {
+    /// A sentence about what it changes.
+    fn says(&self, key: &'static str) -> Words {
+        Words::new(key).with("target", self.target.as_str())
+    }
+
     fn request(&self) -> Request {
         let filling = Filling { from: None, to: &self.to, target: &self.target };
         Request {
@@ -209,10 +212,9 @@ impl HttpCall {
         }
     }
 
-    fn approved(&self, step: &PlannedStep) -> Result<Spec, String> {
-        let spec: Spec = serde_json::from_value(step.spec.clone())
-            .map_err(|error| format!("the approved step cannot be read: {error}"))?;
-        if spec.request == self.request() { Ok(spec) } else { Err(RECONFIGURED.to_owned()) }
+    fn approved(&self, step: &PlannedStep) -> Result<Spec, Words> {
+        let spec: Spec = spec_of(step)?;
+        if spec.request == self.request() { Ok(spec) } else { Err(reconfigured()) }
     }
 
     fn is_done(&self, found: Option<&Value>) -> bool {
@@ -229,18 +231,18 @@ impl HttpCall {
         let answer = match request.send(&cx.world.http, &self.headers, &extra, cx.within).await {
             Ok(answer) => answer,
             Err(NoAnswer::NotSent(why)) => {
-                return StepResult::failed(format!("{} could not be reached: {why}; nothing was changed", self.target));
+                return StepResult::failed(self.says("step.unreached").with("why", why));
             }
             Err(NoAnswer::Lost(why)) => {
-                return StepResult::unknown(format!("the answer of {} was lost: {why}", self.target));
+                return StepResult::unknown(self.says("step.answer_lost").with("why", why));
             }
         };
-        let said =
-            format!("{} answered {}: {}", self.target, answer.status, cx.world.redactor.short(&answer.body, 200));
+        let said = self.says("step.answered").with("status", answer.status);
+        let said = said.with("said", cx.world.redactor.short(&answer.body, 200));
         if self.expect.contains(&answer.status) {
             return match broken_rule(&self.fields, &answer.body) {
                 None => self.confirm(answer.status, cx).await,
-                Some(broken) => StepResult::failed(format!("{} said yes, but {broken}", self.target)),
+                Some(broken) => StepResult::failed(self.says("step.yes_but").with("broken", broken)),
             };
         }
         if may_have_happened(answer.status) { StepResult::unknown(said) } else { StepResult::failed(said) }
@@ -248,19 +250,17 @@ impl HttpCall {
 
     async fn confirm(&self, status: u16, cx: &StepContext<'_>) -> StepResult {
         let Some(probe) = &self.probe else {
-            return StepResult::done(format!("{} answered {status}", self.target));
+            return StepResult::done(self.says("step.answered").with("status", status).with("said", Value::Null));
         };
         match probe.settled(cx).await {
-            Ok(found) if same(&found, &probe.equals) => StepResult::done(format!("{}: {}", self.target, self.to)),
-            Ok(found) => StepResult::failed(format!(
-                "{} said yes, but it is at {} after {}",
-                self.target,
-                shown(&found),
-                length::shown(probe.settle())
-            )),
-            Err(why) => {
-                StepResult::unknown(format!("{} said yes, but could not be read afterwards: {why}", self.target))
+            Ok(found) if same(&found, &probe.equals) => {
+                StepResult::done(self.says("step.title_to").with("to", self.to.as_str()))
             }
+            Ok(found) => {
+                let words = self.says("step.yes_but_still_at").with("at", shown(&found));
+                StepResult::failed(words.with("after_ms", probe.settle().0))
+            }
+            Err(why) => StepResult::unknown(self.says("step.yes_but_unread").with("why", why)),
         }
     }
 }
@@ -270,18 +270,21 @@ impl Probe {
         self.settle.unwrap_or(Millis::seconds(10))
     }
 
-    async fn look(&self, world: &World, within: Duration) -> Result<Value, String> {
+    async fn look(&self, world: &World, within: Duration) -> Result<Value, Words> {
         let answer =
             Request::get(&self.url).send(&world.http, &self.headers, &[], within).await.map_err(NoAnswer::why)?;
         if answer.status != 200 {
-            return Err(format!("the probe answered {}: {}", answer.status, world.redactor.short(&answer.body, 200)));
+            let words = Words::new("step.probe_answered").with("status", answer.status);
+            return Err(words.with("said", world.redactor.short(&answer.body, 200)));
         }
         let body = answer.json()?;
-        body.pointer(&self.field).cloned().ok_or_else(|| format!("{} is missing in the probe's answer", self.field))
+        body.pointer(&self.field)
+            .cloned()
+            .ok_or_else(|| Words::new("step.probe_lacks").with("field", self.field.as_str()))
     }
 
     /// Looks until it is done, or until it has had the time.
-    async fn settled(&self, cx: &StepContext<'_>) -> Result<Value, String> {
+    async fn settled(&self, cx: &StepContext<'_>) -> Result<Value, Words> {
         let patience = Patience::new(length::duration(self.settle()).min(cx.within));
         loop {
             let seen = self.look(cx.world, patience.one_look()).await;

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::config::{ConfigFault, fault};
+use crate::incident::words::Words;
 
 /// What a field of a JSON answer must be.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,24 +22,25 @@ pub struct FieldRule {
 
 impl FieldRule {
     /// Why an answer breaks the rule; `None` when it does not.
-    pub fn broken_by(&self, body: &Value) -> Option<String> {
+    pub fn broken_by(&self, body: &Value) -> Option<Words> {
+        let about = |key| Words::new(key).with("field", self.field.as_str());
         let Some(found) = body.pointer(&self.field) else {
-            return Some(format!("{} is missing", self.field));
+            return Some(about("field.missing"));
         };
         if let Some(wanted) = &self.equals
             && !same(found, wanted)
         {
-            return Some(format!("{} is {}, not {}", self.field, shown(found), shown(wanted)));
+            return Some(about("field.other").with("found", shown(found)).with("wanted", shown(wanted)));
         }
         if self.at_least.is_none() && self.at_most.is_none() {
             return None;
         }
         let Some(number) = number(found) else {
-            return Some(format!("{} is {}, not a number", self.field, shown(found)));
+            return Some(about("field.no_number").with("found", shown(found)));
         };
         match (self.at_least, self.at_most) {
-            (Some(least), _) if number < least => Some(format!("{} is {number}, below {least}", self.field)),
-            (_, Some(most)) if number > most => Some(format!("{} is {number}, above {most}", self.field)),
+            (Some(least), _) if number < least => Some(about("field.below").with("found", number).with("least", least)),
+            (_, Some(most)) if number > most => Some(about("field.above").with("found", number).with("most", most)),
             _ => None,
         }
     }
@@ -86,6 +88,7 @@ pub(super) fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::english::english;
     use serde_json::json;
 
     fn rule(rule: Value) -> FieldRule {
@@ -96,11 +99,11 @@ mod tests {
     fn a_broken_rule_says_what_was_found_and_what_was_wanted() {
         let body = json!({"status": "degraded", "pool": {"free": 2}});
         let ok = rule(json!({"field": "/status", "equals": "ok"}));
-        assert_eq!(ok.broken_by(&body).unwrap(), "/status is degraded, not ok");
+        assert_eq!(english(&ok.broken_by(&body).unwrap()), "/status is degraded, not ok");
         let free = rule(json!({"field": "/pool/free", "at_least": 3}));
-        assert_eq!(free.broken_by(&body).unwrap(), "/pool/free is 2, below 3");
+        assert_eq!(english(&free.broken_by(&body).unwrap()), "/pool/free is 2, below 3");
         let gone = rule(json!({"field": "/gone", "equals": 1}));
-        assert_eq!(gone.broken_by(&body).unwrap(), "/gone is missing");
+        assert_eq!(english(&gone.broken_by(&body).unwrap()), "/gone is missing");
         assert!(rule(json!({"field": "/pool/free", "equals": "2"})).broken_by(&body).is_none());
     }
 }

@@ -33,16 +33,6 @@ pub fn duration(length: Millis) -> Duration {
     Duration::from_millis(u64::try_from(length.0).unwrap_or(0))
 }
 
-/// For people: `41 ms`, `2.4 s`, `75 s`, `12 min`.
-pub fn shown(length: Millis) -> String {
-    match length.0 {
-        ms if ms < 1_000 => format!("{ms} ms"),
-        ms if ms < 10_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        ms if ms < 120_000 => format!("{} s", ms / 1_000),
-        ms => format!("{} min", ms / 60_000),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,11 +48,5 @@ mod tests {
         for text in ["30", "-5s", "soon", ""] {
             assert!(parse(text).unwrap_err().contains("30s"), "{text}");
         }
-    }
-
-    #[test]
-    fn lengths_are_shown_with_as_many_figures_as_matter() {
-        let shown = [41, 2_430, 75_900, 720_000].map(|ms| shown(Millis(ms)));
-        assert_eq!(shown, ["41 ms", "2.4 s", "75 s", "12 min"]);
     }
 }

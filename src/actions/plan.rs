@@ -8,6 +8,7 @@ use super::provider::{PlanContext, PlanFault, StepConfig};
 use super::stopwatch::within;
 use super::{Actions, Inner};
 use crate::incident::approval::{ActionPlan, CheckResult, PlannedStep, Risk, Verdict, Verification};
+use crate::incident::words::Words;
 
 impl Actions {
     /// The plan of an action, to be shown and approved. Only reads.
@@ -27,7 +28,7 @@ impl Actions {
             service: config.service.clone(),
             class: config.class,
             steps,
-            why: config.why.iter().cloned().chain(figures).collect(),
+            why: config.why.iter().map(Words::verbatim).chain(figures).collect(),
             cautions: config.cautions.clone(),
             will_not: config.will_not.clone(),
             verification: self.inner.verification(config),
@@ -36,15 +37,14 @@ impl Actions {
     }
 
     /// Why it is proposed: what the service's checks say at this moment.
-    async fn figures(&self, config: &ActionConfig) -> Vec<String> {
+    async fn figures(&self, config: &ActionConfig) -> Vec<Words> {
         let Some(service) = &config.service else { return Vec::new() };
         let limit = length::duration(self.inner.config.limits.why_within);
         let results = self.look_at(service, limit).await;
-        let bad: Vec<String> = results.iter().filter(|result| result.verdict > Verdict::Pass).map(figure).collect();
+        let bad: Vec<Words> = results.iter().filter(|result| result.verdict > Verdict::Pass).map(figure).collect();
         match (bad.is_empty(), results.len()) {
             (true, 0) => Vec::new(),
-            (true, 1) => vec!["The only check passes at this moment.".to_owned()],
-            (true, all) => vec![format!("All {all} checks pass at this moment.")],
+            (true, all) => vec![Words::new("look.all_pass").with("all", all)],
             (false, _) => bad,
         }
     }
@@ -61,9 +61,8 @@ impl Inner {
         let cx = PlanContext { world: &self.world, within: length::duration(limit) };
         let planned = within(length::duration(limit), step.plan(&cx)).await;
         planned.unwrap_or_else(|_| {
-            let target =
-                step.provider().map_or_else(|| "The step".to_owned(), |(_, provider)| provider.target().to_owned());
-            Err(PlanFault::TooSlow { target, seconds: limit.0 / 1_000 })
+            let target = step.provider().map(|(_, provider)| provider.target().to_owned()).unwrap_or_default();
+            Err(PlanFault::TooSlow { target, within: limit })
         })
     }
 
@@ -76,9 +75,9 @@ impl Inner {
     }
 }
 
-fn figure(result: &CheckResult) -> String {
-    let limit = result.limit.as_ref().map(|limit| format!(" (limit {limit})")).unwrap_or_default();
-    format!("{}: {}{limit}", result.title, result.value)
+fn figure(result: &CheckResult) -> Words {
+    let words = Words::new("look.figure_of").with("title", result.title.as_str()).with("value", result.value.clone());
+    words.with("limit", result.limit.clone())
 }
 
 fn refuse_a_target_twice(steps: &[PlannedStep]) -> Result<(), PlanFault> {

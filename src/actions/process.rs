@@ -17,6 +17,7 @@ use tokio::signal::unix::SignalKind;
 use super::redact::{Redactor, leaves_open};
 use super::stopwatch::{Stopwatch, within};
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// How long a program may take to end after it was asked to (SIGTERM), before it is ended (SIGKILL).
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -75,6 +76,14 @@ pub struct NotStarted {
     pub program: String,
     place: String,
     source: std::io::Error,
+}
+
+impl NotStarted {
+    /// The sentence for people.
+    pub(super) fn words(&self) -> Words {
+        let words = Words::new("step.not_started").with("program", self.program.as_str());
+        words.with("why", crate::reason::of_io(&self.source))
+    }
 }
 
 /// How a program ended.

@@ -17,7 +17,9 @@ use super::length;
 use super::template::{Filling, placeholders, unknown};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::id::RunId;
+use crate::incident::run::too_risky;
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// One configured step of one kind of system.
 #[async_trait]
@@ -87,47 +89,47 @@ impl StepContext<'_> {
 pub enum StepResult {
     /// It is as planned now.
     Done {
-        /// What was done, in a sentence.
-        note: String,
+        /// What was done.
+        note: Words,
         /// The last lines of its output.
         output: Option<String>,
     },
     /// The world, or the configuration, moved since the plan was made; nothing was done.
     Stale {
         /// What was found instead.
-        found: String,
+        found: Words,
     },
     /// It did not work; what was asked for is certainly not the case because of this step.
     Failed {
-        /// Why, in a sentence.
-        why: String,
+        /// Why.
+        why: Words,
         /// The last lines of its output.
         output: Option<String>,
     },
     /// It may have happened or not; a look ([`ActionProvider::check`]) must tell.
     Unknown {
         /// What is known.
-        why: String,
+        why: Words,
         /// The last lines of its output.
         output: Option<String>,
     },
 }
 
 impl StepResult {
-    pub(super) fn done(note: impl Into<String>) -> Self {
-        StepResult::Done { note: note.into(), output: None }
+    pub(super) fn done(note: Words) -> Self {
+        StepResult::Done { note, output: None }
     }
 
-    pub(super) fn stale(found: impl Into<String>) -> Self {
-        StepResult::Stale { found: found.into() }
+    pub(super) fn stale(found: Words) -> Self {
+        StepResult::Stale { found }
     }
 
-    pub(super) fn failed(why: impl Into<String>) -> Self {
-        StepResult::Failed { why: why.into(), output: None }
+    pub(super) fn failed(why: Words) -> Self {
+        StepResult::Failed { why, output: None }
     }
 
-    pub(super) fn unknown(why: impl Into<String>) -> Self {
-        StepResult::Unknown { why: why.into(), output: None }
+    pub(super) fn unknown(why: Words) -> Self {
+        StepResult::Unknown { why, output: None }
     }
 }
 
@@ -138,7 +140,15 @@ const MOST_SHOWN: usize = 200;
 const MOST_LINE: usize = 1_000;
 
 /// What was found where the configuration of a step is not the approved one any more.
-pub(super) const RECONFIGURED: &str = "the configuration of this step was changed after the plan was made";
+pub(super) fn reconfigured() -> Words {
+    Words::new("step.reconfigured")
+}
+
+/// The approved facts as the provider wrote them down.
+pub(super) fn spec_of<T: serde::de::DeserializeOwned>(step: &PlannedStep) -> Result<T, Words> {
+    serde_json::from_value(step.spec.clone())
+        .map_err(|error| Words::new("step.unreadable_plan").with("why", error.to_string()))
+}
 
 /// Whether a step happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,31 +156,29 @@ pub enum Happened {
     /// It did.
     Yes {
         /// What was seen.
-        note: String,
+        note: Words,
     },
     /// It did not.
     No {
         /// What was seen.
-        note: String,
+        note: Words,
     },
     /// Nobody but a person can say.
     CannotTell {
         /// Why.
-        why: String,
+        why: Words,
     },
 }
 
-/// Why there is no plan, in a sentence.
+/// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.words())]
 pub enum PlanFault {
     /// No such action.
-    #[error("There is no action “{0}” in the configuration.")]
     UnknownAction(String),
-    /// There is no earlier state.
-    #[error("There is nothing to go back to: {0}.")]
-    NothingToGoBackTo(String),
+    /// There is no earlier state, for this reason.
+    NothingToGoBackTo(Words),
     /// It would change nothing.
-    #[error("{target} is already at {to}.")]
     AlreadyThere {
         /// What would be changed.
         target: String,
@@ -178,50 +186,62 @@ pub enum PlanFault {
         to: String,
     },
     /// The system could not be read.
-    #[error("{target} could not be read: {why}.")]
     Unreadable {
         /// What was to be read.
         target: String,
         /// Why it could not be.
-        why: String,
+        why: Words,
     },
     /// The system itself says that it cannot be done.
-    #[error("{target} cannot be changed now: {why}.")]
     Refused {
         /// What would be changed.
         target: String,
         /// What it said.
-        why: String,
+        why: Words,
     },
     /// The plan would do more than the configuration allows.
-    #[error("“{title}” could do more than this action may: it is {}, allowed is {}.", word(*found), word(*allowed))]
     TooRisky {
         /// The step.
-        title: String,
+        title: Words,
         /// What it could do.
         found: Risk,
         /// What it may do.
         allowed: Risk,
     },
     /// Two steps of one plan change the same thing.
-    #[error("Two steps would change {0}; one plan changes each thing once.")]
     SameTarget(String),
     /// Planning took too long.
-    #[error("{target} did not answer within {seconds} s.")]
     TooSlow {
         /// What was to be read.
         target: String,
         /// The deadline.
-        seconds: i64,
+        within: Millis,
     },
 }
 
-/// The word for a risk in the configuration.
-const fn word(risk: Risk) -> &'static str {
-    match risk {
-        Risk::ReadOnly => "read_only",
-        Risk::Reversible => "reversible",
-        Risk::Destructive => "destructive",
+impl PlanFault {
+    /// The sentence for whoever asked for the plan.
+    pub fn words(&self) -> Words {
+        match self {
+            PlanFault::UnknownAction(action) => Words::new("plan_fault.unknown_action").with("action", action.as_str()),
+            PlanFault::NothingToGoBackTo(why) => {
+                Words::new("plan_fault.nothing_to_go_back_to").with("why", why.clone())
+            }
+            PlanFault::AlreadyThere { target, to } => {
+                Words::new("plan_fault.already_there").with("target", target.as_str()).with("to", to.as_str())
+            }
+            PlanFault::Unreadable { target, why } => {
+                Words::new("plan_fault.unreadable").with("target", target.as_str()).with("why", why.clone())
+            }
+            PlanFault::Refused { target, why } => {
+                Words::new("plan_fault.refused").with("target", target.as_str()).with("why", why.clone())
+            }
+            PlanFault::TooRisky { title, found, allowed } => too_risky(title.clone(), *found, *allowed),
+            PlanFault::SameTarget(target) => Words::new("plan_fault.same_target").with("target", target.as_str()),
+            PlanFault::TooSlow { target, within } => {
+                Words::new("plan_fault.too_slow").with("target", target.as_str()).with("within_ms", within.0)
+            }
+        }
     }
 }
 
@@ -275,25 +295,24 @@ impl StepConfig {
     /// The step in absolute terms, with the title and the provider's name filled in and every text redacted.
     pub(super) async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         let (name, provider) = self.provider().ok_or_else(|| PlanFault::Refused {
-            target: "The step".into(),
-            why: format!("it is none of {}", Self::KINDS.join(", ")),
+            target: self.title.clone().unwrap_or_default(),
+            why: Words::new("step.no_kind").with("known", Self::KINDS.join(", ")),
         })?;
         let mut step = provider.plan(cx).await?;
         if let Some(title) = &self.title {
-            step.title = Filling { from: step.from.as_deref(), to: &step.to, target: &step.target }.text(title);
+            let filling = Filling { from: step.from.as_deref(), to: &step.to, target: &step.target };
+            step.title = Words::verbatim(filling.text(title));
         }
         step.provider = name.to_owned();
         let redactor = &cx.world.redactor;
         let spec = step.spec.to_string();
         if redactor.text(&spec) != spec {
-            let why =
-                "its settings hold a credential that everybody would see in the plan; move it to headers or secrets";
-            return Err(PlanFault::Refused { target: step.target, why: why.into() });
+            return Err(PlanFault::Refused { target: step.target, why: Words::new("step.holds_credential") });
         }
-        step.title = redactor.short(&step.title, MOST_SHOWN);
+        step.title = redactor.words(step.title, MOST_SHOWN);
         step.from = step.from.map(|from| redactor.short(&from, MOST_SHOWN));
         step.to = redactor.short(&step.to, MOST_SHOWN);
-        step.diff = step.diff.iter().map(|line| redactor.short(line, MOST_LINE)).collect();
+        step.diff = step.diff.into_iter().map(|line| redactor.words(line, MOST_LINE)).collect();
         Ok(step)
     }
 
@@ -328,8 +347,8 @@ impl StepConfig {
             if provider.risk() > allowed {
                 let sentence = format!(
                     "this step counts as {}, but the action's risk is {}; say the step's risk, or raise the action's",
-                    word(provider.risk()),
-                    word(allowed)
+                    provider.risk().word(),
+                    allowed.word()
                 );
                 faults.push(fault(format!("{path}.risk"), sentence));
             }

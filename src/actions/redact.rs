@@ -11,8 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use regex::{Regex, RegexBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 
 use super::template::escaped;
+use crate::incident::words::Words;
 
 /// What stands where a secret stood.
 pub const MARK: &str = "[redacted]";
@@ -98,6 +100,23 @@ impl Redactor {
         match line.char_indices().nth(most) {
             None => line,
             Some((cut, _)) => format!("{}…", &line[..cut]),
+        }
+    }
+
+    /// The sentence with each of its texts as [`Redactor::short`] gives it.
+    pub fn words(&self, words: Words, most: usize) -> Words {
+        let vars = words.vars.into_iter().map(|(name, value)| (name, self.value(value, most)));
+        Words { key: words.key, vars: vars.collect() }
+    }
+
+    fn value(&self, value: Value, most: usize) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.short(&text, most)),
+            Value::Array(items) => items.into_iter().map(|item| self.value(item, most)).collect(),
+            Value::Object(fields) => {
+                Value::Object(fields.into_iter().map(|(name, value)| (name, self.value(value, most))).collect())
+            }
+            other => other,
         }
     }
 

@@ -6,15 +6,17 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use tokio::sync::watch;
 
-use super::provider::{ActionProvider, Happened, RECONFIGURED, StepConfig, StepContext, StepResult};
+use super::provider::{ActionProvider, Happened, StepConfig, StepContext, StepResult, reconfigured};
 use super::stopwatch::{Stopwatch, within};
 use super::verify::is_good;
 use super::{Actions, Inner};
 use crate::incident::approval::{ActionPlan, ApprovedPlan, CheckResult, Outcome, PlannedStep};
 use crate::incident::decision::Report;
 use crate::incident::id::RunId;
+use crate::incident::words::Words;
 
 /// How a run is to be executed, and what it is told and tells on the way.
 pub struct Execution<'a> {
@@ -54,7 +56,7 @@ impl Halt {
 
 /// A step that is done.
 struct Done {
-    note: String,
+    note: Words,
     output: Option<String>,
 }
 
@@ -99,7 +101,7 @@ impl Single<'_, '_> {
             let provider = match self.provider(index, step) {
                 Ok(provider) => provider,
                 Err(found) if doubted => {
-                    let why = format!("the execution was interrupted, and {found}");
+                    let why = interrupted(found);
                     return Ok(Err(Halt::new(Outcome::Unknown { step: index, why })));
                 }
                 Err(found) => return Ok(Err(Halt::new(Outcome::Stale { step: index, found }))),
@@ -133,14 +135,14 @@ impl Single<'_, '_> {
     }
 
     /// Today's configuration of a planned step, if it still is of the kind that was approved.
-    fn provider(&self, index: usize, step: &PlannedStep) -> Result<Configured<'_>, String> {
+    fn provider(&self, index: usize, step: &PlannedStep) -> Result<Configured<'_>, Words> {
         let config = self.inner.config.actions.get(&self.plan.action).and_then(|action| action.steps.get(index));
         let found = config.and_then(|config| Some((config, config.provider()?)));
         match found {
             Some((config, (name, provider))) if name == step.provider && provider.target() == step.target => {
                 Ok(Configured { config, provider })
             }
-            _ => Err(RECONFIGURED.to_owned()),
+            _ => Err(reconfigured()),
         }
     }
 
@@ -154,13 +156,10 @@ impl Single<'_, '_> {
         match self.look(index, step, provider).await {
             Happened::Yes { note } => Ok(Some(Done { note, output: None })),
             Happened::No { note } => {
-                tracing::info!(run = %self.run, step = index, note, "the interrupted step had not happened");
+                tracing::info!(run = %self.run, step = index, %note, "the interrupted step had not happened");
                 Ok(None)
             }
-            Happened::CannotTell { why } => {
-                let why = format!("the execution was interrupted, and {why}");
-                Err(Halt::new(Outcome::Unknown { step: index, why }))
-            }
+            Happened::CannotTell { why } => Err(Halt::new(Outcome::Unknown { step: index, why: interrupted(why) })),
         }
     }
 
@@ -168,14 +167,14 @@ impl Single<'_, '_> {
         let progress = |line: &str| (self.execution.progress)(index, line);
         let cx = self.context(index, provider, &progress);
         let result = within(cx.within + FUSE, provider.provider.execute(step, &cx)).await;
-        let result = result.unwrap_or_else(|_| StepResult::unknown("it gave no result in time"));
+        let result = result.unwrap_or_else(|_| StepResult::unknown(Words::new("step.no_result")));
         match result {
-            StepResult::Done { note, output } => Ok(Done { note: self.clean(&note), output }),
-            StepResult::Stale { found } => Err(Halt::new(Outcome::Stale { step: index, found: self.clean(&found) })),
+            StepResult::Done { note, output } => Ok(Done { note: self.clean(note), output }),
+            StepResult::Stale { found } => Err(Halt::new(Outcome::Stale { step: index, found: self.clean(found) })),
             StepResult::Failed { why, output } => {
-                Err(Halt { outcome: Outcome::Failed { step: Some(index), why: self.clean(&why) }, output })
+                Err(Halt { outcome: Outcome::Failed { step: Some(index), why: self.clean(why) }, output })
             }
-            StepResult::Unknown { why, output } => self.settle(index, step, provider, &why, output).await,
+            StepResult::Unknown { why, output } => self.settle(index, step, provider, why, output).await,
         }
     }
 
@@ -185,15 +184,16 @@ impl Single<'_, '_> {
         index: usize,
         step: &PlannedStep,
         provider: &Configured<'_>,
-        lost: &str,
+        lost: Words,
         output: Option<String>,
     ) -> Result<Done, Halt> {
         let outcome = match self.look(index, step, provider).await {
-            Happened::Yes { note } => return Ok(Done { note: self.clean(&format!("{note} ({lost})")), output }),
-            Happened::No { note } => Outcome::Failed { step: Some(index), why: self.clean(&format!("{lost}; {note}")) },
-            Happened::CannotTell { why } => {
-                Outcome::Unknown { step: index, why: self.clean(&format!("{lost}; {why}")) }
+            Happened::Yes { note } => {
+                let note = Words::new("step.all_the_same").with("note", note).with("lost", lost);
+                return Ok(Done { note: self.clean(note), output });
             }
+            Happened::No { note } => Outcome::Failed { step: Some(index), why: self.clean(both(lost, note)) },
+            Happened::CannotTell { why } => Outcome::Unknown { step: index, why: self.clean(both(lost, why)) },
         };
         Err(Halt { outcome, output })
     }
@@ -202,7 +202,7 @@ impl Single<'_, '_> {
         let progress = |line: &str| (self.execution.progress)(index, line);
         let cx = self.context(index, provider, &progress);
         let happened = within(cx.within + FUSE, provider.provider.check(step, &cx)).await;
-        happened.unwrap_or_else(|_| Happened::CannotTell { why: "a look at it gave no result in time".into() })
+        happened.unwrap_or_else(|_| Happened::CannotTell { why: Words::new("step.no_look") })
     }
 
     fn context<'c>(
@@ -228,18 +228,18 @@ impl Single<'_, '_> {
         }
         self.report(Report::VerificationStarted { run: self.run }).await?;
         let results = self.inner.verify(self.plan).await;
-        let bad: Vec<String> = results.iter().filter(|result| !is_good(result)).map(failure).collect();
+        let bad: Vec<Value> = results.iter().filter(|result| !is_good(result)).map(failure).collect();
         self.report(Report::VerificationFinished { run: self.run, results }).await?;
         if bad.is_empty() {
             return Ok(Halt::new(Outcome::Done));
         }
-        let why = format!("every step is done, but the verification failed: {}", bad.join("; "));
+        let why = Words::new("step.checks_failed").with("checks", bad);
         Ok(Halt::new(Outcome::Failed { step: None, why }))
     }
 
     /// A sentence without secrets and of bearable length.
-    fn clean(&self, sentence: &str) -> String {
-        self.inner.world.redactor.short(sentence, 500)
+    fn clean(&self, sentence: Words) -> Words {
+        self.inner.world.redactor.words(sentence, 500)
     }
 }
 
@@ -249,8 +249,18 @@ struct Configured<'a> {
     provider: &'a dyn ActionProvider,
 }
 
-fn failure(result: &CheckResult) -> String {
-    format!("{}: {}", result.title, result.value)
+/// The step had begun when its former owner was lost, and this is all that is known.
+fn interrupted(why: Words) -> Words {
+    Words::new("step.interrupted").with("why", why)
+}
+
+fn both(first: Words, then: Words) -> Words {
+    Words::new("step.both").with("first", first).with("then", then)
+}
+
+fn failure(result: &CheckResult) -> Value {
+    let words = Words::new("look.figure_of").with("title", result.title.as_str()).with("value", result.value.clone());
+    words.with("limit", Value::Null).into()
 }
 
 #[cfg(test)]

@@ -15,9 +15,11 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::provider::{Happened, StepResult};
 use super::run::NotCommitted;
 use super::stopwatch::pause;
 use super::{Actions, ActionsConfig, Redactor, World};
+use crate::english::english;
 use crate::incident::approval::{ActionPlan, Approval, ApprovalRule, ApprovedPlan, Class, Outcome, Risk, Verification};
 use crate::incident::decision::Report;
 use crate::incident::id::UserId;
@@ -287,7 +289,7 @@ impl Journal {
 fn word(report: &Report) -> String {
     match report {
         Report::StepStarted { step, .. } => format!("started {step}"),
-        Report::StepFinished { step, note, .. } => format!("finished {step}: {note}"),
+        Report::StepFinished { step, note, .. } => format!("finished {step}: {}", english(note)),
         Report::VerificationStarted { .. } => "verifying".into(),
         Report::VerificationFinished { results, .. } => {
             let verdicts: Vec<String> = results.iter().map(|r| format!("{} {:?}", r.check, r.verdict)).collect();
@@ -301,10 +303,39 @@ fn word(report: &Report) -> String {
 fn outcome_word(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Done => "done".into(),
-        Outcome::Stale { step, found } => format!("stale {step}: {found}"),
-        Outcome::Failed { step, why } => format!("failed {step:?}: {why}"),
-        Outcome::Unknown { step, why } => format!("unknown {step}: {why}"),
+        Outcome::Stale { step, found } => format!("stale {step}: {}", english(found)),
+        Outcome::Failed { step, why } => format!("failed {step:?}: {}", english(why)),
+        Outcome::Unknown { step, why } => format!("unknown {step}: {}", english(why)),
         Outcome::Stopped { done } => format!("stopped {done}"),
+    }
+}
+
+/// What became of a step, as an English team reads it.
+pub(super) fn plain(result: StepResult) -> StepResult {
+    match result {
+        StepResult::Done { note, output } => StepResult::Done { note: note.plain(), output },
+        StepResult::Stale { found } => StepResult::Stale { found: found.plain() },
+        StepResult::Failed { why, output } => StepResult::Failed { why: why.plain(), output },
+        StepResult::Unknown { why, output } => StepResult::Unknown { why: why.plain(), output },
+    }
+}
+
+/// Whether it happened, as an English team reads it.
+pub(super) fn plainly(happened: Happened) -> Happened {
+    match happened {
+        Happened::Yes { note } => Happened::Yes { note: note.plain() },
+        Happened::No { note } => Happened::No { note: note.plain() },
+        Happened::CannotTell { why } => Happened::CannotTell { why: why.plain() },
+    }
+}
+
+/// How a run ended, as an English team reads it.
+pub(super) fn in_short(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Stale { step, found } => Outcome::Stale { step, found: found.plain() },
+        Outcome::Failed { step, why } => Outcome::Failed { step, why: why.plain() },
+        Outcome::Unknown { step, why } => Outcome::Unknown { step, why: why.plain() },
+        end @ (Outcome::Done | Outcome::Stopped { .. }) => end,
     }
 }
 

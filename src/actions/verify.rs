@@ -9,6 +9,7 @@ use super::stopwatch::{Stopwatch, pause, within};
 use super::{Inner, length};
 use crate::incident::approval::{ActionPlan, CheckResult, Verdict, Verification};
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 impl Inner {
     /// What the checks of the plan saw last, in the plan's order.
@@ -52,7 +53,7 @@ fn gone(named: &Verification) -> CheckResult {
         check: named.check.clone(),
         title: named.title.clone(),
         verdict: Verdict::Fail,
-        value: "the check is no longer in the configuration".to_owned(),
+        value: Words::new("look.gone"),
         limit: None,
         took: Millis(0),
     }

@@ -16,9 +16,10 @@ mod promises;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use futures_util::{StreamExt, future, stream};
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use crate::incident::words::Words;
 use crate::paging::PagingFault;
 use crate::paging::Receipt;
 use crate::paging::email::{EmailChannel, Letter};
@@ -254,26 +255,8 @@ impl Outcome {
 
 /// The name in an order is none that the settings know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownPlace {
-    /// No such audience.
-    #[error("there is no audience “{asked}”; there is {known}")]
-    Audience {
-        /// The name asked for.
-        asked: String,
-        /// The names there are.
-        known: String,
-    },
-    /// No such destination in the audience.
-    #[error("the audience “{audience}” has no destination “{asked}”; it has {known}")]
-    Destination {
-        /// The audience.
-        audience: String,
-        /// The name asked for.
-        asked: String,
-        /// The names there are.
-        known: String,
-    },
-}
+#[error("{0}")]
+pub struct UnknownPlace(pub Words);
 
 #[derive(Debug, Default)]
 struct Senders {
@@ -298,11 +281,11 @@ impl Comms {
     /// One audience.
     ///
     /// # Errors
-    /// [`UnknownPlace::Audience`] with the names there are.
+    /// [`UnknownPlace`] with the names there are.
     pub fn audience(&self, name: &str) -> Result<&Audience, UnknownPlace> {
-        self.audiences.get(name).ok_or_else(|| UnknownPlace::Audience {
-            asked: name.to_owned(),
-            known: names(self.audiences.keys().map(String::as_str)),
+        self.audiences.get(name).ok_or_else(|| {
+            let known = names(self.audiences.keys().map(String::as_str));
+            UnknownPlace(Words::new("paging_fault.no_audience").with("audience", name).with("known", known))
         })
     }
 
@@ -319,22 +302,12 @@ impl Comms {
         earlier: &Earlier,
     ) -> Result<Outcome, UnknownPlace> {
         let audience = self.audience(audience)?;
-        let known = || names(audience.destinations.iter().map(|it| it.name.as_str()));
         let destination = audience.destinations.iter().find(|it| it.name == destination).ok_or_else(|| {
-            UnknownPlace::Destination { audience: audience.name.clone(), asked: destination.to_owned(), known: known() }
+            let known = names(audience.destinations.iter().map(|it| it.name.as_str()));
+            let words = Words::new("paging_fault.no_destination").with("audience", audience.name.as_str());
+            UnknownPlace(words.with("destination", destination).with("known", known))
         })?;
         Ok(self.send(audience, destination, message, earlier).await)
-    }
-
-    /// Sends to every destination of an audience, side by side; one outcome each, in the settings' order.
-    ///
-    /// # Errors
-    /// [`UnknownPlace::Audience`].
-    pub async fn broadcast(&self, audience: &str, message: &Message) -> Result<Vec<Outcome>, UnknownPlace> {
-        let audience = self.audience(audience)?;
-        let earlier = Earlier::default();
-        let sends = audience.destinations.iter().map(|destination| self.send(audience, destination, message, &earlier));
-        Ok(future::join_all(sends).await)
     }
 
     async fn send(
@@ -415,12 +388,11 @@ impl Comms {
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn not_set_up(way: &str) -> PagingFault {
-    PagingFault::Permanent { why: format!("paging.{way} is not set up, so this list cannot be reached") }
+    PagingFault::Permanent { why: Words::new("paging_fault.not_set_up").with("setting", format!("paging.{way}")) }
 }
 
 /// The addresses of the list that this attempt is for.

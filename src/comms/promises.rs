@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{AudienceKind, Comms, CommsConfig, Earlier, Message, Phase, Sent, UnknownPlace};
+use super::{AudienceKind, Comms, CommsConfig, Earlier, Message, Outcome, Phase, Sent};
 use crate::paging::smtp_peer::{MailPeer, Script};
 use crate::paging::wire::{Peer, Reply};
 use crate::paging::{PagingConfig, PagingFault, SettingFault};
@@ -39,6 +39,15 @@ fn build(comms: &str, paging: &PagingConfig) -> Comms {
     try_build(comms, paging).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
+/// Sends to every destination of the customers, one after another.
+async fn everywhere(comms: &Comms, message: &Message) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for destination in &comms.audience("customers").unwrap().destinations {
+        outcomes.push(comms.deliver("customers", &destination.name, message, &Earlier::default()).await.unwrap());
+    }
+    outcomes
+}
+
 /// One customer audience with one destination written in YAML.
 fn one(destination: &str) -> String {
     format!("audiences: {{customers: {{kind: customer, locale: fr, destinations: [{destination}]}}}}")
@@ -58,7 +67,7 @@ fn status_page(peer: &Peer) -> Comms {
 #[tokio::test]
 async fn a_status_page_is_opened_with_the_text_in_its_place() {
     let peer = Peer::start(vec![Reply::json(201, json!({"incident": {"id": "k7/x"}}))]).await;
-    let outcomes = status_page(&peer).broadcast("customers", &message(Phase::Open)).await.unwrap();
+    let outcomes = everywhere(&status_page(&peer), &message(Phase::Open)).await;
     assert_eq!(outcomes[0].id, "msg_3/page");
     let Sent::Here { taken, missed } = &outcomes[0].result else {
         panic!("{outcomes:?}");
@@ -101,7 +110,7 @@ async fn later_messages_go_to_the_entry_that_was_opened() {
 #[tokio::test]
 async fn an_update_to_an_entry_nobody_knows_opens_one() {
     let peer = Peer::start(vec![Reply::text(200, "{}")]).await;
-    status_page(&peer).broadcast("customers", &message(Phase::Update)).await.unwrap();
+    everywhere(&status_page(&peer), &message(Phase::Update)).await;
     assert_eq!(peer.only_request().method, "POST");
 }
 
@@ -109,14 +118,13 @@ async fn an_update_to_an_entry_nobody_knows_opens_one() {
 async fn a_status_page_that_fails_says_so_without_its_key() {
     let peer = Peer::start(vec![Reply::text(503, "down"), Reply::text(401, "bad key")]).await;
     let comms = status_page(&peer);
-    let outcomes = comms.broadcast("customers", &message(Phase::Open)).await.unwrap();
+    let outcomes = everywhere(&comms, &message(Phase::Open)).await;
     assert!(!outcomes[0].is_whole());
     assert_eq!(outcomes[0].worth_retrying(), BTreeSet::from(["page".to_owned()]));
-    let outcomes = comms.broadcast("customers", &message(Phase::Open)).await.unwrap();
-    assert_eq!(
-        outcomes[0].missed()[0].fault,
-        PagingFault::Permanent { why: "the status page answered 401: bad key".to_owned() }
-    );
+    let outcomes = everywhere(&comms, &message(Phase::Open)).await;
+    let fault = &outcomes[0].missed()[0].fault;
+    assert!(matches!(fault, PagingFault::Permanent { .. }), "{fault:?}");
+    assert_eq!(*fault.why(), "the status page answered 401: bad key");
     assert!(outcomes[0].worth_retrying().is_empty());
     let printed = format!("{comms:?} {outcomes:?}");
     assert!(!printed.contains("key-of-the-page"), "{printed}");
@@ -156,7 +164,7 @@ async fn every_destination_reports_for_itself() {
         comms.audience("customers").unwrap().destinations.iter().map(|it| (it.kind(), it.reach())).collect();
     assert_eq!(reach, [("slack", 1), ("email", 3), ("sms", 2), ("webhook", 1)]);
 
-    let outcomes = comms.broadcast("customers", &message(Phase::Open)).await.unwrap();
+    let outcomes = everywhere(&comms, &message(Phase::Open)).await;
     let ids: Vec<&str> = outcomes.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids, ["msg_3/channel", "msg_3/list", "msg_3/phones", "msg_3/hook"]);
     assert_eq!(outcomes[0].result, Sent::BySlackRoom { channel: "C0123ABC".to_owned() });
@@ -186,7 +194,7 @@ async fn a_whatsapp_list_gives_each_number_its_own_id() {
     ))
     .unwrap();
     let comms = build(&one("{name: phones, whatsapp: ['+15550100002', '+15550100003']}"), &paging);
-    let outcomes = comms.broadcast("customers", &message(Phase::Open)).await.unwrap();
+    let outcomes = everywhere(&comms, &message(Phase::Open)).await;
     assert_eq!(outcomes[0].missed().len(), 1);
     let ids: BTreeSet<String> =
         meta.requests().iter().map(|it| it.json()["biz_opaque_callback_data"].to_string()).collect();
@@ -217,7 +225,7 @@ async fn a_mail_server_that_is_down_misses_everybody_for_now() {
         &one("{name: list, email: [a@example.com, b@example.com]}"),
         &paging(closed_port().await, "https://api.twilio.com"),
     );
-    let outcomes = comms.broadcast("customers", &message(Phase::Open)).await.unwrap();
+    let outcomes = everywhere(&comms, &message(Phase::Open)).await;
     assert_eq!(outcomes[0].worth_retrying().len(), 2);
 }
 
@@ -231,8 +239,9 @@ async fn a_place_that_is_gone_from_the_settings_is_named_with_those_there_are() 
     let comms = build(&one("{name: channel, slack: C0123ABC}"), &PagingConfig::default());
     let sent = message(Phase::Open);
     let gone = comms.deliver("customers", "page", &sent, &Earlier::default()).await.unwrap_err();
-    assert_eq!(gone.to_string(), "the audience “customers” has no destination “page”; it has channel");
-    assert!(matches!(comms.broadcast("clients", &sent).await, Err(UnknownPlace::Audience { .. })));
+    assert_eq!(gone.0, "the audience “customers” has no destination “page”; it has: channel");
+    let nobody = comms.audience("clients").unwrap_err();
+    assert_eq!(nobody.0, "there is no audience “clients”; there are: customers");
 }
 
 fn faults(destinations: &str) -> Vec<String> {

@@ -95,7 +95,7 @@ impl StatusPage {
         let (Some(base), true) = (base, faults.is_empty()) else {
             return Err(faults);
         };
-        match HttpClient::new("the status page", &base, timeout) {
+        match HttpClient::new("provider.status_page", &base, timeout) {
             Ok(http) => Ok(Self { http, config: config.clone(), body_writer, url_writer }),
             Err(text) => {
                 push(&mut faults, place, text);
@@ -114,9 +114,8 @@ impl StatusPage {
     ) -> Result<Receipt, PagingFault> {
         let chosen = self.request(message.phase, remote_id.is_some());
         let variables = variables(id, message, remote_id, locale);
-        let wrong = |why: String| PagingFault::Permanent {
-            why: format!("the status page's request could not be written: {why}"),
-        };
+        let wrong =
+            |why: String| PagingFault::Permanent { why: self.http.says("paging_fault.no_request").with("why", why) };
         let url = address(&self.url_writer, chosen, &variables, self.config.plain_http).map_err(wrong)?;
         let body = filled(&self.body_writer, &chosen.body, &variables).map_err(wrong)?;
         let method = method(&chosen.method).map_err(|text| wrong(text.to_owned()))?;
@@ -132,7 +131,7 @@ impl StatusPage {
         let known = self.remote_id(&answer.json().unwrap_or_default());
         Ok(Receipt {
             provider_id: known.or_else(|| remote_id.map(ToOwned::to_owned)),
-            note: format!("the status page answered {status}"),
+            note: self.http.says("receipt.answered").with("status", status),
         })
     }
 

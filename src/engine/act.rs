@@ -13,6 +13,7 @@ use crate::actions::{Execution, NotCommitted};
 use crate::incident::decision::Report;
 use crate::incident::id::{DiagnosticId, RunId};
 use crate::incident::state::{Incident, Run};
+use crate::incident::words::Words;
 use crate::store::{Claimed, Fenced};
 
 impl Engine {
@@ -26,7 +27,7 @@ impl Engine {
             return Vec::new();
         };
         let plan = self.parts.actions.make_plan(&state.action.key).await;
-        vec![Report::Planned { run, plan: plan.map(Box::new).map_err(|fault| fault.to_string()) }]
+        vec![Report::Planned { run, plan: plan.map(Box::new).map_err(|fault| fault.words()) }]
     }
 
     /// Executes a run's plan, or takes up an execution whose owner is gone: steps that are done stay done, and the
@@ -53,8 +54,7 @@ impl Engine {
         let counter = AtomicU32::new(1);
         let report = move |report: Report| -> BoxFuture<'_, Result<(), NotCommitted>> {
             let (journal, number) = (journal.clone(), counter.fetch_add(1, Ordering::SeqCst));
-            async move { journal.keep(number, report).await.map_err(|trouble| NotCommitted(trouble.why().to_owned())) }
-                .boxed()
+            async move { journal.keep(number, report).await.map_err(|trouble| NotCommitted(trouble.told())) }.boxed()
         };
         let progress = |step: usize, line: &str| tracing::debug!(%run, step, line, "under way");
         let execution = Execution { fence, done_steps, in_doubt, report: &report, stop, progress: &progress };
@@ -64,7 +64,7 @@ impl Engine {
         };
         match ended {
             Ok(_) => Ok(Vec::new()),
-            Err(NotCommitted(why)) => Err(Trouble::Retry { after: None, why }),
+            Err(NotCommitted(why)) => Err(Trouble { detail: Some(why), ..Trouble::retry(Words::new("trouble.store")) }),
         }
     }
 
@@ -92,7 +92,7 @@ fn progress(state: &Run) -> (usize, Option<usize>) {
 
 /// Another process has the run now and will tell what becomes of it; there is nothing to report.
 fn taken_over() -> Trouble {
-    Trouble::Retry { after: None, why: "Another process has taken this execution over.".to_owned() }
+    Trouble::retry(Words::new("trouble.taken_over"))
 }
 
 /// Keeps each report of an execution durably before its next step.

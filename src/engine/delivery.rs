@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::patience::{Next, Trouble, given_up, next};
+use super::tell::Errand;
 use super::{Engine, POLL};
 use crate::incident::decision::{Effect, Lane, Report, Sheet};
 use crate::incident::state::Incident;
@@ -130,11 +131,11 @@ impl Engine {
         let effect = name_of(&claimed.effect);
         match next(claimed, trouble, now) {
             Next::Again(at) => {
-                tracing::info!(effect, why = trouble.why(), attempts = claimed.attempts, "not yet; trying again");
-                self.parts.store.postpone(claimed, at, trouble.why()).await
+                tracing::info!(effect, why = trouble.told(), attempts = claimed.attempts, "not yet; trying again");
+                self.parts.store.postpone(claimed, at, &trouble.told()).await
             }
             Next::GiveUp => {
-                tracing::warn!(effect, why = trouble.why(), attempts = claimed.attempts, "given up");
+                tracing::warn!(effect, why = trouble.told(), attempts = claimed.attempts, "given up");
                 self.parts.store.done(claimed, given_up(&claimed.effect, trouble), now).await.map(|_| ())
             }
         }
@@ -147,8 +148,9 @@ impl Engine {
             Effect::Diagnose { diagnostic, service } => Ok(self.diagnose(*diagnostic, service).await),
             Effect::Plan { run } => Ok(self.plan(&setting, *run).await),
             Effect::Run { run } => self.execute(claimed, &setting, *run).await,
-            Effect::Deliver { update, destination, customer } => {
-                self.tell(&setting, *update, destination, *customer, claimed.attempts).await
+            Effect::Deliver { update, destination, customer, only } => {
+                let errand = Errand { update: *update, place: destination, customer: *customer, only };
+                self.tell(&setting, &errand, claimed.attempts).await
             }
             chat => Ok(self.parts.slack.carry_out(&self.scene(&setting), chat, claimed.attempts).await?),
         }
@@ -176,6 +178,7 @@ impl Engine {
             incident: setting.incident.as_ref(),
             timeline: &setting.timeline,
             open: &setting.open,
+            workspace: self.parts.slack.known_identity().map(|identity| identity.url.as_str()),
         }
     }
 }

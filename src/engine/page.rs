@@ -10,6 +10,7 @@ use crate::incident::id::PageId;
 use crate::incident::people::{Contact, Way};
 use crate::incident::state::{Incident, PageState};
 use crate::incident::timeline::{Card, PageWhy};
+use crate::incident::words::Words;
 use crate::paging::{Page, PagingKind};
 use crate::render::{Locale, RenderFault};
 use crate::slack::cards::page_why;
@@ -30,28 +31,25 @@ impl Engine {
             return Ok(Vec::new());
         };
         if no_longer_wanted(incident, state) {
-            return Ok(vec![Report::PageFailed { page, why: "Somebody had answered before it was sent.".to_owned() }]);
+            return Ok(vec![Report::PageFailed { page, why: Words::new("trouble.answered_before") }]);
         }
         if way == Way::Slack {
             let message = self.parts.slack.page_by_slack(&self.scene(setting), page, contact, attempt).await?;
             let card = Card::Page(page);
-            let note = message.ts.clone();
-            return Ok(vec![Report::CardPosted { card, message }, Report::PageDelivered { page, note }]);
+            return Ok(vec![Report::CardPosted { card, message }, Report::PageDelivered { page, note: None }]);
         }
         let kind = kind_of(way);
         let channel = self.parts.paging.iter().find(|channel| Some(channel.kind()) == kind).ok_or_else(|| {
-            Trouble::permanent("not_set_up", format!("No {way} is set up under “paging” in the configuration."))
+            let setting = format!("paging.{way}");
+            Trouble::permanent("not_set_up", Words::new("paging_fault.not_set_up").with("setting", setting))
         })?;
         let address = contact.address(way).ok_or_else(|| {
-            Trouble::permanent(
-                "no_address",
-                format!("{} cannot be reached by {way}: no address is configured.", contact.name),
-            )
+            let words = Words::new("trouble.no_address").with("name", contact.name.as_str());
+            Trouble::permanent("no_address", words.with("way", Words::new(label_of(way))))
         })?;
-        let written = self.write_page(setting, incident, state, address, page);
-        let written = written.map_err(|fault| Trouble::permanent("not_drawn", fault.to_string()))?;
+        let written = self.write_page(setting, incident, state, address, page)?;
         let receipt = channel.page(&written).await?;
-        Ok(vec![Report::PageDelivered { page, note: receipt.note }])
+        Ok(vec![Report::PageDelivered { page, note: Some(receipt.note) }])
     }
 
     fn write_page(
@@ -93,6 +91,19 @@ fn no_longer_wanted(incident: &Incident, page: &PageState) -> bool {
     let climbing = matches!(page.why, PageWhy::Level { .. } | PageWhy::Fallback);
     let answered = incident.acknowledged.as_ref().is_some_and(|mark| mark.at >= page.mark.at);
     !incident.status.is_open() || (climbing && answered)
+}
+
+/// The label of the way's name.
+const fn label_of(way: Way) -> &'static str {
+    match way {
+        Way::Slack => "paging.slack",
+        Way::Email => "paging.email",
+        Way::Sms => "paging.sms",
+        Way::Voice => "paging.voice",
+        Way::Whatsapp => "paging.whatsapp",
+        Way::Pagerduty => "paging.pagerduty",
+        Way::Webhook => "paging.webhook",
+    }
 }
 
 pub(super) const fn kind_of(way: Way) -> Option<PagingKind> {

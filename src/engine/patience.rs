@@ -5,69 +5,90 @@ use std::time::Duration;
 use crate::incident::approval::{CheckResult, Outcome, Verdict};
 use crate::incident::decision::{Effect, Report};
 use crate::incident::time::{Instant, Millis};
+use crate::incident::words::Words;
 use crate::paging::PagingFault;
+use crate::render::RenderFault;
 use crate::slack::SlackFault;
 use crate::store::{Claimed, StoreFault};
 
 /// Why an effect was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) struct Trouble {
+    /// What may be done about it.
+    pub kind: Kind,
+    /// For people.
+    pub why: Words,
+    /// For the log, where there is more to say than to people.
+    pub detail: Option<String>,
+}
+
+/// What may be done about a trouble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
     /// Nothing was done; it may work later.
     Retry {
         /// Not before so long from now.
         after: Option<Millis>,
-        /// A sentence.
-        why: String,
     },
     /// It will not work before a person changes something.
     Permanent {
         /// The other side's word.
         code: String,
-        /// A sentence.
-        why: String,
     },
     /// It may have been done.
-    Unknown {
-        /// A sentence.
-        why: String,
-    },
+    Unknown,
 }
 
 impl Trouble {
-    pub(super) fn why(&self) -> &str {
-        match self {
-            Trouble::Retry { why, .. } | Trouble::Permanent { why, .. } | Trouble::Unknown { why } => why,
-        }
+    pub(super) fn permanent(code: &str, why: Words) -> Self {
+        Self { kind: Kind::Permanent { code: code.to_owned() }, why, detail: None }
     }
 
-    pub(super) fn permanent(code: &str, why: impl Into<String>) -> Self {
-        Trouble::Permanent { code: code.to_owned(), why: why.into() }
+    pub(super) fn retry(why: Words) -> Self {
+        Self { kind: Kind::Retry { after: None }, why, detail: None }
+    }
+
+    /// As the log tells it.
+    pub(super) fn told(&self) -> String {
+        self.detail.clone().unwrap_or_else(|| self.why.to_string())
     }
 }
 
 impl From<SlackFault> for Trouble {
     fn from(fault: SlackFault) -> Self {
-        match fault {
-            SlackFault::Retry { after, why, .. } => Trouble::Retry { after: after.map(millis), why },
-            SlackFault::Permanent { code, why } => Trouble::Permanent { code, why },
-            SlackFault::Unknown { why, .. } => Trouble::Unknown { why },
-        }
+        let (why, detail) = (fault.words(), Some(fault.why().to_owned()));
+        let kind = match fault {
+            SlackFault::Retry { after, .. } => Kind::Retry { after: after.map(millis) },
+            SlackFault::Permanent { code, .. } => Kind::Permanent { code },
+            SlackFault::Unknown { .. } => Kind::Unknown,
+        };
+        Self { kind, why, detail }
     }
 }
 
 impl From<PagingFault> for Trouble {
     fn from(fault: PagingFault) -> Self {
-        match fault {
-            PagingFault::Retry { after, why } => Trouble::Retry { after: after.map(millis), why },
-            PagingFault::Permanent { why } => Trouble::permanent("refused", why),
-            PagingFault::Unknown { why } => Trouble::Unknown { why },
-        }
+        let (kind, why) = match fault {
+            PagingFault::Retry { after, why } => (Kind::Retry { after: after.map(millis) }, why),
+            PagingFault::Permanent { why } => (Kind::Permanent { code: "refused".to_owned() }, why),
+            PagingFault::Unknown { why } => (Kind::Unknown, why),
+        };
+        Self { kind, why, detail: None }
     }
 }
 
 impl From<StoreFault> for Trouble {
     fn from(fault: StoreFault) -> Self {
-        Trouble::Retry { after: None, why: fault.to_string() }
+        let detail = Some(fault.to_string());
+        Self { kind: Kind::Retry { after: None }, why: Words::new("trouble.store"), detail }
+    }
+}
+
+/// A template is broken: nobody but whoever keeps the templates can mend it.
+impl From<RenderFault> for Trouble {
+    fn from(fault: RenderFault) -> Self {
+        let detail = Some(fault.to_string());
+        Self { detail, ..Self::permanent("not_drawn", Words::new("slack_fault.not_drawn")) }
     }
 }
 
@@ -107,12 +128,12 @@ fn backoff(attempts: u32, id: i64) -> Millis {
 
 /// Whether to try again, and when.
 pub(super) fn next(claimed: &Claimed, trouble: &Trouble, now: Instant) -> Next {
-    let wait = match (trouble, &claimed.effect) {
-        (Trouble::Permanent { .. }, _) => return Next::GiveUp,
+    let wait = match (&trouble.kind, &claimed.effect) {
+        (Kind::Permanent { .. }, _) => return Next::GiveUp,
         // A customer must not be told twice, and an unknown execution is for a person to judge.
-        (Trouble::Unknown { .. }, Effect::Deliver { .. } | Effect::Run { .. }) => return Next::GiveUp,
-        (Trouble::Retry { after: Some(after), .. }, _) => *after,
-        (Trouble::Retry { after: None, .. } | Trouble::Unknown { .. }, _) => backoff(claimed.attempts, claimed.id),
+        (Kind::Unknown, Effect::Deliver { .. } | Effect::Run { .. }) => return Next::GiveUp,
+        (Kind::Retry { after: Some(after) }, _) => *after,
+        (Kind::Retry { after: None } | Kind::Unknown, _) => backoff(claimed.attempts, claimed.id),
     };
     let at = now + wait;
     if at.since(claimed.created_at) > worth(&claimed.effect) { Next::GiveUp } else { Next::Again(at) }
@@ -120,7 +141,7 @@ pub(super) fn next(claimed: &Claimed, trouble: &Trouble, now: Instant) -> Next {
 
 /// What the incident is told when an effect was given up.
 pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
-    let why = trouble.why().to_owned();
+    let why = trouble.why.clone();
     let report = match effect {
         Effect::Page { page, .. } => Report::PageFailed { page: *page, why },
         Effect::Plan { run } => Report::Planned { run: *run, plan: Err(why) },
@@ -138,14 +159,19 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
             };
             Report::Diagnosed { diagnostic: *diagnostic, results: vec![result] }
         }
-        Effect::Deliver { update, destination, customer } => {
-            Report::TextFailed { update: *update, customer: *customer, destination: destination.clone(), why }
+        Effect::Deliver { update, destination, customer, only } => {
+            let missed: Vec<&str> = only.iter().map(String::as_str).collect();
+            let destination = match missed.is_empty() {
+                true => destination.clone(),
+                false => format!("{destination} ({})", missed.join(", ")),
+            };
+            Report::TextFailed { update: *update, customer: *customer, destination, why }
         }
         Effect::Home { .. } => return Vec::new(),
         _ => {
-            let code = match trouble {
-                Trouble::Permanent { code, .. } => code.clone(),
-                _ => "gave_up".to_owned(),
+            let code = match &trouble.kind {
+                Kind::Permanent { code } => code.clone(),
+                Kind::Retry { .. } | Kind::Unknown => "gave_up".to_owned(),
             };
             Report::ChatFailed { effect: Box::new(effect.clone()), code, why }
         }
@@ -163,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_chat_card_outlives_an_outage_and_a_page_gives_way_in_half_a_minute() {
-        let down = Trouble::Retry { after: None, why: "down".into() };
+        let down = Trouble::retry(Words::verbatim("down"));
         let topic = claimed(Effect::Topic, 9);
         assert!(matches!(next(&topic, &down, Instant(3_600_000)), Next::Again(_)));
         let (page, way) = ("page_1_1".parse().unwrap(), crate::incident::people::Way::Sms);
@@ -185,7 +211,8 @@ mod tests {
 
     #[test]
     fn what_slack_asked_to_wait_is_waited() {
-        let limited = Trouble::Retry { after: Some(Millis::seconds(17)), why: String::new() };
+        let kind = Kind::Retry { after: Some(Millis::seconds(17)) };
+        let limited = Trouble { kind, ..Trouble::retry(Words::verbatim("limited")) };
         assert_eq!(next(&claimed(Effect::Topic, 1), &limited, Instant(1_000)), Next::Again(Instant(18_000)));
     }
 

@@ -1,72 +1,64 @@
 //! The comms lane: an approved text goes to one destination (section 8 of the field procedures).
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::Engine;
 use super::delivery::Setting;
 use super::patience::Trouble;
-use crate::comms::{Earlier, Message, Missed, Phase, Sent, UnknownPlace};
+use crate::comms::{Earlier, Message, Missed, Outcome, Phase, Sent, Taken, UnknownPlace};
 use crate::incident::decision::Report;
 use crate::incident::id::{ChannelId, UpdateId};
 use crate::incident::state::{Arrival, Incident, Status};
-use crate::paging::PagingFault;
-use crate::render::{Locale, RenderFault};
+use crate::incident::words::Words;
+use crate::render::{Locale, RenderFault, escape_slack};
 use crate::slack::cards::pen::{Pen, message_vars};
 
+/// What is to be brought where.
+pub(super) struct Errand<'a> {
+    /// The update whose text it is.
+    pub update: UpdateId,
+    /// `<audience>/<destination>`.
+    pub place: &'a str,
+    /// Its text for customers.
+    pub customer: bool,
+    /// Only these addresses of a list, which were missed before; empty means all.
+    pub only: &'a BTreeSet<String>,
+}
+
 impl Engine {
-    /// `place` is `<audience>/<destination>`.
     pub(super) async fn tell(
         &self,
         setting: &Setting,
-        update: UpdateId,
-        place: &str,
-        customer: bool,
+        errand: &Errand<'_>,
         attempt: u32,
     ) -> Result<Vec<Report>, Trouble> {
         let Some(incident) = setting.incident.as_ref() else { return Ok(Vec::new()) };
-        let Some(written) = incident.updates.get(&update) else { return Ok(Vec::new()) };
-        let text = if customer { &written.customer } else { &written.internal };
+        let Some(written) = incident.updates.get(&errand.update) else { return Ok(Vec::new()) };
+        let text = if errand.customer { &written.customer } else { &written.internal };
         let Some(text) = text else { return Ok(Vec::new()) };
-        let (audience, destination) = place.split_once('/').unwrap_or((place, ""));
-        let known = self.parts.comms.audience(audience).map_err(|fault| unknown(&fault))?;
+        let (audience, destination) = errand.place.split_once('/').unwrap_or((errand.place, ""));
+        let known = self.parts.comms.audience(audience).map_err(unknown)?;
         let locale: Locale = known.locale.parse().unwrap_or_default();
-        let before = told_before(incident, update, place, customer);
+        let before = told_before(incident, errand);
         let phase = match (incident.status, before.is_empty()) {
             (Status::Resolved, _) => Phase::Resolved,
             (_, true) => Phase::Open,
             (_, false) => Phase::Update,
         };
-        let message = self.write(setting, incident, update, text, phase, locale);
-        let message = message.map_err(|fault| Trouble::permanent("not_drawn", fault.to_string()))?;
-        let remote_id = before.iter().find_map(|arrived| arrived.remote_id.clone());
-        let earlier = Earlier { remote_id, ..Earlier::default() };
-        let outcome = self.parts.comms.deliver(audience, destination, &message, &earlier).await;
-        let outcome = outcome.map_err(|fault| unknown(&fault))?;
-        let delivered = |note: String, remote_id: Option<String>| {
-            let destination = place.to_owned();
-            Report::TextDelivered { update, customer, destination, note, remote_id }
-        };
-        match outcome.result {
+        let message = self.write(setting, incident, errand.update, text, phase, locale)?;
+        let remote_id = before.iter().rev().find_map(|arrived| arrived.remote_id.clone());
+        let earlier = Earlier { remote_id, only: errand.only.clone() };
+        let outcome = self.parts.comms.deliver(audience, destination, &message, &earlier).await.map_err(unknown)?;
+        match &outcome.result {
             Sent::BySlackRoom { channel } => {
-                let key = message.id_for(place);
-                let posted = self.parts.slack.post_text(&ChannelId(channel), &message.text, &key, attempt).await?;
-                Ok(vec![delivered(posted.ts, None)])
+                let (channel, key) = (ChannelId(channel.clone()), message.id_for(errand.place));
+                // The text is people's: whatever looks like markup in it is none.
+                self.parts.slack.post_text(&channel, &escape_slack(&message.text), &key, attempt).await?;
+                Ok(vec![delivered(errand, None, None)])
             }
-            Sent::Here { taken, missed } => {
-                if taken.is_empty()
-                    && let Some(first) = missed.first()
-                {
-                    return Err(first.fault.clone().into());
-                }
-                let mut reports: Vec<Report> =
-                    missed.iter().map(|missed| failed(update, customer, place, missed)).collect();
-                let notes: Vec<&str> = taken.iter().map(|taken| taken.receipt.note.as_str()).take(1).collect();
-                let all = taken.len() + missed.len();
-                let note = if all > 1 { format!("{} of {all}", taken.len()) } else { notes.concat() };
-                let remote_id = taken.first().filter(|_| all == 1).and_then(|taken| taken.receipt.provider_id.clone());
-                reports.push(delivered(note, remote_id));
-                Ok(reports)
-            }
+            Sent::Here { taken, missed } => reports(errand, &outcome, taken, missed),
         }
     }
 
@@ -105,10 +97,51 @@ impl Engine {
 }
 
 /// What arrived at this place before, of other updates, oldest first.
-fn told_before<'a>(incident: &'a Incident, update: UpdateId, place: &str, customer: bool) -> Vec<&'a Arrival> {
-    let others = incident.updates.iter().filter(|(id, _)| **id != update);
+fn told_before<'a>(incident: &'a Incident, errand: &Errand<'_>) -> Vec<&'a Arrival> {
+    let others = incident.updates.iter().filter(|(id, _)| **id != errand.update);
     let arrived = others.flat_map(|(_, other)| &other.delivered);
-    arrived.filter(|arrived| arrived.destination == place && arrived.customer == customer).collect()
+    arrived.filter(|arrived| arrived.destination == errand.place && arrived.customer == errand.customer).collect()
+}
+
+/// What became of a text. Addresses that were missed for now are tried again, and only they; as long as nothing at all
+/// was settled, the outbox tries the whole errand again by itself.
+fn reports(errand: &Errand<'_>, outcome: &Outcome, taken: &[Taken], missed: &[Missed]) -> Result<Vec<Report>, Trouble> {
+    let again = outcome.worth_retrying();
+    let (later, lost): (Vec<&Missed>, Vec<&Missed>) = missed.iter().partition(|missed| again.contains(&missed.to));
+    if let (Some(first), true) = (later.first(), taken.is_empty() && lost.is_empty()) {
+        return Err(first.fault.clone().into());
+    }
+    // Where everybody was missed for one reason, it is the errand that failed.
+    if let (Some(first), true) = (lost.first(), taken.is_empty() && later.is_empty())
+        && lost.iter().all(|missed| missed.fault == first.fault)
+    {
+        return Err(first.fault.clone().into());
+    }
+    let mut reports: Vec<Report> = lost.iter().map(|missed| failed(errand, missed)).collect();
+    let all = taken.len() + missed.len();
+    if let Some(first) = taken.first() {
+        let note = match all {
+            1 => first.receipt.note.clone(),
+            _ => Words::new("receipt.of_list").with("taken", taken.len()).with("all", all),
+        };
+        reports.push(delivered(errand, Some(note), first.receipt.provider_id.clone().filter(|_| all == 1)));
+    }
+    if !again.is_empty() {
+        let (update, customer, destination) = (errand.update, errand.customer, errand.place.to_owned());
+        reports.push(Report::TextMissed { update, customer, destination, addresses: again });
+    }
+    Ok(reports)
+}
+
+fn delivered(errand: &Errand<'_>, note: Option<Words>, remote_id: Option<String>) -> Report {
+    let (update, customer, destination) = (errand.update, errand.customer, errand.place.to_owned());
+    Report::TextDelivered { update, customer, destination, note, remote_id }
+}
+
+fn failed(errand: &Errand<'_>, missed: &Missed) -> Report {
+    let destination = format!("{} ({})", errand.place, missed.to);
+    let why = missed.fault.why().clone();
+    Report::TextFailed { update: errand.update, customer: errand.customer, destination, why }
 }
 
 /// A text message of two parts at most.
@@ -123,13 +156,6 @@ fn shorten(text: &str) -> String {
     cut
 }
 
-fn failed(update: UpdateId, customer: bool, place: &str, missed: &Missed) -> Report {
-    let why = match &missed.fault {
-        PagingFault::Retry { why, .. } | PagingFault::Permanent { why } | PagingFault::Unknown { why } => why,
-    };
-    Report::TextFailed { update, customer, destination: format!("{place} ({})", missed.to), why: why.clone() }
-}
-
-fn unknown(fault: &UnknownPlace) -> Trouble {
-    Trouble::permanent("unknown_destination", fault.to_string())
+fn unknown(UnknownPlace(words): UnknownPlace) -> Trouble {
+    Trouble::permanent("unknown_destination", words)
 }

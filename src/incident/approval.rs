@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::id::{RunId, UserId};
 use super::people::Actor;
 use super::time::{Instant, Millis};
+use super::words::Words;
 
 /// What an action can do to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +23,17 @@ pub enum Risk {
     Reversible,
     /// May lose something for good.
     Destructive,
+}
+
+impl Risk {
+    /// The word in the configuration and in label keys.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Risk::ReadOnly => "read_only",
+            Risk::Reversible => "reversible",
+            Risk::Destructive => "destructive",
+        }
+    }
 }
 
 /// How urgent a rollback is and how long it may take (P4).
@@ -40,7 +52,7 @@ pub enum Class {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedStep {
     /// One line: “Switch the shop from 1.3.0 to 1.2.3”.
-    pub title: String,
+    pub title: Words,
     /// What is changed, named so that nothing else can be meant. One live run per target.
     pub target: String,
     /// The state found while planning, compared again before acting.
@@ -48,7 +60,7 @@ pub struct PlannedStep {
     /// The state to be reached.
     pub to: String,
     /// The change in words, one line each.
-    pub diff: Vec<String>,
+    pub diff: Vec<Words>,
     /// What it can do to the world.
     pub risk: Risk,
     /// Which provider planned it and will execute it.
@@ -71,7 +83,7 @@ pub struct ActionPlan {
     /// The steps, in order; never empty.
     pub steps: Vec<PlannedStep>,
     /// Why it is proposed, with figures, one line each.
-    pub why: Vec<String>,
+    pub why: Vec<Words>,
     /// When not to do it (P4).
     pub cautions: Vec<String>,
     /// What it will leave alone, where people might think otherwise.
@@ -213,21 +225,21 @@ pub enum Outcome {
         /// The step that no longer fitted, from 0.
         step: usize,
         /// What was found instead.
-        found: String,
+        found: Words,
     },
     /// A step failed, or the verification did.
     Failed {
         /// The step, from 0; `None` when every step was done and the verification failed.
         step: Option<usize>,
-        /// Why, in a sentence.
-        why: String,
+        /// Why.
+        why: Words,
     },
     /// Nobody knows whether a step happened; a person must look.
     Unknown {
         /// The step, from 0.
         step: usize,
         /// What is known.
-        why: String,
+        why: Words,
     },
     /// A person stopped it between two steps.
     Stopped {
@@ -246,9 +258,9 @@ pub struct CheckResult {
     /// Good or bad.
     pub verdict: Verdict,
     /// The value seen, short: `200 in 41 ms`, `exit 1`.
-    pub value: String,
+    pub value: Words,
     /// The limit it was held against, if there is one.
-    pub limit: Option<String>,
+    pub limit: Option<Words>,
     /// How long it took.
     pub took: Millis,
 }
@@ -278,7 +290,7 @@ mod tests {
             service: Some("shop".into()),
             class: Class::Urgent,
             steps: vec![PlannedStep {
-                title: format!("Switch the shop to {to}"),
+                title: Words::verbatim(format!("Switch the shop to {to}")),
                 target: "http:shop".into(),
                 from: Some("v2".into()),
                 to: to.into(),

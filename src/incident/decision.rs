@@ -3,6 +3,8 @@
 //! Pure: the same incident, input and instant give the same decision on every machine, so a decision can be
 //! repeated after a crash, in a test, and in a simulation.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::approval::{ActionPlan, CheckResult, Outcome};
@@ -162,22 +164,22 @@ pub enum Report {
         effect: Box<Effect>,
         /// Slack's word for the reason.
         code: String,
-        /// A sentence.
-        why: String,
+        /// The reason.
+        why: Words,
     },
     /// A page was taken by its provider.
     PageDelivered {
         /// The page.
         page: PageId,
-        /// The provider's id or note.
-        note: String,
+        /// What its provider said.
+        note: Option<Words>,
     },
     /// A page did not get through.
     PageFailed {
         /// The page.
         page: PageId,
         /// Why.
-        why: String,
+        why: Words,
     },
     /// Nobody has 📌 on a message any more.
     PinGone {
@@ -211,7 +213,7 @@ pub enum Report {
         /// The run.
         run: RunId,
         /// The plan, or why there is none.
-        plan: Result<Box<ActionPlan>, String>,
+        plan: Result<Box<ActionPlan>, Words>,
     },
     /// An execution began.
     RunStarted {
@@ -234,7 +236,7 @@ pub enum Report {
         /// The step, from 0.
         step: usize,
         /// What it did.
-        note: String,
+        note: Words,
         /// How long it took.
         took: Millis,
         /// Its output.
@@ -269,8 +271,8 @@ pub enum Report {
         customer: bool,
         /// The destination.
         destination: String,
-        /// The provider's id or note.
-        note: String,
+        /// What its provider said, or how many of a list took it.
+        note: Option<Words>,
         /// The destination's own id of what it shows, for later texts to change it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remote_id: Option<String>,
@@ -282,6 +284,17 @@ pub enum Report {
         /// Until when.
         until: Instant,
     },
+    /// Some addresses of a list were missed for now; they are tried again, and only they.
+    TextMissed {
+        /// The update.
+        update: UpdateId,
+        /// It was the text for customers.
+        customer: bool,
+        /// The destination.
+        destination: String,
+        /// Whom it did not reach.
+        addresses: BTreeSet<String>,
+    },
     /// A text did not reach a destination.
     TextFailed {
         /// The update.
@@ -291,7 +304,7 @@ pub enum Report {
         /// The destination.
         destination: String,
         /// Why.
-        why: String,
+        why: Words,
     },
 }
 
@@ -382,6 +395,9 @@ pub enum Effect {
         destination: String,
         /// Which text.
         customer: bool,
+        /// Only these addresses of a list, which were missed before; empty means all.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        only: BTreeSet<String>,
     },
 }
 
@@ -454,7 +470,7 @@ impl Effect {
             Effect::Page { page, .. } => format!("page:{page}"),
             Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
             Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
-            Effect::Deliver { update, destination, customer } => format!("comms:{update}:{destination}:{customer}"),
+            Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
             Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
             Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),
             Effect::Home { user } => format!("chat:home:{user}"),

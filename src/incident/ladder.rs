@@ -64,14 +64,14 @@ impl Draft<'_> {
     }
 
     /// A page did not get through: the next way at once (E4); when nobody of the level can be reached, the next level.
-    pub fn page_failed(&mut self, id: PageId, why: &str) {
+    pub fn page_failed(&mut self, id: PageId, why: &Words) {
         let Some(page) = self.incident.pages.get(&id).cloned() else {
             return;
         };
         if page.outcome != PageOutcome::Sending {
             return;
         }
-        self.fact(Fact::PageFailed { page: id, why: why.to_owned() });
+        self.fact(Fact::PageFailed { page: id, why: why.clone() });
         let still_wanted = self.incident.ladder.next_at.is_some() || !matches!(page.why, PageWhy::Level { .. });
         if !still_wanted || !self.incident.status.is_open() {
             return;

@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::approval::Outcome;
 use super::id::{IncidentId, RunId, UpdateId, UserId};
 use super::people::{Actor, Role};
-use super::state::{Arrival, CustomerText, Incident, Mark, Phase};
+use super::state::{Arrival, CustomerText, Incident, Mark, Miss, Phase};
 use super::time::{Instant, Millis};
 use super::timeline::{Entry, Fact};
+use super::words::Words;
 
 /// Everything the record knows about an incident.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -90,7 +91,7 @@ pub struct RunRecord {
     /// How it ended: `done`, `failed`, `stale`, `unknown`, `stopped`, `rejected`, `expired`, `no_plan`, `open`.
     pub outcome: &'static str,
     /// Why, where there is something to say.
-    pub why: Option<String>,
+    pub why: Option<Words>,
     /// How long the execution took.
     pub took: Option<Millis>,
 }
@@ -113,7 +114,7 @@ pub struct Communication {
     /// Where it arrived.
     pub delivered: Vec<String>,
     /// Where it did not, and why.
-    pub failed: Vec<(String, String)>,
+    pub failed: Vec<(String, Words)>,
 }
 
 /// Compiles the post-mortem of an incident from its timeline.
@@ -178,7 +179,7 @@ fn record(run: &super::state::Run) -> RunRecord {
             Outcome::Unknown { why, .. } => ("unknown", Some(why.clone())),
             Outcome::Stopped { .. } => ("stopped", None),
         },
-        Phase::Rejected { reason, .. } => ("rejected", reason.clone()),
+        Phase::Rejected { reason, .. } => ("rejected", reason.clone().map(Words::verbatim)),
         Phase::Expired => ("expired", None),
         Phase::PlanFailed { why } => ("no_plan", Some(why.clone())),
         _ => ("open", None),
@@ -238,7 +239,7 @@ fn arrived(all: &[Arrival], customer: bool) -> Vec<String> {
     all.iter().filter(|one| one.customer == customer).map(|one| one.destination.clone()).collect()
 }
 
-fn missed(all: &[Arrival], customer: bool) -> Vec<(String, String)> {
+fn missed(all: &[Miss], customer: bool) -> Vec<(String, Words)> {
     let of_kind = all.iter().filter(|one| one.customer == customer);
-    of_kind.map(|one| (one.destination.clone(), one.note.clone())).collect()
+    of_kind.map(|one| (one.destination.clone(), one.why.clone())).collect()
 }

@@ -78,6 +78,11 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             draft.show(Card::Update(*update));
         }
         Report::WasAway { from, until } => was_away(&mut draft, *from, *until),
+        // Not yet a fact: what becomes of it is one.
+        Report::TextMissed { update, customer, destination, addresses } => {
+            let (destination, only) = (destination.clone(), addresses.clone());
+            draft.effect(Effect::Deliver { update: *update, destination, customer: *customer, only });
+        }
         Report::TextFailed { update, customer, destination, why } => {
             draft.fact(Fact::TextFailed {
                 update: *update,
@@ -126,7 +131,7 @@ fn progress(report: &Report, incident: &Incident) -> Option<Fact> {
     matches!(phase, Phase::Released | Phase::Running | Phase::Verifying).then_some(fact)
 }
 
-fn chat_failed(draft: &mut Draft<'_>, effect: &Effect, code: &str, why: &str) {
+fn chat_failed(draft: &mut Draft<'_>, effect: &Effect, code: &str, why: &Words) {
     let in_channel = !matches!(
         effect,
         Effect::Reply { .. }
@@ -137,25 +142,44 @@ fn chat_failed(draft: &mut Draft<'_>, effect: &Effect, code: &str, why: &str) {
     if in_channel && CHANNEL_LOST.contains(&code) && draft.incident.usable_channel().is_some() {
         draft.channel_lost(code);
     } else if let Effect::ShowCard { card: Card::PostMortem(_) } = effect {
-        let words = Words::new("fault.postmortem_not_shared").with("why", why);
+        let words = Words::new("fault.postmortem_not_shared").with("why", why.clone());
         draft.fact(Fact::Fault { words: words.with("incident", draft.incident.id.to_string()) }).notice();
+    } else if *effect == Effect::OpenChannel {
+        draft.fact(Fact::ChannelRefused { why: why.clone() });
+        draft.show(Card::Announcement).refresh_pages();
     } else {
-        draft.fact(Fact::ChatFailed { what: name_of(effect), why: why.to_owned() });
-        if *effect == Effect::OpenChannel {
-            draft.show(Card::Announcement);
-        }
+        draft.fact(Fact::ChatFailed { what: what(effect), why: why.clone() });
     }
     if let Effect::ShowCard { card: Card::Notice(seq) } = effect {
         draft.told(*seq, false);
     }
 }
 
-/// The effect's own word, with the card's name: `show_card run_7_1`.
-fn name_of(effect: &Effect) -> String {
-    let value = serde_json::to_value(effect).unwrap_or_default();
-    let word = value.get("effect").and_then(serde_json::Value::as_str).unwrap_or("effect").to_owned();
-    match effect {
-        Effect::ShowCard { card } => format!("{word} {}", card.name()),
-        _ => word,
-    }
+/// What people would have seen of the effect.
+fn what(effect: &Effect) -> Words {
+    let key = match effect {
+        Effect::ShowCard { card } => match card {
+            Card::Incident => "undone.incident",
+            Card::Announcement => "undone.announcement",
+            Card::Page(_) => "undone.page",
+            Card::Run(run) => return Words::new("undone.run").with("run", run.to_string()),
+            Card::Update(_) => "undone.update",
+            Card::Diagnostic(_) => "undone.diagnostic",
+            Card::Notice(_) => "undone.notice",
+            Card::Reminder(_) => "undone.reminder",
+            Card::PostMortem(_) => "undone.postmortem",
+        },
+        Effect::Topic => "undone.topic",
+        Effect::Invite { .. } => "undone.invite",
+        Effect::Home { .. } => "undone.home",
+        Effect::ReadMessage { .. } => "undone.read_message",
+        Effect::Reply { .. } | Effect::ReplyWith { .. } => "undone.reply",
+        Effect::OpenChannel => "undone.channel",
+        Effect::Page { .. }
+        | Effect::Diagnose { .. }
+        | Effect::Plan { .. }
+        | Effect::Run { .. }
+        | Effect::Deliver { .. } => "undone.other",
+    };
+    Words::new(key)
 }

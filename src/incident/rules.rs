@@ -45,6 +45,8 @@ pub struct Rules {
     pub status_page: Option<String>,
     /// Contact named in customer texts.
     pub customer_contact: Option<String>,
+    /// The name under which customers know the team, for the subject and the end of what they read.
+    pub company: Option<String>,
 }
 
 /// Where texts go (section 8 of the field procedures).

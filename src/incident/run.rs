@@ -8,7 +8,7 @@ use super::rules::RunbookAction;
 use super::state::{Incident, Phase, Run};
 use super::time::Millis;
 use super::timeline::{Card, Fact};
-use super::words::Refusal;
+use super::words::{Refusal, Words};
 
 /// How long a run waits for Slack to take the “in progress” message before it runs all the same (P3): a rollback
 /// must not hang on a chat that is down.
@@ -34,7 +34,7 @@ impl Draft<'_> {
     }
 
     /// The provider's plan came back: it is frozen and shown, or refused when it would do more than was configured.
-    pub fn plan_made(&mut self, run: RunId, plan: Result<Box<ActionPlan>, String>) {
+    pub fn plan_made(&mut self, run: RunId, plan: Result<Box<ActionPlan>, Words>) {
         let Some(state) = self.incident.runs.get(&run).filter(|state| state.phase == Phase::Planning) else {
             return;
         };
@@ -99,15 +99,20 @@ impl Draft<'_> {
     }
 }
 
-fn within(plan: Box<ActionPlan>, allowed: Risk) -> Result<Box<ActionPlan>, String> {
-    if plan.risk() <= allowed {
+fn within(plan: Box<ActionPlan>, allowed: Risk) -> Result<Box<ActionPlan>, Words> {
+    let found = plan.risk();
+    if found <= allowed {
         return Ok(plan);
     }
-    Err(format!(
-        "The plan would be {:?}, but the action is configured as {:?} at most. Raise its risk in the configuration if that is meant.",
-        plan.risk(),
-        allowed
-    ))
+    Err(too_risky(plan.title.as_str(), found, allowed))
+}
+
+/// Why there is no plan that could do more than the action may; `what` is the plan, or one step of it.
+pub fn too_risky(what: impl Into<serde_json::Value>, found: Risk, allowed: Risk) -> Words {
+    Words::new("plan_fault.too_risky")
+        .with("title", what)
+        .with("found_risk", found.word())
+        .with("allowed_risk", allowed.word())
 }
 
 /// The people who may approve; empty when anybody may.

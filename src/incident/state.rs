@@ -15,6 +15,7 @@ use super::people::{Actor, Contact, Role, Way};
 use super::severity::Severity;
 use super::time::{Instant, Millis};
 use super::timeline::{CapturedBy, Card, Entry, Fact, PageWhy};
+use super::words::Words;
 
 pub use run::{Phase, Run, StepState};
 
@@ -119,7 +120,7 @@ pub enum PageOutcome {
     /// Did not get through.
     Failed {
         /// Why.
-        why: String,
+        why: Words,
     },
 }
 
@@ -158,31 +159,44 @@ pub struct StatusUpdate {
     pub customer_state: Option<CustomerText>,
     /// When the next one was promised for.
     pub next_at: Option<Instant>,
-    /// Where it arrived, with the provider's note.
+    /// Where it arrived.
     pub delivered: Vec<Arrival>,
-    /// Where it did not, with the reason.
-    pub failed: Vec<Arrival>,
+    /// Where it did not.
+    pub failed: Vec<Miss>,
 }
 
-/// What became of a text at one destination.
+impl StatusUpdate {
+    /// It arrived at a destination; of a list it may arrive in several goes.
+    fn arrived(&mut self, customer: bool, destination: &str, remote_id: Option<&String>) {
+        let known = self.delivered.iter().any(|one| one.customer == customer && one.destination == destination);
+        if !known {
+            let (destination, remote_id) = (destination.to_owned(), remote_id.cloned());
+            self.delivered.push(Arrival { customer, destination, remote_id });
+        }
+    }
+}
+
+/// A text that reached a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     /// It was the text for customers.
     pub customer: bool,
     /// `<audience>/<destination>`.
     pub destination: String,
-    /// The provider's note, or the reason.
-    pub note: String,
     /// The destination's own id of what it shows, for later texts to change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_id: Option<String>,
 }
 
-impl Arrival {
-    fn new(customer: bool, destination: &str, note: &str, remote_id: Option<&str>) -> Self {
-        let remote_id = remote_id.map(str::to_owned);
-        Self { customer, destination: destination.to_owned(), note: note.to_owned(), remote_id }
-    }
+/// A text that did not reach a destination, or an address of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Miss {
+    /// It was the text for customers.
+    pub customer: bool,
+    /// `<audience>/<destination>`, with the address in brackets where it has several.
+    pub destination: String,
+    /// Why.
+    pub why: Words,
 }
 
 /// A round of diagnostics.
@@ -260,6 +274,9 @@ pub struct Incident {
     pub place: Option<ChannelId>,
     /// Its channel, once there is one.
     pub channel: Option<Channel>,
+    /// Why Slack does not let it have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_refused: Option<Words>,
     /// The climb.
     pub ladder: Ladder,
     /// Every page.
@@ -385,6 +402,7 @@ impl Incident {
             declared: Mark { by: entry.by.clone(), at: entry.at },
             place: place.clone(),
             channel: None,
+            channel_refused: None,
             ladder: Ladder::default(),
             pages: BTreeMap::new(),
             acknowledged: None,
@@ -417,7 +435,9 @@ impl Incident {
             Fact::Declared { .. } | Fact::NoteAdded { .. } | Fact::Fault { .. } | Fact::ChatFailed { .. } => {}
             Fact::ChannelOpened { channel, name } => {
                 self.channel = Some(Channel { id: channel.clone(), name: name.clone(), lost: None });
+                self.channel_refused = None;
             }
+            Fact::ChannelRefused { why } => self.channel_refused = Some(why.clone()),
             Fact::ChannelLost { why } => self.lose_channel(Some(why.clone())),
             Fact::ChannelRegained => self.lose_channel(None),
             Fact::CardPosted { card, message } => {
@@ -527,14 +547,15 @@ impl Incident {
             Fact::CustomerTextRejected { update, reason } => {
                 self.set_customer_state(*update, CustomerText::Rejected { mark, reason: reason.clone() });
             }
-            Fact::TextDelivered { update, customer, destination, note, remote_id } => {
+            Fact::TextDelivered { update, customer, destination, note: _, remote_id } => {
                 if let Some(update) = self.updates.get_mut(update) {
-                    update.delivered.push(Arrival::new(*customer, destination, note, remote_id.as_deref()));
+                    update.arrived(*customer, destination, remote_id.as_ref());
                 }
             }
             Fact::TextFailed { update, customer, destination, why } => {
                 if let Some(update) = self.updates.get_mut(update) {
-                    update.failed.push(Arrival::new(*customer, destination, why, None));
+                    let (customer, destination) = (*customer, destination.clone());
+                    update.failed.push(Miss { customer, destination, why: why.clone() });
                 }
             }
             Fact::UpdateReminded { number, who: _, climbs_at } => {

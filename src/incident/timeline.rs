@@ -139,12 +139,17 @@ pub enum Fact {
         /// Where it stands.
         message: MessageRef,
     },
+    /// Slack does not let the incident have a channel.
+    ChannelRefused {
+        /// Why not.
+        why: Words,
+    },
     /// Something could not be said in Slack, for good.
     ChatFailed {
         /// What was to be said or done.
-        what: String,
+        what: Words,
         /// Why not.
-        why: String,
+        why: Words,
     },
     /// People were invited to the channel.
     Invited {
@@ -179,15 +184,15 @@ pub enum Fact {
     PageDelivered {
         /// The page.
         page: PageId,
-        /// The provider's own id or note.
-        note: String,
+        /// What the provider said.
+        note: Option<Words>,
     },
     /// The page did not get through.
     PageFailed {
         /// The page.
         page: PageId,
-        /// Why, in a sentence.
-        why: String,
+        /// Why.
+        why: Words,
     },
     /// Every level of every round stayed silent; the fall-back is told.
     LadderExhausted,
@@ -278,8 +283,8 @@ pub enum Fact {
     PlanFailed {
         /// The run.
         run: RunId,
-        /// Why, in a sentence.
-        why: String,
+        /// Why.
+        why: Words,
     },
     /// A line of the check list was ticked or un-ticked (P5).
     ItemTicked {
@@ -343,8 +348,8 @@ pub enum Fact {
         run: RunId,
         /// The step, from 0.
         step: usize,
-        /// What it did, in a sentence.
-        note: String,
+        /// What it did.
+        note: Words,
         /// How long it took.
         took: Millis,
         /// The last lines of its output, redacted and capped.
@@ -414,8 +419,13 @@ pub enum Fact {
         customer: bool,
         /// The destination, for people.
         destination: String,
+<<<<<<< HEAD
         /// The provider's own id or note.
         note: String,
+=======
+        /// What the provider said, or how many of a list took it.
+        note: Option<Words>,
+>>>>>>> words
         /// The destination's own id of what it shows, for later texts to change it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remote_id: Option<String>,
@@ -429,7 +439,7 @@ pub enum Fact {
         /// The destination, for people.
         destination: String,
         /// Why.
-        why: String,
+        why: Words,
     },
     /// Nobody wrote an update in time; the person in charge was reminded (M7).
     UpdateReminded {

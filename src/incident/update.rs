@@ -1,5 +1,7 @@
 //! Status updates: written, checked by a second pair of eyes, delivered (section 8 of the field procedures).
 
+use std::collections::BTreeSet;
+
 use super::decision::Effect;
 use super::draft::Draft;
 use super::id::{UpdateId, UserId};
@@ -49,7 +51,7 @@ impl Draft<'_> {
         let audiences = &self.context.rules.audiences;
         let names = if customer { &audiences.customer } else { &audiences.internal };
         for destination in names.clone() {
-            self.effect(Effect::Deliver { update, destination, customer });
+            self.effect(Effect::Deliver { update, destination, customer, only: BTreeSet::new() });
         }
     }
 }

@@ -11,12 +11,14 @@ use lettre::transport::smtp::client::TlsParameters;
 use lettre::{Address, message::header::MessageId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::fault::said;
 use super::settings::push;
 use super::smtp::Server;
 use super::{Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, required};
+use crate::incident::words::Words;
 
 /// How the connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -201,7 +203,7 @@ impl EmailChannel {
             None => self.from.clone(),
             Some(from) => from
                 .parse()
-                .map_err(|_| PagingFault::permanent(format!("“{from}” is no address a letter can come from")))?,
+                .map_err(|_| PagingFault::permanent(Words::new("paging_fault.no_address").with("to", from)))?,
         };
         if recipients.is_empty() {
             return Err(nobody(&refused));
@@ -211,7 +213,10 @@ impl EmailChannel {
         let late = handed.refused.into_iter();
         refused.extend(late.map(|(address, fault)| (address.to_string(), fault)));
         Ok(Posted {
-            receipt: Receipt { provider_id: Some(message_id), note: format!("mail server: {}", handed.answer) },
+            receipt: Receipt {
+                provider_id: Some(message_id),
+                note: Words::new("receipt.mail").with("said", handed.answer),
+            },
             refused,
         })
     }
@@ -247,9 +252,9 @@ impl EmailChannel {
         if letter.urgent {
             builder = builder.raw_header(raw("Importance", "high")).raw_header(raw("X-Priority", "1"));
         }
-        let message = builder
-            .body(letter.text.to_owned())
-            .map_err(|fault| PagingFault::permanent(format!("the e-mail could not be written: {fault}")))?;
+        let message = builder.body(letter.text.to_owned()).map_err(|fault| {
+            PagingFault::permanent(Words::new("paging_fault.mail_unwritten").with("why", fault.to_string()))
+        })?;
         Ok((message.formatted(), message_id))
     }
 }
@@ -265,18 +270,20 @@ fn addresses(to: &[String]) -> (Vec<Address>, Vec<(String, PagingFault)>) {
     for text in to {
         match text.parse::<Mailbox>() {
             Ok(mailbox) => good.push(mailbox.email),
-            Err(_) => refused.push((text.clone(), PagingFault::permanent(format!("“{text}” is no e-mail address")))),
+            Err(_) => refused.push((
+                text.clone(),
+                PagingFault::permanent(Words::new("paging_fault.no_address").with("to", text.as_str())),
+            )),
         }
     }
     (good, refused)
 }
 
 fn nobody(refused: &[(String, PagingFault)]) -> PagingFault {
-    let lines: Vec<String> = refused.iter().map(|(_, fault)| fault.to_string()).collect();
-    PagingFault::permanent(if lines.is_empty() {
-        "the e-mail has no recipient".to_owned()
-    } else {
-        said(&lines.join("; "))
+    let faults: Vec<Value> = refused.iter().map(|(_, fault)| fault.why().clone().into()).collect();
+    PagingFault::permanent(match faults.is_empty() {
+        true => Words::new("paging_fault.no_recipient"),
+        false => Words::new("paging_fault.several").with("faults", faults),
     })
 }
 

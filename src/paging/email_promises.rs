@@ -31,7 +31,7 @@ async fn a_page_arrives_whole_with_a_stable_message_id() {
     let first = channel.page(&sample_page("lead@example.com")).await.unwrap();
     let again = channel.page(&sample_page("lead@example.com")).await.unwrap();
     assert_eq!(first, again);
-    assert_eq!(first.note, "mail server: queued as 4Q1");
+    assert_eq!(first.note, "the mail server took it: queued as 4Q1");
     let seen = peer.seen();
     assert_eq!(seen.messages.len(), 2);
     assert_eq!(seen.messages[0], seen.messages[1]);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::incident::words::Words;
+
 /// Why a page was not taken, in the three kinds that the outbox acts on. The sentences name the provider
 /// and never a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,33 +14,40 @@ pub enum PagingFault {
         /// How long the provider asked to wait.
         after: Option<Duration>,
         /// What happened.
-        why: String,
+        why: Words,
     },
     /// Nothing was sent and no attempt will work until somebody changes something.
     #[error("{why}")]
     Permanent {
         /// What happened and what to change.
-        why: String,
+        why: Words,
     },
     /// The request went out and no answer came back: it may have been taken.
     #[error("{why}")]
     Unknown {
         /// What happened.
-        why: String,
+        why: Words,
     },
 }
 
 impl PagingFault {
-    pub(crate) fn retry(why: impl Into<String>) -> Self {
-        Self::Retry { after: None, why: why.into() }
+    /// What happened, whichever it is.
+    pub fn why(&self) -> &Words {
+        match self {
+            Self::Retry { why, .. } | Self::Permanent { why } | Self::Unknown { why } => why,
+        }
     }
 
-    pub(crate) fn permanent(why: impl Into<String>) -> Self {
-        Self::Permanent { why: why.into() }
+    pub(crate) fn retry(why: Words) -> Self {
+        Self::Retry { after: None, why }
     }
 
-    pub(crate) fn unknown(why: impl Into<String>) -> Self {
-        Self::Unknown { why: why.into() }
+    pub(crate) fn permanent(why: Words) -> Self {
+        Self::Permanent { why }
+    }
+
+    pub(crate) fn unknown(why: Words) -> Self {
+        Self::Unknown { why }
     }
 }
 

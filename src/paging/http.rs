@@ -15,6 +15,8 @@ use url::Url;
 use super::PagingFault;
 use super::fault::said;
 use super::settings::is_loopback;
+use crate::incident::words::Words;
+use crate::reason;
 
 /// The most of an answer that is read; providers' answers are far smaller.
 const MOST_READ: usize = 64 * 1024;
@@ -25,7 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug, Clone)]
 pub(crate) struct HttpClient {
     client: Client,
-    /// The provider's name, for sentences.
+    /// The label of the provider's name, for sentences.
     provider: &'static str,
 }
 
@@ -86,11 +88,16 @@ impl HttpClient {
         Ok(Answer { status, retry_after, body })
     }
 
+    /// A sentence about the provider.
+    pub(crate) fn says(&self, key: &'static str) -> Words {
+        Words::new(key).with("provider", Words::new(self.provider))
+    }
+
     /// What an answer outside 2xx means when the provider gave no better reason than `reason`.
     pub(crate) fn refused(&self, answer: &Answer, reason: &str) -> PagingFault {
         let status = answer.status.as_u16();
-        let reason = if reason.is_empty() { String::new() } else { format!(": {}", said(reason)) };
-        let why = format!("{} answered {status}{reason}", self.provider);
+        let reason = Some(said(reason)).filter(|reason| !reason.is_empty());
+        let why = self.says("paging_fault.answered").with("status", status).with("said", reason);
         match status {
             408 | 425 | 429 | 500..=599 => PagingFault::Retry { after: answer.retry_after, why },
             _ => PagingFault::permanent(why),
@@ -100,27 +107,17 @@ impl HttpClient {
     /// What it means that no answer came. The address is left out of the sentence: it may hold a secret.
     fn failed(&self, fault: reqwest::Error) -> PagingFault {
         let fault = fault.without_url();
-        let reason = innermost(&fault);
-        let provider = self.provider;
+        let reason = reason::of_request(&fault);
         if fault.is_builder() {
-            PagingFault::permanent(format!("the request to {provider} could not be made: {reason}"))
+            PagingFault::permanent(self.says("paging_fault.no_request").with("why", reason))
         } else if fault.is_connect() {
-            PagingFault::retry(format!("{provider} could not be reached: {reason}"))
+            PagingFault::retry(self.says("paging_fault.unreached").with("why", reason))
         } else if fault.is_timeout() {
-            PagingFault::unknown(format!("{provider} took the request and did not answer in time"))
+            PagingFault::unknown(self.says("paging_fault.no_answer"))
         } else {
-            PagingFault::unknown(format!("the connection to {provider} broke before it answered: {reason}"))
+            PagingFault::unknown(self.says("paging_fault.broke").with("why", reason))
         }
     }
-}
-
-/// The last cause, which says what happened; the outer ones say “error sending request”.
-fn innermost(fault: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = fault;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    said(&cause.to_string())
 }
 
 /// Reads what there is, up to [`MOST_READ`]. The status has been received: whatever happens to the body

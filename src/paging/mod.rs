@@ -5,7 +5,7 @@
 //! does all that. The page's id goes to the provider wherever that helps against sending twice
 //! (durability rule 5). A new way is a new file and a line in [`build`].
 //!
-//! This room reads no clock and no environment. It talks only to the provider that its settings name.
+//! Of ours it uses only the core's words for sentences. It reads no clock and no environment. It talks only to the provider that its settings name.
 
 pub mod email;
 #[cfg(test)]
@@ -34,6 +34,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+
+use crate::incident::words::Words;
 
 pub(crate) use email::is_email_address;
 pub use fault::PagingFault;
@@ -160,7 +162,7 @@ pub struct Receipt {
     /// The provider's own id, to ask about it later.
     pub provider_id: Option<String>,
     /// What the provider said, in a few words, for the timeline.
-    pub note: String,
+    pub note: Words,
 }
 
 /// What became of an accepted page, as far as the provider knows.

@@ -16,6 +16,7 @@ use super::{
     Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, checked_url, required,
     url_setting,
 };
+use crate::incident::words::Words;
 
 /// PagerDuty's limits for `payload.summary` and `dedup_key`.
 const LONGEST_SUMMARY: usize = 1024;
@@ -100,7 +101,7 @@ impl PagerdutyChannel {
         let base = checked_url(&config.base_url, false).map_err(fault)?;
         let enqueue = base.join("/v2/enqueue").map_err(|reason| fault(reason.to_string()))?;
         Ok(Self {
-            http: HttpClient::new("PagerDuty", &base, timeout).map_err(fault)?,
+            http: HttpClient::new("provider.pagerduty", &base, timeout).map_err(fault)?,
             enqueue,
             routing_keys: config.routing_keys.clone(),
             source: config.source.clone(),
@@ -110,10 +111,8 @@ impl PagerdutyChannel {
     fn routing_key(&self, name: &str) -> Result<&SecretString, PagingFault> {
         self.routing_keys.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.routing_keys.keys().map(String::as_str).collect();
-            PagingFault::permanent(format!(
-                "paging.pagerduty.routing_keys has no key named “{name}”; it has {}",
-                known.join(", ")
-            ))
+            let words = Words::new("paging_fault.no_routing_key").with("name", name);
+            PagingFault::permanent(words.with("known", known.join(", ")))
         })
     }
 }
@@ -150,7 +149,7 @@ impl PagingChannel for PagerdutyChannel {
             };
             return Err(self.http.refused(&answer, &reason));
         }
-        Ok(Receipt { provider_id: said.dedup_key, note: format!("PagerDuty: {}", said.status) })
+        Ok(Receipt { provider_id: said.dedup_key, note: self.http.says("receipt.status").with("status", said.status) })
     }
 }
 
@@ -184,7 +183,12 @@ mod tests {
         let (result, peer) = page_with(Reply::json(202, accepted)).await;
         assert_eq!(
             result.unwrap(),
-            Receipt { provider_id: Some("pg_12".to_owned()), note: "PagerDuty: success".to_owned() }
+            Receipt {
+                provider_id: Some("pg_12".to_owned()),
+                note: Words::new("receipt.status")
+                    .with("provider", Words::new("provider.pagerduty"))
+                    .with("status", "success")
+            }
         );
         let request = peer.only_request();
         assert_eq!(request.path, "/v2/enqueue");
@@ -210,10 +214,9 @@ mod tests {
     async fn a_refusal_says_what_pagerduty_said() {
         let body = json!({"status": "invalid event", "message": "Event object is invalid", "errors": ["'routing_key' is invalid"]});
         let (result, _peer) = page_with(Reply::json(400, body)).await;
-        assert_eq!(
-            result,
-            Err(PagingFault::permanent("PagerDuty answered 400: Event object is invalid ('routing_key' is invalid)"))
-        );
+        let fault = result.unwrap_err();
+        assert!(matches!(fault, PagingFault::Permanent { .. }), "{fault:?}");
+        assert_eq!(*fault.why(), "PagerDuty answered 400: Event object is invalid ('routing_key' is invalid)");
     }
 
     #[tokio::test]
@@ -227,7 +230,7 @@ mod tests {
         let peer = Peer::start(vec![]).await;
         let channel = PagerdutyChannel::new(&config(&peer.base_url())).unwrap();
         let fault = channel.page(&sample_page("plattform")).await.unwrap_err();
-        assert_eq!(fault.to_string(), "paging.pagerduty.routing_keys has no key named “plattform”; it has platform");
+        assert_eq!(*fault.why(), "paging.pagerduty.routing_keys has no key named “plattform”; it has platform");
         assert!(peer.requests().is_empty());
         let printed = format!("{channel:?} {:?}", config("https://example.com"));
         assert!(!printed.contains("0123456789abcdef"), "{printed}");

@@ -189,7 +189,9 @@ mod tests {
     async fn a_text_message_goes_out_as_twilio_documents_it() {
         let reply = Reply::json(201, json!({"sid": "SM1", "status": "queued"}));
         let (result, peer) = page_with(reply).await;
-        assert_eq!(result.unwrap(), Receipt { provider_id: Some("SM1".to_owned()), note: "Twilio: queued".to_owned() });
+        let receipt = result.unwrap();
+        assert_eq!(receipt.provider_id.as_deref(), Some("SM1"));
+        assert_eq!(receipt.note, "Twilio: queued");
         let request = peer.only_request();
         assert_eq!(request.method, "POST");
         assert_eq!(request.path, format!("/2010-04-01/Accounts/{SID}/Messages.json"));
@@ -210,10 +212,9 @@ mod tests {
     async fn a_refusal_of_twilio_is_permanent_with_its_code_and_message() {
         let body = json!({"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400});
         let (result, _peer) = page_with(Reply::json(400, body)).await;
-        assert_eq!(
-            result,
-            Err(PagingFault::permanent("Twilio answered 400: Invalid 'To' Phone Number (Twilio code 21211)"))
-        );
+        let fault = result.unwrap_err();
+        assert!(matches!(fault, PagingFault::Permanent { .. }), "{fault:?}");
+        assert_eq!(*fault.why(), "Twilio answered 400: Invalid 'To' Phone Number (Twilio code 21211)");
     }
 
     #[tokio::test]

@@ -13,10 +13,12 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
+use serde_json::Value;
 
 use super::PagingFault;
 use super::email::Security;
 use super::fault::said;
+use crate::incident::words::Words;
 
 /// How to reach the mail server.
 pub(super) struct Server {
@@ -65,9 +67,9 @@ impl Server {
             }
             Ok(Err(fault)) => Err(fault),
             Err(_) if message_is_out.load(Ordering::Relaxed) => {
-                Err(PagingFault::unknown("the mail server took the message and did not answer in time"))
+                Err(PagingFault::unknown(says("paging_fault.no_answer")))
             }
-            Err(_) => Err(PagingFault::retry("the mail server did not answer in time")),
+            Err(_) => Err(PagingFault::retry(says("paging_fault.late"))),
         }
     }
 
@@ -107,14 +109,9 @@ impl Server {
             .map_err(|fault| meaning(Stage::Connect, &fault))?;
         if self.security == Security::Starttls {
             if !connection.can_starttls() {
-                return Err(PagingFault::permanent(
-                    "the mail server does not offer STARTTLS, so nothing was sent; check paging.email.security and paging.email.port",
-                ));
+                return Err(PagingFault::permanent(says("paging_fault.no_starttls")));
             }
-            let tls = self
-                .tls
-                .clone()
-                .ok_or_else(|| PagingFault::permanent("paging.email was set up without TLS parameters"))?;
+            let tls = self.tls.clone().ok_or_else(|| PagingFault::permanent(says("paging_fault.no_starttls")))?;
             connection.starttls(tls, &hello).await.map_err(|fault| meaning(Stage::Connect, &fault))?;
         }
         Ok(connection)
@@ -152,8 +149,11 @@ async fn offer(
 
 /// Nobody was accepted: permanent only when it is so for everybody.
 fn all_refused(refused: &[(Address, PagingFault)]) -> PagingFault {
-    let lines: Vec<String> = refused.iter().map(|(address, fault)| format!("{address}: {fault}")).collect();
-    let why = said(&lines.join("; "));
+    let faults = refused.iter().map(|(address, fault)| {
+        let words = Words::new("paging_fault.of").with("to", address.to_string());
+        Value::from(words.with("why", fault.why().clone()))
+    });
+    let why = Words::new("paging_fault.several").with("faults", faults.collect::<Vec<_>>());
     let permanent = |fault: &PagingFault| matches!(fault, PagingFault::Permanent { .. });
     if refused.iter().all(|(_, fault)| permanent(fault)) {
         PagingFault::permanent(why)
@@ -169,30 +169,30 @@ fn meaning(stage: Stage, fault: &Error) -> PagingFault {
         return reply(stage, fault, &reason);
     }
     if fault.is_client() {
-        return PagingFault::permanent(format!("the e-mail cannot be sent so: {reason}"));
+        return PagingFault::permanent(Words::new("paging_fault.mail_unwritten").with("why", reason));
     }
+    let why = crate::reason::of_request(fault);
     match stage {
-        Stage::Message => PagingFault::unknown(format!(
-            "the connection to the mail server broke after the message went out: {reason}"
-        )),
-        Stage::Connect => PagingFault::retry(format!("the mail server could not be reached: {reason}")),
-        Stage::Authenticate | Stage::Envelope => {
-            PagingFault::retry(format!("the connection to the mail server broke before the message went out: {reason}"))
-        }
+        Stage::Message => PagingFault::unknown(says("paging_fault.broke_after").with("why", why)),
+        Stage::Connect => PagingFault::retry(says("paging_fault.unreached").with("why", why)),
+        Stage::Authenticate | Stage::Envelope => PagingFault::retry(says("paging_fault.broke_before").with("why", why)),
     }
 }
 
 fn reply(stage: Stage, fault: &Error, reason: &str) -> PagingFault {
-    let what = match stage {
-        Stage::Authenticate => "the mail server refused the login",
-        _ => "the mail server refused",
-    };
     if fault.is_transient() {
-        return PagingFault::retry(format!("{what} for now: {reason}"));
+        return PagingFault::retry(says("paging_fault.refused_for_now").with("said", reason));
     }
-    let cure = match stage {
-        Stage::Authenticate => ". Check paging.email.user and paging.email.password.",
-        _ => "",
-    };
-    PagingFault::permanent(format!("{what}: {reason}{cure}"))
+    PagingFault::permanent(match stage {
+        Stage::Authenticate => {
+            let words = says("paging_fault.credentials").with("said", reason);
+            words.with("settings", "paging.email.user, paging.email.password")
+        }
+        _ => says("paging_fault.refused").with("said", reason),
+    })
+}
+
+/// A sentence about the mail server.
+fn says(key: &'static str) -> Words {
+    Words::new(key).with("provider", Words::new("provider.mail"))
 }

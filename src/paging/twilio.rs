@@ -9,6 +9,7 @@ use url::Url;
 use super::http::{Answer, HttpClient};
 use super::settings::{is_phone_number, push};
 use super::{Delivery, PagingFault, Receipt, SettingFault, checked_url, required, url_setting};
+use crate::incident::words::Words;
 
 pub(super) fn default_base_url() -> String {
     "https://api.twilio.com".to_owned()
@@ -73,7 +74,7 @@ impl Twilio {
     pub(super) fn new(account: &Account<'_>, timeout: Duration) -> Result<Self, Vec<SettingFault>> {
         let fault = |text: String| vec![SettingFault { setting: format!("{}.base_url", account.place), text }];
         let base = checked_url(account.base_url, false).map_err(fault)?;
-        let http = HttpClient::new("Twilio", &base, timeout).map_err(fault)?;
+        let http = HttpClient::new("provider.twilio", &base, timeout).map_err(fault)?;
         Ok(Self {
             place: account.place,
             http,
@@ -93,7 +94,7 @@ impl Twilio {
         if !answer.status.is_success() {
             return Err(self.refused(&answer, &body));
         }
-        Ok(Receipt { note: format!("Twilio: {}", body.status()), provider_id: body.sid })
+        Ok(Receipt { note: self.http.says("receipt.status").with("status", body.status()), provider_id: body.sid })
     }
 
     /// Reads a `Messages` or `Calls` resource and asks `judge` what its status means.
@@ -104,7 +105,7 @@ impl Twilio {
         judge: fn(&str) -> Fate,
     ) -> Result<Delivery, PagingFault> {
         if !sid.chars().all(|letter| letter.is_ascii_alphanumeric()) {
-            return Err(PagingFault::permanent(format!("“{sid}” is no id of Twilio's")));
+            return Err(PagingFault::permanent(self.http.says("paging_fault.no_id").with("id", sid)));
         }
         let url = self.address(&format!("{resource}/{sid}.json"))?;
         let request = self.http.get(url).basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()));
@@ -118,7 +119,9 @@ impl Twilio {
 
     fn address(&self, path: &str) -> Result<Url, PagingFault> {
         let path = format!("/2010-04-01/Accounts/{}/{path}", self.account_sid);
-        self.base.join(&path).map_err(|fault| PagingFault::permanent(format!("Twilio's address is wrong: {fault}")))
+        self.base.join(&path).map_err(|fault| {
+            PagingFault::permanent(self.http.says("paging_fault.no_request").with("why", fault.to_string()))
+        })
     }
 
     fn refused(&self, answer: &Answer, body: &Body) -> PagingFault {
@@ -128,10 +131,9 @@ impl Twilio {
             None => message,
         };
         if matches!(answer.status.as_u16(), 401 | 403) {
-            return PagingFault::permanent(format!(
-                "Twilio refused the account: {reason}. Check {place}.account_sid and {place}.auth_token.",
-                place = self.place
-            ));
+            let settings = format!("{place}.account_sid, {place}.auth_token", place = self.place);
+            let words = self.http.says("paging_fault.credentials").with("said", reason);
+            return PagingFault::permanent(words.with("settings", settings));
         }
         self.http.refused(answer, &reason)
     }
@@ -178,8 +180,6 @@ pub(super) fn phone_number(to: &str) -> Result<&str, PagingFault> {
     if is_phone_number(to) {
         Ok(to)
     } else {
-        Err(PagingFault::permanent(format!(
-            "“{to}” is no telephone number in the international form, such as +15550100123"
-        )))
+        Err(PagingFault::permanent(Words::new("paging_fault.no_number").with("to", to)))
     }
 }

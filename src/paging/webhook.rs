@@ -100,14 +100,13 @@ impl WebhookChannel {
         }
         let fault = |text: String| vec![SettingFault { setting: format!("{place}.url"), text }];
         let url = checked_url(&config.url, config.plain_http).map_err(fault)?;
-        let http = HttpClient::new("the webhook", &url, timeout).map_err(fault)?;
+        let http = HttpClient::new("provider.webhook", &url, timeout).map_err(fault)?;
         Ok(Self { http, url, secret: config.secret.clone(), bearer: config.bearer.clone() })
     }
 
     /// Posts `body`, signed, under the idempotency key `id`.
     pub(crate) async fn post(&self, id: &str, body: &impl Serialize) -> Result<Receipt, PagingFault> {
-        let body = serde_json::to_vec(body)
-            .map_err(|fault| PagingFault::permanent(format!("the webhook's body could not be written: {fault}")))?;
+        let body = serde_json::to_vec(body).map_err(|fault| self.unwritten(&fault))?;
         let mut request = self
             .http
             .post(self.url.clone())
@@ -122,12 +121,16 @@ impl WebhookChannel {
         if !answer.status.is_success() {
             return Err(self.http.refused(&answer, &answer.words()));
         }
-        Ok(Receipt { provider_id: None, note: format!("the webhook answered {status}") })
+        Ok(Receipt { provider_id: None, note: self.http.says("receipt.answered").with("status", status) })
+    }
+
+    fn unwritten(&self, why: &dyn std::fmt::Display) -> PagingFault {
+        PagingFault::permanent(self.http.says("paging_fault.no_request").with("why", why.to_string()))
     }
 
     fn signature(&self, body: &[u8]) -> Result<String, PagingFault> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose_secret().as_bytes())
-            .map_err(|_| PagingFault::permanent("the webhook's secret cannot be used as a key"))?;
+            .map_err(|_| self.unwritten(&"HMAC"))?;
         mac.update(body);
         Ok(format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
     }

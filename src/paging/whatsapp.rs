@@ -19,6 +19,7 @@ use super::{
     Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault, TOTAL_TIMEOUT, checked_url, required,
     url_setting,
 };
+use crate::incident::words::Words;
 
 /// WhatsApp's limits: a template's parameter, and the text of a message.
 const LONGEST_PARAMETER: usize = 1024;
@@ -132,7 +133,7 @@ impl WhatsappChannel {
         let base = checked_url(&config.base_url, false).map_err(fault)?;
         let path = format!("/{}/{}/messages", config.version, config.phone_number_id);
         Ok(Self {
-            http: HttpClient::new("WhatsApp", &base, timeout).map_err(fault)?,
+            http: HttpClient::new("provider.whatsapp", &base, timeout).map_err(fault)?,
             messages: base.join(&path).map_err(|reason| fault(reason.to_string()))?,
             access_token: config.access_token.clone(),
             template: config.template.clone(),
@@ -143,9 +144,7 @@ impl WhatsappChannel {
     /// Sends `text` to one number under the id `id`.
     pub(crate) async fn text(&self, id: &str, to: &str, text: &str, locale: &str) -> Result<Receipt, PagingFault> {
         if !is_phone_number(to) {
-            return Err(PagingFault::permanent(format!(
-                "“{to}” is no telephone number in the international form, such as +15550100123"
-            )));
+            return Err(PagingFault::permanent(Words::new("paging_fault.no_number").with("to", to)));
         }
         let mut body = json!({
             "messaging_product": "whatsapp",
@@ -164,7 +163,7 @@ impl WhatsappChannel {
         }
         let accepted = said.messages.into_iter().next().unwrap_or_default();
         let status = accepted.message_status.unwrap_or_else(|| "accepted".to_owned());
-        Ok(Receipt { provider_id: accepted.id, note: format!("WhatsApp: {status}") })
+        Ok(Receipt { provider_id: accepted.id, note: self.http.says("receipt.status").with("status", status) })
     }
 
     fn content(&self, text: &str, locale: &str) -> [(&'static str, Value); 2] {
@@ -197,14 +196,14 @@ impl WhatsappChannel {
             code => format!("{}{details} (WhatsApp code {code})", refused.message),
         };
         match (answer.status.as_u16(), refused.code) {
-            (401, _) | (_, 190) => PagingFault::permanent(format!(
-                "WhatsApp refused the token: {reason}. Check paging.whatsapp.access_token."
-            )),
-            (_, 131_047) => {
-                PagingFault::permanent(format!("{reason}. Set paging.whatsapp.template to an approved template."))
+            (401, _) | (_, 190) => {
+                let words = self.http.says("paging_fault.credentials").with("said", reason);
+                PagingFault::permanent(words.with("settings", "paging.whatsapp.access_token"))
             }
+            (_, 131_047) => PagingFault::permanent(Words::new("paging_fault.needs_template").with("said", reason)),
             (_, 1 | 2 | 4 | 80_007 | 130_429 | 131_000 | 131_016 | 131_048 | 131_056) => {
-                PagingFault::Retry { after: answer.retry_after, why: format!("WhatsApp asks to wait: {reason}") }
+                let why = self.http.says("paging_fault.asks_to_wait").with("said", reason);
+                PagingFault::Retry { after: answer.retry_after, why }
             }
             _ => self.http.refused(answer, &reason),
         }
@@ -293,11 +292,12 @@ mod tests {
         assert!(matches!(refusal(400, 130_429).await, PagingFault::Retry { .. }));
         assert!(matches!(refusal(500, 131_000).await, PagingFault::Retry { .. }));
         let fault = refusal(400, 131_026).await;
-        assert_eq!(fault, PagingFault::permanent("WhatsApp answered 400: (#x) No: why (WhatsApp code 131026)"));
+        assert!(matches!(fault, PagingFault::Permanent { .. }));
+        assert_eq!(*fault.why(), "WhatsApp answered 400: (#x) No: why (WhatsApp code 131026)");
         let fault = refusal(400, 131_047).await;
-        assert!(fault.to_string().contains("paging.whatsapp.template"), "{fault}");
+        assert!(fault.why().contains("paging.whatsapp.template"), "{fault}");
         let fault = refusal(401, 190).await;
-        assert!(fault.to_string().contains("paging.whatsapp.access_token"), "{fault}");
+        assert!(fault.why().contains("paging.whatsapp.access_token"), "{fault}");
         assert!(!format!("{fault:?}").contains("token-of-the-system-user"), "{fault:?}");
     }
 

@@ -106,7 +106,8 @@ impl Renderer {
         self.message(locale, dialect, name, variables)
     }
 
-    /// The label `key` for Slack. Give `&()` where it has no variables.
+    /// The label `key` for Slack. Give `&()` where it has no variables. A variable may be a sentence itself, as the core
+    /// gives it: an object with the `key` of a label and its `vars`, or a list of such.
     ///
     /// # Errors
     /// [`RenderFault::NoSuchLabel`], or [`RenderFault::Fill`].
@@ -191,6 +192,9 @@ impl Renderer {
     }
 }
 
+/// What a sentence within a sentence is made of.
+const SENTENCE: [&str; 2] = ["key", "vars"];
+
 impl Book {
     fn compile(locale: Locale, files: &LocaleFiles, samples: &Samples, faults: &mut Vec<TemplateFault>) -> Self {
         let mut book = Self {
@@ -248,11 +252,36 @@ impl Book {
             Dialect::Markdown => &self.markdown,
             Dialect::Plain => &self.plain,
         };
-        registry.render(name, variables).map_err(|fault| RenderFault::Fill {
-            name: name.to_owned(),
-            locale,
-            why: fault.to_string(),
-        })
+        let fault = |why: String| RenderFault::Fill { name: name.to_owned(), locale, why };
+        let mut variables = serde_json::to_value(variables).map_err(|cause| fault(cause.to_string()))?;
+        let zone = variables.get("tz").cloned();
+        if let Some(fields) = variables.as_object_mut() {
+            fields.values_mut().for_each(|value| self.say_within(value, zone.as_ref()));
+        }
+        registry.render(name, &variables).map_err(|cause| fault(cause.to_string()))
+    }
+
+    /// Says the sentences within a variable. One that cannot be said (its label is of another version) is shown by its
+    /// key: it must not take the whole message with it.
+    fn say_within(&self, value: &mut Value, zone: Option<&Value>) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| self.say_within(item, zone)),
+            Value::Object(fields) => {
+                let key = fields.get("key").and_then(Value::as_str).filter(|key| key.contains('.'));
+                let Some(key) = key.filter(|_| fields.keys().all(|name| SENTENCE.contains(&name.as_str()))) else {
+                    return fields.values_mut().for_each(|field| self.say_within(field, zone));
+                };
+                let mut vars = fields.get("vars").and_then(Value::as_object).cloned().unwrap_or_default();
+                vars.values_mut().for_each(|value| self.say_within(value, zone));
+                vars.extend(zone.map(|zone| ("tz".to_owned(), zone.clone())));
+                let said = self.plain.render(&format!("{LABEL_PREFIX}{key}"), &vars);
+                *value = Value::String(said.unwrap_or_else(|cause| {
+                    tracing::error!(key, %cause, "a sentence cannot be said");
+                    key.to_owned()
+                }));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use slack_morphism::errors::SlackClientError;
 
+use crate::incident::words::Words;
+
 /// A call that did not give what was wanted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SlackFault {
@@ -76,6 +78,11 @@ impl SlackFault {
         }
     }
 
+    /// The reason for people, who can do nothing about methods and addresses; what can is in the log.
+    pub fn words(&self) -> Words {
+        reason(self.code())
+    }
+
     /// The call never reached Slack, or Slack says that it did not look at it: nothing can have been done. A server
     /// error says no such thing.
     pub(super) fn is_before_work(&self) -> bool {
@@ -104,6 +111,35 @@ impl SlackFault {
     pub(super) fn retry(code: &str, after: Option<Duration>, why: impl Into<String>) -> Self {
         SlackFault::Retry { after, code: code.to_owned(), why: why.into() }
     }
+}
+
+/// What Slack's word for a refusal, or ours, means to the people in the incident.
+pub fn reason(code: &str) -> Words {
+    Words::new(match code {
+        "budget" | "ratelimited" | "rate_limited" => "slack_fault.limited",
+        "timeout" | "connection_lost" | "unreadable_answer" | "request_timeout" => "slack_fault.no_answer",
+        "connect_failed" => "slack_fault.unreached",
+        "internal_error" | "fatal_error" | "service_unavailable" => "slack_fault.broken",
+        code if code.starts_with("http_5") => "slack_fault.broken",
+        "missing_scope" | "not_allowed_token_type" => "slack_fault.missing_scope",
+        "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => "slack_fault.token",
+        "restricted_action" | "cannot_create_channel" | "permission_denied" | "access_denied" => {
+            "slack_fault.not_allowed"
+        }
+        "not_in_channel" => "slack_fault.not_in_channel",
+        "channel_not_found" => "slack_fault.channel_not_found",
+        "is_archived" => "slack_fault.archived",
+        "no_channel" | "no_channel_yet" => "slack_fault.no_channel",
+        "messages_tab_disabled" | "user_disabled" | "user_not_found" | "users_not_found" | "no_slack_id" => {
+            "slack_fault.person"
+        }
+        "message_not_found" | "cant_update_message" | "edit_window_closed" => "slack_fault.message_gone",
+        "invalid_blocks" | "invalid_blocks_format" | "msg_blocks_too_long" | "msg_too_long" | "not_drawn" => {
+            "slack_fault.not_drawn"
+        }
+        "name_taken" => "slack_fault.name_taken",
+        _ => return Words::new("slack_fault.other").with("code", code),
+    })
 }
 
 /// Words with which Slack says that the trouble is its own or passes by itself.

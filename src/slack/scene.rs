@@ -23,6 +23,8 @@ pub struct Scene<'a> {
     pub timeline: &'a [Entry],
     /// Every open incident, worst first; for lists and Home.
     pub open: &'a [Incident],
+    /// The workspace's address, once Slack has told it; for links to the incident's channel.
+    pub workspace: Option<&'a str>,
 }
 
 /// A message ready to be sent.

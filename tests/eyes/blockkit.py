@@ -6,6 +6,10 @@ shares no line with the program's own validator, so that both cannot be wrong in
 
 import re
 
+# The longest `text` of a message. Only an edit refuses more ("msg_too_long"); a new message is cut off.
+LONGEST = {"chat.update": 4000}
+CUT_OFF = 40000
+
 # Texts that are plain in Slack, by the kind of object that holds them: {field: longest}.
 PLAIN = {
     "header": {"text": 150},
@@ -55,7 +59,8 @@ def text_of(value):
 class Looker:
     """Walks a payload and collects what is wrong, each with the place."""
 
-    def __init__(self):
+    def __init__(self, longest):
+        self.longest = longest
         self.faults = []
 
     def fault(self, where, what):
@@ -203,16 +208,16 @@ class Looker:
                 self.fault(f"{where}/text", "is missing: the notification would say that the content cannot be shown")
         if isinstance(text, str):
             self.words(f"{where}/text", text, is_markup=True)
-            if len(text) > 4000:
-                self.fault(f"{where}/text", f"has {len(text)} characters, Slack takes 4000 in an update")
+            if len(text) > self.longest:
+                self.fault(f"{where}/text", f"has {len(text)} characters, Slack takes {self.longest} here")
         for at, attachment in enumerate(message.get("attachments") or []):
             if attachment.get("blocks"):
                 self.blocks(f"{where}/attachments/{at}/blocks", attachment["blocks"], 50, is_message=True)
 
 
-def faults(payload):
-    """Sentences about everything that is wrong with a payload."""
-    looker = Looker()
+def faults(payload, method="chat.postMessage"):
+    """Sentences about everything that is wrong with what a method is called with."""
+    looker = Looker(LONGEST.get(method, CUT_OFF))
     if "view" in payload:
         looker.view("/view", payload["view"])
     else:

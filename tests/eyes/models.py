@@ -57,7 +57,7 @@ def model_faults(where, build, given, warnings):
     yield from dropped(given, kept, where)
 
 
-def faults(payload, warnings):
+def faults(payload, warnings, method="chat.postMessage"):
     if "view" in payload:
         view = payload["view"]
         yield from model_faults("/view", lambda: View(**view).to_dict(), view, warnings)
@@ -72,7 +72,7 @@ def faults(payload, warnings):
                 return {} if model is None else model.to_dict()
 
             yield from model_faults(f"{where}/{at}", build, block, warnings)
-    yield from blockkit.faults(payload)
+    yield from blockkit.faults(payload, method)
 
 
 def plain(text):
@@ -162,11 +162,16 @@ def main(folder):
     for name, payload in GOOD.items():
         tally.case(f"the eye takes {name}", faults(payload, warnings))
 
+    long = message(section("x"), text="x" * 4001)
+    tally.case("the eye takes 4001 characters in a new message", faults(long, warnings))
+    found = list(faults(long, warnings, "chat.update"))
+    tally.case("the eye sees 4001 characters in an edit", [] if found else ["it was taken for good"])
+
     kinds = collections.Counter()
     for file in sorted(pathlib.Path(folder).glob("*.json")):
         call = json.loads(file.read_text())
         kinds[call["from"]] += 1
-        found = list(faults(call["payload"], warnings))
+        found = list(faults(call["payload"], warnings, call["from"]))
         if found:
             print(json.dumps(call, ensure_ascii=False)[:2000])
         tally.case(f"{call['from']} ({file.name})", found)

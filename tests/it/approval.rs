@@ -5,6 +5,7 @@ use vigie::incident::approval::{Outcome, Risk};
 use vigie::incident::decision::Report;
 use vigie::incident::id::{ChannelId, MessageRef};
 use vigie::incident::timeline::Card;
+use vigie::incident::words::Words;
 
 use crate::script::{Script, plan};
 
@@ -138,7 +139,7 @@ fn a_plan_that_would_do_more_than_was_configured_is_no_plan() {
 fn an_unknown_outcome_keeps_the_target_locked_until_a_person_says_what_happened() {
     let mut script = planned();
     script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
-    let why = "the answer was lost".to_owned();
+    let why = Words::verbatim("the answer was lost");
     let outcome = Outcome::Unknown { step: 0, why };
     script.report(Report::RunFinished { run: "run_7_1".parse().unwrap(), outcome, output: None });
     assert!(script.incident.as_ref().unwrap().runs.values().all(|run| run.holds_targets()));

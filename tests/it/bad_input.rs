@@ -11,6 +11,11 @@ use crate::world::{INCIDENTS, World, marked_up, texts};
 /// Tries to be markup, a mention, a link, an entity and an HTML tag.
 const HOSTILE: &str = "<!channel> <!here> <@U0CTO> <#C0GENERAL> <!subteam^S0ALL> *b* _i_ ~s~ `c` & &lt;!everyone&gt; <script>alert(1)</script> <https://evil.example.com|click>";
 
+/// The first place that customers of the practice team read.
+const NEWSLETTER: &str = "      - name: newsletter\n";
+/// Customers read a Slack channel, too.
+const FORUM: &str = "      - name: forum\n        slack: C0INCIDENTS\n";
+
 /// Everything Slack shows and reads markup in: channels, direct messages, whispers, topics, purposes, Home tabs.
 fn everything_marked_up(world: &World) -> Vec<String> {
     let ws = world.ws();
@@ -133,7 +138,7 @@ async fn texts_of_any_length_are_kept_whole_and_shown_short() {
 
 #[tokio::test]
 async fn injected_markup_is_shown_as_it_was_typed_and_calls_nobody() {
-    let world = World::open().await;
+    let world = World::open_changed(&[(NEWSLETTER, &format!("{FORUM}{NEWSLETTER}"))]).await;
     world.types("U0ONCALL", "C0GENERAL", &format!("start sev2 checkout {HOSTILE}")).await;
     let channel = world.is_whole(1).await;
     world.types("U0ONCALL", &channel, &format!("note {HOSTILE}")).await;
@@ -144,13 +149,20 @@ async fn injected_markup_is_shown_as_it_was_typed_and_calls_nobody() {
     let said = world.ws().person("U0ONCALL").say(&channel, HOSTILE).expect("said");
     world.ws().person("U0ONCALL").react(&channel, &said, "pushpin").expect("pinned");
     world.settle().await;
+    // The dialog: what is typed there goes to the team's channels at once, and to customers' once it is approved.
     world.types("U0ONCALL", &channel, "update").await;
-    let form = world.ws().top_view("U0ONCALL").expect("the form is open");
-    let id = form["id"].as_str().expect("a view has an id");
-    let filled = json!({"internal": HOSTILE, "customer": HOSTILE});
-    let outcome = world.ws().person("U0ONCALL").submit(id, filled).await;
-    assert!(matches!(outcome, Ok(SubmitOutcome::Cleared | SubmitOutcome::Closed)), "{outcome:?}");
-    world.settle().await;
+    let id = world.form("U0ONCALL")["id"].as_str().expect("a view has an id").to_owned();
+    let kind = "customer_difficulties";
+    let acted = world.ws().person("U0ONCALL").select_in_view(&id, "kind/choice", kind).await.expect("it can be chosen");
+    assert_eq!(acted.failure, None);
+    let filled = json!({"internal": HOSTILE, "customer:customer_difficulties": HOSTILE});
+    assert_eq!(world.submits("U0ONCALL", filled).await, SubmitOutcome::Cleared);
+    world.types("U0COMMS", &channel, "send upd_1_2").await;
+    for (place, at_least) in [("C0GENERAL", 2), (INCIDENTS, 1)] {
+        let told = world.ws().messages(place);
+        let told = told.iter().filter(|message| message["text"].as_str().is_some_and(|text| text.contains("alert(1)")));
+        assert!(told.count() >= at_least, "the text went out to {place}");
+    }
     for line in ["status", "timeline", "list", HOSTILE, "mitigate <!channel>", "resolve <!here> & done", "postmortem"] {
         world.types("U0ONCALL", &channel, line).await;
     }

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use vigie::incident::decision::Report;
 use vigie::incident::people::Way;
 use vigie::incident::timeline::Fact;
+use vigie::incident::words::Words;
 
 use crate::script::Script;
 
@@ -87,7 +88,7 @@ fn a_way_that_fails_gives_way_to_the_next_and_an_unreachable_level_to_the_next_l
     let mut script = Script::new();
     script.play("0m lead start sev2 checkout returns 500");
     for page in ["page_7_1", "page_7_2", "page_7_3", "page_7_4"] {
-        script.report(Report::PageFailed { page: page.parse().unwrap(), why: "gone".into() });
+        script.report(Report::PageFailed { page: page.parse().unwrap(), why: Words::verbatim("gone") });
     }
     assert_snapshot!(script.transcript, @r#"
     0m lead start sev2 checkout returns 500
@@ -120,7 +121,7 @@ fn a_way_that_fails_gives_way_to_the_next_and_an_unreachable_level_to_the_next_l
 fn a_failure_after_the_answer_pages_nobody_else() {
     let mut script = Script::new();
     script.play("0m lead start sev2 checkout returns 500\n1m oncall ack");
-    script.report(Report::PageFailed { page: "page_7_2".parse().unwrap(), why: "gone".into() });
+    script.report(Report::PageFailed { page: "page_7_2".parse().unwrap(), why: Words::verbatim("gone") });
     assert!(script.transcript.ends_with("page_failed\n    → [incident]\n"), "{}", script.transcript);
 }
 

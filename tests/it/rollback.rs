@@ -278,7 +278,7 @@ async fn a_target_that_moved_between_plan_and_approval_is_left_alone() {
     let state = run(&world, 1).await;
     assert!(matches!(&state.phase, Phase::Finished { outcome: Outcome::Stale { step: 0, .. } }), "{state:?}");
     let card = shown(&world.again(&channel, &plan));
-    for line in ["Not carried out: Put the flags back", "The plan expected v2, but flags is at v3 was found"] {
+    for line in ["Not carried out: Put the flags back", "The plan expected v2. Found instead: flags is at v3."] {
         assert!(card.contains(line), "{line} is not in {card}");
     }
     assert_eq!(*lever.lock().expect("nobody panicked"), ["v2", "v3"], "nothing was put");

@@ -1,10 +1,8 @@
 //! The world of the wire tests: the real bot, the strict practice workspace, a clock in the hand.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use vigie::app::practice::{CONFIG, Options, Setup, set_up};
 use vigie::clock::Clock;
@@ -339,12 +337,10 @@ impl World {
         crate::payloads::keep(self.setup.workspace());
         let violations = self.setup.workspace().violations();
         assert!(violations.is_empty(), "Slack would have refused: {violations:#?}");
-        let payloads = payloads(self.setup.workspace());
-        for (from, payload) in &payloads {
-            let raw = raw_words(payload);
+        for (from, payload) in payloads(self.setup.workspace()) {
+            let raw = raw_words(&payload);
             assert!(raw.is_empty(), "{from} says {raw:?}: {payload:#}");
         }
-        dump(&payloads);
         self.database
     }
 }
@@ -359,7 +355,7 @@ fn payloads(ws: &Workspace) -> Vec<(String, Value)> {
 /// What must never reach a person: a label's key instead of its words, or a template's own marks.
 pub fn raw_words(payload: &Value) -> Vec<String> {
     let raw = regex::Regex::new(
-        r"\{\{|\}\}|\b(refusal|reply|usage|fault|fact|view|button|verdict|confirm|help|home|notice|run)\.[a-z_]+",
+        r"\{\{|\}\}|\b(refusal|reply|usage|fault|fact|view|button|verdict|confirm|help|home|notice|run|step|look|undone|reason|receipt|provider|trouble|words|[a-z]+_fault)\.[a-z_]+",
     )
     .expect("the pattern is sound");
     let mut texts = Vec::new();
@@ -395,16 +391,6 @@ pub fn shown(message: &Value) -> String {
 /// Slack's escapes undone, and spaces that do not break as plain ones.
 pub fn read_aloud(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace('\u{a0}', " ")
-}
-
-/// Writes payloads into the folder that `VIGIE_DUMP_PAYLOADS` names, for the eyes in Python; equal ones are one file.
-fn dump(payloads: &[(String, Value)]) {
-    let Some(folder) = std::env::var_os("VIGIE_DUMP_PAYLOADS").map(PathBuf::from) else { return };
-    for (from, payload) in payloads {
-        let text = json!({"from": from, "payload": payload}).to_string();
-        let name = hex::encode(Sha256::digest(text.as_bytes()));
-        std::fs::write(folder.join(format!("{}.json", &name[..24])), text).expect("the payloads can be written");
-    }
 }
 
 /// Starts a bot that is put together.

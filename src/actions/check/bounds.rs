@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::Seen;
 use crate::actions::config::{ConfigFault, fault};
 use crate::incident::approval::Verdict;
+use crate::incident::words::Words;
 
 /// The limits of a figure. A figure that is no number (no data) is worth a look.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -59,26 +60,28 @@ impl Bounds {
     }
 
     /// The figure for people.
-    pub fn shown(&self, figure: f64) -> String {
+    pub fn shown(&self, figure: f64) -> Words {
         if figure.is_nan() {
-            return "no figure".to_owned();
+            return Words::new("look.no_figure");
+        }
+        if figure.is_infinite() {
+            return Words::verbatim(if figure > 0.0 { "∞" } else { "−∞" });
         }
         if self.percent {
-            return format!("{} %", rounded(figure * 100.0));
+            return Words::new("look.percent").with("figure", figure * 100.0);
         }
-        match &self.unit {
-            Some(unit) => format!("{} {unit}", rounded(figure)),
-            None => rounded(figure),
-        }
+        Words::new("look.figure").with("figure", figure).with("unit", self.unit.as_deref())
     }
 
     /// The limits for people: the one for bad where there is one.
-    pub fn limit(&self) -> Option<String> {
-        let most = self.fail_above.or(self.warn_above).map(|limit| format!("≤ {}", self.shown(limit)));
-        let least = self.fail_below.or(self.warn_below).map(|limit| format!("≥ {}", self.shown(limit)));
+    pub fn limit(&self) -> Option<Words> {
+        let most = self.fail_above.or(self.warn_above).map(|limit| self.shown(limit));
+        let least = self.fail_below.or(self.warn_below).map(|limit| self.shown(limit));
         match (least, most) {
-            (Some(least), Some(most)) => Some(format!("{least}, {most}")),
-            (least, most) => least.or(most),
+            (Some(least), Some(most)) => Some(Words::new("look.between").with("least", least).with("most", most)),
+            (Some(least), None) => Some(Words::new("look.at_least").with("least", least)),
+            (None, Some(most)) => Some(Words::new("look.at_most").with("most", most)),
+            (None, None) => None,
         }
     }
 
@@ -103,30 +106,26 @@ impl Bounds {
     }
 }
 
-/// Two decimals at most, none that say nothing.
-fn rounded(figure: f64) -> String {
-    let text = if figure != 0.0 && figure.abs() < 0.01 { format!("{figure:.4}") } else { format!("{figure:.2}") };
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    text.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::english::english;
 
     #[test]
     fn a_share_is_judged_and_shown_in_per_cent_with_its_limit() {
         let bounds = Bounds { warn_above: Some(0.02), fail_above: Some(0.05), percent: true, ..Bounds::default() };
         let seen = [0.0, 0.031, 0.12].map(|figure| bounds.judge(figure));
         assert_eq!(seen.each_ref().map(|seen| seen.verdict), [Verdict::Pass, Verdict::Warn, Verdict::Fail]);
-        assert_eq!(seen[1].value, "3.1 %");
-        assert_eq!(seen[2].limit.as_deref(), Some("≤ 5 %"));
+        assert_eq!(english(&seen[1].value), "3.1 %");
+        assert_eq!(seen[2].limit.as_ref().map(english).as_deref(), Some("≤ 5 %"));
     }
 
     #[test]
     fn no_figure_is_worth_a_look_but_never_a_pass() {
         let bounds = Bounds { fail_above: Some(1.0), ..Bounds::default() };
-        assert_eq!(bounds.judge(f64::NAN), Seen::new(Verdict::Warn, "no figure").with_limit(Some("≤ 1".into())));
+        let seen = bounds.judge(f64::NAN);
+        assert_eq!((seen.verdict, english(&seen.value).as_str()), (Verdict::Warn, "no figure"));
+        assert_eq!(english(&bounds.judge(f64::INFINITY).value), "∞", "what is no number is still shown");
     }
 
     #[test]
@@ -135,6 +134,6 @@ mod tests {
         assert_eq!(most.worst([0.1, 3.0, 2.0]), Some(3.0));
         let least = Bounds { fail_below: Some(1.0), unit: Some("connections".into()), ..Bounds::default() };
         assert_eq!(least.worst([5.0, 0.5, 0.0]), Some(0.0));
-        assert_eq!(least.judge(0.0).limit.as_deref(), Some("≥ 1 connections"));
+        assert_eq!(least.judge(0.0).limit.as_ref().map(english).as_deref(), Some("≥ 1 connections"));
     }
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Check, Seen};
 use crate::actions::World;
@@ -10,6 +11,7 @@ use crate::actions::command::{Place, shown, validate_argv};
 use crate::actions::config::ConfigFault;
 use crate::actions::process::{Deadline, Ended};
 use crate::incident::approval::Verdict;
+use crate::incident::words::Words;
 
 /// A program that only looks.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,17 +45,19 @@ impl Check for CommandCheck {
     async fn look(&self, world: &World, within: std::time::Duration) -> Seen {
         let finished = match self.place.run(&self.argv, &[], world, Deadline::of_looking(within), &|_| {}).await {
             Ok(finished) => finished,
-            Err(fault) => return Seen::fail(fault.to_string()),
+            Err(fault) => return Seen::fail(fault.words()),
         };
-        let last = finished.last_line().map(|line| format!(": {line}")).unwrap_or_default();
+        let said = |words: Words| words.with("last", finished.last_line());
+        let exit = |code: i32| said(Words::new("look.exit").with("code", code));
         match finished.ended {
-            Ended::Exit(0) => Seen::new(Verdict::Pass, format!("exit 0{last}")),
-            Ended::Exit(code) if self.warn_exit.contains(&code) => {
-                Seen::new(Verdict::Warn, format!("exit {code}{last}"))
+            Ended::Exit(0) => Seen::new(Verdict::Pass, exit(0)),
+            Ended::Exit(code) if self.warn_exit.contains(&code) => Seen::new(Verdict::Warn, exit(code)),
+            Ended::Exit(code) => {
+                let limit = Words::new("look.exit").with("code", 0).with("last", Value::Null);
+                Seen::fail(exit(code)).with_limit(Some(limit))
             }
-            Ended::Exit(code) => Seen::fail(format!("exit {code}{last}")).with_limit(Some("exit 0".into())),
-            Ended::Signal(signal) => Seen::fail(format!("ended by signal {signal}{last}")),
-            Ended::Deadline => Seen::hung(format!("did not end{last}")),
+            Ended::Signal(signal) => Seen::fail(said(Words::new("look.signal").with("signal", signal))),
+            Ended::Deadline => Seen::hung(said(Words::new("look.no_end"))),
         }
     }
 }
@@ -62,6 +66,7 @@ impl Check for CommandCheck {
 mod tests {
     use super::*;
     use crate::actions::toy::world;
+    use crate::english::english;
     use std::time::Duration;
 
     async fn seen(script: &str, within: Duration) -> Seen {
@@ -76,15 +81,17 @@ mod tests {
     #[tokio::test]
     async fn the_exit_code_is_the_verdict_and_the_last_line_says_why() {
         let long = Duration::from_secs(10);
-        assert_eq!(seen("echo 12 tests; echo all good", long).await, Seen::new(Verdict::Pass, "exit 0: all good"));
-        assert_eq!(seen("echo slow >&2; exit 2", long).await, Seen::new(Verdict::Warn, "exit 2: slow"));
+        let good = seen("echo 12 tests; echo all good", long).await;
+        assert_eq!((good.verdict, english(&good.value).as_str()), (Verdict::Pass, "exit 0: all good"));
+        let slow = seen("echo slow >&2; exit 2", long).await;
+        assert_eq!((slow.verdict, english(&slow.value).as_str()), (Verdict::Warn, "exit 2: slow"));
         let failed = seen("echo out; echo payment failed >&2; exit 1", long).await;
-        assert_eq!((failed.verdict, failed.value.as_str()), (Verdict::Fail, "exit 1: payment failed"));
+        assert_eq!((failed.verdict, english(&failed.value).as_str()), (Verdict::Fail, "exit 1: payment failed"));
     }
 
     #[tokio::test]
     async fn a_program_that_does_not_end_is_said_to_have_hung() {
         let hung = seen("echo waiting; exec sleep 60", Duration::from_millis(200)).await;
-        assert_eq!((hung.verdict, hung.value.as_str()), (Verdict::Hung, "did not end: waiting"));
+        assert_eq!((hung.verdict, english(&hung.value).as_str()), (Verdict::Hung, "did not end: waiting"));
     }
 }

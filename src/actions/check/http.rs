@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Check, Seen};
 use crate::actions::World;
@@ -15,6 +16,7 @@ use crate::actions::length;
 use crate::actions::stopwatch::Stopwatch;
 use crate::incident::approval::Verdict;
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// An address and what must come back.
 #[derive(Debug, Clone, Deserialize)]
@@ -80,20 +82,20 @@ impl Check for HttpCheck {
             Err(NoAnswer::Lost(why)) => return Seen::fail(why),
         };
         let took = watch.took();
-        let value = format!("{} in {}", answer.status, length::shown(took));
+        let value = Words::new("look.answer").with("status", answer.status).with("took_ms", took.0);
         if !self.status.contains(&answer.status) {
-            let wanted = self.status.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
-            return Seen::fail(value).with_limit(Some(wanted));
+            let wanted = self.status.iter().map(u16::to_string).collect::<Vec<_>>().join(" / ");
+            return Seen::fail(value.with("broken", Value::Null)).with_limit(Some(Words::verbatim(wanted)));
         }
         if let Some(broken) = broken_rule(&self.fields, &answer.body) {
-            return Seen::fail(format!("{value}, {broken}"));
+            return Seen::fail(value.with("broken", broken));
         }
-        self.judged_by_latency(value, took)
+        self.judged_by_latency(value.with("broken", Value::Null), took)
     }
 }
 
 impl HttpCheck {
-    fn judged_by_latency(&self, value: String, took: Millis) -> Seen {
+    fn judged_by_latency(&self, value: Words, took: Millis) -> Seen {
         let slower = |limit: Option<Millis>| limit.is_some_and(|limit| took > limit);
         let verdict = if slower(self.fail_after) {
             Verdict::Fail
@@ -102,7 +104,7 @@ impl HttpCheck {
         } else {
             Verdict::Pass
         };
-        let limit = self.fail_after.or(self.warn_after).map(|limit| format!("≤ {}", length::shown(limit)));
+        let limit = self.fail_after.or(self.warn_after).map(|limit| Words::new("look.fast").with("limit_ms", limit.0));
         Seen::new(verdict, value).with_limit(limit)
     }
 }

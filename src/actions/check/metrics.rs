@@ -18,6 +18,7 @@ use crate::actions::length;
 use crate::actions::stopwatch::{Stopwatch, pause};
 use crate::incident::approval::Verdict;
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// A metric, or a ratio, and its limits.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,7 +50,7 @@ struct Reading {
 impl Check for MetricsCheck {
     fn default_title(&self) -> String {
         match &self.per {
-            Some(per) => format!("{} per {}", self.metric.name, per.name),
+            Some(per) => format!("{} / {}", self.metric.name, per.name),
             None => self.metric.name.clone(),
         }
     }
@@ -93,15 +94,15 @@ impl MetricsCheck {
         let watch = Stopwatch::start();
         let answer = match Request::get(&self.url).send(&world.http, &self.headers, &[], within).await {
             Ok(answer) if answer.status == 200 => answer,
-            Ok(answer) => return Err(Seen::fail(format!("the metrics page answered {}", answer.status))),
+            Ok(answer) => return Err(Seen::fail(Words::new("look.metrics_answered").with("status", answer.status))),
             Err(NoAnswer::Lost(why)) if watch.left_of(within).is_zero() => return Err(Seen::hung(why)),
             Err(fault) => return Err(Seen::fail(fault.why())),
         };
         if answer.cut {
-            return Err(Seen::fail("the metrics page is longer than 1 MiB"));
+            return Err(Seen::fail(Words::new("look.metrics_too_long")));
         }
-        let samples: Vec<Sample<'_>> = samples(&answer.body)
-            .map_err(|line| Seen::fail(format!("line {line} of the metrics page is not in Prometheus' format")))?;
+        let samples: Vec<Sample<'_>> =
+            samples(&answer.body).map_err(|line| Seen::fail(Words::new("look.metrics_garbled").with("line", line)))?;
         Ok(Reading { metric: self.metric.sum(&samples), per: self.per.as_ref().and_then(|per| per.sum(&samples)) })
     }
 
@@ -109,17 +110,22 @@ impl MetricsCheck {
         // A ratio's counter that has no sample yet has counted nothing.
         let metric = if self.per.is_some() { Some(metric.unwrap_or(0.0)) } else { metric };
         let Some(metric) = metric else {
-            return Seen::new(Verdict::Warn, format!("{} is not on the metrics page", self.metric.name));
+            return Seen::new(Verdict::Warn, missing(&self.metric));
         };
         match (&self.per, per) {
             (None, _) => self.limits.judge(metric),
-            (Some(named), None) => Seen::new(Verdict::Warn, format!("{} is not on the metrics page", named.name)),
+            (Some(named), None) => Seen::new(Verdict::Warn, missing(named)),
             (Some(named), Some(0.0)) => {
-                Seen::new(Verdict::Warn, format!("{} counted nothing", named.name)).with_limit(self.limits.limit())
+                let value = Words::new("look.counted_nothing").with("metric", named.name.as_str());
+                Seen::new(Verdict::Warn, value).with_limit(self.limits.limit())
             }
             (Some(_), Some(per)) => self.limits.judge(metric / per),
         }
     }
+}
+
+fn missing(selector: &Selector) -> Words {
+    Words::new("look.no_metric").with("metric", selector.name.as_str())
 }
 
 /// How much a counter grew; one that became smaller was started anew and counts from nothing.

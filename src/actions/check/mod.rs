@@ -27,6 +27,7 @@ use super::length;
 use super::stopwatch::{Stopwatch, within};
 use crate::incident::approval::{CheckResult, Verdict};
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// One configured check of one kind.
 #[async_trait]
@@ -50,25 +51,25 @@ pub struct Seen {
     /// Good or bad.
     pub verdict: Verdict,
     /// The value, short.
-    pub value: String,
+    pub value: Words,
     /// The limit it was held against.
-    pub limit: Option<String>,
+    pub limit: Option<Words>,
 }
 
 impl Seen {
-    pub(super) fn new(verdict: Verdict, value: impl Into<String>) -> Self {
-        Self { verdict, value: value.into(), limit: None }
+    pub(super) fn new(verdict: Verdict, value: Words) -> Self {
+        Self { verdict, value, limit: None }
     }
 
-    pub(super) fn fail(value: impl Into<String>) -> Self {
+    pub(super) fn fail(value: Words) -> Self {
         Self::new(Verdict::Fail, value)
     }
 
-    pub(super) fn hung(value: impl Into<String>) -> Self {
+    pub(super) fn hung(value: Words) -> Self {
         Self::new(Verdict::Hung, value)
     }
 
-    pub(super) fn with_limit(mut self, limit: Option<String>) -> Self {
+    pub(super) fn with_limit(mut self, limit: Option<Words>) -> Self {
         self.limit = limit;
         self
     }
@@ -147,8 +148,8 @@ impl CheckConfig {
             // Most checks keep the deadline themselves and can say more; the moment more is for those that cannot.
             Some(check) => within(deadline + MOMENT, check.look(world, deadline))
                 .await
-                .unwrap_or_else(|_| Seen::hung(format!("no answer in {}", length::shown(millis(deadline))))),
-            None => Seen::fail(format!("the check is none of {}", Self::KINDS.join(", "))),
+                .unwrap_or_else(|_| Seen::hung(Words::new("look.no_answer").with("within_ms", millis(deadline).0))),
+            None => Seen::fail(Words::new("step.no_kind").with("known", Self::KINDS.join(", "))),
         };
         self.result(seen, watch.took(), world)
     }
@@ -159,7 +160,7 @@ impl CheckConfig {
             check: self.key.clone(),
             title: self.shown_title(),
             verdict: seen.verdict,
-            value: world.redactor.short(&seen.value, MOST_VALUE),
+            value: world.redactor.words(seen.value, MOST_VALUE),
             limit: seen.limit,
             took,
         }

@@ -19,6 +19,7 @@ use crate::actions::length;
 use crate::actions::stopwatch::Stopwatch;
 use crate::incident::approval::Verdict;
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// A query and its limits.
 #[derive(Debug, Clone, Deserialize)]
@@ -86,7 +87,7 @@ impl Check for PrometheusCheck {
             Err(seen) => return seen,
         };
         let Some(series) = series else {
-            return Seen::fail("Prometheus answered with something that is no figure");
+            return Seen::fail(Words::new("look.prometheus_no_figure"));
         };
         let Some(worst) = self.limits.worst(series.iter().map(|(_, figure)| *figure)) else {
             return self.empty();
@@ -123,12 +124,12 @@ impl PrometheusCheck {
                 reaches_back && points.iter().all(|(_, figure)| self.limits.verdict(*figure) == Verdict::Fail)
             })
         });
-        let limit = now.limit.map(|limit| format!("{limit} for {}", length::shown(lasting)));
+        let lasts = |key, what: Words| Words::new(key).with("what", what).with("lasting_ms", lasting.0);
+        let limit = now.limit.map(|limit| lasts("look.lasting", limit));
         if always {
             Seen { limit, ..now }
         } else {
-            let value = format!("{}, for less than {}", now.value, length::shown(lasting));
-            Seen { verdict: Verdict::Warn, value, limit }
+            Seen { verdict: Verdict::Warn, value: lasts("look.not_so_long", now.value), limit }
         }
     }
 
@@ -138,7 +139,7 @@ impl PrometheusCheck {
             WhenEmpty::Warn => Verdict::Warn,
             WhenEmpty::Fail => Verdict::Fail,
         };
-        Seen::new(verdict, "no data").with_limit(self.limits.limit())
+        Seen::new(verdict, Words::new("look.no_data")).with_limit(self.limits.limit())
     }
 
     async fn ask(
@@ -156,15 +157,17 @@ impl PrometheusCheck {
         let answer = match Request::get(address).send(&world.http, &self.headers, &[], within).await {
             Ok(answer) => answer,
             Err(NoAnswer::Lost(why)) if watch.left_of(within).is_zero() => return Err(Seen::hung(why)),
-            Err(fault) => return Err(Seen::fail(format!("Prometheus: {}", fault.why()))),
+            Err(fault) => return Err(Seen::fail(Words::new("look.prometheus").with("why", fault.why()))),
         };
-        let body =
-            answer.json().map_err(|why| Seen::fail(format!("Prometheus answered {}, and {why}", answer.status)))?;
+        let answered = |why: Words| {
+            Seen::fail(Words::new("look.prometheus_answered").with("status", answer.status).with("why", why))
+        };
+        let body = answer.json().map_err(answered)?;
         if body.get("status").and_then(Value::as_str) == Some("success") {
             return Ok(body.get("data").cloned().unwrap_or_default());
         }
-        let error = body.get("error").and_then(Value::as_str).unwrap_or("no reason given");
-        Err(Seen::fail(format!("Prometheus answered {}: {error}", answer.status)))
+        let error = body.get("error").and_then(Value::as_str).map(Words::verbatim);
+        Err(answered(error.unwrap_or_else(|| Words::new("reason.none"))))
     }
 }
 

@@ -8,9 +8,10 @@ use tokio::net::TcpStream;
 use super::{Check, Seen};
 use crate::actions::World;
 use crate::actions::config::{ConfigFault, fault};
-use crate::actions::length;
 use crate::actions::stopwatch::{self, Stopwatch};
 use crate::incident::approval::Verdict;
+use crate::incident::words::Words;
+use crate::reason;
 
 /// Where to connect to.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,9 +42,9 @@ impl Check for TcpCheck {
     async fn look(&self, _world: &World, within: std::time::Duration) -> Seen {
         let watch = Stopwatch::start();
         match stopwatch::within(within, TcpStream::connect(self.address.as_str())).await {
-            Err(_) => Seen::hung(format!("no connection in {}", length::shown(watch.took()))),
-            Ok(Ok(_)) => Seen::new(Verdict::Pass, format!("connected in {}", length::shown(watch.took()))),
-            Ok(Err(error)) => Seen::fail(error.to_string()),
+            Err(_) => Seen::hung(Words::new("look.no_connection").with("within_ms", watch.took().0)),
+            Ok(Ok(_)) => Seen::new(Verdict::Pass, Words::new("look.connected").with("took_ms", watch.took().0)),
+            Ok(Err(error)) => Seen::fail(reason::of_io(&error)),
         }
     }
 }
@@ -63,6 +64,6 @@ mod tests {
         let closed = TcpCheck { address: url.trim_start_matches("http://").trim_end_matches('/').to_owned() };
         let seen = closed.look(&world(), within).await;
         assert_eq!(seen.verdict, Verdict::Fail);
-        assert!(seen.value.contains("refused"), "{seen:?}");
+        assert_eq!(seen.value, Words::new("reason.refused"));
     }
 }

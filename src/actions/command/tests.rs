@@ -1,7 +1,7 @@
 //! Real programs that plan, act and check, around a file that stands for the system.
 
 use super::*;
-use crate::actions::toy::world_with;
+use crate::actions::toy::{plain, plainly, world_with};
 use serde_json::json;
 
 struct Bench {
@@ -51,11 +51,11 @@ impl Bench {
     }
 
     async fn execute(&self, step: &CommandStep, planned: &PlannedStep) -> StepResult {
-        step.execute(planned, &self.context(Duration::from_secs(10))).await
+        plain(step.execute(planned, &self.context(Duration::from_secs(10))).await)
     }
 
     async fn check(&self, step: &CommandStep, planned: &PlannedStep) -> Happened {
-        step.check(planned, &self.context(Duration::from_secs(10))).await
+        plainly(step.check(planned, &self.context(Duration::from_secs(10))).await)
     }
 }
 
@@ -70,7 +70,7 @@ async fn the_plan_comes_from_the_planning_program_and_shows_the_exact_arguments(
     assert_eq!(planned.title, "shop files: 1.3.0 → 1.2.3");
     assert_eq!(planned.diff, ["one file", "runs: sh -c true sh 1.2.3"]);
     bench.write("version", "1.2.3");
-    assert_eq!(bench.plan(&step).await.unwrap_err().to_string(), "shop files is already at 1.2.3.");
+    assert_eq!(bench.plan(&step).await.unwrap_err().words(), "shop files is already at 1.2.3.");
 }
 
 #[tokio::test]
@@ -78,10 +78,10 @@ async fn a_planning_program_that_says_no_is_quoted() {
     let bench = Bench::new();
     let refusing = json!(["sh", "-c", "echo no migration can be undone >&2; exit 1"]);
     let fault = bench.plan(&bench.step("true", json!({"plan_command": refusing}))).await.unwrap_err();
-    assert_eq!(fault.to_string(), "shop files cannot be changed now: no migration can be undone.");
+    assert_eq!(fault.words(), "shop files cannot be changed now: no migration can be undone.");
     let chatty = json!(["echo", "Hello"]);
     let fault = bench.plan(&bench.step("true", json!({"plan_command": chatty}))).await.unwrap_err();
-    assert!(fault.to_string().contains("it did not print {\"from\", \"to\", \"diff\"}"), "{fault}");
+    assert!(fault.words().contains("the planning program did not print from, to and diff as JSON"), "{fault}");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_program_knows_its_run_and_its_output_comes_back_without_secrets() {
     assert!(note.starts_with("sh ended well after"), "{note}");
     assert_eq!(output.as_deref(), Some("run run_7_1 step 1 fence 42 with [redacted]"));
     assert_eq!(bench.version(), "1.2.3");
-    assert_eq!(bench.execute(&step, &planned).await, StepResult::done("shop files already was at 1.2.3"));
+    assert_eq!(bench.execute(&step, &planned).await, StepResult::done("shop files already was at 1.2.3".into()));
 }
 
 #[tokio::test]
@@ -102,10 +102,10 @@ async fn a_world_that_moved_since_the_plan_is_left_alone() {
     let step = bench.step(SWITCH, json!({}));
     let planned = bench.plan(&step).await.unwrap();
     bench.write("version", "1.3.1");
-    assert_eq!(bench.execute(&step, &planned).await, StepResult::stale("shop files is at 1.3.1"));
+    assert_eq!(bench.execute(&step, &planned).await, StepResult::stale("shop files is at 1.3.1".into()));
     assert_eq!(bench.version(), "1.3.1");
     let edited = bench.step("echo something else", json!({}));
-    assert_eq!(bench.execute(&edited, &planned).await, StepResult::stale(RECONFIGURED));
+    assert_eq!(bench.execute(&edited, &planned).await, plain(StepResult::stale(reconfigured())));
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_program_cut_off_at_its_deadline_is_unknown_with_what_it_said_so_far()
     let step = bench.step("echo half way; exec sleep 60", json!({}));
     let planned = bench.plan(&step).await.unwrap();
     let result = step.execute(&planned, &bench.context(Duration::from_millis(300))).await;
-    let why = "sh did not end within 300 ms and was ended".to_owned();
+    let why = "sh did not end within 300 ms and was ended".into();
     assert_eq!(result, StepResult::Unknown { why, output: Some("half way".into()) });
 }
 
@@ -147,7 +147,7 @@ async fn the_checking_program_tells_what_happened_and_anything_but_0_and_1_leave
     bench.write("version", "1.2.3");
     assert!(matches!(bench.check(&step, &planned).await, Happened::Yes { .. }));
     bench.write("broken", "");
-    let why = "the checking program ended with 7".to_owned();
+    let why = "the checking program ended with 7".into();
     assert_eq!(bench.check(&step, &planned).await, Happened::CannotTell { why });
 }
 

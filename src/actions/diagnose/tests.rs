@@ -35,7 +35,7 @@ async fn whatever_hangs_the_round_ends_in_time_and_says_who_hung() {
     );
     assert!(results.iter().all(|result| result.took < Millis::seconds(5)), "{results:?}");
     // Whether a check or the round notices first depends on how busy the machine is.
-    let hung = |value: &str| value.starts_with("no answer in") || value == "did not end";
+    let hung = |value: &crate::incident::words::Words| value.starts_with("no answer in") || *value == "did not end";
     assert!(results.iter().take(3).all(|result| hung(&result.value)), "{results:?}");
 }
 

@@ -10,6 +10,9 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
+use crate::incident::words::Words;
+use crate::reason;
+
 /// Nobody's environment file is larger.
 const MOST_BYTES: u64 = 1024 * 1024;
 
@@ -31,28 +34,28 @@ impl State {
     /// For people: when it was written and the start of its digest.
     pub(super) fn shown(&self) -> String {
         let written = DateTime::<Utc>::from(self.modified).format("%Y-%m-%d %H:%M:%S UTC");
-        format!("of {written} (sha256 {})", self.digest.get(..12).unwrap_or(&self.digest))
+        format!("{written} (sha256 {})", self.digest.get(..12).unwrap_or(&self.digest))
     }
 }
 
-fn said<T>(path: &Path, what: &str, result: io::Result<T>) -> Result<T, String> {
-    result.map_err(|error| format!("{} could not be {what}: {error}", path.display()))
+fn said<T>(path: &Path, key: &'static str, result: io::Result<T>) -> Result<T, Words> {
+    result.map_err(|error| Words::new(key).with("path", path.display().to_string()).with("why", reason::of_io(&error)))
 }
 
 /// The file behind links, so that a link stays a link; the path itself when nothing is there yet.
-pub(super) fn real(path: &Path) -> Result<PathBuf, String> {
+pub(super) fn real(path: &Path) -> Result<PathBuf, Words> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_path_buf()),
-        found => said(path, "found", found),
+        found => said(path, "file.not_found", found),
     }
 }
 
 /// How the file stands; `None` when there is none.
-pub(super) fn state(path: &Path) -> Result<Option<State>, String> {
+pub(super) fn state(path: &Path) -> Result<Option<State>, Words> {
     match read(path) {
         Ok(state) => Ok(Some(state)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => said(path, "read", Err(error)),
+        Err(error) => said(path, "file.not_read", Err(error)),
     }
 }
 
@@ -60,19 +63,19 @@ fn read(path: &Path) -> io::Result<State> {
     let file = File::open(path)?;
     let facts = file.metadata()?;
     if !facts.is_file() {
-        return Err(io::Error::other("it is not a file"));
+        return Err(io::ErrorKind::IsADirectory.into());
     }
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(io::Error::other("it is larger than 1 MiB"));
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
     let digest = hex::encode(Sha256::digest(&bytes));
     Ok(State { digest, modified: facts.modified()?, text: String::from_utf8_lossy(&bytes).into_owned() })
 }
 
 /// The copies of a file, the newest first.
-pub(super) fn copies(folder: &Path, of: &Path) -> Result<Vec<Copy>, String> {
+pub(super) fn copies(folder: &Path, of: &Path) -> Result<Vec<Copy>, Words> {
     let mut copies = Vec::new();
     for name in names(folder, of)? {
         let path = folder.join(&name);
@@ -87,11 +90,11 @@ pub(super) fn copies(folder: &Path, of: &Path) -> Result<Vec<Copy>, String> {
 }
 
 /// The names in the folder that are those of copies: `<its name>.<anything>`.
-fn names(folder: &Path, of: &Path) -> Result<Vec<String>, String> {
+fn names(folder: &Path, of: &Path) -> Result<Vec<String>, Words> {
     let prefix = format!("{}.", of.file_name().unwrap_or_default().to_string_lossy());
     let mut names = Vec::new();
-    for entry in said(folder, "listed", fs::read_dir(folder))? {
-        let entry = said(folder, "listed", entry)?;
+    for entry in said(folder, "file.not_listed", fs::read_dir(folder))? {
+        let entry = said(folder, "file.not_listed", entry)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(&prefix) {
             names.push(name);
@@ -101,46 +104,46 @@ fn names(folder: &Path, of: &Path) -> Result<Vec<String>, String> {
 }
 
 /// The copy that a step of a run has made.
-pub(super) fn saved_by(folder: &Path, of: &Path, key: &str) -> Result<Option<String>, String> {
+pub(super) fn saved_by(folder: &Path, of: &Path, key: &str) -> Result<Option<String>, Words> {
     let suffix = format!(".{key}");
     Ok(names(folder, of)?.into_iter().find(|name| name.ends_with(&suffix)))
 }
 
 /// Makes a copy named `<name>.<time>.<key>`, with the same mode and owner; the time is the disk's own.
-pub(super) fn save(path: &Path, folder: &Path, key: &str) -> Result<PathBuf, String> {
+pub(super) fn save(path: &Path, folder: &Path, key: &str) -> Result<PathBuf, Words> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = written_beside(&folder.join(&name), path, path, key)?;
-    let written = said(&beside, "read", fs::metadata(&beside).and_then(|facts| facts.modified()))?;
+    let written = said(&beside, "file.not_read", fs::metadata(&beside).and_then(|facts| facts.modified()))?;
     let stamp = DateTime::<Utc>::from(written).format("%Y%m%dT%H%M%SZ");
     let copy = folder.join(format!("{name}.{stamp}.{key}"));
-    said(&copy, "written", fs::rename(&beside, &copy))?;
+    said(&copy, "file.not_written", fs::rename(&beside, &copy))?;
     flush_folder(&copy)?;
     Ok(copy)
 }
 
 /// Puts a copy in the file's place in one move, with the file's mode and owner.
-pub(super) fn replace(path: &Path, with: &Path, key: &str) -> Result<(), String> {
+pub(super) fn replace(path: &Path, with: &Path, key: &str) -> Result<(), Words> {
     let like = if path.exists() { path } else { with };
     let beside = written_beside(path, with, like, key)?;
-    said(path, "replaced", fs::rename(&beside, path))?;
+    said(path, "file.not_replaced", fs::rename(&beside, path))?;
     flush_folder(path)
 }
 
 /// A finished, flushed file beside `place` with the text of `from` and the mode and owner of `like`. Its name is not
 /// one of a copy, so that a crash leaves nothing that could be taken for one.
-fn written_beside(place: &Path, from: &Path, like: &Path, key: &str) -> Result<PathBuf, String> {
+fn written_beside(place: &Path, from: &Path, like: &Path, key: &str) -> Result<PathBuf, Words> {
     let folder = place.parent().unwrap_or(Path::new("/"));
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!(".vigie-{key}-{name}"));
     match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => said(&beside, "removed", Err(error))?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => said(&beside, "file.not_removed", Err(error))?,
         _ => {}
     }
     let done = write_like(&beside, from, like);
     if done.is_err() && beside.exists() {
-        said(&beside, "removed", fs::remove_file(&beside))?;
+        said(&beside, "file.not_removed", fs::remove_file(&beside))?;
     }
-    said(&beside, "written", done)?;
+    said(&beside, "file.not_written", done)?;
     Ok(beside)
 }
 
@@ -159,24 +162,25 @@ fn write_like(new: &Path, from: &Path, like: &Path) -> io::Result<()> {
 }
 
 /// Makes a rename survive a power cut.
-fn flush_folder(path: &Path) -> Result<(), String> {
+fn flush_folder(path: &Path) -> Result<(), Words> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    said(folder, "flushed", File::open(folder).and_then(|folder| folder.sync_all()))
+    said(folder, "file.not_flushed", File::open(folder).and_then(|folder| folder.sync_all()))
 }
 
 /// What a change of the text does to its variables, by name only.
-pub(super) fn changed_names(old: &str, new: &str) -> Vec<String> {
+pub(super) fn changed_names(old: &str, new: &str) -> Vec<Words> {
     let (old, new) = (variables(old), variables(new));
+    let line = |key, name: &str| Words::new(key).with("variable", name);
     let mut lines = Vec::new();
     for (name, value) in &new {
         match old.get(name) {
-            None => lines.push(format!("{name}: comes back")),
-            Some(before) if before != value => lines.push(format!("{name}: changes")),
+            None => lines.push(line("file.comes_back", name)),
+            Some(before) if before != value => lines.push(line("file.changes", name)),
             Some(_) => {}
         }
     }
-    lines.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("{name}: goes away")));
-    if lines.is_empty() { vec!["only comments, order or blanks change".to_owned()] } else { lines }
+    lines.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| line("file.goes_away", name)));
+    if lines.is_empty() { vec![Words::new("file.only_blanks")] } else { lines }
 }
 
 /// The variables with their values. A quoted value may go on over several lines, which must not be taken for names.

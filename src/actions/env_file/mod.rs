@@ -12,10 +12,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use self::files::{Copy, State};
+use super::command::unchanged;
 use super::config::{ConfigFault, fault};
-use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, RECONFIGURED, StepContext, StepResult};
+use super::provider::{
+    ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
+};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// An environment file and what is done with it.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,19 +99,19 @@ impl ActionProvider for EnvFile {
         let (title, to, diff, copy) = match self.operation {
             Operation::Save => {
                 let Some(state) = &found.state else {
-                    return Err(PlanFault::NothingToGoBackTo(format!("{} does not exist", self.path.display())));
+                    return Err(PlanFault::NothingToGoBackTo(about("file.none", &self.path)));
                 };
                 let folder = self.folder(&found.path);
-                let diff = vec![format!("a copy in {}", folder.display())];
-                (format!("Save {}", self.target), format!("saved {}", state.shown()), diff, None)
+                let diff = vec![about("file.copy_in", &folder)];
+                (self.says("file.title_save"), state.shown(), diff, None)
             }
             Operation::Restore => {
                 let chosen = self.chosen(&found)?;
                 let old = found.state.as_ref().map_or("", |state| state.text.as_str());
                 let mut diff = files::changed_names(old, &chosen.state.text);
-                diff.push(format!("{} ← {}", found.path.display(), chosen.path.display()));
+                diff.push(Words::verbatim(format!("{} ← {}", found.path.display(), chosen.path.display())));
                 let to = format!("{} {}", chosen.name, chosen.state.shown());
-                (format!("Restore {} from {}", self.target, chosen.name), to, diff, Some(chosen))
+                (self.says("file.title_restore").with("copy", chosen.name.as_str()), to, diff, Some(chosen))
             }
         };
         let copy = copy.map(|copy| (copy.path.clone(), copy.state.digest.clone()));
@@ -153,13 +157,23 @@ struct Found {
     copies: Vec<Copy>,
 }
 
+/// A sentence about a file or a folder.
+fn about(key: &'static str, path: &Path) -> Words {
+    Words::new(key).with("path", path.display().to_string())
+}
+
 impl EnvFile {
+    /// A sentence about what the file belongs to.
+    fn says(&self, key: &'static str) -> Words {
+        Words::new(key).with("target", self.target.as_str())
+    }
+
     fn folder(&self, real: &Path) -> PathBuf {
         let beside = || real.parent().unwrap_or(Path::new("/")).to_path_buf();
         self.copies.clone().unwrap_or_else(beside)
     }
 
-    fn look(&self) -> Result<Found, String> {
+    fn look(&self) -> Result<Found, Words> {
         let path = files::real(&self.path)?;
         let state = files::state(&path)?;
         let copies = match self.operation {
@@ -174,45 +188,46 @@ impl EnvFile {
         let now = found.state.as_ref().map(|state| state.digest.as_str());
         let differs = |copy: &&Copy| now != Some(copy.state.digest.as_str());
         let Some(name) = &self.copy else {
-            return found.copies.iter().find(differs).ok_or_else(|| {
-                PlanFault::NothingToGoBackTo(format!("no copy of {} differs from it", found.path.display()))
-            });
+            return found
+                .copies
+                .iter()
+                .find(differs)
+                .ok_or_else(|| PlanFault::NothingToGoBackTo(about("file.no_copy_differs", &found.path)));
         };
         let copy = found.copies.iter().find(|copy| copy.name == *name).ok_or_else(|| {
-            PlanFault::NothingToGoBackTo(format!("{} has no copy named {name}", found.path.display()))
+            PlanFault::NothingToGoBackTo(about("file.no_such_copy", &found.path).with("copy", name.as_str()))
         })?;
         let already = || PlanFault::AlreadyThere { target: self.target.clone(), to: name.clone() };
         Some(copy).filter(differs).ok_or_else(already)
     }
 
-    fn approved(&self, step: &PlannedStep) -> Result<Spec, String> {
-        let spec: Spec = serde_json::from_value(step.spec.clone())
-            .map_err(|error| format!("the approved step cannot be read: {error}"))?;
+    fn approved(&self, step: &PlannedStep) -> Result<Spec, Words> {
+        let spec: Spec = spec_of(step)?;
         let same_copy = match (&spec.copy, &self.copy) {
             (Some((path, _)), Some(name)) => path.file_name().is_some_and(|found| found == name.as_str()),
             _ => true,
         };
         let same = spec.operation == self.operation && files::real(&self.path).as_ref() == Ok(&spec.path) && same_copy;
-        if same { Ok(spec) } else { Err(RECONFIGURED.to_owned()) }
+        if same { Ok(spec) } else { Err(reconfigured()) }
     }
 
     fn act(&self, spec: &Spec, key: &str) -> StepResult {
-        let unchanged = |why: String| StepResult::failed(format!("{why}; nothing was changed"));
+        let unchanged = |why: Words| StepResult::failed(unchanged(why));
         let now = match files::state(&spec.path) {
             Ok(now) => now.map(|state| state.digest),
             Err(why) => return unchanged(why),
         };
         let wanted = spec.copy.as_ref().map(|(_, digest)| digest);
         if wanted.is_some() && now.as_ref() == wanted {
-            return StepResult::done(format!("{} already was so", self.target));
+            return StepResult::done(self.says("file.already"));
         }
         if now != spec.from {
-            return StepResult::stale(format!("{} was changed since the plan was made", spec.path.display()));
+            return StepResult::stale(about("file.changed", &spec.path));
         }
         if let Some((copy, digest)) = &spec.copy {
             match files::state(copy) {
                 Ok(Some(state)) if state.digest == *digest => {}
-                Ok(_) => return StepResult::stale(format!("{} was changed since the plan was made", copy.display())),
+                Ok(_) => return StepResult::stale(about("file.changed", copy)),
                 Err(why) => return unchanged(why),
             }
         }
@@ -220,42 +235,42 @@ impl EnvFile {
             Ok(saved) => saved,
             Err(why) => return unchanged(why),
         };
-        let saved = saved.map(|path| format!("saved as {}", path.display()));
         let Some((copy, _)) = &spec.copy else {
-            return StepResult::done(saved.unwrap_or_else(|| "there was nothing to save".to_owned()));
+            let note = saved.map_or_else(|| Words::new("file.nothing_to_save"), |copy| about("file.saved", &copy));
+            return StepResult::done(note);
         };
         match files::replace(&spec.path, copy, key) {
             Err(why) => unchanged(why),
             Ok(()) => {
-                let before = saved.map(|saved| format!("; what was there is {saved}")).unwrap_or_default();
-                StepResult::done(format!("{} is restored from {}{before}", self.target, copy.display()))
+                let note = self.says("file.restored").with("copy", copy.display().to_string());
+                StepResult::done(note.with("saved", saved.map(|saved| saved.display().to_string())))
             }
         }
     }
 
-    fn happened(&self, spec: &Spec, key: &str) -> Result<Happened, String> {
+    fn happened(&self, spec: &Spec, key: &str) -> Result<Happened, Words> {
         let now = files::state(&spec.path)?.map(|state| state.digest);
         let Some((copy, digest)) = &spec.copy else {
             let saved = files::saved_by(&self.folder(&spec.path), &spec.path, key)?;
             return Ok(match saved {
-                Some(name) => Happened::Yes { note: format!("it was saved as {name}") },
-                None => Happened::No { note: "there is no copy of this run".to_owned() },
+                Some(name) => Happened::Yes { note: about("file.saved", Path::new(&name)) },
+                None => Happened::No { note: Words::new("file.no_copy_of_run") },
             });
         };
         Ok(if now.as_ref() == Some(digest) {
-            Happened::Yes { note: format!("{} is as in {}", self.target, copy.display()) }
+            Happened::Yes { note: self.says("file.as_in_copy").with("copy", copy.display().to_string()) }
         } else if now == spec.from {
-            Happened::No { note: format!("{} is as it was", self.target) }
+            Happened::No { note: self.says("file.as_it_was") }
         } else {
-            Happened::CannotTell { why: format!("{} is neither as it was nor as in the copy", self.target) }
+            Happened::CannotTell { why: self.says("file.neither") }
         })
     }
 }
 
 /// Runs what waits for the disk where it holds up nobody.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, Words> + Send + 'static) -> Result<T, Words> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|fault| Err(format!("the work on the file broke: {fault}")))
+    done.unwrap_or_else(|fault| Err(Words::new("file.work_broke").with("why", fault.to_string())))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::actions::toy::world;
+use crate::actions::toy::{plain, plainly, world};
 use serde_json::json;
 
 struct Bench {
@@ -66,11 +66,11 @@ async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
 }
 
 async fn executed(file: &EnvFile, step: &PlannedStep) -> StepResult {
-    with_run(async |cx| file.execute(step, cx).await).await
+    plain(with_run(async |cx| file.execute(step, cx).await).await)
 }
 
 async fn looked(file: &EnvFile, step: &PlannedStep) -> Happened {
-    with_run(async |cx| file.check(step, cx).await).await
+    plainly(with_run(async |cx| file.check(step, cx).await).await)
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_restore_keeps_the_mode_and_can_be_taken_back() {
     assert_eq!(bench.names().len(), 6, "nothing half-written is left: {:?}", bench.names());
     assert_eq!(
         looked(&file, &step).await,
-        Happened::Yes { note: format!("shop .env is as in {}", bench.path(".env.yesterday").display()) }
+        Happened::Yes { note: format!("shop .env is as in {}", bench.path(".env.yesterday").display()).into() }
     );
     let back = planned(&file).await.unwrap();
     assert_eq!(back.title, format!("Restore shop .env from {saved}"));
@@ -110,7 +110,7 @@ async fn a_file_or_copy_that_changed_since_the_plan_is_left_alone() {
     let step = planned(&file).await.unwrap();
     bench.write(".env.yesterday", "API_KEY=forged\n", 5);
     let copy = bench.path(".env.yesterday");
-    let stale = StepResult::stale(format!("{} was changed since the plan was made", copy.display()));
+    let stale = StepResult::stale(format!("{} was changed since the plan was made", copy.display()).into());
     assert_eq!(executed(&file, &step).await, stale);
     bench.write(".env", "API_KEY=hotfix\n", 11);
     assert!(matches!(executed(&file, &step).await, StepResult::Stale { found } if found.contains(".env was changed")));
@@ -141,16 +141,16 @@ async fn saving_makes_one_copy_that_a_look_finds_again() {
     let saved = bench.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1")).unwrap();
     assert_eq!(bench.read(&saved), NOW);
     assert_eq!(fs::metadata(bench.path(&saved)).unwrap().permissions().mode() & 0o777, 0o640);
-    assert_eq!(looked(&file, &step).await, Happened::Yes { note: format!("it was saved as {saved}") });
+    assert_eq!(looked(&file, &step).await, Happened::Yes { note: format!("saved as {saved}").into() });
 }
 
 #[tokio::test]
 async fn what_cannot_work_is_refused() {
     let bench = Bench::new();
     let fault = planned(&bench.provider("restore", Some(".env.gone"))).await.unwrap_err();
-    assert!(fault.to_string().ends_with("has no copy named .env.gone."), "{fault}");
+    assert!(fault.words().ends_with("has no copy named .env.gone."), "{fault}");
     let fault = planned(&bench.provider("restore", Some(".env.same"))).await.unwrap_err();
-    assert_eq!(fault.to_string(), "shop .env is already at .env.same.");
+    assert_eq!(fault.words(), "shop .env is already at .env.same.");
     for name in [".env.ancient", ".env.yesterday"] {
         fs::remove_file(bench.path(name)).unwrap();
     }

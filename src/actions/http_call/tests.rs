@@ -1,7 +1,7 @@
 //! One request to a real server, with and without a probe.
 
 use super::*;
-use crate::actions::toy::{Manner, Shop, world};
+use crate::actions::toy::{Manner, Shop, plain, plainly, world};
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(5);
@@ -47,11 +47,11 @@ async fn a_call_with_a_probe_knows_where_it_stands_and_when_it_is_done() {
     assert_eq!(step.from.as_deref(), Some("1.3.0"));
     let world = world();
     let cx = context(&world);
-    assert_eq!(call.execute(&step, &cx).await, StepResult::done("maintenance page: on"));
+    assert_eq!(plain(call.execute(&step, &cx).await), StepResult::done("maintenance page: on".into()));
     assert_eq!(shop.with(|shop| shop.sets[0].0["idempotency-key"].clone()), "run_7_1-step-2");
-    assert_eq!(call.execute(&step, &cx).await, StepResult::done("maintenance page already was so: on"));
+    assert_eq!(plain(call.execute(&step, &cx).await), StepResult::done("maintenance page already was so: on".into()));
     assert_eq!(shop.with(|shop| shop.sets.len()), 1);
-    assert_eq!(planned(&call).await.unwrap_err().to_string(), "maintenance page is already at on.");
+    assert_eq!(planned(&call).await.unwrap_err().words(), "maintenance page is already at on.");
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_call_whose_probe_shows_something_else_than_planned_is_stale() {
     let step = planned(&call).await.unwrap();
     shop.with(|shop| shop.current = "half".into());
     let result = call.execute(&step, &context(&world())).await;
-    assert_eq!(result, StepResult::stale("maintenance page is at half"));
+    assert_eq!(plain(result), StepResult::stale("maintenance page is at half".into()));
     assert_eq!(shop.with(|shop| shop.sets.len()), 0);
 }
 
@@ -85,7 +85,7 @@ async fn a_lost_answer_is_settled_by_the_probe_and_by_nobody_without_one() {
         let world = world();
         let cx = context(&world);
         assert!(matches!(call.execute(&step, &cx).await, StepResult::Unknown { .. }), "{manner:?}");
-        assert_eq!(call.check(&step, &cx).await, wanted);
+        assert_eq!(plainly(call.check(&step, &cx).await), wanted);
         assert_eq!(shop.with(|shop| shop.sets.len()), 1);
     }
 }
@@ -97,7 +97,7 @@ async fn a_yes_whose_fields_say_no_is_a_failure() {
     call.fields = vec![serde_json::from_value(json!({"field": "/ok", "equals": "later"})).unwrap()];
     let step = planned(&call).await.unwrap();
     let result = call.execute(&step, &context(&world())).await;
-    assert_eq!(result, StepResult::failed("maintenance page said yes, but /ok is true, not later"));
+    assert_eq!(plain(result), StepResult::failed("maintenance page said yes, but /ok is true, not later".into()));
 }
 
 #[tokio::test]
@@ -107,8 +107,11 @@ async fn a_clear_no_is_a_failure_and_a_broken_server_is_unknown() {
     let step = planned(&call).await.unwrap();
     shop.behaves(Manner::Forbids);
     let forbidden = call.execute(&step, &context(&world())).await;
-    assert_eq!(forbidden, StepResult::failed("maintenance page answered 403: {\"error\":\"read-only key\"}"));
+    assert_eq!(
+        plain(forbidden),
+        StepResult::failed("maintenance page answered 403: {\"error\":\"read-only key\"}".into())
+    );
     shop.behaves(Manner::Breaks);
     let broken = call.execute(&step, &context(&world())).await;
-    assert_eq!(broken, StepResult::unknown("maintenance page answered 500: <h1>oops</h1>"));
+    assert_eq!(plain(broken), StepResult::unknown("maintenance page answered 500: <h1>oops</h1>".into()));
 }

@@ -19,11 +19,14 @@ use super::World;
 use super::config::{ConfigFault, fault};
 use super::http::{NoAnswer, Request, credentials, may_have_happened};
 use super::length;
-use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, RECONFIGURED, StepContext, StepResult};
+use super::provider::{
+    ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
+};
 use super::stopwatch::Patience;
 use super::template::Filling;
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
+use crate::incident::words::Words;
 
 /// A switch: where it is read and how it is set.
 #[derive(Debug, Clone, Deserialize)]
@@ -92,9 +95,12 @@ impl ActionProvider for HttpSwitch {
         let (from_shown, to_shown) = (current.shown(), to.shown());
         let spec = Spec { from: current.value, to: to.value, request };
         Ok(PlannedStep {
-            title: format!("Switch {} from {from_shown} to {to_shown}", self.target),
+            title: self.says("step.title_switch").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
             target: self.target.clone(),
-            diff: vec![format!("{}: {from_shown} → {to_shown}", self.target), spec.request.shown()],
+            diff: vec![
+                self.says("step.title_change").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
+                Words::verbatim(spec.request.shown()),
+            ],
             from: Some(from_shown),
             to: to_shown,
             risk: self.risk(),
@@ -110,16 +116,13 @@ impl ActionProvider for HttpSwitch {
         };
         match self.stand(cx.world, cx.within).await {
             Err(why) => {
-                return StepResult::failed(format!(
-                    "{} could not be read before the change: {why}; nothing was changed",
-                    self.target
-                ));
+                return StepResult::failed(self.says("step.unread_before").with("why", why));
             }
             Ok(place) if place.value == spec.to => {
-                return StepResult::done(format!("{} already was at {}", self.target, place.shown()));
+                return StepResult::done(self.at("step.already_at", &place));
             }
             Ok(place) if place.value != spec.from => {
-                return StepResult::stale(format!("{} is at {}", self.target, place.shown()));
+                return StepResult::stale(self.at("step.is_at", &place));
             }
             Ok(_) => {}
         }
@@ -132,21 +135,25 @@ impl ActionProvider for HttpSwitch {
             Err(why) => return Happened::CannotTell { why },
         };
         match self.settled(&spec.to, cx).await {
-            Ok(place) if place.value == spec.to => {
-                Happened::Yes { note: format!("{} is at {}", self.target, place.shown()) }
-            }
-            Ok(place) if place.value == spec.from => {
-                Happened::No { note: format!("{} still is at {}", self.target, place.shown()) }
-            }
-            Ok(place) => Happened::CannotTell {
-                why: format!("{} is at {}, neither where it was nor where it should go", self.target, place.shown()),
-            },
-            Err(why) => Happened::CannotTell { why: format!("{} could not be read: {why}", self.target) },
+            Ok(place) if place.value == spec.to => Happened::Yes { note: self.at("step.is_at", &place) },
+            Ok(place) if place.value == spec.from => Happened::No { note: self.at("step.still_at", &place) },
+            Ok(place) => Happened::CannotTell { why: self.at("step.elsewhere", &place) },
+            Err(why) => Happened::CannotTell { why: self.says("step.unread").with("why", why) },
         }
     }
 }
 
 impl HttpSwitch {
+    /// A sentence about what it switches.
+    fn says(&self, key: &'static str) -> Words {
+        Words::new(key).with("target", self.target.as_str())
+    }
+
+    /// A sentence about where it stands.
+    fn at(&self, key: &'static str, place: &Place) -> Words {
+        self.says(key).with("at", place.shown())
+    }
+
     fn request(&self, from: &str, to: &str) -> Request {
         let filling = Filling { from: Some(from), to, target: &self.target };
         Request {
@@ -157,28 +164,28 @@ impl HttpSwitch {
     }
 
     /// The approved facts, if today's configuration would still send the approved request.
-    fn approved(&self, step: &PlannedStep) -> Result<Spec, String> {
-        let spec: Spec = serde_json::from_value(step.spec.clone())
-            .map_err(|error| format!("the approved step cannot be read: {error}"))?;
-        if spec.request == self.request(&spec.from, &spec.to) { Ok(spec) } else { Err(RECONFIGURED.to_owned()) }
+    fn approved(&self, step: &PlannedStep) -> Result<Spec, Words> {
+        let spec: Spec = spec_of(step)?;
+        if spec.request == self.request(&spec.from, &spec.to) { Ok(spec) } else { Err(reconfigured()) }
     }
 
-    async fn read_json(&self, url: &str, world: &World, within: Duration) -> Result<Value, String> {
+    async fn read_json(&self, url: &str, world: &World, within: Duration) -> Result<Value, Words> {
         let answer =
             Request::get(url).send(&world.http, &self.read.headers, &[], within).await.map_err(NoAnswer::why)?;
         if answer.status != 200 {
-            return Err(format!("it answered {}: {}", answer.status, world.redactor.short(&answer.body, 200)));
+            let words = Words::new("step.it_answered").with("status", answer.status);
+            return Err(words.with("said", world.redactor.short(&answer.body, 200)));
         }
         answer.json()
     }
 
-    fn current(&self, body: &Value) -> Result<Place, String> {
+    fn current(&self, body: &Value) -> Result<Place, Words> {
         let value = at(body, &self.read.current)
-            .ok_or_else(|| format!("the answer does not say where it stands ({} is missing)", self.read.current))?;
+            .ok_or_else(|| Words::new("step.no_standing").with("field", self.read.current.as_str()))?;
         Ok(Place { value, label: self.read.current_label.as_deref().and_then(|label| at(body, label)) })
     }
 
-    async fn stand(&self, world: &World, within: Duration) -> Result<Place, String> {
+    async fn stand(&self, world: &World, within: Duration) -> Result<Place, Words> {
         let body = self.read_json(&self.read.url, world, within).await?;
         self.current(&body)
     }
@@ -188,13 +195,12 @@ impl HttpSwitch {
             return Ok(Place { value: to.clone(), label: None });
         }
         if let Some(previous) = &self.read.previous {
-            let value = at(body, previous).ok_or_else(|| {
-                PlanFault::NothingToGoBackTo(format!("{} has no version before {}", self.target, current.shown()))
-            })?;
+            let value = at(body, previous)
+                .ok_or_else(|| PlanFault::NothingToGoBackTo(self.at("step.no_version_before", current)))?;
             return Ok(Place { value, label: self.read.previous_label.as_deref().and_then(|label| at(body, label)) });
         }
         let Some(choices) = &self.read.choices else {
-            return Err(PlanFault::NothingToGoBackTo(format!("nothing says where {} should go", self.target)));
+            return Err(PlanFault::NothingToGoBackTo(self.says("step.nowhere_to_go")));
         };
         let own = match &choices.url {
             Some(url) => Some(
@@ -217,14 +223,14 @@ impl HttpSwitch {
         let answer = match spec.request.send(&cx.world.http, &self.set.headers, &extra, cx.within).await {
             Ok(answer) => answer,
             Err(NoAnswer::NotSent(why)) => {
-                return StepResult::failed(format!("{} could not be reached: {why}; nothing was changed", self.target));
+                return StepResult::failed(self.says("step.unreached").with("why", why));
             }
             Err(NoAnswer::Lost(why)) => {
-                return StepResult::unknown(format!("the answer of {} was lost: {why}", self.target));
+                return StepResult::unknown(self.says("step.answer_lost").with("why", why));
             }
         };
-        let said =
-            format!("{} answered {}: {}", self.target, answer.status, cx.world.redactor.short(&answer.body, 200));
+        let said = self.says("step.answered").with("status", answer.status);
+        let said = said.with("said", cx.world.redactor.short(&answer.body, 200));
         if self.set.conflict.contains(&answer.status) {
             return self.conflicted(spec, said, cx).await;
         }
@@ -235,35 +241,26 @@ impl HttpSwitch {
             return StepResult::failed(said);
         }
         if let Some(broken) = self.set.broken_by(&answer.body) {
-            return StepResult::failed(format!("{} said yes, but {broken}", self.target));
+            return StepResult::failed(self.says("step.yes_but").with("broken", broken));
         }
         self.confirm(spec, cx).await
     }
 
     /// Somebody else has switched: what is found says whether they did the same.
-    async fn conflicted(&self, spec: &Spec, said: String, cx: &StepContext<'_>) -> StepResult {
+    async fn conflicted(&self, spec: &Spec, said: Words, cx: &StepContext<'_>) -> StepResult {
         match self.stand(cx.world, cx.within).await {
-            Ok(place) if place.value == spec.to => {
-                StepResult::done(format!("{} already was at {}", self.target, place.shown()))
-            }
-            Ok(place) => StepResult::stale(format!("{} is at {} ({said})", self.target, place.shown())),
-            Err(why) => StepResult::stale(format!("{said}; it could not be read afterwards: {why}")),
+            Ok(place) if place.value == spec.to => StepResult::done(self.at("step.already_at", &place)),
+            Ok(place) => StepResult::stale(self.at("step.conflict", &place).with("said", said)),
+            Err(why) => StepResult::stale(Words::new("step.conflict_unread").with("said", said).with("why", why)),
         }
     }
 
     /// A yes is believed only when the system says that it is there.
     async fn confirm(&self, spec: &Spec, cx: &StepContext<'_>) -> StepResult {
         match self.settled(&spec.to, cx).await {
-            Ok(place) if place.value == spec.to => StepResult::done(format!("{} is at {}", self.target, place.shown())),
-            Ok(place) => StepResult::failed(format!(
-                "{} said yes, but it still is at {} after {}",
-                self.target,
-                place.shown(),
-                length::shown(self.settle())
-            )),
-            Err(why) => {
-                StepResult::unknown(format!("{} said yes, but could not be read afterwards: {why}", self.target))
-            }
+            Ok(place) if place.value == spec.to => StepResult::done(self.at("step.is_at", &place)),
+            Ok(place) => StepResult::failed(self.at("step.yes_but_still_at", &place).with("after_ms", self.settle().0)),
+            Err(why) => StepResult::unknown(self.says("step.yes_but_unread").with("why", why)),
         }
     }
 
@@ -272,7 +269,7 @@ impl HttpSwitch {
     }
 
     /// Reads until it is where it should go, or until it has had the time to get there.
-    async fn settled(&self, to: &str, cx: &StepContext<'_>) -> Result<Place, String> {
+    async fn settled(&self, to: &str, cx: &StepContext<'_>) -> Result<Place, Words> {
         let patience = Patience::new(length::duration(self.settle()).min(cx.within));
         loop {
             let seen = self.stand(cx.world, patience.one_look()).await;

@@ -7,6 +7,7 @@ use crate::actions::config::{ConfigFault, fault};
 use crate::actions::http::{Headers, Method, broken_rule, validate_body, validate_headers, validate_url, yes};
 use crate::actions::json::{FieldRule, pointer, same, text};
 use crate::actions::provider::PlanFault;
+use crate::incident::words::Words;
 
 /// Where a switch says where it stands, and where it could go.
 #[derive(Debug, Clone, Deserialize)]
@@ -141,7 +142,7 @@ impl Choices {
     pub(super) fn pick(&self, body: &Value, target: &str, current: &Place) -> Result<Place, PlanFault> {
         let list = body.pointer(&self.list).and_then(Value::as_array).ok_or_else(|| PlanFault::Unreadable {
             target: target.to_owned(),
-            why: format!("there is no list at {}", self.list),
+            why: Words::new("step.no_list").with("field", self.list.as_str()),
         })?;
         let is_current = |item: &&Value| {
             item.pointer(&self.value).is_some_and(|value| same(value, &Value::String(current.value.clone())))
@@ -159,7 +160,8 @@ impl Choices {
         let value = found.and_then(|item| at(item, &self.value));
         let label = found.zip(self.label.as_deref()).and_then(|(item, label)| at(item, label));
         value.map(|value| Place { value, label }).ok_or_else(|| {
-            PlanFault::NothingToGoBackTo(format!("{target} has no other version to choose than {}", current.shown()))
+            let why = Words::new("step.no_other_version").with("target", target).with("at", current.shown());
+            PlanFault::NothingToGoBackTo(why)
         })
     }
 }
@@ -181,7 +183,7 @@ impl Set {
         }
     }
 
-    pub(super) fn broken_by(&self, body: &str) -> Option<String> {
+    pub(super) fn broken_by(&self, body: &str) -> Option<Words> {
         broken_rule(&self.fields, body)
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn compile(
         snooze: workspace.snooze.0,
         status_page: workspace.status_page.as_ref().map(|link| link.0.clone()),
         customer_contact: workspace.customer_contact.clone(),
+        company: workspace.company.clone(),
         contacts,
     };
     sources.rooms(findings);

@@ -10,6 +10,7 @@ use crate::incident::id::RunId;
 use crate::incident::rules::RunbookAction;
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact};
+use crate::incident::words::Words;
 
 /// Where a runbook action is between asking and outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub enum Phase {
     /// No plan could be made.
     PlanFailed {
         /// Why.
-        why: String,
+        why: Words,
     },
     /// Waiting for approvals.
     Pending,
@@ -59,7 +60,7 @@ pub struct StepState {
     /// When it began.
     pub started_at: Instant,
     /// What it did and how long it took, once it has ended well.
-    pub done: Option<(String, Millis)>,
+    pub done: Option<(Words, Millis)>,
     /// Its output.
     pub output: Option<String>,
 }

@@ -89,10 +89,11 @@ pub(super) fn list(call: &Call<'_, '_>) -> Words {
     Ok(format!("{}{joint}{last}", words.join(", ")).into())
 }
 
-/// `{{number n}}`: digits in groups of three, the language's marks, at most two decimals.
+/// `{{number n}}`: digits in groups of three, the language's marks, at most two decimals, four where two say nothing.
 pub(super) fn number(call: &Call<'_, '_>) -> Words {
     let value = call.argument(0)?.as_f64().ok_or_else(|| call.fault("needs a number"))?;
-    let fixed = format!("{:.2}", value.abs());
+    let places = if value != 0.0 && value.abs() < 0.01 { 4 } else { 2 };
+    let fixed = format!("{:.places$}", value.abs());
     let (whole, decimals) = fixed.split_once('.').unwrap_or((fixed.as_str(), ""));
     let decimals = decimals.trim_end_matches('0');
     let grouped = grouped(whole, &call.label("format.thousands", Map::new())?);

@@ -45,13 +45,19 @@ pub(super) fn slackdate(call: &Call<'_, '_>) -> Text {
     })
 }
 
-/// `{{duration ms}}`: “41 s”, “14 min”, “1 h 05 min”, “2 d 3 h”.
+/// `{{duration ms}}`: “2.4 s”, “41 s”, “14 min”, “1 h 05 min”, “2 d 3 h”.
 pub(super) fn duration(call: &Call<'_, '_>) -> Result<Value, RenderErrorReason> {
     let milliseconds = call.whole(0)?;
     let sign = if milliseconds < 0 { "−" } else { "" };
-    let (key, large, small) = parts(milliseconds.unsigned_abs());
+    let length = milliseconds.unsigned_abs();
+    let (key, large, small) = parts(length);
+    let tenth = length / 100 % 10;
+    let n = match (1_000..10_000).contains(&length) && tenth > 0 {
+        true => json!(format!("{large}{}{tenth}", call.label("format.decimals", Map::new())?)),
+        false => json!(large),
+    };
     let variables = Map::from_iter([
-        ("n".to_owned(), json!(large)),
+        ("n".to_owned(), n),
         ("rest".to_owned(), json!(small)),
         ("rest2".to_owned(), json!(format!("{small:02}"))),
     ]);

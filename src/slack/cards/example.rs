@@ -15,6 +15,7 @@ use crate::incident::severity::{EscalationLevel, EscalationPolicy, Severity};
 use crate::incident::state::{Incident, replay};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact, PageWhy};
+use crate::incident::words::Words;
 use crate::render::Renderer;
 use crate::slack::scene::{Drawn, Scene};
 
@@ -81,7 +82,7 @@ impl Stage {
         stage
             .after(0)
             .vigie(Fact::ChannelOpened { channel: "C0INC7".into(), name: "inc-7-checkout-returns-500".into() });
-        stage.vigie(Fact::PageDelivered { page: page(1), note: "ok".into() });
+        stage.vigie(Fact::PageDelivered { page: page(1), note: Some(Words::verbatim("ok")) });
         stage
     }
 
@@ -151,7 +152,7 @@ impl Stage {
 
     pub fn step_done(&mut self, step: usize) -> &mut Self {
         let took = Millis::seconds(2);
-        let note = "3 of 3 pods ready".to_owned();
+        let note = Words::verbatim("3 of 3 pods ready");
         self.after(2).vigie(Fact::StepFinished { run: RUN, step, note, took, output: None })
     }
 
@@ -167,6 +168,7 @@ impl Stage {
             incident: self.incident.as_ref(),
             timeline: &self.timeline,
             open: &self.open,
+            workspace: Some("https://example.slack.com/"),
         }
     }
 }
@@ -179,17 +181,17 @@ pub fn plan() -> ActionPlan {
         class: Class::Urgent,
         steps: vec![
             PlannedStep {
-                title: "Switch the shop from v1.3.0 to v1.2.3".into(),
+                title: Words::verbatim("Switch the shop from v1.3.0 to v1.2.3"),
                 target: "shop (production)".into(),
                 from: Some("v1.3.0".into()),
                 to: "v1.2.3".into(),
-                diff: vec!["image: shop:1.3.0 → shop:1.2.3".into()],
+                diff: vec![Words::verbatim("image: shop:1.3.0 → shop:1.2.3")],
                 risk: Risk::Reversible,
                 provider: "http".into(),
                 spec: json!({}),
             },
             PlannedStep {
-                title: "Clear the page cache".into(),
+                title: Words::verbatim("Clear the page cache"),
                 target: "cache (production)".into(),
                 from: None,
                 to: "empty".into(),
@@ -199,7 +201,7 @@ pub fn plan() -> ActionPlan {
                 spec: json!({}),
             },
         ],
-        why: vec!["error rate 7.2 % for 5 min (limit 5 %)".into(), "v1.3.0 went live 6 min before".into()],
+        why: ["error rate 7.2 % for 5 min (limit 5 %)", "v1.3.0 went live 6 min before"].map(Words::verbatim).into(),
         cautions: vec!["bad data rather than bad code".into()],
         will_not: vec!["the database".into()],
         verification: vec![
@@ -215,8 +217,8 @@ pub fn results() -> Vec<CheckResult> {
         check: check.into(),
         title: title.into(),
         verdict,
-        value: value.into(),
-        limit: limit.map(str::to_owned),
+        value: Words::verbatim(value),
+        limit: limit.map(Words::verbatim),
         took: Millis(took),
     };
     vec![
@@ -304,6 +306,7 @@ fn rules() -> Rules {
         snooze: Millis::minutes(10),
         status_page: Some("https://status.example.com".into()),
         customer_contact: Some("support@example.com".into()),
+        company: Some("Example Bookshop".into()),
         ..Rules::default()
     }
 }

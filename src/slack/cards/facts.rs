@@ -9,6 +9,7 @@ use crate::incident::id::{PageId, RunId, UserId};
 use crate::incident::people::{Actor, Role};
 use crate::incident::timeline::{Entry, Fact};
 use crate::render::Locale;
+use crate::slack::fault;
 use crate::slack::scene::Scene;
 
 /// Where the line is read.
@@ -234,7 +235,8 @@ fn of_incident(pen: &Pen<'_>, by: &Actor, fact: &Fact) -> Said<Vars> {
             json!({"incident": id.to_string(), "title": title, "severity": severity.label, "drill": drill})
         }
         Fact::ChannelOpened { name, .. } => json!({"name": name}),
-        Fact::ChannelLost { why } => json!({"why": why}),
+        Fact::ChannelLost { why } => json!({"why": fault::reason(why)}),
+        Fact::ChannelRefused { why } => json!({"why": why}),
         Fact::CardPosted { card, .. } => json!({"card": card.name()}),
         Fact::ChatFailed { what, why } => json!({"what": undone(pen, what)?, "why": why}),
         Fact::Invited { users, failed } => {
@@ -254,7 +256,7 @@ fn of_incident(pen: &Pen<'_>, by: &Actor, fact: &Fact) -> Said<Vars> {
         }
         Fact::CustomerTextApproved { update } => json!({"update": update.to_string()}),
         Fact::CustomerTextRejected { update, reason } => json!({"update": update.to_string(), "reason": reason}),
-        Fact::TextDelivered { destination, .. } => json!({"destination": destination}),
+        Fact::TextDelivered { destination, note, .. } => json!({"destination": destination, "note": note}),
         Fact::TextFailed { destination, why, .. } => json!({"destination": destination, "why": why}),
         Fact::UpdateReminded { who, .. } => json!({"who": people(who)}),
         Fact::ReminderSnoozed { until } => json!({"until_at": until.0}),

@@ -26,10 +26,10 @@ pub fn outcomes(text: &str) -> Vec<Outcome> {
     let text = || text.to_owned();
     vec![
         Outcome::Done,
-        Outcome::Stale { step: 1, found: text() },
-        Outcome::Failed { step: Some(1), why: text() },
-        Outcome::Failed { step: None, why: text() },
-        Outcome::Unknown { step: 1, why: text() },
+        Outcome::Stale { step: 1, found: Words::verbatim(text()) },
+        Outcome::Failed { step: Some(1), why: Words::verbatim(text()) },
+        Outcome::Failed { step: None, why: Words::verbatim(text()) },
+        Outcome::Unknown { step: 1, why: Words::verbatim(text()) },
         Outcome::Stopped { done: 1 },
     ]
 }
@@ -46,10 +46,10 @@ pub fn open(text: &str) -> Stage {
     stage.by("U0ENGINEER", paged(3, PageWhy::ByHand, some()));
     stage.vigie(paged(4, PageWhy::Fallback, None));
     stage.vigie(paged(5, PageWhy::UpdateOverdue, None));
-    stage.vigie(Fact::PageFailed { page: page(3), why: text.into() });
+    stage.vigie(Fact::PageFailed { page: page(3), why: Words::verbatim(text) });
     stage.vigie(Fact::Invited { users: vec![user("U0LEAD")], failed: vec![(user("U0COMMS"), text.into())] });
     stage.vigie(Fact::CardPosted { card: Card::Incident, message: message.clone() });
-    stage.vigie(Fact::ChatFailed { what: text.into(), why: text.into() });
+    stage.vigie(Fact::ChatFailed { what: Words::verbatim(text), why: Words::verbatim(text) });
     stage.vigie(Fact::ChannelLost { why: text.into() }).vigie(Fact::ChannelRegained);
     stage.vigie(Fact::LadderExhausted);
     stage.acknowledged();
@@ -84,10 +84,15 @@ pub fn open(text: &str) -> Stage {
         update: UPDATE,
         customer: true,
         destination: text.into(),
-        note: text.into(),
+        note: Some(Words::verbatim(text)),
         remote_id: None,
     });
-    stage.vigie(Fact::TextFailed { update: UPDATE, customer: true, destination: text.into(), why: text.into() });
+    stage.vigie(Fact::TextFailed {
+        update: UPDATE,
+        customer: true,
+        destination: text.into(),
+        why: Words::verbatim(text),
+    });
     let climbs_at = Instant(stage.now.0 + 1);
     stage.vigie(Fact::UpdateReminded { number: 1, who: vec![user("U0LEAD")], climbs_at });
     stage.by("U0LEAD", Fact::ReminderSnoozed { until: climbs_at });
@@ -108,7 +113,7 @@ pub fn over(text: &str, outcome: Outcome) -> Stage {
     stage.vigie(Fact::RunReleased { run: RUN, announced: false });
     stage.vigie(Fact::RunStarted { run: RUN, fence: 1 });
     stage.vigie(Fact::StepStarted { run: RUN, step: 0 });
-    stage.vigie(Fact::StepFinished { run: RUN, step: 0, note: text.into(), took: Millis(5), output: some() });
+    stage.vigie(Fact::StepFinished { run: RUN, step: 0, note: Words::verbatim(text), took: Millis(5), output: some() });
     stage.by("U0LEAD", Fact::StopAsked { run: RUN });
     stage.vigie(Fact::VerificationStarted { run: RUN });
     stage.vigie(Fact::VerificationFinished { run: RUN, results: seen(text) });
@@ -136,15 +141,15 @@ pub fn no_plan(text: &str, fact: Fact) -> Stage {
 fn plan_of(stage: &mut Stage, text: &str) {
     let plan = &mut stage.plan;
     plan.title = text.into();
-    plan.why = vec![text.into(); 9];
+    plan.why = vec![Words::verbatim(text); 9];
     plan.cautions = vec![text.into(); 2];
     plan.will_not = vec![text.into()];
     plan.steps.iter_mut().for_each(|step| {
-        step.title = text.into();
+        step.title = Words::verbatim(text);
         step.target = text.into();
         step.from = Some(text.into());
         step.to = text.into();
-        step.diff = vec![text.into(); 7];
+        step.diff = vec![Words::verbatim(text); 7];
     });
     plan.verification.iter_mut().for_each(|check| check.title = text.into());
     for action in stage.rules.actions.values_mut() {
@@ -164,8 +169,8 @@ fn seen(text: &str) -> Vec<CheckResult> {
         check: "health".into(),
         title: text.into(),
         verdict,
-        value: text.into(),
-        limit: Some(text.into()),
+        value: Words::verbatim(text),
+        limit: Some(Words::verbatim(text)),
         took: Millis(41),
     };
     [Verdict::Hung, Verdict::Fail, Verdict::Warn, Verdict::Pass].into_iter().cycle().take(24).map(one).collect()

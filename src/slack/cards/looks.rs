@@ -9,6 +9,7 @@ use crate::incident::decision::Sheet;
 use crate::incident::people::Role;
 use crate::incident::time::Millis;
 use crate::incident::timeline::{Card, Fact};
+use crate::incident::words::Words;
 use crate::render::Locale;
 
 fn look(stage: &Stage, card: Card) -> String {
@@ -493,7 +494,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
     [*Post customer update → update --in inc_7] [Mitigated → mitigate --in inc_7] [Diagnose → diag --in inc_7]
     "#);
-    let why = || "2 of 3 pods are not ready".to_owned();
+    let why = || Words::verbatim("2 of 3 pods are not ready");
     insta::assert_snapshot!(look(&ended(Outcome::Failed { step: Some(1), why: why() }), Card::Run(RUN)), @r#"
     🟠 SEV2 · checkout returns 500 · ❌ Failed: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
@@ -506,7 +507,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
-    insta::assert_snapshot!(look(&ended(Outcome::Stale { step: 1, found: "v1.2.9".into() }), Card::Run(RUN)), @r#"
+    insta::assert_snapshot!(look(&ended(Outcome::Stale { step: 1, found: Words::verbatim("v1.2.9") }), Card::Run(RUN)), @r#"
     🟠 SEV2 · checkout returns 500 · ⚠️ Not carried out: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # ⚠️ Not carried out: Roll back the shop
@@ -518,7 +519,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
-    let mut unknown = ended(Outcome::Unknown { step: 1, why: "The answer was lost.".into() });
+    let mut unknown = ended(Outcome::Unknown { step: 1, why: Words::verbatim("The answer was lost.") });
     insta::assert_snapshot!(look(&unknown, Card::Run(RUN)), @r#"
     🟠 SEV2 · checkout returns 500 · ❔ Outcome unknown: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
@@ -567,7 +568,7 @@ fn a_customer_text_waits_for_a_second_pair_of_eyes() {
         update: UPDATE,
         customer: true,
         destination: "status page".into(),
-        note: "1".into(),
+        note: None,
         remote_id: None,
     });
     insta::assert_snapshot!(look(&stage, Card::Update(UPDATE)), @r#"

@@ -12,6 +12,7 @@ use crate::incident::approval::{CheckResult, Outcome};
 use crate::incident::id::RunId;
 use crate::incident::state::{Incident, Run, Status};
 use crate::incident::timeline::{Entry, Fact};
+use crate::incident::words::Words;
 use crate::slack::scene::{Drawn, Scene};
 
 pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, seq: u64) -> Said<Option<Drawn>> {
@@ -94,7 +95,7 @@ fn rollback_begins(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said {
     vars["plan_title"] = json!(planned.title);
     vars["version_from"] = json!(from);
     vars["version_to"] = json!(to);
-    vars["reason"] = json!((!planned.why.is_empty()).then(|| planned.why.join("; ")));
+    vars["reason"] = json!(reason(pen, &planned.why)?);
     vars["class"] = json!(plan::class_word(planned.class));
     vars["expected_ms"] = json!(planned.expected.0);
     vars["requested_by"] = pen.actor(&run.asked.by);
@@ -111,7 +112,7 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
     vars["took_ms"] = json!(progress::took_ms(run));
     match outcome {
         Outcome::Done if run.action.is_rollback => {
-            let seen: Vec<String> = run.verification.iter().map(seen).collect();
+            let seen = run.verification.iter().map(|result| seen(pen, result)).collect::<Said<Vec<_>>>()?;
             vars["verification"] = json!(seen);
             vars["next_steps"] = Value::Null;
             pen.message("internal_rollback_finished", &vars)
@@ -119,14 +120,15 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
         Outcome::Failed { step, why } if run.action.is_rollback => {
             let title = step.and_then(|step| planned.get(step)).map(|step| step.title.clone());
             let done = run.steps.iter().filter(|step| step.done.is_some()).count();
-            let titles = |from: usize, to: usize| -> Vec<&str> {
-                planned.get(from..to.max(from)).unwrap_or_default().iter().map(|step| step.title.as_str()).collect()
+            let titles = |from: usize, to: usize| -> Said<Vec<String>> {
+                planned.get(from..to.max(from)).unwrap_or_default().iter().map(|step| pen.told(&step.title)).collect()
             };
             let failed = usize::from(step.is_some());
-            vars["failed_step"] = json!(title.map_or_else(|| pen.word("step_name.verification"), Ok)?);
+            vars["failed_step"] =
+                json!(title.map_or_else(|| pen.word("step_name.verification"), |title| pen.told(&title))?);
             vars["why"] = json!(why);
-            vars["steps_done"] = json!(titles(0, done));
-            vars["steps_left"] = json!(titles((done + failed).min(planned.len()), planned.len()));
+            vars["steps_done"] = json!(titles(0, done)?);
+            vars["steps_left"] = json!(titles((done + failed).min(planned.len()), planned.len())?);
             vars["choices"] = Value::Null;
             pen.message("internal_rollback_failed", &vars)
         }
@@ -145,13 +147,16 @@ fn run_vars(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Value {
     vars
 }
 
-fn seen(result: &CheckResult) -> String {
-    match &result.limit {
-        Some(limit) => {
-            format!("{} {}: {} ({limit})", super::diagnostic::emoji(result.verdict), result.title, result.value)
-        }
-        None => format!("{} {}: {}", super::diagnostic::emoji(result.verdict), result.title, result.value),
-    }
+/// Why it is done, on one line.
+fn reason(pen: &Pen<'_>, why: &[Words]) -> Said<Option<String>> {
+    let lines = why.iter().map(|line| pen.told(line)).collect::<Said<Vec<_>>>()?;
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_end_matches('.')).collect();
+    Ok((!lines.is_empty()).then(|| lines.join(" · ")))
+}
+
+fn seen(pen: &Pen<'_>, result: &CheckResult) -> Said<String> {
+    let figure = json!({"title": result.title, "value": result.value, "limit": result.limit});
+    Ok(format!("{} {}", super::diagnostic::emoji(result.verdict), pen.plain("look.figure_of", figure)?))
 }
 
 /// What a reader of this message most likely does next.

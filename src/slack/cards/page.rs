@@ -10,6 +10,7 @@ use super::steps::Step;
 use crate::incident::people::Role;
 use crate::incident::state::{Incident, PageState, Status};
 use crate::incident::timeline::PageWhy;
+use crate::slack::fault;
 use crate::slack::scene::{Drawn, Scene};
 
 /// `🔴 SEV2 · checkout returns 500 · 14 min · you are paged (level 1 of 3)`, and Acknowledge.
@@ -24,6 +25,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, page: &PageState) -> 
     }
     lines.push(state(&pen, incident)?);
     lines.push(place(&pen, incident)?);
+    lines.push(lost(&pen, incident)?);
     if answered {
         lines.push(pen.say("page.answered_by_you", json!({}))?);
     }
@@ -69,7 +71,11 @@ fn place(pen: &Pen<'_>, incident: &Incident) -> Said {
             let head = pen.say("page.channel", json!({}))?;
             Ok(Mrkdwn::join([head, Mrkdwn::channel(&channel.id)], " "))
         }
-        None => pen.say("page.channel_to_come", json!({})),
+        None => match &incident.channel_refused {
+            Some(why) => pen.say("page.no_channel", json!({"why": why})),
+            None if incident.channel.is_some() => Ok(Mrkdwn::default()),
+            None => pen.say("page.channel_to_come", json!({})),
+        },
     }
 }
 
@@ -110,7 +116,7 @@ pub(super) fn announcement(scene: &Scene<'_>, incident: &Incident) -> Said<Drawn
 /// When the channel is gone, this is where it can still be said.
 fn lost(pen: &Pen<'_>, incident: &Incident) -> Said {
     match incident.channel.as_ref().and_then(|channel| channel.lost.as_ref()) {
-        Some(why) => pen.say("incident.channel_lost", json!({"why": why})),
+        Some(code) => pen.say("incident.channel_lost", json!({"why": fault::reason(code)})),
         None => Ok(Mrkdwn::default()),
     }
 }

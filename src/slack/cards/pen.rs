@@ -6,8 +6,9 @@ use super::markup::Mrkdwn;
 use crate::incident::id::UserId;
 use crate::incident::people::{Actor, Contact, Role};
 use crate::incident::rules::Rules;
-use crate::incident::state::Incident;
+use crate::incident::state::{Incident, Phase, Run};
 use crate::incident::time::{Instant, Millis};
+use crate::incident::words::Words;
 use crate::render::{Locale, RenderFault, Renderer};
 use crate::slack::scene::Scene;
 
@@ -27,12 +28,21 @@ pub struct Pen<'a> {
     pub locale: Locale,
     /// The reader's IANA zone, for the words beside a Slack date and for paper.
     pub zone: &'a str,
+    /// The workspace's address, where it is known.
+    pub workspace: Option<&'a str>,
 }
 
 impl<'a> Pen<'a> {
     /// Writes in `locale`.
     pub fn new(scene: &Scene<'a>, locale: Locale) -> Self {
-        Self { render: scene.render, rules: scene.rules, now: scene.now, locale, zone: &scene.rules.zone }
+        Self {
+            render: scene.render,
+            rules: scene.rules,
+            now: scene.now,
+            locale,
+            zone: &scene.rules.zone,
+            workspace: scene.workspace,
+        }
     }
 
     /// Writes for everybody in the incident's channel.
@@ -118,6 +128,20 @@ impl<'a> Pen<'a> {
         json!({"id": id, "name": contact.name})
     }
 
+    /// A sentence of the core as plain text, for lists and other places that take no sentence within a sentence.
+    ///
+    /// # Errors
+    /// As [`Pen::say`].
+    pub fn told(&self, words: &Words) -> Said<String> {
+        self.plain("words.verbatim", json!({"text": words}))
+    }
+
+    /// The address of the incident's channel, once it is open and Slack has told the workspace's.
+    pub fn link(&self, incident: &Incident) -> Option<String> {
+        let channel = incident.usable_channel()?;
+        Some(format!("{}/archives/{}", self.workspace?.trim_end_matches('/'), channel.id))
+    }
+
     /// The service's name for people, else its key.
     pub fn service<'s>(&'s self, key: &'s str) -> &'s str {
         self.rules.services.get(key).map_or(key, |service| service.title.as_str())
@@ -169,8 +193,19 @@ fn headline_vars(incident: &Incident) -> Value {
     })
 }
 
+/// The run that is changing something at this moment, and when it should have done it.
+fn under_way<'i>(pen: &Pen<'_>, incident: &'i Incident) -> Option<(&'i str, Instant)> {
+    let busy = |run: &&Run| {
+        matches!(run.phase, Phase::Announcing { .. } | Phase::Released | Phase::Running | Phase::Verifying)
+    };
+    let run = incident.runs.values().rev().find(busy)?;
+    let plan = run.plan.as_ref()?;
+    Some((plan.title.as_str(), run.started_at.unwrap_or(pen.now) + plan.expected))
+}
+
 /// What the messages of the field procedures (M1–M7) are written with.
 pub fn message_vars(pen: &Pen<'_>, incident: &Incident) -> Value {
+    let under_way = under_way(pen, incident);
     let commander = incident.roles.get(&Role::Commander);
     let services: Vec<&str> = incident.service.iter().map(|key| pen.service(key)).collect();
     json!({
@@ -183,18 +218,18 @@ pub fn message_vars(pen: &Pen<'_>, incident: &Incident) -> Value {
         "status": incident.status.word(),
         "services": services,
         "impact": incident.resolution.as_ref().and_then(|resolution| resolution.impact.clone()),
-        "action": null,
+        "action": under_way.map(|(title, _)| title),
         "started_at": incident.declared.at.0,
         "now": pen.now.0,
-        "elapsed_ms": incident.duration(pen.now).0,
-        "eta_at": null,
+        "elapsed_ms": elapsed_ms(pen, incident),
+        "eta_at": under_way.map(|(_, ends_at)| ends_at.0),
         "next_update_at": incident.update_due.promised.map(|at| at.0),
         "commander": commander.map(|user| pen.person(user)),
-        "link": null,
+        "link": pen.link(incident),
         "call_link": incident.severity.call_link,
         "status_page": pen.rules.status_page,
         "contact": pen.rules.customer_contact,
-        "company": null,
+        "company": pen.rules.company,
         "tz": Some(pen.zone).filter(|zone| !zone.is_empty()),
     })
 }

@@ -20,11 +20,12 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let Some(plan) = &run.plan else {
         return Ok(vec![]);
     };
+    let why = plan.why.iter().map(|why| pen.told(why)).collect::<Said<Vec<String>>>()?;
     let checks: Vec<String> = plan.verification.iter().map(|check| check.title.clone()).collect();
     let lines = vec![
         change(pen, run)?,
         steps(pen, plan)?,
-        listed(pen, "plan.why", &plan.why)?,
+        listed(pen, "plan.why", &why)?,
         risk(pen, plan)?,
         listed(pen, "plan.cautions", &plan.cautions)?,
         listed(pen, "plan.will_not", &plan.will_not)?,
@@ -97,20 +98,11 @@ fn listed(pen: &Pen<'_>, key: &str, items: &[String]) -> Said {
 
 fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
     let vars = json!({
-        "risk": pen.word(&format!("risk.{}", risk_word(plan.risk())))?,
+        "risk": pen.word(&format!("risk.{}", plan.risk().word()))?,
         "class": pen.word(&format!("class_limit.{}", class_word(plan.class)))?,
         "expected_ms": plan.expected.0,
     });
     pen.say("plan.risk", vars)
-}
-
-/// The risk's word in label keys.
-pub(super) const fn risk_word(risk: Risk) -> &'static str {
-    match risk {
-        Risk::ReadOnly => "read_only",
-        Risk::Reversible => "reversible",
-        Risk::Destructive => "destructive",
-    }
 }
 
 /// The class's word in label keys.

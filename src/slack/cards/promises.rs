@@ -24,7 +24,7 @@ fn stages(text: &str) -> Vec<Stage> {
     let mut stages = vec![Stage::titled(text), open(text)];
     stages.extend(outcomes(text).into_iter().map(|outcome| over(text, outcome)));
     let reason = Some(text.to_owned());
-    stages.push(no_plan(text, Fact::PlanFailed { run: RUN, why: text.into() }));
+    stages.push(no_plan(text, Fact::PlanFailed { run: RUN, why: Words::verbatim(text) }));
     stages.push(no_plan(text, Fact::PlanRejected { run: RUN, reason: reason.clone() }));
     stages.push(no_plan(text, Fact::PlanExpired { run: RUN }));
     stages.push(no_plan(text, Fact::Cancelled { reason: reason.clone() }));
@@ -81,7 +81,7 @@ fn no_text_makes_a_card_that_slack_refuses_or_that_mentions_anybody() {
         "U0LEAD",
     ];
     for text in long {
-        let failed = Outcome::Failed { step: Some(1), why: text.clone() };
+        let failed = Outcome::Failed { step: Some(1), why: Words::verbatim(&text) };
         check_everything(&over(&text, failed), 0);
     }
     for text in short {

@@ -131,7 +131,7 @@ fn action_line(pen: &Pen<'_>, incident: &Incident, action: &RunbookAction) -> Sa
     let vars = json!({
         "title": action.title,
         "service": action.service.as_deref().map(|key| pen.service(key)),
-        "risk": pen.word(&format!("risk.{}", plan::risk_word(action.risk)))?,
+        "risk": pen.word(&format!("risk.{}", action.risk.word()))?,
         "class": pen.word(&format!("class_limit.{}", plan::class_word(action.class)))?,
     });
     let line = format!("run --in {} {}", incident.id, action.key);

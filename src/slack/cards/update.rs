@@ -66,7 +66,7 @@ fn deliveries(pen: &Pen<'_>, update: &StatusUpdate) -> Said {
     let failed = update
         .failed
         .iter()
-        .map(|missed| pen.say("update.failed", json!({"destination": missed.destination, "why": missed.note})));
+        .map(|missed| pen.say("update.failed", json!({"destination": missed.destination, "why": missed.why})));
     let delivered =
         update.delivered.iter().map(|arrived| pen.say("update.delivered", json!({"destination": arrived.destination})));
     let all = update.failed.len() + update.delivered.len();

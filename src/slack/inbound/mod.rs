@@ -165,6 +165,7 @@ impl Inbound {
             incident: shown.incident.as_ref(),
             timeline: &shown.timeline,
             open: &shown.open,
+            workspace: self.slack.known_identity().map(|identity| identity.url.as_str()),
         }
     }
 }

@@ -69,7 +69,7 @@ impl Slack {
 
 /// The report that something could not be done for good.
 fn failed(effect: &Effect, fault: &SlackFault) -> Report {
-    Report::ChatFailed { effect: Box::new(effect.clone()), code: fault.code().to_owned(), why: fault.why().to_owned() }
+    Report::ChatFailed { effect: Box::new(effect.clone()), code: fault.code().to_owned(), why: fault.words() }
 }
 
 /// The incident that an effect belongs to.

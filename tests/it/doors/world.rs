@@ -235,7 +235,8 @@ impl World {
                     Err(SlackFault::Unknown { .. }) => {
                         self.store.postpone(&claimed, self.clock.now(), "unknown").await.unwrap();
                     }
-                    Err(SlackFault::Permanent { code, why }) => {
+                    Err(fault @ SlackFault::Permanent { .. }) => {
+                        let (code, why) = (fault.code().to_owned(), fault.words());
                         let report = Report::ChatFailed { effect: Box::new(claimed.effect.clone()), code, why };
                         self.store.done(&claimed, vec![report], self.clock.now()).await.unwrap();
                     }
@@ -264,15 +265,15 @@ impl World {
             incident: incident.as_ref(),
             timeline: &timeline,
             open: &open,
+            workspace: None,
         };
         match effect {
             Effect::Page { page, contact, way: Way::Slack } => {
                 let message = self.slack.page_by_slack(&scene, *page, contact, attempt).await?;
-                let note = message.ts.clone();
                 let posted = Report::CardPosted { card: Card::Page(*page), message };
-                Ok(vec![posted, Report::PageDelivered { page: *page, note }])
+                Ok(vec![posted, Report::PageDelivered { page: *page, note: None }])
             }
-            Effect::Page { page, .. } => Ok(vec![Report::PageDelivered { page: *page, note: "elsewhere".into() }]),
+            Effect::Page { page, .. } => Ok(vec![Report::PageDelivered { page: *page, note: None }]),
             chat if chat.lane() == Lane::Chat => self.slack.carry_out(&scene, chat, attempt).await,
             _ => Ok(Vec::new()),
         }

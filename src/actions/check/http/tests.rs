@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actions::toy::{Shop, refused_address, silent_address, world};
+use crate::english::english;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ async fn a_wrong_status_or_field_fails_and_says_what_was_wanted() {
     shop.with(|shop| shop.health = vec![(503, json!({})), (200, json!({"status": "degraded"}))]);
     let check = check(&format!("{}/health", shop.url), json!({"fields": [{"field": "/status", "equals": "ok"}]}));
     let first = seen(&check).await;
-    assert_eq!((first.verdict, first.limit.as_deref()), (Verdict::Fail, Some("200")));
+    assert_eq!((first.verdict, first.limit.as_ref().map(english).as_deref()), (Verdict::Fail, Some("200")));
     assert!(first.value.starts_with("503 in "), "{first:?}");
     let second = seen(&check).await;
     assert_eq!(second.verdict, Verdict::Fail);
@@ -44,7 +45,7 @@ fn a_slow_answer_is_worth_a_look_and_a_very_slow_one_is_bad() {
     let check = check("http://shop.example.com", json!({"warn_after": "200ms", "fail_after": "2s"}));
     let verdicts = [150, 900, 2_400].map(|ms| {
         let seen = check.judged_by_latency("200".into(), Millis(ms));
-        assert_eq!(seen.limit.as_deref(), Some("≤ 2.0 s"));
+        assert_eq!(seen.limit.as_ref().map(english).as_deref(), Some("≤ 2 s"));
         seen.verdict
     });
     assert_eq!(verdicts, [Verdict::Pass, Verdict::Warn, Verdict::Fail]);
@@ -57,5 +58,5 @@ async fn nobody_there_fails_and_nobody_answering_hangs() {
     assert!(refused.value.contains("refused"), "{refused:?}");
     let (url, _listener) = silent_address().await;
     let silent = check(&url, json!({})).look(&world(), Duration::from_millis(100)).await;
-    assert_eq!(silent, Seen::hung("no answer in time"));
+    assert_eq!(silent, Seen::hung(Words::new("reason.no_answer")));
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actions::toy::world;
+use crate::english::english;
 use axum::Router;
 use axum::routing::get;
 use serde_json::{Value, json};
@@ -43,14 +44,17 @@ const GOOD_NOW: &str = "requests_total{code=\"200\"} 700\nrequests_total{code=\"
 #[tokio::test]
 async fn a_ratio_is_held_against_its_limit() {
     let seen = seen(&page(&[BAD_MORNING]).await, json!({})).await;
-    assert_eq!((seen.verdict, seen.value.as_str(), seen.limit.as_deref()), (Verdict::Fail, "40 %", Some("≤ 5 %")));
+    assert_eq!(
+        (seen.verdict, english(&seen.value).as_str(), seen.limit.as_ref().map(english).as_deref()),
+        (Verdict::Fail, "40 %", Some("≤ 5 %"))
+    );
 }
 
 #[tokio::test]
 async fn with_a_span_only_what_happened_in_it_counts() {
     let url = page(&[BAD_MORNING, GOOD_NOW]).await;
     let seen = seen(&url, json!({"over": "100ms"})).await;
-    assert_eq!((seen.verdict, seen.value.as_str()), (Verdict::Pass, "0.99 %"));
+    assert_eq!((seen.verdict, english(&seen.value).as_str()), (Verdict::Pass, "0.99 %"));
 }
 
 #[tokio::test]
@@ -59,14 +63,17 @@ async fn a_restarted_counter_counts_from_nothing_and_a_quiet_one_is_worth_a_look
     let url = page(&[BAD_MORNING, restarted]).await;
     assert_eq!(seen(&url, json!({"over": "100ms"})).await.value, "25 %");
     let quiet = seen(&page(&[BAD_MORNING]).await, json!({"over": "100ms"})).await;
-    assert_eq!((quiet.verdict, quiet.value.as_str()), (Verdict::Warn, "requests_total counted nothing"));
+    assert_eq!((quiet.verdict, english(&quiet.value).as_str()), (Verdict::Warn, "requests_total counted nothing"));
 }
 
 #[tokio::test]
 async fn a_metric_that_is_not_there_never_passes_for_a_good_one() {
     let url = page(&["other 1\n"]).await;
     let gone = seen(&url, json!({"per": null, "limits": {"fail_above": 1}})).await;
-    assert_eq!((gone.verdict, gone.value.as_str()), (Verdict::Warn, "requests_total is not on the metrics page"));
+    assert_eq!(
+        (gone.verdict, english(&gone.value).as_str()),
+        (Verdict::Warn, "requests_total is not on the metrics page")
+    );
     let html = seen(&page(&["<html>\n"]).await, json!({})).await;
-    assert_eq!(html, Seen::fail("line 1 of the metrics page is not in Prometheus' format"));
+    assert_eq!((html.verdict, html.value), (Verdict::Fail, Words::new("look.metrics_garbled").with("line", 1)));
 }
