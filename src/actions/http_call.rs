@@ -25,7 +25,7 @@ use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
 
 /// One request and what must come back.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCall {
     /// What it changes, named so that nothing else can be meant.
@@ -41,6 +41,7 @@ pub struct HttpCall {
     pub method: Method,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// The JSON to send.
     pub body: Option<Value>,
@@ -55,13 +56,14 @@ pub struct HttpCall {
 }
 
 /// Where to look whether a request was carried out.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
     /// The address that is read.
     pub url: String,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// JSON pointer to the field that says it.
     pub field: String,

@@ -13,7 +13,7 @@ use super::people::Actor;
 use super::time::{Instant, Millis};
 
 /// What an action can do to the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
     /// Only looks.
@@ -25,7 +25,7 @@ pub enum Risk {
 }
 
 /// How urgent a rollback is and how long it may take (P4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Under 15 minutes, high risk accepted.

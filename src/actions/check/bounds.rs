@@ -7,7 +7,7 @@ use crate::actions::config::{ConfigFault, fault};
 use crate::incident::approval::Verdict;
 
 /// The limits of a figure. A figure that is no number (no data) is worth a look.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bounds {
     /// Worth a look above this.

@@ -12,7 +12,7 @@ use crate::actions::process::{Deadline, Ended};
 use crate::incident::approval::Verdict;
 
 /// A program that only looks.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandCheck {
     /// The program and its arguments.

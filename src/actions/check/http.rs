@@ -17,7 +17,7 @@ use crate::incident::approval::Verdict;
 use crate::incident::time::Millis;
 
 /// An address and what must come back.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCheck {
     /// The address.
@@ -27,6 +27,7 @@ pub struct HttpCheck {
     pub method: Method,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// The statuses that are good: 200 when it is not said.
     #[serde(default = "ok")]

@@ -13,7 +13,7 @@ use crate::actions::stopwatch::{self, Stopwatch};
 use crate::incident::approval::Verdict;
 
 /// Where to connect to.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TcpCheck {
     /// Host and port: `db.example.com:5432`, `[::1]:6379`.
