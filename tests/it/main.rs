@@ -16,6 +16,7 @@ mod home;
 mod payloads;
 mod postmortem;
 mod practice;
+mod propose;
 mod restart;
 mod rollback;
 mod script;
