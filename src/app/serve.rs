@@ -16,11 +16,7 @@ use crate::slack::SlackConfig;
 /// # Errors
 /// A [`StartFault`] when it cannot start.
 pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: CancellationToken) -> Result<(), StartFault> {
-    let (app_token, signing_secret) = match env.door {
-        SlackDoor::Socket { app_token } => (Some(app_token), None),
-        SlackDoor::Http { signing_secret } => (None, Some(signing_secret)),
-    };
-    let slack = SlackConfig { bot_token: env.bot_token, app_token, signing_secret, api_url: env.slack_api_url };
+    let slack = slack_config(&env);
     let vigie = Vigie::assemble(config, &slack, env.database_url.expose_secret(), Clock::system()).await?;
     let workspace =
         vigie.slack.identity().await.map_or_else(|_| "not reached yet".to_owned(), |identity| identity.team_name);
@@ -32,4 +28,13 @@ pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: Cancellat
     let (served, ()) = tokio::join!(web, vigie.run(stop));
     vigie.store.close().await;
     served.map_err(|why| StartFault::Listen { address: listen.to_string(), why })
+}
+
+/// What the Slack room needs of the environment.
+pub(super) fn slack_config(env: &Env) -> SlackConfig {
+    let (app_token, signing_secret) = match &env.door {
+        SlackDoor::Socket { app_token } => (Some(app_token.clone()), None),
+        SlackDoor::Http { signing_secret } => (None, Some(signing_secret.clone())),
+    };
+    SlackConfig { bot_token: env.bot_token.clone(), app_token, signing_secret, api_url: env.slack_api_url.clone() }
 }
