@@ -28,7 +28,7 @@ use crate::incident::words::Words;
 pub const MOST_OUTPUT: usize = 4_000;
 
 /// A program and how to plan and check what it does.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandStep {
     /// What it changes, named so that nothing else can be meant.
@@ -50,7 +50,7 @@ pub struct CommandStep {
 }
 
 /// Where a program runs, and the environment it gets.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// The directory.
@@ -60,6 +60,7 @@ pub struct Place {
     pub env: BTreeMap<String, String>,
     /// Variables with credentials.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub secrets: BTreeMap<String, SecretString>,
     /// Names of Vigie's own variables that it gets, beside PATH, HOME, USER, LANG, LC_ALL, TZ and TMPDIR.
     #[serde(default)]

@@ -63,7 +63,7 @@ pub struct ActionConfig {
 }
 
 /// Deadlines of the room, all with good defaults.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// A round of diagnostics, whatever hangs (H7): 15 s.

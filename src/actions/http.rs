@@ -36,7 +36,7 @@ pub fn client() -> reqwest::Result<reqwest::Client> {
 }
 
 /// The methods that can be configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[expect(missing_docs, reason = "they are HTTP's own words")]
 pub enum Method {

@@ -28,7 +28,7 @@ use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// One request and what must come back.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCall {
     /// What it changes, named so that nothing else can be meant.
@@ -44,6 +44,7 @@ pub struct HttpCall {
     pub method: Method,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// The JSON to send.
     pub body: Option<Value>,
@@ -58,13 +59,14 @@ pub struct HttpCall {
 }
 
 /// Where to look whether a request was carried out.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
     /// The address that is read.
     pub url: String,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// JSON pointer to the field that says it.
     pub field: String,

@@ -7,7 +7,7 @@ use super::config::{ConfigFault, fault};
 use crate::incident::words::Words;
 
 /// What a field of a JSON answer must be.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FieldRule {
     /// JSON pointer (RFC 6901): `/status`, `/data/0/id`.

@@ -249,7 +249,7 @@ impl PlanFault {
 macro_rules! providers {
     ($($(#[$doc:meta])* $name:ident: $provider:ty),* $(,)?) => {
         /// One step of an action: its kind with its settings, and what all kinds have in common.
-        #[derive(Debug, Clone, Deserialize)]
+        #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct StepConfig {
             /// Its name for people; made from the plan when it is not said. `{{from}}`, `{{to}}` and `{{target}}`

@@ -177,7 +177,7 @@ fn configured(
     config.map_err(|faults| StartFault::Practice(faults.to_string()))
 }
 
-/// Runs until `stop`.
+/// Runs until `stop`; `ready` is called once the bot hears what is typed.
 ///
 /// # Errors
 /// A [`StartFault`] when it cannot start.
@@ -187,8 +187,19 @@ pub async fn practice(
     stop: CancellationToken,
 ) -> Result<(), StartFault> {
     let setup = set_up(options).await?;
-    ready(&setup);
-    setup.vigie.run(stop).await;
+    // The page is told only when the bot hears: a command typed before would be lost on the way.
+    let connected = async {
+        let hears = setup.workspace().wait_for(|workspace| (workspace.open_sockets() > 0).then_some(())).await;
+        if let Err(vain) = hears {
+            tracing::warn!(%vain, "the bot is not connected yet");
+        }
+        ready(&setup);
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = setup.vigie.run(stop) => {}
+        () = connected => {}
+    }
     setup.vigie.store.close().await;
     Ok(())
 }

@@ -22,14 +22,10 @@ const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// # Errors
 /// A [`StartFault`] when it cannot start.
 pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: CancellationToken) -> Result<(), StartFault> {
-    let (app_token, signing_secret) = match env.door {
-        SlackDoor::Socket { app_token } => (Some(app_token), None),
-        SlackDoor::Http { signing_secret } => (None, Some(signing_secret)),
-    };
-    let slack = SlackConfig { bot_token: env.bot_token, app_token, signing_secret, api_url: env.slack_api_url };
     let unusable = |why| StartFault::Listen { address: listen.to_string(), why };
     let listener = TcpListener::bind(listen).await.map_err(unusable)?;
     let address = listener.local_addr().map_err(unusable)?;
+    let slack = slack_config(&env);
     let vigie = Vigie::assemble(config, &slack, env.database_url.expose_secret(), Clock::system()).await?;
     let workspace = vigie.slack.known_identity().map_or("not reached yet", |identity| identity.team_name.as_str());
     tracing::info!(workspace, listen = %address, "on the look-out");
@@ -46,4 +42,13 @@ pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: Cancellat
     };
     vigie.store.close().await;
     served.map_err(unusable)
+}
+
+/// What the Slack room needs of the environment.
+pub(super) fn slack_config(env: &Env) -> SlackConfig {
+    let (app_token, signing_secret) = match &env.door {
+        SlackDoor::Socket { app_token } => (Some(app_token.clone()), None),
+        SlackDoor::Http { signing_secret } => (None, Some(signing_secret.clone())),
+    };
+    SlackConfig { bot_token: env.bot_token.clone(), app_token, signing_secret, api_url: env.slack_api_url.clone() }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::paint::Paint;
 use super::{Check, print};
-use crate::config::{Config, Fault, Faults, Place, environment, load};
+use crate::config::{self, Config, Fault, Faults, Place, environment, load};
 use crate::render::{RenderFault, Renderer, TemplateFault};
 
 /// What was found.
@@ -31,6 +31,11 @@ pub(super) fn check(args: &Check, paint: Paint) -> anyhow::Result<ExitCode> {
     let failed = !found.faults.is_empty();
     print(&if args.json { for_scripts(&name, &found) } else { for_people(&name, &found, paint) })?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Prints what an editor completes the configuration with.
+pub(super) fn schema() -> anyhow::Result<()> {
+    print(&format!("{:#}\n", config::schema()))
 }
 
 fn look(loaded: Result<Config, Faults>) -> Found {
@@ -126,7 +131,7 @@ mod tests {
         let broken = "workspace: {}\nseverities: []\ncontacts: {}\npolicies: {}\nservises: {}\n";
         let text = for_people("vigie.yml", &found(broken), Paint::off());
         let expected = concat!(
-            "vigie.yml:2:1: there is no severity · write at least one; examples/minimal.yml has two\n",
+            "vigie.yml:2:1: there is no severity · write at least one; examples/minimal.yml has one\n",
             "  2 | severities: []\n",
             "    | ^\n",
             "vigie.yml:5:1: there is no key “servises” here · did you mean “services”?\n",

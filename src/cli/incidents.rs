@@ -3,19 +3,26 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::{Incidents, files, print};
+use super::{Incidents, files, print, surroundings};
 use crate::config::{Env, environment};
 use crate::incident::state::Incident;
+use crate::incident::time::Instant;
 use crate::store::Store;
 
 /// Prints the newest incidents.
 pub(super) async fn list(args: &Incidents) -> anyhow::Result<()> {
     let store = open().await?;
     let incidents = store.recent_incidents(args.limit).await.context("the incidents could not be read")?;
-    print(&if args.json { for_scripts(&incidents) } else { for_people(&incidents) })
+    if args.json {
+        return print(&for_scripts(&incidents));
+    }
+    let zone = surroundings(args.config.as_deref())?.and_then(|config| TimeZone::get(&config.rules.zone).ok());
+    print(&for_people(&incidents, &zone.unwrap_or(TimeZone::UTC)))
 }
 
 /// The database that the environment names, to read from.
@@ -48,11 +55,11 @@ fn for_scripts(incidents: &[Incident]) -> String {
     format!("{:#}\n", json!(list))
 }
 
-fn for_people(incidents: &[Incident]) -> String {
+fn for_people(incidents: &[Incident], zone: &TimeZone) -> String {
     if incidents.is_empty() {
         return "There is no incident yet. In Slack: /incident start …\n".to_owned();
     }
-    let rows: Vec<[String; 4]> = incidents.iter().map(row).collect();
+    let rows: Vec<[String; 4]> = incidents.iter().map(|incident| row(incident, zone)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths = [width(0), width(1), width(2), width(3)];
     let mut text = String::new();
@@ -68,11 +75,19 @@ fn for_people(incidents: &[Incident]) -> String {
     text
 }
 
-fn row(incident: &Incident) -> [String; 4] {
+fn row(incident: &Incident, zone: &TimeZone) -> [String; 4] {
     [
         incident.id.to_string(),
         incident.severity.label.clone(),
         incident.status.word().to_owned(),
-        incident.declared.at.to_rfc3339(),
+        shown(incident.declared.at, zone),
     ]
+}
+
+/// `2026-11-20 02:40 CET`
+fn shown(at: Instant, zone: &TimeZone) -> String {
+    match Timestamp::from_millisecond(at.0) {
+        Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
+        Err(_) => at.to_rfc3339(),
+    }
 }

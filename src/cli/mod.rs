@@ -5,19 +5,22 @@
 
 mod backup;
 mod check;
+mod doctor;
 mod incidents;
 mod init;
 mod live;
+mod migrate;
 mod paint;
 mod postmortem;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::config::{Config, Fault, Faults, environment, load};
 use crate::incident::id::IncidentId;
 use paint::Paint;
 
@@ -27,7 +30,7 @@ Vigie runs your team's emergency plan with you, in Slack: it pages people until 
 has rollbacks planned, approved, run and verified, keeps customers told, and compiles the post-mortem.
 
   vigie practice            try everything now: a local Slack, phones, and a shop to break; nothing leaves this machine
-  vigie check               is the configuration right?
+  vigie init                write a first configuration
   vigie serve               run it in your workspace
 
 vigie help says more.
@@ -57,6 +60,10 @@ pub enum Verb {
     Init(Init),
     /// Say whether the configuration is right, with every fault at once
     Check(Check),
+    /// Say whether everything is in place: configuration, environment, database, Slack, scopes, people
+    Doctor(Doctor),
+    /// Bring the database's schema up to date, before a new version starts
+    Migrate,
     /// Print an incident's post-mortem
     Postmortem(Postmortem),
     /// List incidents, the newest first
@@ -67,6 +74,8 @@ pub enum Verb {
     Restore(Restore),
     /// Let the bot go on after a restore
     Resume,
+    /// Print what makes a shell complete vigie's commands: source <(vigie completions bash)
+    Completions(Completions),
 }
 
 /// `vigie backup`
@@ -86,7 +95,7 @@ pub struct Restore {
 /// `vigie serve`
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// The configuration
+    /// The configuration: a file, or a folder of .yml files
     #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
     pub config: PathBuf,
     /// Where health, figures and, without Socket Mode, Slack's requests are taken [default: VIGIE_LISTEN, else 127.0.0.1:8080]
@@ -131,19 +140,47 @@ impl Lang {
 #[derive(Debug, Args)]
 pub struct Init {
     /// The file to write
-    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
-    pub config: PathBuf,
+    #[arg(default_value = "vigie.yml")]
+    pub file: PathBuf,
+    /// The language of its comments, and of the team
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    pub lang: Lang,
+    /// Write over what is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `vigie check`
 #[derive(Debug, Args)]
 pub struct Check {
-    /// The configuration
+    /// The configuration: a file, or a folder of .yml files
     #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
     pub config: PathBuf,
     /// For scripts
     #[arg(long)]
     pub json: bool,
+    /// Print the configuration's JSON Schema, with which an editor completes it
+    #[arg(long, conflicts_with_all = ["config", "json"])]
+    pub schema: bool,
+}
+
+/// `vigie doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The configuration: a file, or a folder of .yml files
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+    /// For scripts
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `vigie completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
 }
 
 /// `vigie postmortem`
@@ -157,7 +194,7 @@ pub struct Postmortem {
     /// long, short, minimal, or one of your own templates (`postmortem_NAME.md.hbs`)
     #[arg(long, default_value = "long")]
     pub layout: String,
-    /// The configuration, for people's names, your language and your templates
+    /// The configuration, for people's names, your language and your templates [default: vigie.yml where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -179,6 +216,9 @@ pub struct Incidents {
     /// How many at most
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     pub limit: u32,
+    /// The configuration, for your time zone [default: vigie.yml where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// For scripts
     #[arg(long)]
     pub json: bool,
@@ -190,7 +230,11 @@ pub async fn run(cli: Cli) -> ExitCode {
     let done = match cli.verb {
         None => print(ABOUT).map(|()| ExitCode::SUCCESS),
         Some(Verb::Init(args)) => init::init(&args).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Check(args)) if args.schema => check::schema().map(|()| ExitCode::SUCCESS),
         Some(Verb::Check(args)) => check::check(&args, Paint::of_stdout()),
+        Some(Verb::Doctor(args)) => doctor::doctor(&args, Paint::of_stdout()).await,
+        Some(Verb::Migrate) => migrate::migrate().await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Completions(args)) => completions(args.shell).map(|()| ExitCode::SUCCESS),
         Some(Verb::Incidents(args)) => incidents::list(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Postmortem(args)) => postmortem::print_one(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Backup(args)) => backup::backup(&args).await.map(|()| ExitCode::SUCCESS),
@@ -221,6 +265,32 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "vigie", &mut script);
+    print(&String::from_utf8(script)?)
+}
+
+/// The configuration that a command would like to have but can do without: the one named, else ./vigie.yml where there is
+/// one. Faults in that one are told, and do not keep anybody from reading.
+fn surroundings(named: Option<&Path>) -> anyhow::Result<Option<Config>> {
+    const USUAL: &str = "vigie.yml";
+    if let Some(path) = named {
+        return Ok(Some(load(path, &environment)?));
+    }
+    if !Path::new(USUAL).exists() {
+        return Ok(None);
+    }
+    match load(Path::new(USUAL), &environment) {
+        Ok(config) => Ok(Some(config)),
+        Err(Faults(faults)) => {
+            let first = faults.first().map(Fault::headline).unwrap_or_default();
+            eprintln!("vigie: {USUAL} is left aside, because it has faults (vigie check names them all): {first}");
+            Ok(None)
+        }
+    }
+}
+
 /// Reads a file that the environment names.
 fn files(path: &str) -> std::io::Result<String> {
     std::fs::read_to_string(path)
@@ -228,8 +298,6 @@ fn files(path: &str) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
@@ -253,6 +321,11 @@ mod tests {
         assert!(
             matches!(verb("vigie postmortem 7 --format html --layout short"), Ok(Some(Verb::Postmortem(args))) if args.incident == IncidentId(7))
         );
+        assert!(
+            matches!(verb("vigie init team.yml --lang fr"), Ok(Some(Verb::Init(args))) if args.file.ends_with("team.yml") && args.lang == Lang::Fr && !args.force)
+        );
+        assert!(matches!(verb("vigie check --schema"), Ok(Some(Verb::Check(args))) if args.schema));
+        assert!(matches!(verb("vigie migrate"), Ok(Some(Verb::Migrate))));
         assert!(matches!(verb("vigie incidents"), Ok(Some(Verb::Incidents(args))) if args.limit == 20));
     }
 
@@ -273,7 +346,7 @@ mod tests {
 
     #[test]
     fn vigie_alone_names_the_three_commands_that_matter() {
-        for command in ["vigie practice", "vigie check", "vigie serve"] {
+        for command in ["vigie practice", "vigie init", "vigie serve"] {
             assert!(ABOUT.contains(command));
         }
     }

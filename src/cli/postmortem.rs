@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::{Format, Postmortem, incidents, print};
+use super::{Format, Postmortem, incidents, print, surroundings};
 use crate::clock::Clock;
-use crate::config::{Config, environment, load};
+use crate::config::Config;
 use crate::incident::rules::Rules;
 use crate::render::Renderer;
 use crate::slack::documents;
@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow};
 
 /// Prints one post-mortem.
 pub(super) async fn print_one(args: &Postmortem) -> anyhow::Result<()> {
-    let (rules, render) = surroundings(args.config.as_deref())?;
+    let (rules, render) = rules_and_texts(args.config.as_deref())?;
     let store = incidents::open().await?;
     let incident = store.incident(args.incident).await?;
     let incident =
@@ -49,13 +49,10 @@ fn layout(template: &str) -> Option<&str> {
 }
 
 /// The team's rules and texts; without a configuration, English in UTC and people by their Slack IDs.
-fn surroundings(config: Option<&Path>) -> anyhow::Result<(Rules, Renderer)> {
-    let (rules, templates) = match config {
+fn rules_and_texts(config: Option<&Path>) -> anyhow::Result<(Rules, Renderer)> {
+    let (rules, templates) = match surroundings(config)? {
         None => (Rules { locale: "en".to_owned(), zone: "UTC".to_owned(), ..Rules::default() }, None),
-        Some(path) => {
-            let Config { rules, templates, .. } = load(path, &environment)?;
-            (rules, templates)
-        }
+        Some(Config { rules, templates, .. }) => (rules, templates),
     };
     Ok((rules, Renderer::load(templates.as_deref())?))
 }

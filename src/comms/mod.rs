@@ -36,7 +36,7 @@ use status_page::StatusPage;
 const SIDE_BY_SIDE: usize = 4;
 
 /// Whether a message may name what only the team should know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AudienceKind {
     /// Customers: every message is previewed and approved first.

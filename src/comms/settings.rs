@@ -22,7 +22,7 @@ pub struct CommsConfig {
 }
 
 /// One audience in the settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AudienceConfig {
     /// `customer` or `internal`.
@@ -41,7 +41,7 @@ fn english() -> String {
 }
 
 /// One destination in the settings: a name and exactly one place.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationConfig {
     /// Unique in its audience; part of the ids that go to providers.

@@ -21,11 +21,12 @@ use crate::paging::webhook::header_safe;
 use crate::paging::{HttpClient, PagingFault, Receipt, SettingFault, checked_url, push};
 
 /// A status page in the settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusPageConfig {
     /// Headers of every request, e.g. `authorization`; their values are secrets.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: BTreeMap<String, SecretString>,
     /// The request that opens an entry.
     pub open: RequestConfig,
@@ -42,7 +43,7 @@ pub struct StatusPageConfig {
 
 /// One request to a status page. In `url` and in the strings of `body` these can be used: `id`, `at`
 /// (milliseconds), `at_rfc3339`, `phase`, `subject`, `text`, `short`, `link`, `locale`, `remote_id`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestConfig {
     /// `POST`, `PUT` or `PATCH`.

@@ -20,7 +20,7 @@ use crate::incident::time::Millis;
 use crate::paging::PagingConfig;
 
 /// The whole file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     /// How Vigie behaves in this workspace.
@@ -55,7 +55,7 @@ pub(super) struct File {
 }
 
 /// `watch:`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Watch {
     /// Contacts who are told, by anything but Slack, when Vigie itself has trouble.
@@ -68,7 +68,7 @@ pub(super) struct Watch {
 }
 
 /// `workspace:`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Workspace {
     /// The team's language.
@@ -116,7 +116,7 @@ fn ten_minutes() -> Length {
 }
 
 /// One of `severities:`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Severity {
     /// The word typed in commands.
@@ -142,6 +142,9 @@ pub(super) struct Severity {
     pub postmortem: bool,
     /// Link of the crisis call (E7).
     pub call_link: Option<Link>,
+    /// Actions whose plans are offered in the channel as soon as it is open; none of them runs by itself.
+    #[serde(default)]
+    pub propose: Vec<At<Name>>,
 }
 
 fn five_minutes() -> Length {
@@ -149,7 +152,7 @@ fn five_minutes() -> Length {
 }
 
 /// One of `contacts:`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Contact {
     /// How people know them.
@@ -176,7 +179,7 @@ pub(super) struct Contact {
 }
 
 /// One of `policies:`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Policy {
     /// The levels, in order.
@@ -190,7 +193,7 @@ pub(super) struct Policy {
 }
 
 /// One of a policy's `levels:`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Level {
     /// Everybody paged together.
@@ -200,7 +203,7 @@ pub(super) struct Level {
 }
 
 /// One of `services:`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Service {
     /// Its name for people.
@@ -214,7 +217,7 @@ pub(super) struct Service {
 }
 
 /// One of `actions:`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Action {
     /// Its name for people.
@@ -260,7 +263,7 @@ fn planned() -> Class {
 }
 
 /// An action's `approval:`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Approval {
     /// Who may; anybody in the channel when nobody is named.
@@ -276,7 +279,7 @@ pub(super) struct Approval {
 }
 
 /// One line of a `checklist:`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Item {
     /// Its key within the list.
@@ -293,7 +296,7 @@ fn yes() -> bool {
 }
 
 /// `updates:`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Updates {
     /// Who may approve customer texts; anybody but the author when nobody is named.

@@ -3,9 +3,9 @@
 //! The only room that reads the environment. It knows the other rooms' `Config` structs and fills them; no room knows
 //! this one. Each fault says where (`vigie.yml:41:9`), what, and the cure; no fault shows a secret.
 //!
-//! From text to [`Config`]: `node` reads the YAML into a tree with places and fills in `${NAME}`; `decode` gives the
-//! tree to the typed `file`, going on after each fault; `compile` looks references up and asks every room about
-//! its own part.
+//! From text to [`Config`]: `node` reads the YAML (one file, or a folder of them) into a tree with places and fills in
+//! `${NAME}`; `decode` gives the tree to the typed `file`, going on after each fault; `compile` looks references up and
+//! asks every room about its own part. `schema` describes the same types to editors.
 
 mod compile;
 mod decode;
@@ -16,6 +16,7 @@ mod hide;
 mod interpolate;
 mod near;
 mod node;
+mod schema;
 mod words;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use url::Url;
 
 pub use env::{Env, SlackDoor};
 pub use fault::{Fault, Faults, Place};
+pub use schema::schema;
 
 use crate::actions::ActionsConfig;
 use crate::comms::CommsConfig;
@@ -37,7 +39,7 @@ use crate::incident::people::Contact;
 use crate::incident::rules::Rules;
 use crate::paging::PagingConfig;
 
-use self::fault::Findings;
+use self::fault::{Findings, Source};
 use self::interpolate::Variables;
 use self::node::Sources;
 
@@ -71,15 +73,33 @@ pub struct WatchConfig {
     pub canary: Option<ChannelId>,
 }
 
-/// Reads the file at `path`, with `env` for its `${NAME}`s.
+/// Reads the file at `path`, or every YAML file in the folder at `path` as one configuration, with `env` for their
+/// `${NAME}`s.
 ///
 /// # Errors
-/// Every fault at once, in the order of the file.
+/// Every fault at once, in the order of the files.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&name, &error))?;
-    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    read(&name, &text, Some(&folder), env)
+    let is_folder = path.is_dir();
+    let files = if is_folder { files_in(path)? } else { vec![path.to_path_buf()] };
+    let sources = files.iter().map(|file| {
+        let name = file.display().to_string();
+        match std::fs::read_to_string(file) {
+            Ok(text) => Ok(Source { name, text }),
+            Err(error) => Err(unreadable(&name, &error)),
+        }
+    });
+    let (mut good, mut faults) = (Vec::new(), Vec::new());
+    for source in sources {
+        match source {
+            Ok(source) => good.push(source),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+    let folder = if is_folder { Some(path) } else { path.parent() };
+    read(&path.display().to_string(), &good, Some(folder.unwrap_or(Path::new(""))), env)
 }
 
 /// Reads a configuration that is not a file, such as the practice workspace's. Paths in it count from the working
@@ -88,7 +108,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
 /// # Errors
 /// Every fault at once, in the order of the text.
 pub fn parse(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-    read(name, text, None, env)
+    read(name, &[Source { name: name.to_owned(), text: text.to_owned() }], None, env)
 }
 
 /// The value of an environment variable; nothing when it is unset, empty or not Unicode.
@@ -104,32 +124,65 @@ pub fn whole_environment() -> std::collections::BTreeMap<String, String> {
         .collect()
 }
 
-fn read(name: &str, text: &str, folder: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Faults> {
-    let mut findings = Findings::new(name, text);
+fn read(
+    name: &str,
+    sources: &[Source],
+    folder: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Faults> {
+    let mut findings = Findings::new(name, sources);
     let files = |path: &str| {
         let path = folder.map_or_else(|| PathBuf::from(path), |folder| folder.join(path));
         std::fs::read_to_string(path)
     };
-    let sources = Sources { variables: Variables::new(env), files: &files };
+    let outside = Sources { variables: Variables::new(env), files: &files };
     let mut config = None;
-    if let Some(root) = node::read(text, &sources, &mut findings) {
+    if let Some(root) = node::read(sources, &outside, &mut findings) {
         let decoded = decode::decode::<file::File>(&root, &mut findings);
         config = decoded.file.map(|file| compile::compile(&file, &root, &decoded.broken, folder, &mut findings));
     }
     let warnings = findings.end()?;
     match config {
         Some(config) => Ok(Config { warnings, ..config }),
-        None => Err(Faults(vec![about(name, "nothing could be read", "look at examples/minimal.yml")])),
+        None => Err(Faults(vec![about(name, "nothing could be read", "write a first configuration with vigie init")])),
     }
 }
 
-fn unreadable(name: &str, error: &std::io::Error) -> Faults {
+/// The YAML files of a folder, by name; hidden ones are an editor's.
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Faults> {
+    let name = folder.display().to_string();
+    let listed = || -> std::io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+            let yaml = path.extension().is_some_and(|end| end == "yml" || end == "yaml");
+            if yaml && !hidden && path.is_file() {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    };
+    match listed() {
+        Err(error) => {
+            Err(Faults(vec![about(&name, &format!("the folder cannot be read: {error}"), "check who may read it")]))
+        }
+        Ok(files) if files.is_empty() => {
+            let cure = format!("write a first one with vigie init {}", folder.join("vigie.yml").display());
+            Err(Faults(vec![about(&name, "there is no .yml file in this folder", &cure)]))
+        }
+        Ok(files) => Ok(files),
+    }
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Fault {
     let cure = match error.kind() {
         std::io::ErrorKind::NotFound => "give its path with --config, or write a first one with vigie init",
         std::io::ErrorKind::InvalidData => "save it as UTF-8",
         _ => "check who may read it",
     };
-    Faults(vec![about(name, &format!("the file cannot be read: {error}"), cure)])
+    about(name, &format!("the file cannot be read: {error}"), cure)
 }
 
 fn about(name: &str, what: &str, cure: &str) -> Fault {

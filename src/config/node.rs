@@ -3,12 +3,14 @@
 //! The YAML is read by serde-saphyr; what a value means is decided later by the type that wants it, so a phone number
 //! stays a text and `${PORT}` may become a number. Keeping the tree makes it possible to go on after a fault.
 
+mod merge;
+
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
-use super::fault::{Findings, Place};
+use super::fault::{Findings, Place, Source, lines};
 use super::hide;
 use super::interpolate::{Variables, expanded};
 
@@ -61,23 +63,43 @@ pub(super) struct Sources<'v> {
     pub files: &'v dyn Fn(&str) -> std::io::Result<String>,
 }
 
-/// Reads the text into a tree with the variables and secret files filled in. Faults are noted; `None` when nothing
-/// could be read.
-pub(super) fn read(text: &str, sources: &Sources<'_>, findings: &mut Findings<'_>) -> Option<Node> {
+/// Reads the files into one tree with the variables and secret files filled in. Faults are noted; `None` when a file
+/// could not be read at all: what stands in it would be called missing.
+pub(super) fn read(files: &[Source], sources: &Sources<'_>, findings: &mut Findings<'_>) -> Option<Node> {
+    let (mut before, mut next) = (0, 0);
+    let mut trees = Vec::new();
+    for file in files {
+        trees.push(read_one(&file.text, before, &mut next, sources, findings));
+        before += lines(&file.text);
+    }
+    let trees: Option<Vec<Node>> = trees.into_iter().collect();
+    merge::merged(trees?, findings)
+}
+
+/// `before` lines stand in other files.
+fn read_one(
+    text: &str,
+    before: u32,
+    next: &mut usize,
+    sources: &Sources<'_>,
+    findings: &mut Findings<'_>,
+) -> Option<Node> {
     let rough = match parse(text, DuplicateKeyPolicy::Error) {
         Ok(rough) => rough,
         Err(error) => {
             let twice = matches!(error.without_snippet(), serde_saphyr::Error::DuplicateMappingKey { .. });
-            note(text, &error, findings);
+            note(text, before, &error, findings);
             if !twice {
                 return None;
             }
             // The first of the two stands, so that everything else is looked at as well.
-            parse(text, DuplicateKeyPolicy::FirstWins).map_err(|error| note(text, &error, findings)).ok()?
+            parse(text, DuplicateKeyPolicy::FirstWins).map_err(|error| note(text, before, &error, findings)).ok()?
         }
     };
-    let mut building = Building { text, sources, findings, next: 0 };
-    Some(building.node(rough, String::new(), None))
+    let mut building = Building { text, before, sources, findings, next: *next };
+    let root = building.node(rough, String::new(), None);
+    *next = building.next;
+    Some(root)
 }
 
 fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Rough, serde_saphyr::Error> {
@@ -85,10 +107,10 @@ fn parse(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Rough, serde_
     serde_saphyr::from_str_with_options(text, options)
 }
 
-fn note(text: &str, error: &serde_saphyr::Error, findings: &mut Findings<'_>) {
+fn note(text: &str, before: u32, error: &serde_saphyr::Error, findings: &mut Findings<'_>) {
     use serde_saphyr::{Error, MessageFormatter as _, UserMessageFormatter};
     let bare = error.without_snippet();
-    let place = error.location().and_then(placed);
+    let place = error.location().and_then(|location| placed(location, 0));
     let (what, cure) = match bare {
         Error::DuplicateMappingKey { key, .. } => (
             format!("“{}” stands here a second time", key.as_deref().unwrap_or("a key")),
@@ -108,16 +130,17 @@ fn note(text: &str, error: &serde_saphyr::Error, findings: &mut Findings<'_>) {
             (format!("this is not YAML: {message}"), cure.to_owned())
         }
     };
-    findings.fault(place, what, cure);
+    findings.fault(place.map(|place| Place { line: place.line + before, ..place }), what, cure);
 }
 
-fn placed(location: Location) -> Option<Place> {
+fn placed(location: Location, before: u32) -> Option<Place> {
     let line = u32::try_from(location.line()).ok().filter(|line| *line > 0)?;
-    Some(Place { line, column: u32::try_from(location.column()).unwrap_or(1).max(1) })
+    Some(Place { line: line + before, column: u32::try_from(location.column()).unwrap_or(1).max(1) })
 }
 
 struct Building<'a, 't, 'v> {
     text: &'a str,
+    before: u32,
     sources: &'a Sources<'v>,
     findings: &'a mut Findings<'t>,
     next: usize,
@@ -127,7 +150,8 @@ impl Building<'_, '_, '_> {
     fn node(&mut self, rough: Rough, path: String, key_place: Option<Place>) -> Node {
         let id = self.next;
         self.next += 1;
-        let place = placed(rough.0.referenced).or(key_place).unwrap_or(Place { line: 1, column: 1 });
+        let place =
+            placed(rough.0.referenced, self.before).or(key_place).unwrap_or(Place { line: self.before + 1, column: 1 });
         let value = match rough.0.value {
             RoughValue::Empty => Value::Empty,
             RoughValue::Text(text) => self.filled(text, false, place, &path),
@@ -143,7 +167,7 @@ impl Building<'_, '_, '_> {
                     .into_iter()
                     .map(|(key, value)| {
                         let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
-                        let node = self.node(value, path, placed(key.referenced));
+                        let node = self.node(value, path, placed(key.referenced, self.before));
                         self.secret_file(key.value, node)
                     })
                     .collect(),
@@ -286,14 +310,19 @@ mod tests {
     use super::*;
 
     fn tree(text: &str) -> (Option<Node>, String) {
-        let mut findings = Findings::new("f.yml", text);
+        let files = [Source { name: "f.yml".to_owned(), text: text.to_owned() }];
+        tree_of(&files)
+    }
+
+    fn tree_of(texts: &[Source]) -> (Option<Node>, String) {
+        let mut findings = Findings::new("config", texts);
         let lookup = |name: &str| (name == "PORT").then(|| "8025".to_owned());
         let files = |path: &str| match path {
             "/run/secrets/token" => Ok("hunter2\n".to_owned()),
             _ => Err(std::io::Error::other("no such file")),
         };
         let sources = Sources { variables: Variables::new(&lookup), files: &files };
-        let node = read(text, &sources, &mut findings);
+        let node = read(texts, &sources, &mut findings);
         (node, findings.end().err().map(|faults| faults.to_string()).unwrap_or_default())
     }
 
@@ -327,6 +356,51 @@ mod tests {
         assert!(node.is_some());
         assert!(faults.contains("f.yml:2:1: “a” stands here a second time"), "{faults}");
         assert!(faults.contains("f.yml:3:4: the variable NONE is not set"), "{faults}");
+    }
+
+    fn sources(texts: &[(&str, &str)]) -> Vec<Source> {
+        texts.iter().map(|(name, text)| Source { name: (*name).to_owned(), text: (*text).to_owned() }).collect()
+    }
+
+    #[test]
+    fn several_files_are_one_tree_section_by_section() {
+        let (node, faults) = tree_of(&sources(&[
+            ("a.yml", "contacts:\n  a: {name: A}\nlist:\n  - {key: 1}\n"),
+            ("b.yml", "# only a remark\n"),
+            ("c.yml", "contacts:\n  c: {name: C}\nlist:\n  - {key: 2}\nother: 1\n"),
+        ]));
+        assert_eq!(faults, "");
+        let node = node.unwrap();
+        let Value::Map(contacts) = &find(&node, "contacts").value else { panic!() };
+        assert_eq!(contacts.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+        let Value::List(items) = &find(&node, "list").value else { panic!() };
+        assert_eq!(find(&items[1], "key").path, "list[1].key");
+        let mut ids: Vec<usize> = items.iter().map(|item| item.id).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), 2, "each value is told from the others");
+    }
+
+    #[test]
+    fn a_name_in_two_files_is_told_with_both_places() {
+        let (_, faults) = tree_of(&sources(&[
+            ("a.yml", "contacts:\n  lead: {name: A}\nworkspace:\n  zone: UTC\n"),
+            ("b.yml", "workspace:\n  zone: Europe/Paris\ncontacts:\n  lead: {name: B}\n"),
+            ("c.yml", "- 1\n"),
+        ]));
+        for told in [
+            "b.yml:2:3: “zone” stands here a second time; the first is at a.yml:4:3 · keep one of the two",
+            "b.yml:4:3: “lead” stands here a second time; the first is at a.yml:2:3 · keep one of the two",
+            "c.yml:1:1: the file holds no sections · write “contacts:”, “services:” … at its left edge",
+        ] {
+            assert!(faults.contains(told), "{told} is not in\n{faults}");
+        }
+    }
+
+    #[test]
+    fn every_file_that_is_no_yaml_is_told() {
+        let (node, faults) = tree_of(&sources(&[("a.yml", "a: [\n"), ("b.yml", "b:\n\t- c\n")]));
+        assert_eq!(node, None);
+        assert!(faults.contains("a.yml:") && faults.contains("b.yml:2:"), "{faults}");
     }
 
     #[test]

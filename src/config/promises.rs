@@ -323,6 +323,78 @@ fn what_works_but_is_odd_is_a_warning() {
 }
 
 #[test]
+fn a_lone_approver_of_customer_texts_is_a_warning_because_the_author_may_not_approve() {
+    for only in ["comms", "\"role:communications\""] {
+        let warnings =
+            warnings_after("approved_by: [comms, support, \"role:communications\"]", &format!("approved_by: [{only}]"));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].contains(
+                "a text for customers can be approved by nobody when this one approver writes it · name one more"
+            ),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn a_severity_proposes_actions_that_exist() {
+    let proposing = |keys: &str| format!("policy: everybody\n    propose: [{keys}]");
+    let changed = PRACTICE.replacen("policy: everybody", &proposing("rollback-shop, deploy-shop"), 1);
+    assert_eq!(read(&changed).unwrap().rules.severity("sev1").unwrap().propose, ["rollback-shop", "deploy-shop"]);
+    let fault = one_fault_after("policy: everybody", &proposing("rollback-shpo"));
+    assert!(
+        fault.contains("there is no action “rollback-shpo” under actions · did you mean “rollback-shop”?"),
+        "{fault}"
+    );
+    let warnings = warnings_after("policy: everybody", &proposing("rollback-shop, rollback-shop"));
+    assert!(warnings[0].contains("“rollback-shop” stands in this list twice"), "{warnings:?}");
+}
+
+#[test]
+fn a_folder_of_files_is_one_configuration() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let at = MINIMAL.find("contacts:\n  oncall").unwrap();
+    write("1-plan.yml", &MINIMAL[..at]);
+    write("2-people.yaml", &MINIMAL[at..]);
+    write(".3-editor.yml", "no: configuration");
+    write("notes.txt", "no: configuration");
+    let config = super::load(folder.path(), &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config.rules.contacts.len(), 2);
+
+    write(
+        "3-more.yml",
+        "contacts:\n  lead: {name: Another}\nseverities:\n  - {key: sev1, criteria: x, respond_within: 1h, policy: on-call}\nservices: {shop: {titel: Shop}}\n",
+    );
+    let told = super::load(folder.path(), &|_| None).unwrap_err().to_string();
+    let spot = |name: &str| folder.path().join(name).display().to_string();
+    for sentence in [
+        format!(
+            "{}:2:3: “lead” stands here a second time; the first is at {}:5:3 ·",
+            spot("3-more.yml"),
+            spot("2-people.yaml")
+        ),
+        format!(
+            "{}:4:11: there are two severities “sev1”; the first is at {}:",
+            spot("3-more.yml"),
+            spot("1-plan.yml")
+        ),
+        format!("{}:5:19: there is no key “titel” here · did you mean “title”?", spot("3-more.yml")),
+    ] {
+        assert!(told.contains(&sentence), "{sentence} is not in\n{told}");
+    }
+}
+
+#[test]
+fn a_folder_without_a_file_says_how_to_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = super::load(folder.path(), &|_| None).unwrap_err().to_string();
+    assert!(told.contains("there is no .yml file in this folder · write a first one with vigie init"), "{told}");
+}
+
+#[test]
 fn what_a_room_finds_wrong_is_shown_where_it_stands() {
     let line = |of: &str| PRACTICE.lines().position(|line| line.contains(of)).unwrap() + 1;
     let fault = one_fault_after("from: \"+15550100\"", "from: \"0155501\"");

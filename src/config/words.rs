@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::decode::{WITH_PLACE, WORD};
@@ -90,7 +91,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
 }
 
 macro_rules! word {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $expected:literal, $stand_in:expr, $read:expr) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $expected:literal, $pattern:literal, $stand_in:expr, $read:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(super) struct $name(pub $inner);
@@ -115,6 +116,18 @@ macro_rules! word {
                 deserializer.deserialize_newtype_struct(WORD, WordVisitor)
             }
         }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            /// Coarser than the reader, which also says what to write instead.
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let mut expected = $expected.to_owned();
+                expected.replace_range(..1, &expected[..1].to_uppercase());
+                json_schema!({"type": "string", "pattern": $pattern, "description": format!("{expected}.")})
+            }
+        }
     };
 }
 
@@ -122,6 +135,7 @@ word!(
     /// A key that people type in Slack: `lead`, `rollback-shop`.
     Name(String),
     "a name",
+    r"^\S+$",
     String::new(),
     name
 );
@@ -129,6 +143,7 @@ word!(
     /// A length of time: `30s`, `15m`, `2h`, `1h 30m`.
     Length(Millis),
     "a length of time such as 15m",
+    r"[0-9]",
     Millis(1),
     length
 );
@@ -136,6 +151,7 @@ word!(
     /// A person's Slack id.
     SlackPerson(String),
     "a Slack member ID such as U012AB3CD",
+    r"^[UW][A-Z0-9]{3,31}$",
     String::new(),
     |text| slack_id(text, &['U', 'W'], "a Slack member ID", "in Slack open the profile, then ⋮, then “Copy member ID”: it begins with U or W")
 );
@@ -143,6 +159,7 @@ word!(
     /// A Slack channel's id.
     SlackChannel(String),
     "a Slack channel ID such as C012AB3CD",
+    r"^[CG][A-Z0-9]{3,31}$",
     String::new(),
     |text| slack_id(text, &['C', 'G'], "a Slack channel ID", "in Slack click the channel's name: the ID stands at the end of “About” and begins with C")
 );
@@ -150,6 +167,7 @@ word!(
     /// An e-mail address.
     Email(String),
     "an e-mail address",
+    r"@",
     String::new(),
     |text| {
         let address = text.parse::<lettre::Address>();
@@ -160,6 +178,7 @@ word!(
     /// A phone number in E.164 form, without spaces.
     Phone(String),
     "a phone number such as +15550100",
+    r"^\+",
     String::new(),
     phone
 );
@@ -167,6 +186,7 @@ word!(
     /// An IANA time zone.
     Zone(String),
     "a time zone such as Europe/Paris",
+    r"[A-Za-z]",
     String::new(),
     |text| {
         let zone = jiff::tz::TimeZone::get(text);
@@ -176,7 +196,8 @@ word!(
 word!(
     /// A language Vigie speaks.
     Locale(String),
-    "a language",
+    "a language: en or fr",
+    r"^(en|fr)$",
     String::new(),
     |text| match text {
         "en" | "fr" => Ok(text.to_owned()),
@@ -187,6 +208,7 @@ word!(
     /// An http(s) address.
     Link(String),
     "an address such as https://status.example.com",
+    r"^[Hh][Tt][Tt][Pp][Ss]?://",
     String::new(),
     |text| match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.to_owned()),
@@ -197,6 +219,7 @@ word!(
     /// The beginning of incident channels' names.
     Prefix(String),
     "a beginning for channel names such as inc",
+    r"^[^A-Z ]+$",
     String::new(),
     |text| {
         let fits = !text.is_empty()
@@ -213,6 +236,7 @@ word!(
     /// Somebody who may approve: a contact's key, or `role:commander`.
     ApproverWord(Approving),
     "a contact's key or role:commander",
+    r"^\S",
     Approving::Role(Role::Commander),
     |text| match text.strip_prefix("role:") {
         None => name(text).map(Approving::Contact),

@@ -19,7 +19,11 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         Report::ChannelOpened { channel, name } => {
             if draft.incident.channel.as_ref().is_none_or(|known| &known.id != channel) {
                 draft.fact(Fact::ChannelOpened { channel: channel.clone(), name: name.clone() });
-                draft.effect(Effect::Topic).show(Card::Announcement).refresh_pages();
+                draft.effect(Effect::Topic);
+                if draft.incident.status.is_open() && !context.rules.proposed(&draft.incident).is_empty() {
+                    draft.notice();
+                }
+                draft.show(Card::Announcement).refresh_pages();
             }
         }
         Report::CardPosted { card, message } => {

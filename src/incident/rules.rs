@@ -8,6 +8,7 @@ use super::approval::{ApprovalRule, CheckItem, Class, Risk};
 use super::id::{ChannelId, UserId};
 use super::people::Contact;
 use super::severity::Severity;
+use super::state::Incident;
 use super::time::Millis;
 
 /// Everything `decide` needs to know about the team.
@@ -100,6 +101,14 @@ pub struct RunbookAction {
 }
 
 impl Rules {
+    /// The actions that the incident's severity proposes, in its order, without those of another service.
+    pub fn proposed(&self, incident: &Incident) -> Vec<&RunbookAction> {
+        let fits = |action: &&RunbookAction| {
+            action.service.is_none() || incident.service.is_none() || action.service == incident.service
+        };
+        incident.severity.propose.iter().filter_map(|key| self.actions.get(key)).filter(fits).collect()
+    }
+
     /// The severity a word means: its key, its label or one of its aliases, whatever the case.
     pub fn severity(&self, word: &str) -> Option<&Severity> {
         let same = |other: &str| other.to_lowercase() == word.to_lowercase();

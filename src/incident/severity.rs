@@ -33,6 +33,9 @@ pub struct Severity {
     pub call_link: Option<String>,
     /// Who is paged, in which order.
     pub policy: EscalationPolicy,
+    /// Keys of the actions whose plans are offered as soon as the channel is open.
+    #[serde(default)]
+    pub propose: Vec<String>,
 }
 
 /// Who is paged, level by level, until somebody answers (E2).

@@ -419,13 +419,8 @@ pub enum Fact {
         customer: bool,
         /// The destination, for people.
         destination: String,
-<<<<<<< HEAD
-        /// The provider's own id or note.
-        note: String,
-=======
         /// What the provider said, or how many of a list took it.
         note: Option<Words>,
->>>>>>> words
         /// The destination's own id of what it shows, for later texts to change it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remote_id: Option<String>,

@@ -21,7 +21,7 @@ use super::{Page, PagingChannel, PagingFault, PagingKind, Receipt, SettingFault,
 use crate::incident::words::Words;
 
 /// How the connection is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
     /// Begins in the clear and must be upgraded before anything is sent (port 587).
@@ -34,7 +34,7 @@ pub enum Security {
 }
 
 /// `paging.email` in the settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmailConfig {
     /// The mail server's name.
@@ -47,6 +47,7 @@ pub struct EmailConfig {
     /// The login, where the server wants one.
     pub user: Option<String>,
     /// Its password.
+    #[schemars(with = "Option<String>")]
     pub password: Option<SecretString>,
     /// The sender, `Vigie <vigie@example.com>`.
     pub from: String,

@@ -23,10 +23,11 @@ const LONGEST_SUMMARY: usize = 1024;
 const LONGEST_KEY: usize = 255;
 
 /// `paging.pagerduty` in the settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PagerdutyConfig {
     /// Integration keys by the names that contacts use.
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub routing_keys: BTreeMap<String, SecretString>,
     /// What PagerDuty shows as the source.
     #[serde(default = "default_source")]

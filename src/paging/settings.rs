@@ -9,7 +9,7 @@ use url::{Host, Url};
 use super::{email, pagerduty, sms, voice, webhook, whatsapp};
 
 /// `paging:` in the settings: each way that is set up.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PagingConfig {
     /// E-mail over SMTP.

@@ -15,12 +15,13 @@ const PLACE: &str = "paging.sms";
 const LONGEST: usize = 1600;
 
 /// `paging.sms` in the settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmsConfig {
     /// Twilio's account id, `AC…`.
     pub account_sid: String,
     /// Twilio's token for that account.
+    #[schemars(with = "String")]
     pub auth_token: SecretString,
     /// The number or the sender's name that messages come from.
     pub from: Option<String>,

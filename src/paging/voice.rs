@@ -16,12 +16,13 @@ const PLACE: &str = "paging.voice";
 const LONGEST: usize = 1000;
 
 /// `paging.voice` in the settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VoiceConfig {
     /// Twilio's account id, `AC…`.
     pub account_sid: String,
     /// Twilio's token for that account.
+    #[schemars(with = "String")]
     pub auth_token: SecretString,
     /// The number that calls come from.
     pub from: String,

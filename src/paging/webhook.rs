@@ -21,14 +21,16 @@ pub const SIGNATURE_HEADER: &str = "x-vigie-signature";
 const SHORTEST_SECRET: usize = 16;
 
 /// `paging.webhook` in the settings, and each webhook an audience has.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     /// Where the request goes.
     pub url: String,
     /// The key of the signature, at least 16 characters.
+    #[schemars(with = "String")]
     pub secret: SecretString,
     /// Sent as `Authorization: Bearer …` where the receiver wants it.
+    #[schemars(with = "Option<String>")]
     pub bearer: Option<SecretString>,
     /// Allows `http://` to another machine, e.g. inside a cluster.
     #[serde(default)]

@@ -26,12 +26,13 @@ const LONGEST_PARAMETER: usize = 1024;
 const LONGEST_TEXT: usize = 4096;
 
 /// `paging.whatsapp` in the settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WhatsappConfig {
     /// The business telephone number's id (not the number).
     pub phone_number_id: String,
     /// A system user's access token.
+    #[schemars(with = "String")]
     pub access_token: SecretString,
     /// An approved template with one body variable, which becomes the page's text.
     pub template: Option<String>,

@@ -20,7 +20,6 @@ use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 use super::budget::{Budget, Urgency};
-use super::directory::Profile;
 use super::fault::{self, Credential, SlackFault};
 use crate::clock::Clock;
 use crate::incident::id::{ChannelId, UserId};
@@ -105,8 +104,6 @@ struct Inner {
 pub(super) struct Memory {
     /// Direct-message conversations.
     pub dms: DashMap<UserId, ChannelId>,
-    /// People's profiles.
-    pub profiles: DashMap<UserId, Profile>,
     /// What channels were last decorated with, so that the same topic is not set twice.
     pub decorations: DashMap<ChannelId, super::outgoing::Decoration>,
     /// Post-mortems that Slack took but may not show yet: channel and file name, with the file's id.
@@ -149,7 +146,29 @@ impl Slack {
         })))
     }
 
-    /// Asks Slack whether the tokens are good; for start-up and `doctor`.
+    /// The scopes that the bot token has, which Slack names beside its answer to `auth.test`; `None` when it does not.
+    ///
+    /// `http` is a client of its own, because slack-morphism keeps the answers' headers to itself.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn granted_scopes(&self, http: &reqwest::Client) -> Result<Option<Vec<String>>, SlackFault> {
+        const METHOD: &str = "auth.test";
+        let call = http.post(format!("{}/{METHOD}", self.0.base)).bearer_auth(self.0.bot_token.expose_secret());
+        let answer = call.timeout(CALL_LIMIT).send().await.map_err(|_| fault::lost(METHOD))?;
+        let scopes = answer.headers().get("x-oauth-scopes").and_then(|scopes| scopes.to_str().ok());
+        Ok(scopes.map(|scopes| scopes.split(',').map(|scope| scope.trim().to_owned()).collect()))
+    }
+
+    /// Whether Socket Mode would be let in (`apps.connections.open`).
+    ///
+    /// # Errors
+    /// What Slack says, with the variable to correct.
+    pub async fn check_socket(&self) -> Result<(), SlackFault> {
+        self.open_socket_address().await.map(|_| ())
+    }
+
+    /// Asks Slack whether the tokens are good; for start-up.
     ///
     /// # Errors
     /// What Slack says, with the variable to correct.
@@ -280,11 +299,6 @@ impl Slack {
         let content_type = "application/octet-stream".to_owned();
         let call = client.http_api.connector.http_post_uri_binary(url, content_type, bytes, no_token(&span));
         self.run_plain(NAME, call).await
-    }
-
-    /// The clock that budgets and caches go by.
-    pub(super) fn clock(&self) -> &Clock {
-        &self.0.clock
     }
 
     /// What was seen of Slack.

@@ -1,4 +1,4 @@
-//! People as Slack knows them: names, languages, direct-message conversations. Remembered for a while, never relied on.
+//! People and channels as Slack knows them, asked for anew; direct-message conversations, remembered and never relied on.
 
 use serde_json::json;
 
@@ -6,26 +6,29 @@ use super::budget::Urgency;
 use super::client::{Slack, text};
 use super::fault::SlackFault;
 use crate::incident::id::{ChannelId, UserId};
-use crate::incident::time::{Instant, Millis};
-
-/// A profile is asked for again after this long.
-const FRESH_FOR: Millis = Millis::minutes(30);
 
 /// One person as Slack knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The name people see.
     pub name: String,
-    /// `fr-FR`; empty when Slack does not tell.
-    pub locale: String,
-    /// IANA time zone; empty when Slack does not tell.
-    pub zone: String,
     /// The account is switched off: nobody reads its messages.
     pub deleted: bool,
     /// Not a person.
     pub is_bot: bool,
-    /// When it was read.
-    pub read_at: Instant,
+}
+
+/// One channel as Slack knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Its name, without `#`.
+    pub name: String,
+    /// Nobody can write there any more.
+    pub archived: bool,
+    /// Only those who are invited see it.
+    pub private: bool,
+    /// Vigie is in it.
+    pub member: bool,
 }
 
 impl Slack {
@@ -34,27 +37,32 @@ impl Slack {
     /// # Errors
     /// What Slack says; `user_not_found` for an id that is nobody's.
     pub async fn profile(&self, user: &UserId) -> Result<Profile, SlackFault> {
-        let now = self.clock().now();
-        if let Some(known) = self.memory().profiles.get(user)
-            && now.since(known.read_at) < FRESH_FOR
-        {
-            return Ok(known.clone());
-        }
-        let query = [("user", user.0.clone()), ("include_locale", "true".to_owned())];
+        let query = [("user", user.0.clone())];
         let answer = self.get("users.info", Urgency::Card, &query).await?;
         let flag = |pointer: &str| answer.pointer(pointer).and_then(|v| v.as_bool()).unwrap_or(false);
         let names = ["/user/profile/display_name", "/user/real_name", "/user/profile/real_name", "/user/name"];
         let name = names.iter().map(|at| text(&answer, at)).find(|name| !name.is_empty());
-        let profile = Profile {
+        Ok(Profile {
             name: name.unwrap_or_else(|| user.0.clone()),
-            locale: text(&answer, "/user/locale"),
-            zone: text(&answer, "/user/tz"),
             deleted: flag("/user/deleted"),
             is_bot: flag("/user/is_bot"),
-            read_at: now,
-        };
-        self.memory().profiles.insert(user.clone(), profile.clone());
-        Ok(profile)
+        })
+    }
+
+    /// How a channel is (`conversations.info`).
+    ///
+    /// # Errors
+    /// What Slack says; `channel_not_found` for one that is nowhere, or private and not Vigie's.
+    pub async fn room(&self, channel: &ChannelId) -> Result<Room, SlackFault> {
+        let query = [("channel", channel.0.clone())];
+        let answer = self.get("conversations.info", Urgency::Card, &query).await?;
+        let flag = |pointer: &str| answer.pointer(pointer).and_then(|v| v.as_bool()).unwrap_or(false);
+        Ok(Room {
+            name: text(&answer, "/channel/name"),
+            archived: flag("/channel/is_archived"),
+            private: flag("/channel/is_private"),
+            member: flag("/channel/is_member"),
+        })
     }
 
     /// The account is switched off, so that nobody reads what is posted to it. Asked afresh, since Slack takes messages

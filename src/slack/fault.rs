@@ -196,7 +196,7 @@ pub(super) fn late(method: &str, limit: Duration) -> SlackFault {
     SlackFault::unknown("timeout", why)
 }
 
-fn lost(method: &str) -> SlackFault {
+pub(super) fn lost(method: &str) -> SlackFault {
     let why = format!("The connection broke before Slack answered {method}; it may have been done.");
     SlackFault::unknown("connection_lost", why)
 }

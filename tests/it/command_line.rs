@@ -4,7 +4,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use vigie::app::practice::{MANIFEST, Options, Setup, practice};
+use vigie::clock::Clock;
+use vigie::practice::Practice;
 
+use crate::database::Database;
+use crate::practice::app::{HandClock, options};
+use crate::script::START;
 use crate::world::World;
 
 /// Runs the program with nothing in its environment but what is given.
@@ -101,6 +108,218 @@ fn what_is_not_understood_ends_with_2_and_what_fails_with_1() {
     assert!(err(&told).starts_with("vigie: the database could not be opened: "), "{}", err(&told));
 }
 
+#[test]
+fn a_folder_is_checked_as_one_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = folder.path().join("plan");
+    std::fs::create_dir(&plan).expect("a folder");
+    let text = std::fs::read_to_string(project().join("examples/minimal.yml")).expect("the example is there");
+    let at = text.find("contacts:\n  oncall").expect("the example has contacts");
+    std::fs::write(plan.join("rules.yml"), &text[..at]).expect("written");
+    std::fs::write(plan.join("people.yml"), &text[at..]).expect("written");
+    let told = vigie(folder.path(), "check --config plan", &[]);
+    assert_eq!(out(&told), "plan: 0 services, 0 actions, 2 contacts, no faults\n");
+
+    std::fs::write(plan.join("zeal.yml"), "contacts:\n  lead: {name: Another}\n").expect("written");
+    let told = vigie(folder.path(), "check --config plan", &[]);
+    assert_eq!(
+        out(&told),
+        "plan/zeal.yml:2:3: “lead” stands here a second time; the first is at plan/people.yml:5:3 · keep one of the two\n  \
+         2 |   lead: {name: Another}\n    |   ^\nplan: 1 fault\n"
+    );
+}
+
+#[test]
+fn init_writes_what_lacks_only_the_teams_own_ids_and_never_writes_over_anything() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = "vigie.yml is written. Put three IDs from Slack in; vigie check says where, and where to find them.\n";
+    assert_eq!(out(&vigie(folder.path(), "init", &[])), said);
+    let checked = vigie(folder.path(), "check", &[]);
+    assert_eq!(checked.status.code(), Some(1));
+    let list = out(&checked);
+    assert!(list.contains("“ID-OF-ON-CALL” is not a Slack member ID · in Slack open the profile"), "{list}");
+    assert!(list.ends_with("vigie.yml: 3 faults\n"), "{list}");
+    let schema = std::fs::read_to_string(folder.path().join("vigie.schema.json")).expect("it is there");
+    assert_eq!(out(&vigie(folder.path(), "check --schema", &[])), schema);
+
+    let file = folder.path().join("vigie.yml");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    let ours = text
+        .replace("ID-OF-THE-CHANNEL", "C012AB3CD")
+        .replace("ID-OF-ON-CALL", "U012AB3CD")
+        .replace("ID-OF-LEAD", "U045EF6GH");
+    std::fs::write(&file, &ours).expect("written");
+    assert_eq!(out(&vigie(folder.path(), "check", &[])), "vigie.yml: 0 services, 0 actions, 2 contacts, no faults\n");
+
+    let refused = vigie(folder.path(), "init --lang fr", &[]);
+    assert_eq!(
+        (refused.status.code(), err(&refused).as_str()),
+        (
+            Some(1),
+            "vigie: vigie.yml exists already and was left as it is; give another name, or write over it with --force\n"
+        )
+    );
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), ours);
+    assert!(vigie(folder.path(), "init --lang fr --force", &[]).status.success());
+    assert!(std::fs::read_to_string(&file).expect("it is there").contains("Votre plan d'urgence"));
+
+    let other = out(&vigie(folder.path(), "init team.yml", &[]));
+    assert!(other.contains("vigie check --config team.yml says where"), "{other}");
+    let text = std::fs::read_to_string(folder.path().join("team.yml")).expect("it is there");
+    assert!(text.contains("vigie serve --config team.yml") && !text.contains("vigie.yml"), "{text}");
+    let nowhere = err(&vigie(folder.path(), "init nowhere/vigie.yml", &[]));
+    assert!(nowhere.contains("cannot be written: ") && nowhere.contains("check the path"), "{nowhere}");
+}
+
+#[test]
+fn a_shell_completes_what_is_typed() {
+    let script = out(&vigie(project(), "completions bash", &[]));
+    let typed =
+        "source /dev/stdin; COMP_WORDS=(vigie post); COMP_CWORD=1; _vigie vigie post vigie; echo \"${COMPREPLY[@]}\"";
+    let mut bash = Command::new("bash")
+        .args(["-c", typed])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("bash runs");
+    let mut stdin = bash.stdin.take().expect("its input is piped");
+    std::io::Write::write_all(&mut stdin, script.as_bytes()).expect("it reads");
+    drop(stdin);
+    assert_eq!(out(&bash.wait_with_output().expect("it ends")), "postmortem\n");
+    for (shell, mark) in [("zsh", "#compdef vigie"), ("fish", "complete -c vigie")] {
+        assert!(out(&vigie(project(), &format!("completions {shell}"), &[])).contains(mark), "{shell}");
+    }
+}
+
+#[tokio::test]
+async fn migrate_brings_the_database_up_to_date_and_shows_that_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Database::fresh().await;
+    let variables = [("DATABASE_URL", database.url.as_str())];
+    for time in ["the first", "the second"] {
+        let told = vigie(folder.path(), "migrate", &variables);
+        assert_eq!(
+            out(&told),
+            "The database is up to date: it understands everything that this version asks of it.\n",
+            "{time} time: {}",
+            err(&told)
+        );
+    }
+    let told = vigie(folder.path(), "incidents", &variables);
+    assert!(out(&told).starts_with("There is no incident yet"), "{}", err(&told));
+    let told = vigie(folder.path(), "migrate", &[("DATABASE_URL", "mysql://root:hunter2@example.com/x")]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(err(&told).contains("“mysql” is no database") && !err(&told).contains("hunter2"), "{}", err(&told));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_asks_slack_and_the_database_and_says_what_to_put_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = options(&HandClock::new());
+    options.manifest_yaml = MANIFEST.to_owned();
+    let practice = Practice::start(options).await.expect("the workspace opens");
+    let write = |announce: &str, lead: &str| {
+        let text = std::fs::read_to_string(project().join("examples/minimal.yml")).expect("the example is there");
+        let text = text.replace("C012AB3CD", announce).replace("U012AB3CD", "U0CMD").replace("U045EF6GH", lead);
+        std::fs::write(folder.path().join("vigie.yml"), text).expect("written");
+    };
+    let variables = [
+        ("SLACK_API_URL", practice.api_url()),
+        ("SLACK_BOT_TOKEN", practice.bot_token()),
+        ("SLACK_APP_TOKEN", practice.app_token()),
+    ];
+    write("C0OPS", "U0LEAD");
+    let told = vigie(folder.path(), "doctor", &variables);
+    let lines = out(&told);
+    assert_eq!(told.status.code(), Some(0), "{lines}{}", err(&told));
+    for line in [
+        "✓ configuration vigie.yml has no faults",
+        "✓ database      vigie.db is not there yet; vigie serve makes it",
+        "✓ environment   SLACK_BOT_TOKEN and SLACK_APP_TOKEN are set: Socket Mode",
+        "✓ slack         the bot token is good for ",
+        "✓ socket        Slack lets Vigie in by Socket Mode",
+        "✓ scopes        the token has all 19 that manifest.yml asks for",
+        "✓ people        2 of the contacts are members of the workspace",
+        "✓ announcements incidents are announced in #ops",
+        "everything is in place",
+    ] {
+        assert!(lines.contains(line), "{line} is not in\n{lines}");
+    }
+    assert!(!folder.path().join("vigie.db").exists(), "it only looks");
+    let migrated = vigie(folder.path(), "migrate", &[]);
+    assert!(migrated.status.success(), "{}", err(&migrated));
+    write("C0NOWHERE", "U0NOBODY");
+    let told = vigie(folder.path(), "doctor --json", &variables);
+    assert_eq!(told.status.code(), Some(1));
+    let findings: Value = serde_json::from_str(&out(&told)).expect("JSON");
+    let said = |subject: &str| {
+        let found = findings.as_array().into_iter().flatten().find(|finding| finding["subject"] == subject);
+        found
+            .map(|finding| format!("{}: {} · {}", finding["state"], finding["said"], finding["cure"]))
+            .unwrap_or_default()
+    };
+    assert!(said("database").contains("vigie.db answers, and its schema is this version's"), "{findings:#}");
+    assert!(said("people").contains("“lead” (U0NOBODY) is nobody in this workspace"), "{findings:#}");
+    assert!(said("announcements").starts_with("\"bad\": \"Slack refused conversations.info"), "{findings:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_names_the_scope_that_is_missing_and_the_token_that_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut options = options(&HandClock::new());
+    options.manifest_yaml = MANIFEST.replacen("      - pins:write", "      #", 1);
+    let practice = Practice::start(options).await.expect("the workspace opens");
+    let with = |token: &str| {
+        let variables = [
+            ("SLACK_API_URL", practice.api_url()),
+            ("SLACK_BOT_TOKEN", token),
+            ("SLACK_APP_TOKEN", practice.app_token()),
+            ("DATABASE_URL", "sqlite://nowhere/vigie.db"),
+        ];
+        let told = vigie(folder.path(), "doctor", &variables);
+        assert_eq!(told.status.code(), Some(1));
+        out(&told)
+    };
+    let lines = with(practice.bot_token());
+    for line in [
+        "✗ configuration vigie.yml: the file cannot be read: No such file or directory (os error 2) · give its path with \
+         --config, or write a first one with vigie init",
+        "✗ database      there is no folder nowhere · make it, or give another path in DATABASE_URL",
+        "✗ scopes        the token lacks pins:write · paste manifest.yml into the app's page “App Manifest” and install",
+        "3 of these lines must be put right (✗)",
+    ] {
+        assert!(lines.contains(line), "{line} is not in\n{lines}");
+    }
+    let lines = with("xoxb-hunter2");
+    assert!(
+        lines.contains("✗ slack         Slack refused auth.test (invalid_auth): SLACK_BOT_TOKEN is wrong"),
+        "{lines}"
+    );
+    assert!(!lines.contains("hunter2"), "{lines}");
+    let told = vigie(folder.path(), "doctor", &[]);
+    assert!(out(&told).contains("✗ environment   SLACK_BOT_TOKEN is not set · copy"), "{}", out(&told));
+}
+
+#[tokio::test]
+async fn the_practice_page_is_told_when_the_bot_hears_what_is_typed() {
+    let (told, page) = tokio::sync::oneshot::channel();
+    let stop = CancellationToken::new();
+    let clock = Clock::manual(START);
+    let listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    let options = Options { listen, locale: "en".into(), clock, rate_limits: false, database: None, config: None };
+    let ready = move |setup: &Setup| {
+        told.send(setup.workspace().clone()).unwrap_or_else(|_| panic!("somebody waits for the address"));
+    };
+    let first_command = async {
+        let workspace = page.await.expect("the practice opens");
+        let ack = workspace.person("U0ONCALL").command("general", "/incident", "help").await;
+        assert_eq!(ack.failure, None, "the very first command is heard");
+        stop.cancel();
+    };
+    let (ended, ()) = tokio::join!(practice(options, ready, stop.clone()), first_command);
+    ended.expect("it ends well");
+}
+
 #[tokio::test]
 async fn incidents_and_their_post_mortems_are_printed_while_the_bot_runs() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -127,6 +346,17 @@ async fn incidents_and_their_post_mortems_are_printed_while_the_bot_runs() {
     assert!(page.starts_with("<!doctype html>") && !page.contains("<b>500"), "{page}");
     let record: Value = serde_json::from_str(&say("postmortem 1 --format json")).expect("JSON");
     assert_eq!(record["title"], "checkout returns <b>500</b>");
+
+    let own = std::fs::read_to_string(project().join("examples/minimal.yml")).expect("the example is there");
+    let own = own.replace("U012AB3CD", "U0ONCALL").replace("On-call engineer", "Night watch");
+    std::fs::write(folder.path().join("vigie.yml"), &own).expect("written");
+    assert!(!document.contains("Night watch") && say("postmortem 1 --layout short").contains("Night watch"));
+    assert!(say("incidents").contains(" CET  "), "the team's own time");
+    std::fs::write(folder.path().join("vigie.yml"), "workspace: {zone: Nowhere}").expect("written");
+    let told = vigie(folder.path(), "postmortem 1 --layout short", &variables);
+    assert!(told.status.success() && !out(&told).contains("Night watch"));
+    assert!(err(&told).contains("vigie.yml is left aside, because it has faults"), "{}", err(&told));
+    std::fs::remove_file(folder.path().join("vigie.yml")).expect("it was there");
 
     let told = vigie(folder.path(), "postmortem 1 --layout lang", &variables);
     assert_eq!(

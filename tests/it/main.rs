@@ -20,6 +20,7 @@ mod page;
 mod payloads;
 mod postmortem;
 mod practice;
+mod propose;
 mod restart;
 mod rollback;
 mod script;

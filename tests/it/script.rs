@@ -50,6 +50,7 @@ pub fn severity(key: &str, rank: u8, policy: &str, levels: Vec<Vec<Contact>>, fa
         update_grace: Millis::minutes(10),
         postmortem_required: rank == 1,
         call_link: None,
+        propose: vec![],
         policy: EscalationPolicy {
             name: policy.into(),
             levels: levels.into_iter().map(level).collect(),

@@ -8,7 +8,7 @@ use crate::incident::approval::Verdict;
 use crate::incident::words::Words;
 
 /// The limits of a figure. A figure that is no number (no data) is worth a look.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bounds {
     /// Worth a look above this.

@@ -14,7 +14,7 @@ use crate::incident::approval::Verdict;
 use crate::incident::words::Words;
 
 /// A program that only looks.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandCheck {
     /// The program and its arguments.

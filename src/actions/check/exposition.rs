@@ -16,7 +16,7 @@ pub(super) struct Sample<'a> {
 }
 
 /// Which samples are added up.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Selector {
     /// The metric's name: `http_requests_total`.

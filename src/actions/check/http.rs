@@ -19,7 +19,7 @@ use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// An address and what must come back.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCheck {
     /// The address.
@@ -29,6 +29,7 @@ pub struct HttpCheck {
     pub method: Method,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// The statuses that are good: 200 when it is not said.
     #[serde(default = "ok")]

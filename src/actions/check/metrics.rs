@@ -21,13 +21,14 @@ use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// A metric, or a ratio, and its limits.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MetricsCheck {
     /// The page in Prometheus' text format.
     pub url: String,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// The metric; the sum of all its samples that are meant.
     pub metric: Selector,

@@ -85,7 +85,7 @@ const MOST_VALUE: usize = 120;
 macro_rules! checks {
     ($($(#[$doc:meta])* $name:ident: $check:ty),* $(,)?) => {
         /// One check of a service: its kind with its settings, and what all kinds have in common.
-        #[derive(Debug, Clone, Deserialize)]
+        #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct CheckConfig {
             /// Its key within the service.

@@ -22,13 +22,14 @@ use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// A query and its limits.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrometheusCheck {
     /// The server: `https://prometheus.example.com`.
     pub url: String,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// The query in PromQL. Of several series the worst counts.
     pub query: String,
@@ -43,7 +44,7 @@ pub struct PrometheusCheck {
 }
 
 /// What it means that a query finds nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenEmpty {
     /// Nothing to complain about.

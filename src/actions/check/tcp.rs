@@ -14,7 +14,7 @@ use crate::incident::words::Words;
 use crate::reason;
 
 /// Where to connect to.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TcpCheck {
     /// Host and port: `db.example.com:5432`, `[::1]:6379`.

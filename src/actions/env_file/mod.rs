@@ -22,7 +22,7 @@ use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// An environment file and what is done with it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvFile {
     /// What it belongs to, named so that nothing else can be meant: `shop .env`.
@@ -38,7 +38,7 @@ pub struct EnvFile {
 }
 
 /// What is done with an environment file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Make a copy with the time in its name.

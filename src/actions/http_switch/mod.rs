@@ -29,7 +29,7 @@ use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// A switch: where it is read and how it is set.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSwitch {
     /// What it switches, named so that nothing else can be meant: `shop version`.

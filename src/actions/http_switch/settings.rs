@@ -10,13 +10,14 @@ use crate::actions::provider::PlanFault;
 use crate::incident::words::Words;
 
 /// Where a switch says where it stands, and where it could go.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Read {
     /// The address that is read.
     pub url: String,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// JSON pointer to where it stands.
     pub current: String,
@@ -31,7 +32,7 @@ pub struct Read {
 }
 
 /// A list of where the switch could go.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Choices {
     /// An address of its own; that of the switch when it is not said.
@@ -52,7 +53,7 @@ pub struct Choices {
 }
 
 /// Which item of a list is the one to go back to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pick {
     /// The one after the current one: lists with the newest first.
@@ -65,7 +66,7 @@ pub enum Pick {
 }
 
 /// How a switch is told where to go.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Set {
     /// The address; `{{to}}`, `{{from}}` and `{{target}}` can be used.
@@ -75,6 +76,7 @@ pub struct Set {
     pub method: Method,
     /// Header fields, for instance `Authorization`.
     #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub headers: Headers,
     /// The JSON to send; `{{to}}`, `{{from}}` and `{{target}}` can be used in its texts.
     pub body: Option<Value>,

@@ -13,7 +13,7 @@ impl Sources<'_> {
         let written = &self.file.severities;
         if written.is_empty() && !self.has_faults("severities") {
             let place = self.place_of("severities");
-            findings.fault(place, "there is no severity", "write at least one; examples/minimal.yml has two");
+            findings.fault(place, "there is no severity", "write at least one; examples/minimal.yml has one");
         }
         let policies: Vec<EscalationPolicy> =
             self.file.policies.0.iter().map(|(key, policy)| self.policy(key, policy, contacts, findings)).collect();
@@ -54,9 +54,11 @@ impl Sources<'_> {
     fn check_twice(&self, findings: &mut Findings<'_>) {
         let severities = &self.file.severities;
         for (n, severity) in severities.iter().enumerate() {
-            if severities.iter().take(n).any(|earlier| earlier.key.0 == severity.key.0) {
+            let earlier = severities.iter().take(n).find(|earlier| earlier.key.0 == severity.key.0);
+            if let Some(earlier) = earlier {
                 let what = format!("there are two severities “{}”", severity.key.0);
-                findings.fault(Some(severity.key.place), what, "give one of them another key");
+                let (first, second) = (Some(earlier.key.place), Some(severity.key.place));
+                findings.twice(what, first, second, "give one of them another key");
             }
         }
     }
@@ -91,7 +93,23 @@ impl Sources<'_> {
             postmortem_required: written.postmortem,
             call_link: written.call_link.as_ref().map(|link| link.0.clone()),
             policy: policy.clone(),
+            propose: self.proposed(written, findings),
         })
+    }
+
+    fn proposed(&self, written: &file::Severity, findings: &mut Findings<'_>) -> Vec<String> {
+        let mut proposed: Vec<String> = Vec::new();
+        for key in &written.propose {
+            if !self.refers("actions", "action", &self.file.actions, &key.0, key.place, findings) {
+                continue;
+            }
+            if proposed.contains(&key.0) {
+                findings.warning(Some(key.place), format!("“{}” stands in this list twice", key.0), "keep one");
+            } else {
+                proposed.push(key.0.clone());
+            }
+        }
+        proposed
     }
 
     fn policy(

@@ -22,6 +22,10 @@ impl Sources<'_> {
             let what = "nobody outside is told anything: there is no audience with “kind: customer”";
             findings.warning(Some(first.place), what, "add one under “audiences:”, or delete approved_by");
         }
+        if let ([only], true) = (approved_by.as_slice(), self.has_customers()) {
+            let what = "a text for customers can be approved by nobody when this one approver writes it";
+            findings.warning(Some(only.place), what, "name one more in approved_by");
+        }
         CustomerApproval { by: self.approvers(approved_by, contacts, findings) }
     }
 

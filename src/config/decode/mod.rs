@@ -108,6 +108,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::config::fault::Source;
     use crate::config::interpolate::Variables;
     use crate::config::node::{self, Sources};
 
@@ -141,11 +142,12 @@ mod tests {
     }
 
     fn read(text: &str) -> (Option<Garden>, Vec<String>, BTreeSet<String>) {
-        let mut findings = Findings::new("g.yml", text);
+        let files = [Source { name: "g.yml".to_owned(), text: text.to_owned() }];
+        let mut findings = Findings::new("g.yml", &files);
         let lookup = |name: &str| (name == "WIDE").then(|| "hunter2".to_owned());
-        let files = |_: &str| Err(std::io::Error::other("no files here"));
-        let sources = Sources { variables: Variables::new(&lookup), files: &files };
-        let tree = node::read(text, &sources, &mut findings).unwrap();
+        let none = |_: &str| Err(std::io::Error::other("no files here"));
+        let sources = Sources { variables: Variables::new(&lookup), files: &none };
+        let tree = node::read(&files, &sources, &mut findings).unwrap();
         let decoded = decode(&tree, &mut findings);
         let faults = findings.end().err().map(|faults| faults.0).unwrap_or_default();
         (decoded.file, faults.iter().map(super::super::fault::Fault::headline).collect(), decoded.broken)

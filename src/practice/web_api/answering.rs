@@ -13,11 +13,13 @@ pub(crate) struct Answered {
     pub status: StatusCode,
     pub body: Value,
     pub retry_after_s: Option<u64>,
+    /// What the caller's token may do, as Slack tells in `x-oauth-scopes`.
+    pub scopes: Option<String>,
 }
 
 impl Answered {
     pub fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body, retry_after_s: None }
+        Self { status: StatusCode::OK, body, retry_after_s: None, scopes: None }
     }
 
     pub fn rate_limited(seconds: u64) -> Self {
@@ -25,6 +27,7 @@ impl Answered {
             status: StatusCode::TOO_MANY_REQUESTS,
             body: json!({"ok": false, "error": "ratelimited"}),
             retry_after_s: Some(seconds),
+            scopes: None,
         }
     }
 
@@ -38,6 +41,9 @@ impl IntoResponse for Answered {
         let mut response = (self.status, self.body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        if let Some(scopes) = self.scopes.and_then(|scopes| HeaderValue::try_from(scopes).ok()) {
+            headers.insert("x-oauth-scopes", scopes);
+        }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -70,7 +76,7 @@ pub(crate) async fn with_faults(
         Some(Trouble::RateLimited { retry_after_s }) => Answered::rate_limited(*retry_after_s),
         Some(Trouble::Error(code)) => Answered::error(code),
         Some(Trouble::ServerError | Trouble::Hang | Trouble::CutBefore | Trouble::Garbage) => {
-            Answered { status: StatusCode::INTERNAL_SERVER_ERROR, body: Value::Null, retry_after_s: None }
+            Answered { status: StatusCode::INTERNAL_SERVER_ERROR, body: Value::Null, retry_after_s: None, scopes: None }
         }
     };
     note(answered.status, answered.body.clone());

@@ -71,7 +71,7 @@ pub(super) async fn upload(
         taken = ws.with(|state| take(state, &id, bytes));
         let body = json!({"ok": taken});
         let status = if taken { StatusCode::OK } else { StatusCode::NOT_FOUND };
-        Answered { status, body, retry_after_s: None }
+        Answered { status, body, retry_after_s: None, scopes: None }
     })
     .await;
     // Slack answers an upload with plain text.

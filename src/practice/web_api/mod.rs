@@ -264,8 +264,10 @@ fn checked(state: &mut State, method: &str, page: &Method, mut args: Map<String,
 
 fn answer(state: &mut State, method: &str, outcome: Outcome) -> Answered {
     let mut body = Map::new();
+    let mut scopes = None;
     match outcome {
         Ok(more) => {
+            scopes = Some(state.manifest.oauth_config.scopes.bot.join(","));
             body.insert("ok".into(), json!(true));
             body.extend(fields(more));
         }
@@ -279,7 +281,7 @@ fn answer(state: &mut State, method: &str, outcome: Outcome) -> Answered {
             body.extend(refusal.more);
         }
     }
-    Answered::ok(Value::Object(body))
+    Answered { scopes, ..Answered::ok(Value::Object(body)) }
 }
 
 #[cfg(test)]

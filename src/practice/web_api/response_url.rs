@@ -40,7 +40,12 @@ pub(super) async fn receive(
                 let missing = matches!(refusal.code.as_str(), "used_url" | "expired_url" | "invalid_url");
                 let status = if missing { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
                 state.violate(&refusal.code, "response_url", json!(refusal.more).to_string());
-                Answered { status, body: json!({"ok": false, "error": refusal.code}), retry_after_s: None }
+                Answered {
+                    status,
+                    body: json!({"ok": false, "error": refusal.code}),
+                    retry_after_s: None,
+                    scopes: None,
+                }
             }
         })
     })

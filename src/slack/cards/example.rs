@@ -262,6 +262,7 @@ fn rules() -> Rules {
         update_grace: Millis::minutes(10),
         postmortem_required: true,
         call_link: Some("https://meet.example.com/inc".into()),
+        propose: vec![],
         policy: EscalationPolicy {
             name: "standard".into(),
             levels: contacts.iter().map(level).collect(),

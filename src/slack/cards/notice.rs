@@ -7,7 +7,7 @@ use super::facts::{self, Medium};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline, message_vars};
 use super::steps::{self, Step};
-use super::{plan, progress};
+use super::{plan, progress, sheets};
 use crate::incident::approval::{CheckResult, Outcome};
 use crate::incident::id::RunId;
 use crate::incident::state::{Incident, Run, Status};
@@ -20,6 +20,9 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, seq: u64) -> Said<Opt
         return Ok(None);
     };
     let pen = Pen::for_channel(scene, incident);
+    if let Fact::ChannelOpened { .. } = &entry.fact {
+        return proposals(&pen, incident).map(Some);
+    }
     let run = |id: &RunId| incident.runs.get(id);
     let text = match &entry.fact {
         Fact::Approved { run: id, .. } => match run(id).filter(|run| run.action.is_rollback) {
@@ -45,6 +48,16 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, seq: u64) -> Said<Opt
     let mut parts = vec![Part::Text(text.clone())];
     parts.push(steps::of_steps(&pen, incident.id, &steps, &[])?);
     Ok(Some(told([headline(&pen, incident)?, text], parts)))
+}
+
+/// What the severity proposes; each button asks for a plan, and nothing runs before that is approved.
+fn proposals(pen: &Pen<'_>, incident: &Incident) -> Said<Drawn> {
+    let text = pen.say("notice.proposed", json!({"severity": incident.severity.label}))?;
+    let mut parts = vec![Part::Text(text.clone())];
+    for action in pen.rules.proposed(incident).into_iter().take(sheets::SHOWN) {
+        parts.push(sheets::action_line(pen, incident, action)?);
+    }
+    Ok(told([headline(pen, incident)?, text], parts))
 }
 
 /// The entry's own line, with a mark before it.

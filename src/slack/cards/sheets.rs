@@ -17,9 +17,9 @@ use crate::render::Locale;
 use crate::slack::scene::{Drawn, Scene};
 
 /// Timeline entries shown; the post-mortem has all.
-const SHOWN_ENTRIES: usize = 40;
+pub(super) const SHOWN_ENTRIES: usize = 40;
 /// Incidents and actions shown.
-const SHOWN: usize = 30;
+pub(super) const SHOWN: usize = 30;
 /// One line of the timeline.
 const ENTRY_LENGTH: usize = 260;
 
@@ -127,7 +127,7 @@ fn actions(pen: &Pen<'_>, incident: &Incident, rollbacks: bool) -> Said<Page> {
     Ok((title, parts))
 }
 
-fn action_line(pen: &Pen<'_>, incident: &Incident, action: &RunbookAction) -> Said<Part> {
+pub(super) fn action_line(pen: &Pen<'_>, incident: &Incident, action: &RunbookAction) -> Said<Part> {
     let vars = json!({
         "title": action.title,
         "service": action.service.as_deref().map(|key| pen.service(key)),
