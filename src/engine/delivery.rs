@@ -9,13 +9,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::patience::{Next, Trouble, given_up, next};
+use super::patience::{Kind, Next, Trouble, given_up, next};
 use super::tell::Errand;
 use super::{Engine, POLL};
 use crate::incident::decision::{Effect, Lane, Report, Sheet};
 use crate::incident::state::Incident;
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Card, Entry};
+use crate::incident::words::Words;
 use crate::slack::scene::Scene;
 use crate::store::{Claimed, StoreFault};
 
@@ -197,7 +198,7 @@ fn wants(effect: &Effect) -> (bool, bool) {
 fn defect(effect: &Effect) -> Trouble {
     let effect = name_of(effect);
     tracing::error!(effect, "carrying an effect out failed by a defect in Vigie; please report it");
-    Trouble::Unknown { why: "Vigie failed by a defect of its own; the log has the details.".to_owned() }
+    Trouble { kind: Kind::Unknown, why: Words::new("trouble.defect"), detail: None }
 }
 
 /// The effect's own word, for the log.

@@ -173,6 +173,8 @@ fn what(effect: &Effect) -> Words {
             Card::Reminder(_) => "undone.reminder",
             Card::PostMortem(_) => "undone.postmortem",
         },
+        Effect::PinCard => "undone.pin",
+        Effect::LookForPin { .. } => "undone.look_for_pin",
         Effect::Topic => "undone.topic",
         Effect::Invite { .. } => "undone.invite",
         Effect::Home { .. } => "undone.home",

@@ -68,7 +68,6 @@ impl Slack {
     /// The account is switched off, so that nobody reads what is posted to it. Asked afresh, since Slack takes messages
     /// for such an account all the same; where Slack does not say, somebody is taken to be there.
     pub(super) async fn has_left(&self, user: &UserId) -> bool {
-        self.memory().profiles.remove(user);
         match self.profile(user).await {
             Ok(profile) => profile.deleted,
             Err(fault) => {

@@ -19,6 +19,7 @@ use crate::incident::id::IncidentId;
 use crate::incident::state::{Incident, Phase, replay};
 use crate::incident::time::Instant;
 use crate::incident::timeline::Entry;
+use crate::incident::words::Words;
 
 /// Whether the engine is to do nothing yet, under this name.
 const PAUSED: &str = "paused";
@@ -282,8 +283,7 @@ impl Write for Fill {
         conn.run(&sql::FORGET_RUNS, args![]).await?;
         conn.run(&sql::FORGET_LEASES, args![]).await?;
         for run in &self.runs {
-            let why = "This database was restored from a backup that was made while the run was under way.".to_owned();
-            let outcome = Outcome::Unknown { step: 0, why };
+            let outcome = Outcome::Unknown { step: 0, why: Words::new("trouble.restored") };
             let report = Input::Report(Report::RunFinished { run: *run, outcome, output: None });
             let source = format!("restore:{run}:{}", self.now.0);
             receive_in(conn, &source, &Target::incident(run.incident), &report, self.now).await?;

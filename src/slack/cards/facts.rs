@@ -220,13 +220,6 @@ fn finished(pen: &Pen<'_>, outcome: &Outcome) -> Said<Value> {
     Ok(json!({"outcome": outcome, "step": step, "why": why}))
 }
 
-/// What could not be done, in words: the core says `show_card run_7_1`.
-fn undone(pen: &Pen<'_>, what: &str) -> Said<String> {
-    let (word, card) = what.split_once(' ').unwrap_or((what, ""));
-    let key = format!("effect.{word}");
-    if pen.render.has_label(&key) { pen.plain(&key, json!({"card": card})) } else { Ok(what.to_owned()) }
-}
-
 fn of_incident(pen: &Pen<'_>, by: &Actor, fact: &Fact) -> Said<Vars> {
     let people = |users: &[UserId]| -> Value { users.iter().map(|user| pen.person(user)).collect() };
     let role = |role: &Role| pen.word(&format!("role.{role}"));
@@ -238,7 +231,7 @@ fn of_incident(pen: &Pen<'_>, by: &Actor, fact: &Fact) -> Said<Vars> {
         Fact::ChannelLost { why } => json!({"why": fault::reason(why)}),
         Fact::ChannelRefused { why } => json!({"why": why}),
         Fact::CardPosted { card, .. } => json!({"card": card.name()}),
-        Fact::ChatFailed { what, why } => json!({"what": undone(pen, what)?, "why": why}),
+        Fact::ChatFailed { what, why } => json!({"what": what, "why": why}),
         Fact::Invited { users, failed } => {
             let failed: Vec<UserId> = failed.iter().map(|(user, _)| user.clone()).collect();
             json!({"who": people(users), "failed": people(&failed)})
