@@ -85,8 +85,14 @@ impl Slack {
         self.post("chat.postEphemeral", Urgency::Person, &channel.0, &body).await.map(|_| ())
     }
 
-    /// Publishes somebody's Home tab.
+    /// Publishes somebody's Home tab. Whoever has left the workspace has none.
     pub(super) async fn publish_home(&self, scene: &Scene<'_>, user: &UserId) -> Result<Vec<Report>, SlackFault> {
+        match self.profile(user).await {
+            Ok(profile) if profile.deleted => return Ok(Vec::new()),
+            Err(fault) if fault.is_one_of(&["user_not_found", "user_not_visible"]) => return Ok(Vec::new()),
+            // Who somebody is need not be known to draw for them.
+            Ok(_) | Err(_) => {}
+        }
         let view = views::home(scene, user).map_err(|cause| undrawable("Home tab", &cause))?;
         let view = serde_json::to_value(view).map_err(|cause| undrawable("Home tab", &cause))?;
         let body = json!({"user_id": user.0, "view": view});
