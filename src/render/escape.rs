@@ -45,7 +45,9 @@ pub(super) fn markdown(text: &str) -> String {
     for line in text.split_inclusive('\n') {
         let words = line.trim();
         let is_rule = !words.is_empty() && words.chars().all(|letter| matches!(letter, '=' | '-' | '*' | '_' | ' '));
-        let begins = words.starts_with(['#', '>', '~']) || is_rule;
+        let after_marks = words.trim_start_matches('#');
+        let is_heading = after_marks.len() < words.len() && after_marks.trim_start().len() < after_marks.len();
+        let begins = is_heading || is_rule || words.starts_with('>') || words.starts_with("~~~");
         let blank = line.len() - line.trim_start().len();
         for (place, letter) in line.char_indices() {
             let acts = matches!(letter, '\\' | '<' | '[' | '`' | '|') || (begins && place == blank);
@@ -85,5 +87,6 @@ mod tests {
             "it broke\n\\## Follow-ups\n\\> said\n  \\----\n- one"
         );
         assert_eq!(markdown("50 > 3 # 1 - 2"), "50 > 3 # 1 - 2");
+        assert_eq!(markdown("#incidents"), "#incidents");
     }
 }
