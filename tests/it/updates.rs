@@ -34,7 +34,7 @@ fn a_missed_update_reminds_whoever_is_in_charge_and_then_climbs() {
         → [reminder_4], [incident]
     1001m lead update we are on it
         update_posted
-        → [upd_7_1], [reminder_4], [incident], [announcement], “reply.updated”
+        → [upd_7_1], [reminder_1], [reminder_2], [reminder_3], [reminder_4], [incident], [announcement], “reply.updated”
     1030m wake
     1031m wake
         update_reminded 1 [UserId("U0ONCALL")]
