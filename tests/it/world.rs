@@ -221,7 +221,9 @@ impl World {
         let store = &self.setup.vigie.store;
         let incident =
             store.incident(IncidentId(number)).await.expect("the store answers").expect("the incident exists");
-        let timeline = store.timeline(incident.id).await.expect("the store answers");
+        let mut timeline = store.timeline(incident.id).await.expect("the store answers");
+        // It may have gone on between the two looks.
+        timeline.retain(|entry| entry.seq <= incident.seq);
         assert_eq!(replay(&timeline).expect("the timeline is whole"), incident, "the timeline replays to the row");
         incident
     }
