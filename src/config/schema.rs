@@ -107,7 +107,8 @@ fn secret_files(object: &mut Map<String, Value>) {
         .map(|(key, _)| key.clone())
         .collect();
     for key in &secret {
-        let description = format!("The path of a file that holds `{key}` and nothing else; it counts from this file.");
+        let description =
+            format!("The path of a file that holds `{key}` and nothing else; it counts from this file's folder.");
         properties.insert(format!("{key}_file"), json!({"type": "string", "description": description}));
     }
     let Some(Value::Array(required)) = object.get_mut("required") else { return };

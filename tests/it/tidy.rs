@@ -114,6 +114,7 @@ const INVARIANTS: &[(&str, usize, &str)] = &[
     ("src/cli/check.rs", 3, "a String takes text"),
     ("src/cli/incidents.rs", 1, "a String takes text"),
     ("src/config/hide.rs", 4, "constant patterns are regular expressions; the whole of a match is a match"),
+    ("src/config/schema.rs", 1, "a constant pattern is a regular expression"),
     ("src/practice/doors.rs", 2, "a key of any length is good for HMAC; a client with constant settings builds"),
     ("src/practice/methods.rs", 1, "the method table is part of the program, and a test reads it"),
     ("src/practice/shop/figures.rs", 6, "constant names of figures are valid ones"),
