@@ -121,7 +121,7 @@ fn every_family_of_keys_is_known_here() {
 }
 
 /// Families whose members are put together, in code or in templates.
-const PUT_TOGETHER: [&str; 26] = [
+const PUT_TOGETHER: [&str; 29] = [
     "audience.",
     "class.",
     "class_limit.",
@@ -137,7 +137,10 @@ const PUT_TOGETHER: [&str; 26] = [
     "postmortem_check.",
     "risk.",
     "role.",
-    "run.",
+    "run.done",
+    "run.failed",
+    "run.stopped",
+    "run.unknown",
     "run.header.",
     "run.result.",
     "run.state.",

@@ -283,7 +283,7 @@ fn a_plan_shows_everything_before_its_button() {
       {
         "elements": [
           {
-            "text": "Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130",
+            "text": "Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603",
             "type": "mrkdwn",
             "verbatim": true
           }
@@ -426,7 +426,7 @@ fn the_same_in_french() {
     ☐ The order queue is drained [Cocher → tick run_7_1 queue]
     ☐ Support is told (facultatif) [Cocher → tick run_7_1 told]
     *Approbations :* 0 sur 1, encore 1 (peuvent approuver : <@U0LEAD> et Responsable de l’incident ; pas l’auteur de la demande) · expire à <!date^1795185300^{time}|15 h 35 (heure de Paris)>
-    ~ Demandé par <@U0ENGINEER> à <!date^1795184400^{time}|15 h 20 (heure de Paris)> · run_7_1 · plan 2e34f4997130
+    ~ Demandé par <@U0ENGINEER> à <!date^1795184400^{time}|15 h 20 (heure de Paris)> · run_7_1 · plan 7a39a5937603
     [Approuver → approve run_7_1 ? Roll back the shop : v1.3.0 → v1.2.3 sur shop (production). L’exécution démarre aussitôt.] [Refuser → reject run_7_1]
     "#);
 }
@@ -443,7 +443,7 @@ fn a_run_ticks_off_its_steps() {
     Approved by <@U0LEAD>
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ▶️ Clear the page cache: running since <!date^1795184420^{time_secs}|20 November 2026, 15:20 (Paris time)>
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
     [Stop → stop run_7_1 ? Roll back the shop stops before its next step. What is done stays done.]
     "#);
     stage.by("U0LEAD", Fact::StopAsked { run: RUN });
@@ -461,7 +461,7 @@ fn the_channel_is_told_before_a_rollback_begins_and_when_it_ends() {
     ---
     ⏪ *Rollback in progress* · *Web shop* · inc_7 (SEV2)
     Roll back the shop: v1.3.0 → v1.2.3
-    Reason: error rate 7.2 % for 5 min (limit 5 %); v1.3.0 went live 6 min before
+    Reason: error rate 7.2 % for 5 min (limit 5 %) · v1.3.0 went live 6 min before
     Impact: being assessed
     Class: urgent, expected to take 40 s
     Asked by <@U0ENGINEER>, approved by <@U0LEAD>
@@ -491,7 +491,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     *Verification*
     ✅ *health page:* 200 in 41 ms · within limits · 41 ms
     ○ error rate: not checked
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
     [*Post customer update → update --in inc_7] [Mitigated → mitigate --in inc_7] [Diagnose → diag --in inc_7]
     "#);
     let why = || Words::verbatim("2 of 3 pods are not ready");
@@ -504,19 +504,19 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ❌ Clear the page cache: failed
     ```pod web-1: ImagePullBackOff```
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
     insta::assert_snapshot!(look(&ended(Outcome::Stale { step: 1, found: Words::verbatim("v1.2.9") }), Card::Run(RUN)), @r#"
     🟠 SEV2 · checkout returns 500 · ⚠️ Not carried out: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # ⚠️ Not carried out: Roll back the shop
-    *Roll back the shop: not carried out from step 2 on.* When it was to start, v1.2.9 was found. Ask for a new plan.
+    *Roll back the shop: not carried out from step 2 on.* Found instead: v1.2.9. Ask for a new plan.
     Approved by <@U0LEAD>
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ⚠️ Clear the page cache: not done, the target had changed
     ```pod web-1: ImagePullBackOff```
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
     let mut unknown = ended(Outcome::Unknown { step: 1, why: Words::verbatim("The answer was lost.") });
@@ -529,7 +529,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ❔ Clear the page cache: outcome unknown
     ```pod web-1: ImagePullBackOff```
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
     [It happened → settle run_7_1 happened ? Roll back the shop: It happened. Others may change the target after this, so look first.] [It did not happen → settle run_7_1 not-happened ? Roll back the shop: It did not happen. Others may change the target after this, so look first.]
     "#);
     unknown.by("U0LEAD", Fact::RunSettled { run: RUN, happened: false });
@@ -542,7 +542,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ❔ Clear the page cache: outcome unknown
     ```pod web-1: ImagePullBackOff```
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 2e34f4997130
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
 }

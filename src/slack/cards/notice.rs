@@ -155,6 +155,8 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
 fn run_vars(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Value {
     let mut vars = message_vars(pen, incident);
     let service = run.action.service.as_deref().map_or(run.action.title.as_str(), |key| pen.service(key));
+    // It is read in the channel that the link would lead to.
+    vars["link"] = Value::Null;
     vars["run"] = json!(run.id.to_string());
     vars["service"] = json!(service);
     vars
