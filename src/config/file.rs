@@ -94,6 +94,7 @@ pub(super) struct Workspace {
     pub status_page: Option<Link>,
     /// Named in customer texts.
     pub customer_contact: Option<String>,
+    /// The company's name, as customers know it.
     pub company: Option<String>,
     /// How long a snoozed reminder stays quiet.
     #[serde(default = "ten_minutes")]

@@ -101,15 +101,15 @@ impl Engine {
     /// Whether the door to Slack is open; when it opens again after a while, the open incidents are told.
     async fn listen(&self, memory: &mut Memory, now: Instant) {
         let Some(door) = &self.parts.watch.door else { return };
-        if door.gauge().links == 0 {
+        let Some(heard_again) = door.gauge().connected_since else {
             memory.deaf_since.get_or_insert(now);
             return;
-        }
+        };
         let Some(since) = memory.deaf_since.take() else { return };
-        if now.since(since) < AWAY {
+        if heard_again.since(since) < AWAY {
             return;
         }
-        if let Err(fault) = self.was_away("deaf", since, now).await {
+        if let Err(fault) = self.was_away("deaf", since, heard_again).await {
             tracing::error!(%fault, "the open incidents could not be told of an absence");
         }
     }

@@ -22,9 +22,13 @@ pub fn chat(context: Context<'_>, incident: &Incident, event: &ChatEvent) -> Dec
         ChatEvent::Shortcut { message, author, text, thread, reply, .. } => {
             shortcut(&mut draft, message, author.as_ref(), text, thread.as_ref(), reply);
         }
-        ChatEvent::Edited { message, text } => {
-            if held(&draft.incident, message).is_some_and(|captured| &captured.text != text) {
-                draft.fact(Fact::MessageEdited { message: message.clone(), text: text.clone() });
+        ChatEvent::Edited { message, text, edited } => {
+            let is_news = |captured: &Captured| {
+                &captured.text != text && captured.edited.as_ref().is_none_or(|before| before < edited)
+            };
+            if held(&draft.incident, message).is_some_and(is_news) {
+                let (message, text, edited) = (message.clone(), text.clone(), edited.clone());
+                draft.fact(Fact::MessageEdited { message, text, edited });
             }
         }
         ChatEvent::Deleted { message } => {
@@ -32,8 +36,9 @@ pub fn chat(context: Context<'_>, incident: &Incident, event: &ChatEvent) -> Dec
                 draft.fact(Fact::MessageDeleted { message: message.clone() });
             }
         }
-        ChatEvent::ChannelLost { why, .. } => draft.channel_lost(why),
-        ChatEvent::ChannelRegained { .. } => channel_regained(&mut draft),
+        ChatEvent::ChannelChanged { .. } => {
+            draft.effect(Effect::LookAtChannel);
+        }
     }
     draft.finish()
 }
@@ -82,14 +87,6 @@ fn shortcut(
     draft.effect(Effect::Reply { to: reply.clone(), words: Words::new(key) });
 }
 
-fn channel_regained(draft: &mut Draft<'_>) {
-    if draft.incident.channel.as_ref().is_some_and(|channel| channel.lost.is_some()) {
-        draft.fact(Fact::ChannelRegained);
-        draft.invite_again().notice().refresh().refresh_runs();
-        make_up(draft);
-    }
-}
-
 /// What was said nowhere while the channel was lost is said now. Notices are not: they are over.
 fn make_up(draft: &mut Draft<'_>) {
     let incident = &draft.incident;
@@ -119,6 +116,20 @@ impl Draft<'_> {
             .chain(approving)
             .collect();
         self.effect(Effect::Invite { users: users.into_iter().collect() })
+    }
+
+    /// Slack says how the channel is.
+    pub fn channel_seen(&mut self, lost: Option<&String>) {
+        let was_lost = self.incident.channel.as_ref().is_some_and(|channel| channel.lost.is_some());
+        match lost {
+            Some(why) => self.channel_lost(why),
+            None if was_lost => {
+                self.fact(Fact::ChannelRegained);
+                self.invite_again().notice().refresh().refresh_runs();
+                make_up(self);
+            }
+            None => {}
+        }
     }
 
     /// A message that somebody wants in the record was read.

@@ -99,21 +99,17 @@ pub enum ChatEvent {
         message: MessageRef,
         /// The text it has now.
         text: String,
+        /// Slack's stamp of the edit; a later edit has a greater one.
+        edited: String,
     },
     /// A message was deleted.
     Deleted {
         /// The message.
         message: MessageRef,
     },
-    /// The channel was archived or deleted, or the bot was removed from it.
-    ChannelLost {
-        /// The channel.
-        channel: ChannelId,
-        /// Slack's word: `is_archived`, `channel_not_found`, `not_in_channel`.
-        why: String,
-    },
-    /// The channel can be used again.
-    ChannelRegained {
+    /// The channel was archived, deleted or opened again, or the bot was removed from it or let in. Such events come in
+    /// any order, so Slack is asked how the channel is now.
+    ChannelChanged {
         /// The channel.
         channel: ChannelId,
     },
@@ -128,7 +124,7 @@ impl ChatEvent {
             | ChatEvent::Shortcut { message, .. }
             | ChatEvent::Edited { message, .. }
             | ChatEvent::Deleted { message } => &message.channel,
-            ChatEvent::ChannelLost { channel, .. } | ChatEvent::ChannelRegained { channel } => channel,
+            ChatEvent::ChannelChanged { channel } => channel,
         }
     }
 }
@@ -187,6 +183,11 @@ pub enum Report {
         by: UserId,
         /// The message.
         message: MessageRef,
+    },
+    /// How the channel is, as Slack says.
+    ChannelSeen {
+        /// Why it cannot be used: `is_archived`, `channel_not_found`, `not_in_channel`.
+        lost: Option<String>,
     },
     /// A message that somebody wanted captured was read.
     MessageRead {
@@ -328,6 +329,8 @@ pub enum Effect {
         /// Which.
         card: Card,
     },
+    /// Look whether the incident's channel can be used.
+    LookAtChannel,
     /// Pin the incident's card in its channel.
     PinCard,
     /// Bring the topic and bookmarks in line with the incident.
@@ -488,6 +491,7 @@ impl Effect {
             Effect::ShowCard { card } => Some(format!("card:{}", card.name())),
             Effect::Topic => Some("topic".into()),
             Effect::PinCard => Some("pin".into()),
+            Effect::LookAtChannel => Some("look".into()),
             Effect::Home { user } => Some(format!("home:{user}")),
             _ => None,
         }

@@ -81,6 +81,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             });
             draft.show(Card::Update(*update));
         }
+        Report::ChannelSeen { lost } => draft.channel_seen(lost.as_ref()),
         Report::WasAway { from, until } => was_away(&mut draft, *from, *until),
         // Not yet a fact: what becomes of it is one.
         Report::TextMissed { update, customer, destination, addresses } => {
@@ -174,6 +175,7 @@ fn what(effect: &Effect) -> Words {
             Card::PostMortem(_) => "undone.postmortem",
         },
         Effect::PinCard => "undone.pin",
+        Effect::LookAtChannel => "undone.channel",
         Effect::LookForPin { .. } => "undone.look_for_pin",
         Effect::Topic => "undone.topic",
         Effect::Invite { .. } => "undone.invite",

@@ -230,8 +230,8 @@ pub struct Captured {
     pub text: String,
     /// How it came in.
     pub by: CapturedBy,
-    /// It was edited after it was captured.
-    pub edited: bool,
+    /// Slack's stamp of its last edit after it was captured.
+    pub edited: Option<String>,
     /// It was deleted in Slack.
     pub deleted: bool,
     /// The 📌 was taken away again.
@@ -472,16 +472,16 @@ impl Incident {
                     author: author.clone(),
                     text: text.clone(),
                     by: *by,
-                    edited: false,
+                    edited: None,
                     deleted: false,
                     withdrawn: false,
                 };
                 self.captured.insert(message.clone(), captured);
             }
-            Fact::MessageEdited { message, text } => {
+            Fact::MessageEdited { message, text, edited } => {
                 if let Some(captured) = self.captured.get_mut(message) {
                     captured.text = text.clone();
-                    captured.edited = true;
+                    captured.edited = Some(edited.clone());
                 }
             }
             Fact::MessageDeleted { message } => {
@@ -580,8 +580,6 @@ impl Incident {
                 self.mitigated = None;
                 self.resolution = None;
                 self.cancelled = None;
-                // Whoever opens it again is on it, if nobody was before.
-                self.acknowledged.get_or_insert(mark);
                 self.promise_update(entry.at);
             }
             Fact::Cancelled { reason } => {

@@ -236,6 +236,8 @@ pub enum Fact {
         message: MessageRef,
         /// The text it has now.
         text: String,
+        /// Slack's stamp of the edit; a later edit has a greater one.
+        edited: String,
     },
     /// A captured message was deleted in Slack; its text stays in the record.
     MessageDeleted {

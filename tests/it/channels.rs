@@ -172,7 +172,7 @@ async fn somebody_who_left_is_paged_another_way() {
     let there = world.ws().channel(&channel).expect("it exists");
     assert!(there.has("U0SUPPORT") && there.has("U0COMMS"), "the others are in");
     world.types("U0SUPPORT", &channel, "timeline").await;
-    world.whisper("U0SUPPORT", "user_disabled");
+    world.whisper("U0SUPPORT", "this person cannot be written to in Slack");
     world.close().await;
 }
 

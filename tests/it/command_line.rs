@@ -63,38 +63,6 @@ fn check_names_every_fault_with_its_place_and_fails() {
 }
 
 #[test]
-fn init_writes_a_configuration_that_is_right_at_once_and_never_writes_over_one() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let written = vigie(folder.path(), "init", &[]);
-    assert_eq!(
-        out(&written),
-        "vigie.yml is written. Put your people's Slack IDs in; it says where to find them and what to type next.\n"
-    );
-    let checked = vigie(folder.path(), "check", &[]);
-    assert_eq!(out(&checked), "vigie.yml: 0 services, 0 actions, 2 contacts, no faults\n");
-    assert_eq!((written.status.code(), checked.status.code()), (Some(0), Some(0)));
-    let text = std::fs::read_to_string(folder.path().join("vigie.yml")).expect("it is there");
-    assert!(text.contains("# 3. vigie check --config vigie.yml\n") && !text.contains("minimal"), "{text}");
-
-    std::fs::write(folder.path().join("vigie.yml"), "ours").expect("the folder can be written to");
-    for (line, sentence) in [
-        ("init", "vigie: vigie.yml exists already and was left as it is; give another name with --config\n"),
-        (
-            "init --config nowhere/vigie.yml",
-            "vigie: nowhere/vigie.yml cannot be written: No such file or directory (os error 2); check the path and who \
-             may write there\n",
-        ),
-    ] {
-        let told = vigie(folder.path(), line, &[]);
-        assert_eq!((told.status.code(), err(&told).as_str()), (Some(1), sentence));
-    }
-    let kept = std::fs::read_to_string(folder.path().join("vigie.yml")).expect("it is there");
-    assert_eq!(kept, "ours");
-    assert!(vigie(folder.path(), "init --config team.yml", &[]).status.success());
-    assert!(vigie(folder.path(), "check --config team.yml", &[]).status.success());
-}
-
-#[test]
 fn what_is_not_understood_ends_with_2_and_what_fails_with_1() {
     assert_eq!(vigie(project(), "chekc", &[]).status.code(), Some(2));
     let folder = tempfile::tempdir().expect("a folder");

@@ -264,10 +264,11 @@ fn a_way_that_fails_after_a_new_beginning_gives_way_to_the_next_again() {
     let mut script = Script::new();
     script.play("0m lead start sev2 checkout returns 500");
     for page in ["page_7_1", "page_7_2"] {
-        script.report(Report::PageFailed { page: page.parse().unwrap(), why: "gone".into() });
+        script.report(Report::PageFailed { page: page.parse().unwrap(), why: Words::verbatim("gone") });
     }
     script.play("5m lead resolve a false alarm\n10m lead reopen it is back");
-    let again = script.then_report(Report::PageFailed { page: "page_7_6".parse().unwrap(), why: "gone".into() });
+    let again =
+        script.then_report(Report::PageFailed { page: "page_7_6".parse().unwrap(), why: Words::verbatim("gone") });
     assert!(again.contains("paged oncall by sms"), "what was tried before the new beginning does not count: {again}");
 }
 
@@ -296,7 +297,8 @@ fn whoever_is_told_of_a_worse_severity_after_the_answer_is_reached_another_way_t
         contact.fall_over = vec![Way::Sms];
     }
     script.play("0m lead start sev2 checkout returns 500\n1m oncall ack\n5m lead severity sev1 it is worse");
-    let failed = script.then_report(Report::PageFailed { page: "page_7_3".parse().unwrap(), why: "gone".into() });
+    let failed =
+        script.then_report(Report::PageFailed { page: "page_7_3".parse().unwrap(), why: Words::verbatim("gone") });
     assert!(failed.contains("paged security by sms"), "{failed}");
     assert!(script.incident.as_ref().is_some_and(|incident| incident.ladder.next_at.is_none()), "and nobody climbs");
 }

@@ -10,7 +10,7 @@ use crate::world::{World, shown, ts};
 const GENERAL: &str = "C0GENERAL";
 
 /// Words that are English and not French.
-const ENGLISH: &str = r"(?i)\b(the|is|are|was|were|has|have|had|been|not|nobody|nothing|could|can|cannot|will|would|did|does|do|with|without|from|at|by|of|and|or|for|to|this|that|it|its|you|your|already|again|before|after|until|still|said|answered|asked|delivered|failed|refused|reached|found|changed|within|above|below|limit|exit|check|checks|channel|page|paged|level|update|updates|just|now|address|number|server|queued|sent|success|who|what|when|which|min ago|half|hour)\b";
+const ENGLISH: &str = r"(?i)\b(the|is|are|was|were|has|have|had|been|not|nobody|nothing|could|can|cannot|will|would|did|does|do|with|without|from|at|by|of|and|or|for|to|this|that|it|its|you|your|already|again|before|after|until|still|said|answered|asked|delivered|failed|refused|reached|found|changed|within|above|below|limit|exit|check|checks|channel|paged|level|update|updates|just|now|address|number|server|queued|sent|success|who|what|when|which|min ago|half|hour)\b";
 
 /// The parts of a text that are nobody's words: what is quoted, code, addresses, markup, commands, our own names.
 const NO_WORDS: &str = r#"«[^»]*»|`[^`]*`|<[!@#h][^>]*>|\S*(?:/|@|:_|_\d)\S*|/incident(?: [a-z]+)?|(?:PUT|GET|POST) .*|Post-mortem|post-mortem|\{"[^}]*\}"#;

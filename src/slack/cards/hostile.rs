@@ -68,7 +68,7 @@ pub fn open(text: &str) -> Stage {
             thread: None,
         },
     );
-    stage.vigie(Fact::MessageEdited { message: message.clone(), text: text.into() });
+    stage.vigie(Fact::MessageEdited { message: message.clone(), text: text.into(), edited: text.into() });
     stage.vigie(Fact::MessageDeleted { message: message.clone() });
     stage.by("U0LEAD", Fact::CaptureWithdrawn { message });
     stage.by("U0LEAD", Fact::DiagnosticStarted { diagnostic: DIAGNOSTIC, service: "shop".into() });

@@ -96,7 +96,6 @@ fn every_key_in_the_cards_and_dialogs_has_its_words() {
 fn every_family_of_keys_is_known_here() {
     let known = [
         "class_limit.",
-        "effect.",
         "fact.",
         "help.",
         "incident.state.",
@@ -190,11 +189,8 @@ fn every_member_of_a_family_has_its_words() {
         "not_happened",
         "expired",
     ];
-    let effects =
-        ["open_channel", "show_card", "topic", "invite", "reply", "reply_with", "read_message", "look_for_pin"];
-    let families: [(&str, &[&str]); 14] = [
+    let families: [(&str, &[&str]); 13] = [
         ("class_limit", &["urgent", "planned", "preventive"]),
-        ("effect", &effects),
         ("incident.state", &["triggered", "acknowledged", "mitigated", "resolved", "cancelled"]),
         ("status", &["triggered", "acknowledged", "mitigated", "resolved", "cancelled"]),
         ("paging", &["slack", "email", "sms", "voice", "whatsapp", "pagerduty", "webhook"]),

@@ -75,18 +75,13 @@ impl Inbound {
     /// What an event means for an incident, if anything.
     fn read(&self, event: &Event) -> Option<ChatEvent> {
         let channel = || Some(ChannelId::from(event.channel_id())).filter(|channel| !channel.0.is_empty());
-        let lost = |why: &str| Some(ChatEvent::ChannelLost { channel: channel()?, why: why.to_owned() });
+        let changed = || Some(ChatEvent::ChannelChanged { channel: channel()? });
         match event.kind.as_str() {
             "reaction_added" | "reaction_removed" => self.pinned(event),
             "message" => self.changed(event),
-            "channel_archive" | "group_archive" => lost("is_archived"),
-            "channel_deleted" | "group_deleted" => lost("channel_not_found"),
-            "channel_left" | "group_left" => lost("not_in_channel"),
-            "member_left_channel" if self.is_us(event.user_id()) => lost("not_in_channel"),
-            "channel_unarchive" | "group_unarchive" => Some(ChatEvent::ChannelRegained { channel: channel()? }),
-            "member_joined_channel" if self.is_us(event.user_id()) => {
-                Some(ChatEvent::ChannelRegained { channel: channel()? })
-            }
+            "channel_archive" | "group_archive" | "channel_unarchive" | "group_unarchive" => changed(),
+            "channel_deleted" | "group_deleted" | "channel_left" | "group_left" => changed(),
+            "member_left_channel" | "member_joined_channel" if self.is_us(event.user_id()) => changed(),
             _ => None,
         }
     }
@@ -118,9 +113,11 @@ impl Inbound {
                 if is_same || self.is_ours(&event.message) {
                     return None;
                 }
+                let edited = Some(text(&event.message, "/edited/ts")).filter(|ts| !ts.is_empty());
                 Some(ChatEvent::Edited {
                     message: message(text(&event.message, "/ts"))?,
                     text: content(&self.rules, &event.message),
+                    edited: edited.unwrap_or_else(|| event.event_ts.clone()),
                 })
             }
             "message_deleted" if !self.is_ours(&event.previous_message) => {

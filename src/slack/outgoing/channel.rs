@@ -46,6 +46,19 @@ impl Slack {
         Ok(vec![Report::ChannelOpened { channel, name }])
     }
 
+    /// How the channel is now. Whoever is not in it any more, and whom it does not exist for, cannot use it.
+    pub(super) async fn look_at_channel(&self, scene: &Scene<'_>) -> Result<Vec<Report>, SlackFault> {
+        let Some(channel) = &incident_of(scene)?.channel else { return Ok(Vec::new()) };
+        let lost = match self.room(&channel.id).await {
+            Ok(room) if room.archived => Some("is_archived"),
+            Ok(room) if !room.member => Some("not_in_channel"),
+            Ok(_) => None,
+            Err(fault) if fault.is("channel_not_found") => Some("channel_not_found"),
+            Err(fault) => return Err(fault),
+        };
+        Ok(vec![Report::ChannelSeen { lost: lost.map(str::to_owned) }])
+    }
+
     async fn make_channel(&self, scene: &Scene<'_>, incident: &Incident) -> Result<(ChannelId, String), SlackFault> {
         const METHOD: &str = "conversations.create";
         let mut ours: Option<Vec<Value>> = None;

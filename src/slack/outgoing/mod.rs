@@ -44,6 +44,7 @@ impl Slack {
         let done = match effect {
             Effect::OpenChannel => self.open_channel(scene).await,
             Effect::ShowCard { card } => self.show_card(scene, card, attempt).await,
+            Effect::LookAtChannel => self.look_at_channel(scene).await,
             Effect::PinCard => self.pin_card(scene).await,
             Effect::Topic => self.refresh_topic(scene).await,
             Effect::Invite { users } => self.invite(scene, users, attempt).await,

@@ -60,7 +60,7 @@ async fn a_worse_severity_of_an_answered_incident_tells_its_first_level_and_clim
     world.pass(1).await;
     world.types("U0ONCALL", &channel, "sev sev1").await;
     let page = world.dms("U0LEAD").pop().expect("the lead is told");
-    assert!(shown(&page).contains("you are paged (level 1 of 3)"), "{}", shown(&page));
+    assert!(shown(&page).contains("It is SEV1 now, and you are first in line for that"), "{}", shown(&page));
     assert_eq!(world.dms("U0ONCALL").len(), 1, "who was paged before is not paged again");
     assert!(world.ws().members(&channel).contains(&"U0LEAD".to_owned()), "the lead is invited");
     world.pass(12).await;
@@ -164,12 +164,12 @@ async fn a_reopened_incident_is_open_again_for_everybody_who_looks() {
     assert_eq!(world.asks("U0COMMS", &channel, "reopen it is back").await, "inc_1 is open again.");
 
     let incident = world.incident(1).await;
-    assert_eq!((incident.status, incident.cancelled), (Status::Acknowledged, None));
+    assert_eq!((incident.status, incident.cancelled), (Status::Triggered, None));
     world.message(&channel, "<@U0COMMS> reopened it: it is back");
-    assert!(topic(&world, &channel).contains("· acknowledged ·"), "{}", topic(&world, &channel));
+    assert!(topic(&world, &channel).contains("· triggered ·"), "{}", topic(&world, &channel));
     world.pass(2).await;
     let pinned = card(&world, &channel);
-    assert!(pinned.contains("*Acknowledged* by <@U0COMMS>"), "whoever opens it again is on it: {pinned}");
+    assert!(pinned.contains("nobody has answered yet"), "somebody still has to be found: {pinned}");
     assert!(!pinned.contains("*Cancelled*"), "{pinned}");
     let dm = world.dm("U0ONCALL");
     let page = shown(&world.again(&dm, &page));

@@ -120,7 +120,12 @@ async fn whoever_is_not_known_cannot_be_paged_and_those_who_are_are_named() {
     let known = "Mention the person, or use one of: comms, cto, dba, lead, oncall, product, security and support.";
     for (line, says) in [
         ("page nobody come", format!("I do not know “nobody”. {known}")),
-        ("page @guest come", format!("I do not know “@guest”. {known}")),
+        (
+            "page @guest come",
+            "<@U0GUEST> is not in the emergency plan, so I do not know how to reach them. I can page: comms, cto, dba, \
+             lead, oncall, product, security and support."
+                .to_owned(),
+        ),
         ("page level 9", "There is no level 9; the ladder has 3.".to_owned()),
         ("page 0", "There is no level 0; the ladder has 3.".to_owned()),
     ] {

@@ -126,7 +126,7 @@ async fn a_pinned_message_is_captured_and_follows_its_edits() {
     assert_eq!(captured.text, "it began at 09:12 & got worse");
     assert_eq!(captured.author.as_ref().unwrap().0, "U0LEAD");
     lead.edit(&channel, &ts, "it began at 09:10").unwrap();
-    let edited = world.until_incident(|incident| incident.captured.values().any(|held| held.edited)).await;
+    let edited = world.until_incident(|incident| incident.captured.values().any(|held| held.edited.is_some())).await;
     assert_eq!(edited.captured.values().next().unwrap().text, "it began at 09:10");
     lead.unreact(&channel, &ts, "pushpin").unwrap();
     world.until_incident(|incident| incident.captured.values().any(|held| held.withdrawn)).await;
@@ -243,7 +243,7 @@ async fn our_own_edits_are_not_taken_for_a_persons() {
     world.say_in(&channel, "oncall", "ack").await;
     world.until(|ws| ws.envelopes_waiting() == 0).await;
     world.settle().await;
-    assert!(!world.incident().await.captured[&card].edited);
+    assert!(world.incident().await.captured[&card].edited.is_none());
 }
 
 #[tokio::test]
