@@ -48,7 +48,7 @@ impl Engine {
             (_, false) => Phase::Update,
         };
         let message = self.write(setting, incident, errand.update, text, phase, locale)?;
-        let remote_id = before.iter().rev().find_map(|arrived| arrived.remote_id.clone());
+        let remote_id = before.iter().find_map(|arrived| arrived.remote_id.clone());
         let earlier = Earlier { remote_id, only: errand.only.clone() };
         let outcome = self.parts.comms.deliver(audience, destination, &message, &earlier).await.map_err(unknown)?;
         match &outcome.result {

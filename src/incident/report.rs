@@ -29,8 +29,15 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         Report::CardPosted { card, message } => {
             if draft.incident.cards.get(card) != Some(message) {
                 draft.fact(Fact::CardPosted { card: card.clone(), message: message.clone() });
-                if *card == Card::Incident {
-                    draft.effect(Effect::PinCard);
+                match card {
+                    Card::Incident => {
+                        draft.effect(Effect::PinCard);
+                    }
+                    // It was written before this was known.
+                    Card::Page(_) if has_moved_on(&draft.incident) => {
+                        draft.show(card.clone());
+                    }
+                    _ => {}
                 }
             }
             if let Card::Notice(seq) = card {
@@ -99,6 +106,14 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         }
     }
     draft.finish()
+}
+
+/// Something is known by now that a page says, and that was not known when the incident was declared.
+fn has_moved_on(incident: &Incident) -> bool {
+    incident.channel.is_some()
+        || incident.channel_refused.is_some()
+        || incident.acknowledged.is_some()
+        || !incident.status.is_open()
 }
 
 /// The channel is told for how long nobody listened, and what that made late. What is late is done by the next wake.

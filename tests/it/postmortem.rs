@@ -227,7 +227,7 @@ async fn where_slack_takes_no_file_the_channel_is_told_how_to_print_it() {
         world.ws().faults().until_cleared(method, Trouble::Error("file_uploads_disabled".into()));
         world.types("U0ONCALL", &channel, "postmortem").await;
         assert!(files_shown(&world, &channel).is_empty());
-        let told = shown(&world.message(&channel, "The post-mortem could not be shared here."));
+        let told = shown(&world.message(&channel, "The post-mortem could not be shared here"));
         assert!(
             told.contains("file_uploads_disabled") && told.contains("print it with: vigie postmortem inc_1"),
             "{told}"

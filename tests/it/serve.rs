@@ -49,8 +49,8 @@ impl Site {
         let written = Command::new(env!("CARGO_BIN_EXE_vigie")).arg("init").current_dir(site.path()).output().await;
         assert!(written.expect("the program runs").status.success());
         let config = std::fs::read_to_string(site.path().join("vigie.yml")).expect("vigie init wrote it");
-        let ours = config.replace("U012AB3CD", "U0ONCALL").replace("U045EF6GH", "U0LEAD");
-        let ours = ours.replace("C012AB3CD", "C0INCIDENTS");
+        let ours = config.replace("ID-OF-ON-CALL", "U0ONCALL").replace("ID-OF-LEAD", "U0LEAD");
+        let ours = ours.replace("ID-OF-THE-CHANNEL", "C0INCIDENTS");
         std::fs::write(site.path().join("vigie.yml"), ours).expect("the folder can be written to");
         site
     }

@@ -42,9 +42,14 @@ impl Alive {
 }
 
 /// The practice team with `watch:` set up.
-async fn watched(alive: &Alive) -> World {
-    let watch = format!("watch:\n  tell: [lead]\n  heartbeat: {}\n  canary: {CANARY}\n\nworkspace:", alive.url);
+async fn watched(alive: &Alive, canary: &str) -> World {
+    let watch = format!("watch:\n  tell: [lead]\n  heartbeat: {}\n{canary}\nworkspace:", alive.url);
     World::open_changed(&[("workspace:", &watch)]).await
+}
+
+/// The line of the configuration that lets the canary sing.
+fn sings() -> String {
+    format!("  canary: {CANARY}\n")
 }
 
 /// Waits until a look of the watch, which comes with time, has shown itself.
@@ -97,7 +102,7 @@ async fn an_absence_is_told_once_in_each_open_incident_and_made_up_for() {
 #[tokio::test]
 async fn the_heart_beats_while_all_is_well_and_stops_when_something_was_put_aside() {
     let alive = Alive::open().await;
-    let world = watched(&alive).await;
+    let world = watched(&alive, "").await;
     alive.beats_beyond(0).await;
     world.pass(2).await;
     alive.beats_beyond(1).await;
@@ -119,7 +124,7 @@ async fn the_heart_beats_while_all_is_well_and_stops_when_something_was_put_asid
 #[tokio::test]
 async fn the_canary_is_one_message_that_is_edited_and_heard() {
     let alive = Alive::open().await;
-    let world = watched(&alive).await;
+    let world = watched(&alive, &sings()).await;
     let canaries =
         || world.ws().messages(CANARY).into_iter().filter(|message| shown(message).contains("🐤")).collect::<Vec<_>>();
     the_canary_is_heard(&world).await;
@@ -139,7 +144,7 @@ async fn the_canary_is_one_message_that_is_edited_and_heard() {
 #[tokio::test]
 async fn connections_that_bring_nothing_are_noticed_by_the_canary_and_replaced() {
     let alive = Alive::open().await;
-    let world = watched(&alive).await;
+    let world = watched(&alive, &sings()).await;
     the_canary_is_heard(&world).await;
     let hellos = world.setup.vigie.health.gauge().hellos;
     world.ws().silence_sockets();
@@ -151,6 +156,8 @@ async fn connections_that_bring_nothing_are_noticed_by_the_canary_and_replaced()
     })
     .await;
     until("the lead is told", || told(&world, "Slack is not heard since") > 0).await;
+    // Slack delivers again what went into the silence.
+    world.minutes(1).await;
     world.types("U0ONCALL", "C0GENERAL", START).await;
     world.is_whole(1).await;
     let _ = world.ws().take_violations();
