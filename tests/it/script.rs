@@ -18,6 +18,7 @@ use vigie::incident::severity::{EscalationLevel, EscalationPolicy, Severity};
 use vigie::incident::state::{Incident, replay};
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::{Entry, Fact, PageWhy};
+use vigie::incident::words::Words;
 
 /// When every script begins: a Friday night.
 pub const START: Instant = Instant(1_795_140_000_000);
@@ -120,7 +121,7 @@ pub fn plan(to: &str, risk: Risk) -> ActionPlan {
         service: Some("shop".into()),
         class: Class::Urgent,
         steps: vec![PlannedStep {
-            title: format!("Switch the shop to {to}"),
+            title: Words::verbatim(format!("Switch the shop to {to}")),
             target: "http:shop".into(),
             from: Some("v2".into()),
             to: to.into(),

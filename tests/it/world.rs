@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use vigie::app::practice::{CONFIG, Options, Setup, set_up};
 use vigie::clock::Clock;
