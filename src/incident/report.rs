@@ -25,6 +25,9 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             if draft.incident.cards.get(card) != Some(message) {
                 draft.fact(Fact::CardPosted { card: card.clone(), message: message.clone() });
             }
+            if let Card::Page(page) = card {
+                draft.mend_page(*page);
+            }
             if let Card::Notice(seq) = card {
                 draft.told(*seq, true);
             }

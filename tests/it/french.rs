@@ -10,7 +10,7 @@ use crate::world::{World, shown, ts};
 const GENERAL: &str = "C0GENERAL";
 
 /// Words that are English and not French.
-const ENGLISH: &str = r"(?i)\b(the|is|are|was|were|has|have|had|been|not|nobody|nothing|could|can|cannot|will|would|did|does|do|with|without|from|at|by|of|and|or|for|to|this|that|it|its|you|your|already|again|before|after|until|still|said|answered|asked|delivered|failed|refused|reached|found|changed|within|above|below|limit|exit|check|checks|channel|page|paged|level|update|updates|just|now|address|number|server|queued|sent|success|who|what|when|which|min ago|half|hour)\b";
+const ENGLISH: &str = r"(?i)\b(the|is|are|was|were|has|have|had|been|not|nobody|nothing|could|can|cannot|will|would|did|does|do|with|without|from|at|by|of|and|or|for|to|this|that|it|its|you|your|already|again|before|after|until|still|said|answered|asked|delivered|failed|refused|reached|found|changed|within|above|below|limit|exit|check|checks|channel|paged|level|update|updates|just|now|address|number|server|queued|sent|success|who|what|when|which|min ago|half|hour)\b";
 
 /// The parts of a text that are nobody's words: what is quoted, code, addresses, markup, commands, our own names.
 const NO_WORDS: &str = r#"«[^»]*»|`[^`]*`|<[!@#h][^>]*>|\S*(?:/|@|:_|_\d)\S*|/incident(?: [a-z]+)?|(?:PUT|GET|POST) .*|Post-mortem|post-mortem|\{"[^}]*\}"#;
@@ -114,17 +114,23 @@ async fn what_goes_wrong_is_told_in_french_too() {
     world.setup.phones.fail_next(Door::Sms, Fault::Unavailable, 500);
     world.types("U0ONCALL", &channel, "page cto merci de rejoindre le canal").await;
 
-    // There is nothing to go back to; then the target moves; then the verification fails.
-    world.types("U0ONCALL", &channel, "rollback").await;
+    // Somebody else was faster; then there is nothing left to go back to; then a check hangs.
     world.setup.shop.break_it();
     world.types("U0ONCALL", &channel, "rollback").await;
-    let plan = ts(&world.message(&channel, "approve run_1_2"));
-    world.clicks("U0LEAD", &channel, &plan, "tick run_1_2 data").await;
+    let plan = ts(&world.message(&channel, "approve run_1_1"));
+    let url = format!("{}/switch", world.setup.shop.url());
+    let moved = reqwest::Client::new().put(url).json(&json!({"to": "v1", "expected": "v2"})).send().await;
+    assert_eq!(moved.expect("the shop answers").status(), 200);
+    world.clicks("U0LEAD", &channel, &plan, "tick run_1_1 data").await;
+    world.clicks("U0LEAD", &channel, &plan, "approve run_1_1").await;
+    let card = shown(&world.ws().message(&channel, &plan).expect("the card stands"));
+    assert!(card.contains("version de la librairie\u{a0}: déjà à v1"), "{card}");
+    world.types("U0ONCALL", &channel, "rollback").await;
+    let card = shown(&world.message(&channel, "Pas de plan"));
+    assert!(card.contains("Il n’y a aucun état antérieur"), "{card}");
     world.setup.shop.hang_health(true);
-    world.clicks("U0LEAD", &channel, &plan, "approve run_1_2").await;
     world.types("U0ONCALL", &channel, "diag").await;
     world.setup.shop.hang_health(false);
-    world.types("U0ONCALL", &channel, "rollback").await;
 
     // Slack does not take what is said, and a place takes no text.
     world.ws().faults().next("chat.postMessage", 1, Trouble::Error("restricted_action".into()));
