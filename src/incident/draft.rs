@@ -102,6 +102,17 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// The first pages are drawn before anybody knows what becomes of the channel: one that was posted after that was
+    /// decided is brought in line with it.
+    pub fn mend_page(&mut self, page: PageId) -> &mut Self {
+        let decided = self.incident.channel.is_some() || self.incident.channel_refused.is_some();
+        let first = self.incident.pages.get(&page).is_some_and(|page| page.mark.at == self.incident.declared.at);
+        if decided && first {
+            self.show(Card::Page(page));
+        }
+        self
+    }
+
     /// Brings the direct messages of the pages up to date.
     pub fn refresh_pages(&mut self) -> &mut Self {
         let pages: Vec<PageId> = self

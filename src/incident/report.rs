@@ -40,6 +40,9 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
                     _ => {}
                 }
             }
+            if let Card::Page(page) = card {
+                draft.mend_page(*page);
+            }
             if let Card::Notice(seq) = card {
                 draft.told(*seq, true);
             }

@@ -62,6 +62,7 @@ async fn a_second_round_waits_for_the_first_and_a_wrong_service_is_named() {
     world.joins("U0LEAD", &channel).await;
     let ack = world.ws().person("U0ONCALL").command(&channel, "/incident", "diag").await;
     assert_eq!(ack.failure, None);
+    world.ws().person("U0LEAD").join(&channel).expect("the channel is open to all");
     world.types("U0LEAD", &channel, "diag").await;
     world.whisper("U0LEAD", "A diagnostic of Bookshop is running");
     assert_eq!(cards(&world, &channel).len(), 1);

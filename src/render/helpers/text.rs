@@ -13,13 +13,15 @@ pub(super) fn upper(call: &Call<'_, '_>) -> Words {
     Ok(call.words(0)?.to_uppercase().into())
 }
 
-/// `{{oneline text}}`: every run of blanks and line breaks becomes one space.
+/// `{{oneline text}}`: every run of blanks and line breaks becomes one space; blanks that hold words together stay.
 pub(super) fn oneline(call: &Call<'_, '_>) -> Words {
     Ok(one_line(&call.words(0)?).into())
 }
 
 pub(super) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    const TIES: [char; 2] = ['\u{a0}', '\u{202f}'];
+    let parts = text.split(|letter: char| letter.is_whitespace() && !TIES.contains(&letter));
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// `{{cell text}}`: text that may stand in a cell of a Markdown table. In a document the walls of cells are escaped anyway.
