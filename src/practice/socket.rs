@@ -106,7 +106,7 @@ pub(crate) async fn run(mut socket: WebSocket, courier: &Courier, id: u64, mut f
                 }
                 Some(Out::Abort) => break,
                 Some(Out::Silence) => {
-                    be_silent(&mut socket, &mut from).await;
+                    be_silent(&mut from).await;
                     break;
                 }
             },
@@ -126,12 +126,11 @@ pub(crate) async fn run(mut socket: WebSocket, courier: &Courier, id: u64, mut f
     courier.link_closed(id);
 }
 
-/// Swallows everything, pings too, until either side cuts the socket.
-async fn be_silent(socket: &mut WebSocket, from: &mut mpsc::UnboundedReceiver<Out>) {
-    loop {
-        tokio::select! {
-            out = from.recv() => if matches!(out, Some(Out::Abort | Out::Close) | None) { return },
-            incoming = socket.recv() => if !matches!(incoming, Some(Ok(_))) { return },
+/// Swallows everything until somebody cuts the socket.
+async fn be_silent(from: &mut mpsc::UnboundedReceiver<Out>) {
+    while let Some(out) = from.recv().await {
+        if matches!(out, Out::Abort | Out::Close) {
+            return;
         }
     }
 }

@@ -234,8 +234,8 @@ async fn a_message_that_is_gone_before_it_was_read_is_said_to_be_gone() {
     world.settle().await;
     assert_eq!(held(&world, &channel, &ts).await, None);
     let timeline = world.timeline("U0ONCALL", 1).await;
-    assert!(timeline.contains("Not possible in Slack: reading a message for the timeline."), "{timeline}");
-    assert!(timeline.contains("The message does not exist any more."), "{timeline}");
+    assert!(timeline.contains("Not possible in Slack: the message to record."), "{timeline}");
+    assert!(timeline.contains("the message is not there any more"), "{timeline}");
     world.close().await;
 }
 
