@@ -74,6 +74,9 @@ struct Bucket {
     full_at: i64,
     /// Slack said: not before.
     blocked_until: i64,
+    /// The last moment that was promised to somebody who waits: each has a turn of their own, so that a storm does not
+    /// come back all at once to be sent away again.
+    promised: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,13 +108,15 @@ impl Budget {
     pub fn take(&self, method: &str, channel: &str, urgency: Urgency, now: Instant) -> Result<(), Duration> {
         self.forget_full(now);
         let allowance = allowance(method);
-        let mut bucket = self
-            .buckets
-            .entry(key(method, channel, urgency))
-            .or_insert(Bucket { full_at: now.0, blocked_until: now.0 });
+        let mut bucket = self.buckets.entry(key(method, channel, urgency)).or_insert(Bucket {
+            full_at: now.0,
+            blocked_until: now.0,
+            promised: now.0,
+        });
         let wait = wait_ms(*bucket, allowance, now.0);
         if wait > 0 && urgency == Urgency::Card {
-            return Err(millis(wait));
+            bucket.promised = (now.0 + wait).max(bucket.promised + allowance.every_ms);
+            return Err(millis(bucket.promised - now.0));
         }
         bucket.full_at = bucket.full_at.max(now.0) + allowance.every_ms;
         Ok(())
@@ -121,10 +126,11 @@ impl Budget {
     /// where the channel differs.
     pub fn block(&self, method: &str, channel: &str, for_: Duration, now: Instant) {
         let until = now.0 + i64::try_from(for_.as_millis()).unwrap_or(MINUTE_MS);
-        let mut bucket = self
-            .buckets
-            .entry(key(method, channel, Urgency::Card))
-            .or_insert(Bucket { full_at: now.0, blocked_until: until });
+        let mut bucket = self.buckets.entry(key(method, channel, Urgency::Card)).or_insert(Bucket {
+            full_at: now.0,
+            blocked_until: until,
+            promised: now.0,
+        });
         bucket.blocked_until = bucket.blocked_until.max(until);
     }
 
@@ -187,6 +193,19 @@ mod tests {
             assert!(taken >= 19, "{taken}");
         }
         assert_eq!(budget.ready_in("conversations.create", "", NOW), Duration::ZERO);
+    }
+
+    #[test]
+    fn whoever_has_to_wait_is_told_a_turn_of_their_own_and_gets_it() {
+        let budget = Budget::default();
+        while budget.take("conversations.create", "", Urgency::Card, NOW).is_ok() {}
+        let turns: Vec<i64> = (0..50)
+            .map(|_| budget.take("conversations.create", "", Urgency::Card, NOW).unwrap_err().as_millis() as i64)
+            .collect();
+        assert!(turns.windows(2).all(|pair| pair[1] - pair[0] == 6_000), "{turns:?}");
+        for turn in turns {
+            assert_eq!(budget.take("conversations.create", "", Urgency::Card, later(turn)), Ok(()), "after {turn} ms");
+        }
     }
 
     #[test]

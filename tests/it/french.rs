@@ -124,7 +124,7 @@ async fn what_goes_wrong_is_told_in_french_too() {
     world.clicks("U0LEAD", &channel, &plan, "tick run_1_1 data").await;
     world.clicks("U0LEAD", &channel, &plan, "approve run_1_1").await;
     let card = shown(&world.ws().message(&channel, &plan).expect("the card stands"));
-    assert!(card.contains("version de la librairie : déjà à v1"), "{card}");
+    assert!(card.contains("version de la librairie\u{a0}: déjà à v1"), "{card}");
     world.types("U0ONCALL", &channel, "rollback").await;
     let card = shown(&world.message(&channel, "Pas de plan"));
     assert!(card.contains("Il n’y a aucun état antérieur"), "{card}");
