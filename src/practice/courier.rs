@@ -305,6 +305,13 @@ impl Courier {
         self.hub().links.iter().for_each(|link| link.send(Out::Abort));
     }
 
+    /// Cuts the sockets that were made silent; gives how many there still are.
+    pub fn cut_silent_links(&self) -> usize {
+        let hub = self.hub();
+        let silent = hub.links.iter().filter(|link| link.silent);
+        silent.map(|link| link.send(Out::Abort)).count()
+    }
+
     /// Makes every present socket deaf and dumb: open, but nothing is read, written or answered.
     pub fn silence_links(&self) {
         let mut hub = self.hub();

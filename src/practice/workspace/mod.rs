@@ -224,6 +224,11 @@ impl Workspace {
         self.inner.courier.abort_links();
     }
 
+    /// Gives the silent sockets up, as Slack does in the end; gives how many there still are.
+    pub fn cut_silent_sockets(&self) -> usize {
+        self.inner.courier.cut_silent_links()
+    }
+
     /// Makes every present socket silent: open, but nothing is read, written or answered, pings neither.
     pub fn silence_sockets(&self) {
         self.inner.courier.silence_links();
