@@ -2,8 +2,10 @@
 //!
 //! # The rooms
 //! - [`incident`]: the core. What an incident is and what follows from what; pure.
-//! - [`store`]: the only SQL. Inbox, timeline, outbox, locks; one transaction a decision.
-//! - [`engine`]: the shell. Takes what came in, has it decided and committed, carries out what follows, lane by lane.
+//! - [`store`]: the only SQL. Inbox, timeline, outbox, locks; one transaction a decision. SQLite and PostgreSQL from one
+//!   text; on SQLite changes that wait together share a commit.
+//! - [`engine`]: the shell. Takes what came in, has it decided and committed, carries out what follows, lane by lane, and
+//!   looks after itself.
 //! - [`slack`]: the doors in (Socket Mode, HTTP), the calls out, and everything drawn there.
 //! - [`actions`]: runbook actions and checks, one provider a file.
 //! - [`paging`] and [`comms`]: reaching one person; telling many.
@@ -22,6 +24,8 @@
 //! - The timeline is the truth: an incident's row is the fold of its facts, and a test demands it after every scenario.
 //! - No timer is set or cancelled: `wake_at` is derived from the state and stored with it.
 //! - Pages never wait for chat. A lane that is slow or limited delays no other.
+//! - Several processes share one PostgreSQL without a leader: whoever finds something due takes it under a lease, and only
+//!   the execution with a run's newest fence may begin its next step.
 //! - A plan says exactly what will be; its digest is on the card, in each approval and in the run; only an approval makes
 //!   an [`ApprovedPlan`](incident::approval::ApprovedPlan), and only that can be executed, at most once.
 //!

@@ -221,7 +221,7 @@ fn variables(options: &Options, phones: &Phones, shop: &Shop) -> BTreeMap<String
     .collect()
 }
 
-/// The people of the emergency plan, as members of the workspace; the on-call engineer first, for whom the page opens.
+/// The people of the emergency plan, as members of the workspace.
 fn people(contacts: &[Contact], locale: &str) -> Vec<NewPerson> {
     let region = if locale == "fr" { "fr-FR" } else { "en-US" };
     let member = |contact: &Contact| {
@@ -234,9 +234,7 @@ fn people(contacts: &[Contact], locale: &str) -> Vec<NewPerson> {
         }
         Some(person)
     };
-    let mut people: Vec<NewPerson> = contacts.iter().filter_map(member).collect();
-    people.sort_by_key(|person| person.handle != "oncall");
-    people
+    contacts.iter().filter_map(member).collect()
 }
 
 fn channels(contacts: &[Contact]) -> Vec<NewChannel> {
@@ -271,9 +269,11 @@ fn page(
         }
         .boxed()
     });
+    let oncall = contacts.iter().find(|contact| contact.key == "oncall").and_then(|contact| contact.slack.clone());
+    let oncall = oncall.map(|user| user.0);
     let (phones, shop, locale) = (phones.clone(), shop.clone(), locale.to_owned());
     Box::new(move |workspace| {
-        let world = LocalWorld::new(workspace, "Practice", &locale, numbers, Some(advance));
+        let world = LocalWorld::new(workspace, "Practice", &locale, numbers, Some(advance)).opening_for(oncall);
         router(PageRoom::new(Arc::new(world), phones, shop))
     })
 }

@@ -43,6 +43,8 @@ function failed(name, why) {
 const STAGES = [
   ['the page opens and shows the way', async ({ room }) => {
     await room.page.locator('#panel .step.next').first().waitFor();
+    const opened = (await room.state()).as;
+    if (opened !== ONCALL) throw new Error(`the page opens for ${opened}, not for the engineer on call`);
     await room.shoot('opened');
   }],
 

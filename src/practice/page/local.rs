@@ -24,6 +24,8 @@ pub struct LocalWorld {
     /// People's numbers, so that texts and calls are shown on the right phone.
     phones: BTreeMap<String, String>,
     advance: Option<Advance>,
+    /// For whom the page opens, until whoever sits there becomes somebody else.
+    opens_for: Option<String>,
 }
 
 impl LocalWorld {
@@ -35,7 +37,13 @@ impl LocalWorld {
         phones: BTreeMap<String, String>,
         advance: Option<Advance>,
     ) -> Self {
-        Self { workspace, team: team.to_owned(), locale: locale.to_owned(), phones, advance }
+        Self { workspace, team: team.to_owned(), locale: locale.to_owned(), phones, advance, opens_for: None }
+    }
+
+    /// The page opens for this person, when they are in the workspace; else for the first who is.
+    #[must_use]
+    pub fn opening_for(self, person: Option<String>) -> Self {
+        Self { opens_for: person, ..self }
     }
 
     fn people(&self) -> Vec<Member> {
@@ -155,7 +163,8 @@ impl PageWorld for LocalWorld {
     async fn state(&self, viewer: Option<&str>) -> Result<WorldState, PageRefusal> {
         let rev = *self.workspace.changes().borrow();
         let people = self.people();
-        let first = people.iter().find(|member| !member.is_bot).map(|member| member.profile.id.clone());
+        let present = people.iter().filter(|member| !member.is_bot).map(|member| &member.profile.id);
+        let first = present.clone().find(|id| Some(*id) == self.opens_for.as_ref()).or(present.clone().next()).cloned();
         let viewer = match viewer {
             Some(viewer) => self.person(viewer)?.id().to_owned(),
             None => first.ok_or_else(|| PageRefusal::new("Nobody is in this workspace."))?,
