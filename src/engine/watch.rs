@@ -124,10 +124,10 @@ impl Engine {
             }
         };
         metrics::gauge!("vigie_troubles").set(troubles.len() as f64);
-        memory.told.retain(|key, _| troubles.iter().any(|words| &words.key == key));
+        // What comes and goes is told once an hour, too.
+        memory.told.retain(|_, at| now.since(*at) < AGAIN);
         for words in &troubles {
-            let due = memory.told.get(&words.key).is_none_or(|at| now.since(*at) >= AGAIN);
-            if due {
+            if !memory.told.contains_key(&words.key) {
                 memory.told.insert(words.key.clone(), now);
                 self.tell_of(words, now).await;
             }
@@ -138,7 +138,7 @@ impl Engine {
     }
 
     /// Everything that is not as it should be.
-    async fn troubles(&self, memory: &Memory, now: Instant) -> Result<Vec<Words>, StoreFault> {
+    async fn troubles(&self, memory: &mut Memory, now: Instant) -> Result<Vec<Words>, StoreFault> {
         let store = &self.parts.store;
         let late = store.lateness(now).await?;
         for (what, late) in [("wake", late.wake), ("input", late.input), ("page", late.page)] {
@@ -162,13 +162,15 @@ impl Engine {
     }
 
     /// Since when nothing is heard. A canary that is not heard has every connection replaced.
-    fn deaf_since(&self, memory: &Memory, now: Instant) -> Option<Instant> {
+    fn deaf_since(&self, memory: &mut Memory, now: Instant) -> Option<Instant> {
         let door = self.parts.watch.door.as_ref();
         if let Some(unheard) = self.parts.slack.canary_unheard_for(now)
             && unheard >= CANARY_WITHIN
         {
             if let Some(door) = door {
                 door.reopen();
+                // The new ones are tried at the next look, before anything is said of them.
+                memory.sang_at = None;
             }
             return Some(now - unheard);
         }
