@@ -190,7 +190,8 @@ impl Engine {
             Err(fault) => return tracing::error!(%fault, "the canary's text cannot be drawn"),
         };
         if let Err(fault) = sung {
-            tracing::warn!(code = fault.code(), why = fault.why(), "the canary could not sing");
+            tracing::warn!(code = fault.code(), why = fault.why(), "the canary could not sing; it tries again soon");
+            memory.sang_at = None;
         }
     }
 

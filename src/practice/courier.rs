@@ -305,7 +305,7 @@ impl Courier {
         self.hub().links.iter().for_each(|link| link.send(Out::Abort));
     }
 
-    /// Cuts the sockets that were made silent; gives how many there still are.
+    /// Cuts the sockets that were made silent or mute; gives how many there still are.
     pub fn cut_silent_links(&self) -> usize {
         let hub = self.hub();
         let silent = hub.links.iter().filter(|link| link.silent);
@@ -314,9 +314,18 @@ impl Courier {
 
     /// Makes every present socket deaf and dumb: open, but nothing is read, written or answered.
     pub fn silence_links(&self) {
+        self.quiet_links(|| Out::Silence);
+    }
+
+    /// Lets every present socket look alive and bring nothing.
+    pub fn mute_links(&self) {
+        self.quiet_links(|| Out::Mute);
+    }
+
+    fn quiet_links(&self, how: impl Fn() -> Out) {
         let mut hub = self.hub();
         for link in &mut hub.links {
-            link.send(Out::Silence);
+            link.send(how());
             link.silent = true;
         }
     }
@@ -324,6 +333,13 @@ impl Courier {
     /// How many sockets take envelopes.
     pub fn link_count(&self) -> usize {
         self.hub().links.iter().filter(|link| link.leaving_since.is_none() && !link.silent).count()
+    }
+
+    /// When the next event is sent again, if that is all that waits.
+    pub fn waits_only_until(&self) -> Option<i64> {
+        let hub = self.hub();
+        let rests = hub.pending.is_empty() && hub.plans.held.is_empty();
+        hub.due.iter().map(|(at, _)| *at).min().filter(|_| rests)
     }
 
     /// How many envelopes wait for an acknowledgement or a retry.

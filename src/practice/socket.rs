@@ -22,6 +22,8 @@ pub(crate) enum Out {
     Abort,
     /// Stay open, but read, write and answer nothing any more.
     Silence,
+    /// Look alive, answer pings, and bring nothing any more.
+    Mute,
 }
 
 /// One open socket, as the courier sees it.
@@ -32,7 +34,7 @@ pub(crate) struct Link {
     pub warned: bool,
     /// Told to go away at this time; gets no more envelopes.
     pub leaving_since: Option<i64>,
-    /// Told to fall silent: still gets envelopes, as a broken connection would, but does not count as open.
+    /// Told to fall silent or mute: still gets envelopes, as a broken connection would, but does not count as open.
     pub silent: bool,
     to: mpsc::UnboundedSender<Out>,
 }
@@ -91,9 +93,12 @@ pub(crate) fn envelope_frame(envelope: &str, parcel: &Parcel) -> String {
 /// Runs one socket until either side ends it.
 pub(crate) async fn run(mut socket: WebSocket, courier: &Courier, id: u64, mut from: mpsc::UnboundedReceiver<Out>) {
     let mut ping = tokio::time::interval(PING_EVERY);
+    let mut mute = false;
     loop {
         tokio::select! {
             out = from.recv() => match out {
+                Some(Out::Mute) => mute = true,
+                Some(Out::Text(_)) if mute => {}
                 Some(Out::Text(text)) => {
                     if socket.send(Message::Text(text.into())).await.is_err() {
                         break;

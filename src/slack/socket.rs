@@ -17,7 +17,7 @@ use super::fault::SlackFault;
 use super::health::Health;
 use super::inbound::Inbound;
 use frame::Farewell;
-use link::Link;
+use link::{Link, expire};
 
 /// How patient the door is.
 #[derive(Debug, Clone)]
@@ -123,13 +123,15 @@ impl SocketDoor {
             };
             let (ask, asked) = oneshot::channel();
             reopen.mark_unchanged();
-            let mut serving = tokio::spawn(link.serve(ask, stop.clone()));
+            let leave = CancellationToken::new();
+            let mut serving = tokio::spawn(link.serve(ask, leave.clone(), stop.clone()));
             let served = tokio::select! {
                 served = &mut serving => Some(served),
                 Ok(()) = reopen.changed() => {
                     tracing::warn!(slot, "a connection is replaced, for nothing is heard through it");
-                    serving.abort();
-                    continue;
+                    // What it was given all the same is still taken and acknowledged.
+                    expire(self.patience.leave_within, leave);
+                    None
                 }
                 farewell = asked => match farewell {
                     // The old connection serves on until Slack closes it; meanwhile the new one is opened.

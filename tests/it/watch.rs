@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::routing::get;
 
+use vigie::practice::Trouble;
+
 use crate::world::{World, shown, texts};
 
 const START: &str = "start sev2 checkout returns 500";
@@ -70,8 +72,8 @@ fn told(world: &World, what: &str) -> usize {
 /// Waits until the canary that sang last was heard.
 async fn the_canary_is_heard(world: &World) {
     until("the canary is heard", || {
-        world.setup.vigie.slack.canary_unheard_for(world.clock.now()).is_none()
-            && !world.ws().messages(CANARY).is_empty()
+        let slack = &world.setup.vigie.slack;
+        slack.canary_sung_at().is_some() && slack.canary_unheard_for(world.clock.now()).is_none()
     })
     .await;
     world.settle().await;
@@ -130,9 +132,10 @@ async fn the_canary_is_one_message_that_is_edited_and_heard() {
     the_canary_is_heard(&world).await;
     assert_eq!(canaries().len(), 1);
     for _ in 0..3 {
-        let before = shown(&canaries()[0]);
+        let (before, sung) = (shown(&canaries()[0]), world.setup.vigie.slack.canary_sung_at());
         world.pass(6).await;
-        until("it sings again", || shown(&canaries()[0]) != before).await;
+        until("it sings again", || world.setup.vigie.slack.canary_sung_at() != sung).await;
+        assert_ne!(shown(&canaries()[0]), before, "it is edited");
         the_canary_is_heard(&world).await;
     }
     assert_eq!(canaries().len(), 1, "nobody is flooded");
@@ -146,21 +149,44 @@ async fn connections_that_bring_nothing_are_noticed_by_the_canary_and_replaced()
     let alive = Alive::open().await;
     let world = watched(&alive, &sings()).await;
     the_canary_is_heard(&world).await;
-    let hellos = world.setup.vigie.health.gauge().hellos;
-    world.ws().silence_sockets();
+    let (hellos, sung) = (world.setup.vigie.health.gauge().hellos, world.setup.vigie.slack.canary_sung_at());
+    world.ws().mute_sockets();
     world.minutes(6).await;
-    until("it has sung", || world.setup.vigie.slack.canary_unheard_for(world.clock.now()).is_some()).await;
+    until("it has sung", || world.setup.vigie.slack.canary_sung_at() != sung).await;
     world.minutes(1).await;
     until("every connection is replaced", || {
         world.setup.vigie.health.gauge().hellos > hellos && world.ws().open_sockets() > 0
     })
     .await;
     until("the lead is told", || told(&world, "Slack is not heard since") > 0).await;
-    // Slack gives the silent ones up, and delivers again what went into the silence.
-    until("the silent ones are gone", || world.ws().cut_silent_sockets() == 0).await;
+    // Slack gives the mute ones up, and delivers again what went into the silence.
+    until("the mute ones are gone", || world.ws().cut_silent_sockets() == 0).await;
     world.minutes(1).await;
     world.types("U0ONCALL", "C0GENERAL", START).await;
     world.is_whole(1).await;
     let _ = world.ws().take_violations();
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_canary_that_slack_does_not_let_sing_is_not_taken_for_deafness() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, &sings()).await;
+    the_canary_is_heard(&world).await;
+    let hellos = world.setup.vigie.health.gauge().hellos;
+    world.ws().faults().until_cleared("chat.update", Trouble::ServerError);
+    for _ in 0..4 {
+        let (tried, beats) = (world.ws().calls_of("chat.update").len(), alive.beats.load(Ordering::SeqCst));
+        world.minutes(6).await;
+        until("it tries to sing", || world.ws().calls_of("chat.update").len() > tried).await;
+        alive.beats_beyond(beats).await;
+    }
+    assert_eq!(world.setup.vigie.health.gauge().hellos, hellos, "no connection is given up");
+    world.ws().faults().clear();
+    let sung = world.setup.vigie.slack.canary_sung_at();
+    world.minutes(1).await;
+    until("it sings again", || world.setup.vigie.slack.canary_sung_at() != sung).await;
+    the_canary_is_heard(&world).await;
+    assert!(world.setup.phones.deliveries().is_empty(), "nobody is woken: {:?}", world.setup.phones.deliveries());
     world.close().await;
 }

@@ -8,7 +8,7 @@ use vigie::app::practice::{CONFIG, Options, Setup, set_up};
 use vigie::clock::Clock;
 use vigie::incident::id::IncidentId;
 use vigie::incident::state::{Incident, replay};
-use vigie::incident::time::Millis;
+use vigie::incident::time::{Instant, Millis};
 use vigie::practice::phones::Delivery;
 use vigie::practice::{CommandAck, SubmitOutcome, Workspace};
 
@@ -66,6 +66,7 @@ impl World {
     }
 
     async fn open_over(database: Database, arrange: impl FnOnce(&mut Options)) -> Self {
+        keep_a_log();
         let clock = Clock::manual(START);
         let mut options = Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -179,7 +180,8 @@ impl World {
                 let rests = self.hears_nothing() && store.is_at_rest(now).await.expect("the store answers");
                 if rests && self.hears_nothing() && !changes.has_changed().expect("the store is open") {
                     let next = store.next_due().await.expect("the store answers");
-                    match next.map(|at| at.since(now)) {
+                    let again = self.ws().waits_only_until().map(Instant);
+                    match next.into_iter().chain(again).min().map(|at| at.since(now)) {
                         Some(soon) if jump.is_some_and(|longest| soon <= longest) => {
                             self.setup.vigie.advance(soon).await.expect("the store answers");
                             self.ws().tick();
@@ -191,12 +193,21 @@ impl World {
                 let _ = tokio::time::timeout(std::time::Duration::from_millis(200), changes.changed()).await;
             }
         };
-        let settled = tokio::time::timeout(std::time::Duration::from_secs(240), quiet).await;
-        assert!(settled.is_ok(), "the world did not come to rest; waiting: {:?}", store.waiting().await);
+        let settled = tokio::time::timeout(std::time::Duration::from_secs(100), quiet).await;
+        assert!(
+            settled.is_ok(),
+            "the world did not come to rest at {:?}; envelopes: {}; inputs and effects: {:?}; effects: {:?}",
+            self.clock.now(),
+            self.ws().envelopes_waiting(),
+            store.backlog().await,
+            store.waiting().await
+        );
     }
 
+    /// Slack has nothing to say at this moment; what it delivers again comes later.
     fn hears_nothing(&self) -> bool {
-        self.ws().envelopes_waiting() == 0
+        let later = self.ws().waits_only_until().is_some_and(|at| at > self.clock.now().0);
+        later || self.ws().envelopes_waiting() == 0
     }
 
     /// Moves the clock and waits until what that brought is done.
@@ -397,6 +408,15 @@ pub fn shown(message: &Value) -> String {
 /// Slack's escapes undone, and spaces that do not break as plain ones.
 pub fn read_aloud(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace('\u{a0}', " ")
+}
+
+/// What the bot logs stands in the output of a test that fails.
+fn keep_a_log() {
+    let log = tracing_subscriber::fmt()
+        .with_test_writer()
+        .with_env_filter(std::env::var("VIGIE_TEST_LOG").unwrap_or_else(|_| "info".to_owned()));
+    // Another world of the same test may have begun it.
+    let _ = log.with_ansi(false).try_init();
 }
 
 /// Starts a bot that is put together.

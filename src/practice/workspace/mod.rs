@@ -234,6 +234,11 @@ impl Workspace {
         self.inner.courier.silence_links();
     }
 
+    /// Makes every present socket mute: it looks alive and answers pings, and brings nothing.
+    pub fn mute_sockets(&self) {
+        self.inner.courier.mute_links();
+    }
+
     /// How many sockets the app has open and can hear on.
     #[must_use]
     pub fn open_sockets(&self) -> usize {
@@ -244,6 +249,12 @@ impl Workspace {
     #[must_use]
     pub fn envelopes_waiting(&self) -> usize {
         self.inner.courier.waiting()
+    }
+
+    /// When the next event is sent again, in Unix milliseconds, if nothing else is under way to the app.
+    #[must_use]
+    pub fn waits_only_until(&self) -> Option<i64> {
+        self.inner.courier.waits_only_until()
     }
 
     /// Looks at the clock: acknowledgements that are late, envelopes to deliver again, sockets to refresh.

@@ -43,7 +43,6 @@ impl Slack {
         let canary = &self.memory().canary;
         let known = canary.with(|state| {
             state.channel = Some(channel.clone());
-            state.sung_at = Some(now);
             state.message.clone()
         });
         let mark = Mark { kind: "vigie_canary", fields: Vec::new() };
@@ -60,8 +59,17 @@ impl Slack {
             },
             None => self.post_message(channel, Urgency::Card, &drawn, &mark).await?,
         };
-        canary.with(|state| state.message = Some(message));
+        // Only what was sung can be heard. It may have been by now, which is later than `now`.
+        canary.with(|state| {
+            state.message = Some(message);
+            state.sung_at = Some(now);
+        });
         Ok(())
+    }
+
+    /// When the canary sang last.
+    pub fn canary_sung_at(&self) -> Option<Instant> {
+        self.memory().canary.with(|state| state.sung_at)
     }
 
     /// For how long the canary has sung without being heard; nothing when it was heard, or has not sung.

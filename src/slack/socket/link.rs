@@ -7,6 +7,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use tokio_util::sync::CancellationToken;
@@ -78,14 +79,21 @@ impl Link {
 
     /// Serves until the connection ends. `ask` is told when Slack wants another one opened. True when the connection
     /// was of use, so that the next one may be opened without a pause.
-    pub async fn serve(mut self, ask: oneshot::Sender<Farewell>, stop: CancellationToken) -> bool {
+    /// It closes when `leave` is called in, and soon after Slack asked for that.
+    pub async fn serve(
+        mut self,
+        ask: oneshot::Sender<Farewell>,
+        leave: CancellationToken,
+        stop: CancellationToken,
+    ) -> bool {
         let mut ask = Some(ask);
         let mut taking: JoinSet<Option<String>> = JoinSet::new();
         let mut ping = tokio::time::interval(self.patience.ping_every);
         ping.reset();
+        // A process that was frozen makes up for no pings: it would take its own absence for the peer's.
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent = 0;
         let mut of_use = false;
-        let leave = CancellationToken::new();
         loop {
             let next = tokio::select! {
                 biased;
@@ -205,7 +213,7 @@ impl Link {
 }
 
 /// Calls in `leave` after `length`, unless it is gone by then.
-fn expire(length: Duration, leave: CancellationToken) {
+pub(super) fn expire(length: Duration, leave: CancellationToken) {
     tokio::spawn(async move {
         if tokio::time::timeout(length, leave.cancelled()).await.is_err() {
             leave.cancel();
