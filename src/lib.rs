@@ -64,6 +64,8 @@ pub mod paging;
 pub mod practice;
 mod reason;
 pub mod render;
+#[cfg(test)]
+mod simulation;
 pub mod slack;
 pub mod store;
 pub mod web;

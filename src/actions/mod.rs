@@ -34,7 +34,7 @@ mod run;
 mod stopwatch;
 mod template;
 #[cfg(test)]
-mod toy;
+pub(crate) mod toy;
 mod verify;
 
 use std::collections::BTreeMap;

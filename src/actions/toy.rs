@@ -64,7 +64,7 @@ pub(super) async fn silent_address() -> (String, TcpListener) {
 
 /// How the shop's switch behaves when it is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(crate) enum Manner {
     /// Switches and says so.
     Good,
     /// Switches, but loses its answer.
@@ -88,7 +88,7 @@ pub(super) enum Manner {
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(crate) struct Inner {
     pub current: String,
     pub previous: Option<String>,
     pub manner: Manner,
@@ -104,14 +104,14 @@ pub(super) struct Inner {
 
 /// The shop; cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Shop {
+pub(crate) struct Shop {
     pub url: String,
     state: Arc<Mutex<Inner>>,
 }
 
 impl Shop {
     /// A shop on 1.3.0 that had 1.2.3 before.
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let inner = Inner {
             current: "1.3.0".into(),
             previous: Some("1.2.3".into()),
@@ -132,11 +132,11 @@ impl Shop {
         shop
     }
 
-    pub(super) fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
         look(&mut self.state.lock().unwrap())
     }
 
-    pub(super) fn behaves(&self, manner: Manner) {
+    pub(crate) fn behaves(&self, manner: Manner) {
         self.with(|shop| shop.manner = manner);
     }
 

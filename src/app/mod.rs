@@ -131,7 +131,7 @@ impl Vigie {
             clock: clock.clone(),
             rules: Arc::clone(&rules),
             render: Arc::clone(&render),
-            slack: outgoing.clone(),
+            slack: Arc::new(outgoing.clone()),
             actions,
             paging: channels,
             comms,
@@ -194,7 +194,7 @@ impl Vigie {
 }
 
 /// Destinations are named `<audience>/<destination>`, so that each is delivered to, and fails, on its own.
-fn name_destinations(rules: &mut Rules, comms: &crate::comms::Comms) {
+pub(crate) fn name_destinations(rules: &mut Rules, comms: &crate::comms::Comms) {
     let of = |kind: AudienceKind| {
         let audiences = comms.audiences().filter(move |audience| audience.kind == kind);
         audiences

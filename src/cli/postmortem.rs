@@ -6,6 +6,7 @@ use super::{Format, Postmortem, incidents, print, surroundings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::incident::rules::Rules;
+use crate::incident::waiting::OpenIncidents;
 use crate::render::Renderer;
 use crate::slack::documents;
 use crate::slack::scene::Scene;
@@ -26,7 +27,7 @@ pub(super) async fn print_one(args: &Postmortem) -> anyhow::Result<()> {
         now,
         incident: Some(&incident),
         timeline: &timeline,
-        open: &[],
+        open: &OpenIncidents::default(),
         workspace: None,
     };
     let template = format!("postmortem_{}.md", args.layout);

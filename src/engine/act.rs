@@ -70,7 +70,7 @@ impl Engine {
 
     /// Passes “stop before the next step” on; returns only when the store is gone.
     async fn listen_for_stop(&self, run: RunId, stop_now: &watch::Sender<bool>) {
-        let mut changes = self.parts.store.changes();
+        let mut changes = self.parts.store.decisions();
         while changes.changed().await.is_ok() {
             if self.stop_asked(run).await {
                 stop_now.send_replace(true);

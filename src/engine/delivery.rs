@@ -16,12 +16,13 @@ use crate::incident::decision::{Effect, Lane, Report, Sheet};
 use crate::incident::state::Incident;
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Card, Entry};
+use crate::incident::waiting::OpenIncidents;
 use crate::incident::words::Words;
 use crate::slack::scene::Scene;
 use crate::store::{Claimed, StoreFault};
 
 /// How long an effect may take before another process takes it over; longer work renews it.
-const LEASE: Millis = Millis::seconds(60);
+pub const LEASE: Millis = Millis::seconds(60);
 /// How often it does, in real time.
 const RENEW: Duration = Duration::from_secs(20);
 
@@ -39,12 +40,12 @@ const fn width(lane: Lane) -> usize {
 pub(super) struct Setting {
     pub incident: Option<Incident>,
     pub timeline: Vec<Entry>,
-    pub open: Vec<Incident>,
+    pub open: OpenIncidents,
 }
 
 impl Engine {
     pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
-        let mut changes = self.parts.store.changes();
+        let mut changes = self.parts.store.decisions();
         let permits = Arc::new(Semaphore::new(width(lane)));
         let mut under_way = JoinSet::new();
         while !stop.is_cancelled() {
@@ -96,10 +97,11 @@ impl Engine {
         }
     }
 
-    async fn deliver(&self, claimed: &Claimed) {
+    pub(crate) async fn deliver(&self, claimed: &Claimed) {
         // A defect in one effect is that effect's trouble and nobody else's.
         let working = AssertUnwindSafe(self.carry_out(claimed)).catch_unwind();
         let result = tokio::select! {
+            biased;
             result = working => result.unwrap_or_else(|_| Err(defect(&claimed.effect))),
             () = self.lease_is_lost(claimed) => {
                 tracing::warn!(id = claimed.id, "another process has taken this over; it is left to that one");
@@ -161,13 +163,13 @@ impl Engine {
         let store = &self.parts.store;
         let (wants_timeline, wants_open) = wants(&claimed.effect);
         let Some(id) = claimed.incident else {
-            let open = if wants_open { store.open_incidents().await? } else { Vec::new() };
+            let open = if wants_open { store.open_incidents().await? } else { OpenIncidents::default() };
             return Ok(Setting { open, ..Setting::default() });
         };
         Ok(Setting {
             incident: store.incident(id).await?,
             timeline: if wants_timeline { store.timeline(id).await? } else { Vec::new() },
-            open: if wants_open { store.open_incidents().await? } else { Vec::new() },
+            open: if wants_open { store.open_incidents().await? } else { OpenIncidents::default() },
         })
     }
 
@@ -179,7 +181,7 @@ impl Engine {
             incident: setting.incident.as_ref(),
             timeline: &setting.timeline,
             open: &setting.open,
-            workspace: self.parts.slack.known_identity().map(|identity| identity.url.as_str()),
+            workspace: self.parts.slack.workspace(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! (durability rules 2, 3, 9).
 
 mod act;
+mod chat;
 mod delivery;
 mod page;
 mod patience;
@@ -28,9 +29,11 @@ use crate::incident::rules::Rules;
 use crate::incident::words::Refusal;
 use crate::paging::PagingChannel;
 use crate::render::Renderer;
-use crate::slack::Slack;
 use crate::store::{Question, Store, StoreFault};
 
+pub use chat::Chat;
+#[cfg(test)]
+pub(crate) use delivery::LEASE;
 pub use watch::Watch;
 
 /// The longest that anything due waits for a signal that was missed.
@@ -50,7 +53,7 @@ pub struct Parts {
     /// Texts.
     pub render: Arc<Renderer>,
     /// Slack.
-    pub slack: Slack,
+    pub slack: Arc<dyn Chat>,
     /// Runbook actions and checks.
     pub actions: Actions,
     /// The ways to reach people beside Slack.
@@ -119,7 +122,7 @@ impl Engine {
     }
 
     async fn decide_until(self, stop: CancellationToken) {
-        let mut changes = self.parts.store.changes();
+        let mut changes = self.parts.store.arrivals();
         while !stop.is_cancelled() {
             changes.mark_unchanged();
             let next = match self.decide_due().await {
@@ -143,17 +146,20 @@ impl Engine {
     /// # Errors
     /// When the store fails; what was not decided waits on.
     pub async fn decide_due(&self) -> Result<(), StoreFault> {
+        while self.decide_one().await? {}
+        Ok(())
+    }
+
+    /// Decides upon the oldest input that waits, else wakes the incident that is longest overdue; `false` when there
+    /// is neither.
+    pub(crate) async fn decide_one(&self) -> Result<bool, StoreFault> {
         let (store, clock) = (&self.parts.store, &self.parts.clock);
-        loop {
-            let (engine, now) = (self.clone(), clock.now());
-            if store.take_next(now, move |question| engine.answer(&question, now)).await?.is_some() {
-                continue;
-            }
-            let (engine, now) = (self.clone(), clock.now());
-            if store.wake_next(now, move |question| engine.answer(&question, now)).await?.is_none() {
-                return Ok(());
-            }
+        let (engine, now) = (self.clone(), clock.now());
+        if store.take_next(now, move |question| engine.answer(&question, now)).await?.is_some() {
+            return Ok(true);
         }
+        let (engine, now) = (self.clone(), clock.now());
+        Ok(store.wake_next(now, move |question| engine.answer(&question, now)).await?.is_some())
     }
 
     fn answer(&self, question: &Question<'_>, now: crate::incident::time::Instant) -> Result<Decision, Refusal> {

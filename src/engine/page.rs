@@ -34,7 +34,7 @@ impl Engine {
             return Ok(vec![Report::PageFailed { page, why: Words::new("trouble.answered_before") }]);
         }
         if way == Way::Slack {
-            let message = self.parts.slack.page_by_slack(&self.scene(setting), page, contact, attempt).await?;
+            let message = self.parts.slack.page(&self.scene(setting), page, contact, attempt).await?;
             let card = Card::Page(page);
             return Ok(vec![Report::CardPosted { card, message }, Report::PageDelivered { page, note: None }]);
         }

@@ -50,6 +50,8 @@ const CANARY_WITHIN: Millis = Millis::seconds(30);
 const AGAIN: Millis = Millis::minutes(60);
 /// Inputs that were decided upon are forgotten after this long; Slack repeats itself for a day at most.
 const KEPT: Millis = Millis::minutes(7 * 24 * 60);
+/// What is said when Socket Mode was switched off.
+const SWITCHED_OFF: &str = "watch.switched_off";
 /// Where the last minute that somebody worked in is kept.
 const ALIVE: &str = "alive_at";
 
@@ -68,7 +70,8 @@ impl Engine {
         while !stop.is_cancelled() {
             let now = self.parts.clock.now();
             self.listen(&mut memory, now).await;
-            if memory.looked_at.is_none_or(|at| now.since(at) >= EVERY) {
+            let is_news = self.is_switched_off() && !memory.told.contains_key(SWITCHED_OFF);
+            if is_news || memory.looked_at.is_none_or(|at| now.since(at) >= EVERY) {
                 memory.looked_at = Some(now);
                 self.look(&mut memory, now).await;
             }
@@ -90,10 +93,10 @@ impl Engine {
 
     async fn was_away(&self, kind: &str, from: Instant, until: Instant) -> Result<(), StoreFault> {
         tracing::warn!(seconds = until.since(from).0 / 1000, kind, "back after an absence");
-        for incident in self.parts.store.open_incidents().await? {
+        for incident in self.parts.store.every_open_incident().await? {
             let report = Input::Report(Report::WasAway { from, until });
-            let source = format!("{kind}:{}:{}", from.0, incident.id);
-            self.parts.store.receive(&source, Target::incident(incident.id), &report, until).await?;
+            let source = format!("{kind}:{}:{incident}", from.0);
+            self.parts.store.receive(&source, Target::incident(incident), &report, until).await?;
         }
         Ok(())
     }
@@ -130,6 +133,9 @@ impl Engine {
             if !memory.told.contains_key(&words.key) {
                 memory.told.insert(words.key.clone(), now);
                 self.tell_of(words, now).await;
+                if words.key == SWITCHED_OFF {
+                    self.say_in_slack(words, now).await;
+                }
             }
         }
         if troubles.is_empty() {
@@ -155,10 +161,17 @@ impl Engine {
         if aside > 0 {
             troubles.push(Words::new("watch.put_aside").with("count", aside));
         }
-        if let Some(since) = self.deaf_since(memory, now) {
+        if self.is_switched_off() {
+            troubles.push(Words::new(SWITCHED_OFF));
+        } else if let Some(since) = self.deaf_since(memory, now) {
             troubles.push(Words::new("watch.deaf").with("since", since.0));
         }
         Ok(troubles)
+    }
+
+    /// Somebody switched Socket Mode off.
+    fn is_switched_off(&self) -> bool {
+        self.parts.watch.door.as_ref().is_some_and(|door| door.gauge().switched_off)
     }
 
     /// Since when nothing is heard. A canary that is not heard has every connection replaced.
@@ -202,6 +215,19 @@ impl Engine {
             if !self.tell_one(contact, words, now).await {
                 tracing::error!(contact = contact.key, "could not be told that Vigie itself has trouble");
             }
+        }
+    }
+
+    /// Where incidents are announced, for Slack still takes what is said even if it lets nothing in.
+    async fn say_in_slack(&self, words: &Words, now: Instant) {
+        let Some(channel) = &self.parts.rules.announce_in else { return };
+        let locale = self.parts.rules.locale.parse().unwrap_or_default();
+        let text = match self.parts.render.label(locale, &words.key, &words.vars) {
+            Ok(text) => format!("🔇 {text}"),
+            Err(fault) => return tracing::error!(%fault, "the words for a trouble of Vigie's own cannot be drawn"),
+        };
+        if let Err(fault) = self.parts.slack.post_text(channel, &text, &format!("{}:{}", words.key, now.0), 1).await {
+            tracing::warn!(code = fault.code(), why = fault.why(), "Slack could not be told that it is not heard");
         }
     }
 

@@ -17,6 +17,15 @@ use super::timeline::PageWhy;
 /// An update is asked for this long before it is due.
 const AHEAD: Millis = Millis::minutes(5);
 
+/// The open incidents, as far as anybody is shown them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OpenIncidents {
+    /// How many there are.
+    pub count: usize,
+    /// The worst of them, then the oldest. In these, and in no others, is looked for what waits for somebody.
+    pub worst: Vec<Incident>,
+}
+
 /// Something that one person is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waiting {

@@ -1,6 +1,6 @@
 //! How well Slack is heard: what readiness and the auditor look at.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::incident::time::Instant;
@@ -17,6 +17,7 @@ struct Inner {
     connected_since: AtomicI64,
     last_heard: AtomicI64,
     fault: Mutex<Option<String>>,
+    switched_off: AtomicBool,
     /// Counts how often somebody wanted every connection replaced.
     reopen: tokio::sync::watch::Sender<u64>,
 }
@@ -34,6 +35,8 @@ pub struct Gauge {
     pub hellos: u64,
     /// Why the last attempt to connect failed; `None` once one works.
     pub fault: Option<String>,
+    /// Somebody switched Socket Mode off in the app's settings; until a connection opens again.
+    pub switched_off: bool,
 }
 
 impl Health {
@@ -49,6 +52,7 @@ impl Health {
             last_heard: (heard > 0).then_some(Instant(heard)),
             hellos: self.0.hellos.load(Ordering::Acquire),
             fault: fault.clone(),
+            switched_off: self.0.switched_off.load(Ordering::Acquire),
         }
     }
 
@@ -59,6 +63,7 @@ impl Health {
         }
         self.0.hellos.fetch_add(1, Ordering::AcqRel);
         self.set_fault(None);
+        self.0.switched_off.store(false, Ordering::Release);
         self.heard(now);
     }
 
@@ -85,6 +90,12 @@ impl Health {
     /// No connection could be made.
     pub(super) fn failed(&self, why: &str) {
         self.set_fault(Some(why.to_owned()));
+    }
+
+    /// Slack said that Socket Mode was switched off.
+    pub(super) fn switched_off(&self, why: &str) {
+        self.0.switched_off.store(true, Ordering::Release);
+        self.failed(why);
     }
 
     fn set_fault(&self, fault: Option<String>) {

@@ -6,6 +6,7 @@ use crate::incident::rules::Rules;
 use crate::incident::state::Incident;
 use crate::incident::time::Instant;
 use crate::incident::timeline::Entry;
+use crate::incident::waiting::OpenIncidents;
 use crate::render::Renderer;
 
 /// What drawing may look at.
@@ -21,8 +22,8 @@ pub struct Scene<'a> {
     pub incident: Option<&'a Incident>,
     /// Its timeline, oldest first.
     pub timeline: &'a [Entry],
-    /// Every open incident, worst first; for lists and Home.
-    pub open: &'a [Incident],
+    /// The open incidents; for lists and Home.
+    pub open: &'a OpenIncidents,
     /// The workspace's address, once Slack has told it; for links to the incident's channel.
     pub workspace: Option<&'a str>,
 }

@@ -104,10 +104,7 @@ impl SocketDoor {
                 Err(none) => {
                     self.health.failed(&none.to_string());
                     let length = match none {
-                        NoLink::Disabled => {
-                            tracing::error!(slot, "{none}");
-                            jittered(self.patience.disabled_pause)
-                        }
+                        NoLink::Disabled => self.switched_off(slot),
                         NoLink::Refused(SlackFault::Permanent { .. }) => {
                             tracing::error!(slot, "{none}");
                             jittered(self.patience.longest_pause)
@@ -137,9 +134,7 @@ impl SocketDoor {
                     // The old connection serves on until Slack closes it; meanwhile the new one is opened.
                     Ok(Farewell::Refresh) => None,
                     Ok(Farewell::Disabled) => {
-                        tracing::error!(slot, "{}", NoLink::Disabled);
-                        self.health.failed(&NoLink::Disabled.to_string());
-                        rest(jittered(self.patience.disabled_pause), stop).await;
+                        rest(self.switched_off(slot), stop).await;
                         None
                     }
                     Err(_) => Some((&mut serving).await),
@@ -160,6 +155,14 @@ impl SocketDoor {
             }
         }
         while leaving.join_next().await.is_some() {}
+    }
+
+    /// Socket Mode was switched off; how long to wait before it is tried again.
+    fn switched_off(&self, slot: usize) -> Duration {
+        let why = NoLink::Disabled.to_string();
+        tracing::error!(slot, "{why}");
+        self.health.switched_off(&why);
+        jittered(self.patience.disabled_pause)
     }
 }
 

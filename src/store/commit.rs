@@ -60,7 +60,7 @@ impl Store {
         }
         let taken = self.db.write(TakeNext { now, decide }).await?;
         if taken.is_some() {
-            self.announce();
+            self.announce_decision();
         }
         Ok(taken)
     }
@@ -75,7 +75,7 @@ impl Store {
         }
         let taken = self.db.write(WakeNext { now, decide }).await?;
         if taken.is_some() {
-            self.announce();
+            self.announce_decision();
         }
         Ok(taken)
     }

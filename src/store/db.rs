@@ -42,6 +42,15 @@ pub(super) trait Write: Send + Sync + 'static {
 impl Db {
     /// Makes a change and returns when it is committed.
     pub async fn write<W: Write>(&self, change: W) -> Result<W::Out, StoreFault> {
+        #[cfg(test)]
+        super::weather::before_commit().await?;
+        let committed = self.commit(change).await;
+        #[cfg(test)]
+        super::weather::after_commit().await;
+        committed
+    }
+
+    async fn commit<W: Write>(&self, change: W) -> Result<W::Out, StoreFault> {
         match self {
             Db::Sqlite { writer: Some(writer), .. } => writer.write(change).await,
             Db::Sqlite { writer: None, .. } => Err(StoreFault::ReadOnly),

@@ -34,7 +34,7 @@ impl Store {
     ) -> Result<Option<Fenced>, StoreFault> {
         let begin = Begin { effect: claimed.id, token: claimed.token.clone(), incident, run, now };
         let fence = self.db.write(begin).await?;
-        self.announce();
+        self.announce_arrival();
         Ok(fence.map(|fence| Fenced { incident, run, fence }))
     }
 
@@ -69,7 +69,7 @@ impl Store {
         now: Instant,
     ) -> Result<bool, StoreFault> {
         let kept = self.db.write(Keep { fenced: fenced.clone(), number, input: Input::Report(report), now }).await?;
-        self.announce();
+        self.announce_arrival();
         Ok(kept)
     }
 }

@@ -43,7 +43,7 @@ impl Store {
     pub async fn receive(&self, source: &str, target: Target, input: &Input, at: Instant) -> Result<bool, StoreFault> {
         let receive = Receive { source: source.to_owned(), target, input: input.clone(), at };
         let inserted = self.db.write(receive).await?;
-        self.announce();
+        self.announce_arrival();
         Ok(inserted)
     }
 }

@@ -17,6 +17,8 @@ mod outbox;
 mod postgres;
 mod sql;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod weather;
 
 use std::fs::File;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use tokio::sync::watch;
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::state::Incident;
 use crate::incident::timeline::Entry;
+use crate::incident::waiting::OpenIncidents;
 use db::{Args, Db, Row, args};
 
 pub use audit::Lateness;
@@ -36,6 +39,9 @@ pub use commit::{Decide, Question, Taken};
 pub use execution::Fenced;
 pub use inbox::{Arrived, Target};
 pub use outbox::Claimed;
+
+/// So many open incidents are read for a list or a Home; of the rest the number is told.
+const LOOKED_AT: i64 = 100;
 
 /// What the store cannot do, in a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -105,10 +111,22 @@ pub enum StoreFault {
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Db,
-    changed: Arc<watch::Sender<u64>>,
+    changed: Arc<Changed>,
     held: Option<Arc<File>>,
     /// Begins every token of a lease that this process holds.
     owner: Arc<str>,
+}
+
+/// Counts what this process wrote. Whoever waits is spared what does not concern it.
+#[derive(Debug, Default)]
+struct Changed {
+    inbox: watch::Sender<u64>,
+    outbox: watch::Sender<u64>,
+    anything: watch::Sender<u64>,
+}
+
+fn bump(counter: &watch::Sender<u64>) {
+    counter.send_modify(|count| *count += 1);
 }
 
 impl Store {
@@ -152,12 +170,28 @@ impl Store {
 
     fn over(db: Db, held: Option<Arc<File>>) -> Self {
         let owner = uuid::Uuid::new_v4().simple().to_string().into();
-        Self { db, changed: Arc::new(watch::channel(0).0), held, owner }
+        Self { db, changed: Arc::default(), held, owner }
     }
 
-    /// Is told whenever this process wrote something that somebody may have to act on.
+    /// Is told whenever this process wrote something.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+        self.changed.anything.subscribe()
+    }
+
+    /// Is told whenever this process wrote something that is to be decided upon.
+    pub fn arrivals(&self) -> watch::Receiver<u64> {
+        self.changed.inbox.subscribe()
+    }
+
+    /// Is told whenever this process decided, so that something may be to be carried out.
+    pub fn decisions(&self) -> watch::Receiver<u64> {
+        self.changed.outbox.subscribe()
+    }
+
+    /// Another process's handle on the same database, with leases of its own.
+    #[cfg(test)]
+    pub(crate) fn beside(&self) -> Self {
+        Self::over(self.db.clone(), None)
     }
 
     /// Several processes may share this database.
@@ -176,8 +210,19 @@ impl Store {
         }
     }
 
-    fn announce(&self) {
-        self.changed.send_modify(|count| *count += 1);
+    fn announce_arrival(&self) {
+        bump(&self.changed.inbox);
+        bump(&self.changed.anything);
+    }
+
+    fn announce_decision(&self) {
+        bump(&self.changed.outbox);
+        bump(&self.changed.anything);
+    }
+
+    /// Whoever carried it out knows already that the next one's turn has come.
+    fn announce_end(&self) {
+        bump(&self.changed.anything);
     }
 
     /// The database takes changes: one is made and takes back what it did.
@@ -214,12 +259,24 @@ impl Store {
         row.as_ref().map(incident_of).transpose()
     }
 
-    /// Every open incident, worst first, then oldest first.
+    /// How many incidents are open, and the worst of them, as many as are looked at for lists and Home.
     ///
     /// # Errors
     /// When the database fails or a row cannot be read.
-    pub async fn open_incidents(&self) -> Result<Vec<Incident>, StoreFault> {
-        self.db.read(&sql::OPEN_INCIDENTS, Args::none()).await?.iter().map(incident_of).collect()
+    pub async fn open_incidents(&self) -> Result<OpenIncidents, StoreFault> {
+        let worst = self.db.read(&sql::OPEN_INCIDENTS, args![LOOKED_AT]).await?;
+        let worst = worst.iter().map(incident_of).collect::<Result<Vec<_>, _>>()?;
+        let count = usize::try_from(self.count(&sql::OPEN_COUNT, Args::none()).await?).unwrap_or(0);
+        Ok(OpenIncidents { count: count.max(worst.len()), worst })
+    }
+
+    /// Every open incident's number, worst first, then oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn every_open_incident(&self) -> Result<Vec<IncidentId>, StoreFault> {
+        let rows = self.db.read(&sql::OPEN_NUMBERS, Args::none()).await?;
+        rows.iter().map(|row| row.int("id").map(IncidentId)).collect()
     }
 
     /// The newest incidents, open or not, newest first.

@@ -46,9 +46,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn done(&self, claimed: &Claimed, reports: Vec<Report>, now: Instant) -> Result<bool, StoreFault> {
-        let inputs = reports.into_iter().map(Input::Report).collect();
+        let inputs: Vec<Input> = reports.into_iter().map(Input::Report).collect();
+        let tells = !inputs.is_empty();
         let ours = self.db.write(Finish { claimed: claimed.clone(), inputs, now }).await?;
-        self.announce();
+        if tells {
+            self.announce_arrival();
+        } else {
+            self.announce_end();
+        }
         Ok(ours)
     }
 
@@ -59,7 +64,7 @@ impl Store {
     pub async fn postpone(&self, claimed: &Claimed, due_at: Instant, fault: &str) -> Result<(), StoreFault> {
         let (id, token) = (claimed.id, claimed.token.clone());
         self.db.write(Postpone { id, token, due_at, fault: fault.to_owned() }).await?;
-        self.announce();
+        self.announce_end();
         Ok(())
     }
 

@@ -56,8 +56,9 @@ async fn once<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault>
     Ok(out)
 }
 
-/// Serialization failure, deadlock, lock not available (rule 9).
+/// Serialization failure, deadlock, lock not available (rule 9); and a row that somebody else put there after this
+/// transaction had looked, which it sees when it is repeated.
 fn is_collision(fault: &StoreFault) -> bool {
     let StoreFault::Database(sqlx::Error::Database(error)) = fault else { return false };
-    error.code().is_some_and(|code| ["40001", "40P01", "55P03"].contains(&code.as_ref()))
+    error.code().is_some_and(|code| ["40001", "40P01", "55P03", "23505"].contains(&code.as_ref()))
 }

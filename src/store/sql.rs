@@ -56,7 +56,9 @@ statements! {
     OPEN_TO_NAME = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
         ORDER BY rank, id LIMIT 20";
     OPEN_INCIDENTS = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
-        ORDER BY rank, id";
+        ORDER BY rank, id LIMIT $1";
+    OPEN_COUNT = "SELECT COUNT(*) AS n FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated')";
+    OPEN_NUMBERS = "SELECT id FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') ORDER BY rank, id";
     RECENT_INCIDENTS = "SELECT state FROM incident ORDER BY id DESC LIMIT $1";
     SAVE_INCIDENT = "INSERT INTO incident (id, status, rank, channel, state, seq, wake_at, declared_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
@@ -75,8 +77,10 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6, 0) \
         ON CONFLICT (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
         DO UPDATE SET fold = excluded.fold";
-    HAS_DUE = "SELECT id FROM outbox WHERE lane = $1 AND ((state = 'waiting' AND due_at <= $2) \
-        OR (state = 'leased' AND lease_until <= $2)) LIMIT 1";
+    HAS_DUE = "SELECT o.id FROM outbox o WHERE o.lane = $1 \
+        AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) \
+        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
+        AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) LIMIT 1";
     /// The first of each queue only. Pages wait for nothing. The others wait until what came in for their incident is
     /// decided: a card then shows the newest state, and an execution that is taken over knows every step that is done.
     CLAIM = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \

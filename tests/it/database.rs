@@ -63,6 +63,48 @@ impl Database {
     }
 }
 
+/// A newer copy of an effect in a transaction that is still open.
+pub struct Uncommitted {
+    conn: PgConnection,
+    watcher: PgConnection,
+}
+
+impl Database {
+    /// Another process has decided and not committed yet: PostgreSQL only.
+    pub async fn copies_an_effect_and_does_not_commit_yet(&self, effect: i64) -> Uncommitted {
+        let mut conn = PgConnection::connect(&self.url).await.expect("the server answers");
+        let watcher = PgConnection::connect(&self.url).await.expect("the server answers");
+        sqlx::query("BEGIN").execute(&mut conn).await.expect("a transaction begins");
+        const COPY: &str = "INSERT INTO outbox (incident, lane, queue, fold, effect, state, created_at, due_at, attempts) \
+            SELECT incident, lane, queue, fold, effect, 'waiting', created_at, due_at, 0 FROM outbox WHERE id = $1";
+        sqlx::query(COPY).bind(effect).execute(&mut conn).await.expect("a copy is written");
+        Uncommitted { conn, watcher }
+    }
+}
+
+impl Uncommitted {
+    /// Returns when somebody waits for this transaction's end.
+    pub async fn when_somebody_waits_for_it(&mut self) {
+        let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut self.conn).await.expect("a number");
+        const WAITS: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))";
+        let waited = async {
+            loop {
+                let waiting: i64 =
+                    sqlx::query_scalar(WAITS).bind(own).fetch_one(&mut self.watcher).await.expect("a count");
+                if waiting > 0 {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), waited).await.expect("somebody waits for it");
+    }
+
+    /// Its work stands from now on.
+    pub async fn commits(&mut self) {
+        sqlx::query("COMMIT").execute(&mut self.conn).await.expect("it commits");
+    }
+}
+
 /// A schema of its own on the test server.
 async fn schema() -> String {
     let server = server();

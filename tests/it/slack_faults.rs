@@ -222,11 +222,11 @@ async fn the_same_envelope_twice_does_everything_once() {
     world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
     world.is_whole(1).await;
     let open = world.setup.vigie.store.open_incidents().await.expect("the store answers");
-    assert_eq!(open.len(), 1);
+    assert_eq!(open.count, 1);
     let channel = world.channel(1).await;
     world.ws().duplicate_next_envelopes(1);
     world.types("U0ONCALL", &channel, "note seen once").await;
-    let timeline = world.setup.vigie.store.timeline(open[0].id).await.expect("the store answers");
+    let timeline = world.setup.vigie.store.timeline(open.worst[0].id).await.expect("the store answers");
     assert_eq!(timeline.iter().filter(|entry| entry.fact.kind() == "note_added").count(), 1);
     world.close().await;
 }

@@ -202,6 +202,27 @@ async fn two_processes_never_carry_out_the_same_effect() {
 }
 
 #[tokio::test]
+async fn a_card_that_is_put_off_gives_way_to_a_newer_copy_that_is_written_at_the_same_moment() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = Store::open(&database.url).await.unwrap();
+    store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let claimed = store.claim(Lane::Chat, START, Millis::seconds(60), 50).await.unwrap();
+    let is_card = |effect: &Effect| matches!(effect, Effect::ShowCard { card: Card::Announcement });
+    let card = claimed.iter().find(|one| is_card(&one.effect)).expect("the announcement is due");
+
+    let mut newer = database.copies_an_effect_and_does_not_commit_yet(card.id).await;
+    let (putting_off, ()) = tokio::join!(store.postpone(card, START + Millis::seconds(1), "later"), async {
+        newer.when_somebody_waits_for_it().await;
+        newer.commits().await;
+    });
+    putting_off.expect("it is repeated and sees the newer copy");
+    let waiting = store.waiting().await.unwrap();
+    let announcements = waiting.iter().filter(|(queue, ..)| queue.starts_with("chat:announce")).count();
+    assert_eq!(announcements, 1, "{waiting:?}");
+}
+
+#[tokio::test]
 async fn whoever_lost_an_execution_begins_nothing_more_and_may_still_say_what_it_did() {
     let (store, _database) = open().await;
     store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();

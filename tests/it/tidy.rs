@@ -25,6 +25,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["actions", "clock", "comms", "incident", "paging", "render", "slack", "store"]),
     // Tests of rooms that know no language read their sentences in English.
     ("english", &["incident::words", "render"]),
+    // Only tests: the engine in a simulated world, put together as `app` puts it together.
+    (
+        "simulation",
+        &["actions", "app", "clock", "comms", "config", "engine", "incident", "paging", "render", "slack", "store"],
+    ),
     ("slack", &["clock", "incident", "render", "store"]),
     ("store", &["incident"]),
     ("actions", &["english", "incident", "reason"]),

@@ -7,7 +7,7 @@ use axum::routing::get;
 
 use vigie::practice::Trouble;
 
-use crate::world::{World, shown, texts};
+use crate::world::{INCIDENTS, World, shown, texts};
 
 const START: &str = "start sev2 checkout returns 500";
 const CANARY: &str = "C0GENERAL";
@@ -165,6 +165,18 @@ async fn connections_that_bring_nothing_are_noticed_by_the_canary_and_replaced()
     world.types("U0ONCALL", "C0GENERAL", START).await;
     world.is_whole(1).await;
     let _ = world.ws().take_violations();
+    world.close().await;
+}
+
+#[tokio::test]
+async fn socket_mode_switched_off_by_somebody_is_said_at_once_by_mail_and_where_incidents_are_announced() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, "").await;
+    alive.beats_beyond(0).await;
+    world.ws().disconnect_sockets("link_disabled");
+    until("the lead is told", || told(&world, "Socket Mode was switched off") == 1).await;
+    until("Slack is told", || texts(&world.ws().messages(INCIDENTS)).contains("Socket Mode was switched off")).await;
+    assert!(world.setup.vigie.health.gauge().switched_off);
     world.close().await;
 }
 

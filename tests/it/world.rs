@@ -193,7 +193,7 @@ impl World {
                 let _ = tokio::time::timeout(std::time::Duration::from_millis(200), changes.changed()).await;
             }
         };
-        let settled = tokio::time::timeout(std::time::Duration::from_secs(100), quiet).await;
+        let settled = tokio::time::timeout(std::time::Duration::from_secs(110), quiet).await;
         assert!(
             settled.is_ok(),
             "the world did not come to rest at {:?}; envelopes: {}; inputs and effects: {:?}; effects: {:?}",
@@ -412,11 +412,10 @@ pub fn read_aloud(text: &str) -> String {
 
 /// What the bot logs stands in the output of a test that fails.
 fn keep_a_log() {
-    let log = tracing_subscriber::fmt()
-        .with_test_writer()
-        .with_env_filter(std::env::var("VIGIE_TEST_LOG").unwrap_or_else(|_| "info".to_owned()));
+    let wanted = std::env::var_os("VIGIE_TEST_LOG").and_then(|wanted| wanted.into_string().ok());
+    let log = tracing_subscriber::fmt().with_test_writer().with_ansi(false);
     // Another world of the same test may have begun it.
-    let _ = log.with_ansi(false).try_init();
+    let _ = log.with_env_filter(wanted.as_deref().unwrap_or("info")).try_init();
 }
 
 /// Starts a bot that is put together.

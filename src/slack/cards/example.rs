@@ -15,6 +15,7 @@ use crate::incident::severity::{EscalationLevel, EscalationPolicy, Severity};
 use crate::incident::state::{Incident, replay};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact, PageWhy};
+use crate::incident::waiting::OpenIncidents;
 use crate::incident::words::Words;
 use crate::render::Renderer;
 use crate::slack::scene::{Drawn, Scene};
@@ -47,7 +48,7 @@ pub struct Stage {
     pub now: Instant,
     /// The plan that [`Stage::plan_shown`] shows.
     pub plan: ActionPlan,
-    pub open: Vec<Incident>,
+    pub open: OpenIncidents,
     incident: Option<Incident>,
 }
 
@@ -61,7 +62,8 @@ impl Stage {
         let rules = rules();
         let severity = rules.severities[0].clone();
         let engineer = rules.contacts["engineer"].clone();
-        let mut stage = Self { rules, timeline: vec![], now: START, plan: plan(), open: vec![], incident: None };
+        let mut stage =
+            Self { rules, timeline: vec![], now: START, plan: plan(), open: OpenIncidents::default(), incident: None };
         let declared = Fact::Declared {
             id: INCIDENT,
             title: title.to_owned(),
@@ -158,6 +160,11 @@ impl Stage {
 
     pub fn incident(&self) -> &Incident {
         self.incident.as_ref().unwrap()
+    }
+
+    /// These incidents are open.
+    pub fn opens(&mut self, worst: Vec<Incident>) {
+        self.open = OpenIncidents { count: worst.len(), worst };
     }
 
     pub fn scene(&self) -> Scene<'_> {

@@ -616,7 +616,7 @@ fn an_incident_that_is_over_asks_for_its_post_mortem() {
 fn sheets_answer_in_the_readers_language() {
     let mut stage = Stage::declared();
     stage.acknowledged();
-    stage.open = vec![stage.incident().clone()];
+    stage.opens(vec![stage.incident().clone()]);
     let sheet = |sheet: Sheet, locale| sketch(&sheets::draw(&stage.scene(), &sheet, locale).unwrap());
     insta::assert_snapshot!(sheet(Sheet::List, Locale::Fr), @r#"
     1 incident ouvert

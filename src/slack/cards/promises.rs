@@ -87,7 +87,7 @@ fn no_text_makes_a_card_that_slack_refuses_or_that_mentions_anybody() {
     for text in short {
         let mut seen = 0;
         for mut stage in stages(text) {
-            stage.open = vec![stage.incident().clone(); 3];
+            stage.opens(vec![stage.incident().clone(); 3]);
             check_everything(&stage, seen);
             seen = seen.max(stage.incident().seq.min(open(text).incident().seq));
         }

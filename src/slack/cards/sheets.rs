@@ -46,12 +46,12 @@ pub fn draw(scene: &Scene<'_>, sheet: &Sheet, locale: Locale) -> Said<Drawn> {
 type Page = (Mrkdwn, Vec<Part>);
 
 fn list(scene: &Scene<'_>, pen: &Pen<'_>) -> Said<Page> {
-    let title = pen.say("list.title", json!({"open": scene.open.len()}))?;
+    let title = pen.say("list.title", json!({"open": scene.open.count}))?;
     let mut all = vec![title.clone()];
-    for incident in scene.open.iter().take(SHOWN) {
+    for incident in scene.open.worst.iter().take(SHOWN) {
         all.push(incident_line(pen, incident)?);
     }
-    if let Some(more) = scene.open.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+    if let Some(more) = scene.open.count.checked_sub(SHOWN).filter(|more| *more > 0) {
         all.push(pen.say("plan.more", json!({"more": more}))?);
     }
     Ok((title, lines(all)))

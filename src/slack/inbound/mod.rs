@@ -24,6 +24,7 @@ use crate::incident::id::UserId;
 use crate::incident::rules::Rules;
 use crate::incident::state::Incident;
 use crate::incident::timeline::Entry;
+use crate::incident::waiting::OpenIncidents;
 use crate::incident::words::Words;
 use crate::render::Renderer;
 use crate::store::{Store, StoreFault, Target};
@@ -126,7 +127,7 @@ impl Inbound {
 
     /// A sentence in a person's language.
     fn say(&self, user: &UserId, words: &Words) -> String {
-        let nothing = Shown { incident: None, timeline: Vec::new(), open: Vec::new() };
+        let nothing = Shown { incident: None, timeline: Vec::new(), open: OpenIncidents::default() };
         let scene = self.scene(&nothing);
         words::say(&scene, locale_of(&scene, user), words).unwrap_or_else(|cause| {
             tracing::error!(key = words.key, %cause, "a sentence could not be said");
@@ -153,7 +154,7 @@ impl Inbound {
             Some(incident) => self.store.timeline(incident.id).await?,
             None => Vec::new(),
         };
-        let open = if with_open { self.store.open_incidents().await? } else { Vec::new() };
+        let open = if with_open { self.store.open_incidents().await? } else { OpenIncidents::default() };
         Ok(Shown { incident, timeline, open })
     }
 
@@ -174,5 +175,5 @@ impl Inbound {
 struct Shown {
     incident: Option<Incident>,
     timeline: Vec<Entry>,
-    open: Vec<Incident>,
+    open: OpenIncidents,
 }

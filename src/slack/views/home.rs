@@ -27,7 +27,7 @@ const SHOWN_WAITING: usize = 20;
 pub fn home(scene: &Scene<'_>, user: &UserId) -> Result<Value, RenderFault> {
     let pen = Pen::for_user(scene, user);
     let mut waiting = Vec::new();
-    for incident in scene.open {
+    for incident in &scene.open.worst {
         waiting.extend(waits(&pen, incident, user)?);
     }
     // What waits longest is the next likely step.
@@ -37,7 +37,7 @@ pub fn home(scene: &Scene<'_>, user: &UserId) -> Result<Value, RenderFault> {
     let start = Button::new("start", pen.word("button.start")?, "start");
     let start = if waiting.is_empty() { start.primary() } else { start };
     let mut parts = vec![Part::Row(vec![start], vec![])];
-    if waiting.is_empty() && scene.open.is_empty() {
+    if waiting.is_empty() && scene.open.count == 0 {
         parts.push(Part::Text(pen.say("home.empty", json!({}))?));
     } else {
         parts.push(Part::Header(pen.word("home.waiting")?));
@@ -56,12 +56,12 @@ pub fn home(scene: &Scene<'_>, user: &UserId) -> Result<Value, RenderFault> {
 }
 
 fn open(scene: &Scene<'_>, pen: &Pen<'_>) -> Result<Vec<Part>, RenderFault> {
-    let mut parts = vec![Part::Header(pen.plain("home.open", json!({"open": scene.open.len()}))?)];
-    for incident in scene.open.iter().take(SHOWN) {
+    let mut parts = vec![Part::Header(pen.plain("home.open", json!({"open": scene.open.count}))?)];
+    for incident in scene.open.worst.iter().take(SHOWN) {
         let status = Button::new("status", pen.word("button.details")?, format!("status --in {}", incident.id));
         parts.push(Part::beside(incident_line(pen, incident)?, status));
     }
-    if let Some(more) = scene.open.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+    if let Some(more) = scene.open.count.checked_sub(SHOWN).filter(|more| *more > 0) {
         parts.push(Part::Text(pen.say("plan.more", json!({"more": more}))?));
     }
     Ok(parts)

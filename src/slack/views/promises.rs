@@ -68,7 +68,7 @@ fn dialogs_and_home_stay_within_slacks_limits_whatever_is_written() {
             let both = Some(text.to_owned());
             let update = Fact::UpdatePosted { update: UPDATE, internal: both.clone(), customer: both, next_at: None };
             stage.by("U0ENGINEER", update);
-            stage.open = vec![stage.incident().clone(); 40];
+            stage.opens(vec![stage.incident().clone(); 40]);
             for which in ["start", "update", "resolve"] {
                 check_view(&opened(&stage, which));
             }
@@ -234,7 +234,7 @@ fn a_payload_of_another_dialog_is_not_read() {
 }
 
 fn at_home(stage: &mut Stage, who: &str) -> String {
-    stage.open = vec![stage.incident().clone()];
+    stage.opens(vec![stage.incident().clone()]);
     let who: UserId = user(who);
     sketch_of(&home(&stage.scene(), &who).unwrap()["blocks"])
 }

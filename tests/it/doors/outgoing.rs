@@ -7,6 +7,7 @@ use vigie::incident::decision::{Effect, ReplyTo, Report};
 use vigie::incident::id::{ChannelId, IncidentId, UserId};
 use vigie::incident::time::Millis;
 use vigie::incident::timeline::{Card, Fact};
+use vigie::incident::waiting::OpenIncidents;
 use vigie::incident::words::Words;
 use vigie::practice::Trouble;
 use vigie::slack::SlackFault;
@@ -75,7 +76,7 @@ async fn a_channel_of_an_earlier_life_is_not_taken_for_this_one() {
         now: again.declared.at,
         incident: Some(&again),
         timeline: &[],
-        open: &[],
+        open: &OpenIncidents::default(),
         workspace: None,
     };
     let reports = world.slack.carry_out(&scene, &Effect::OpenChannel, 1).await.unwrap();

@@ -1,0 +1,95 @@
+//! What the engine asks of Slack: the one seam between the shell and the chat, so that a simulated Slack can stand there.
+
+use async_trait::async_trait;
+
+use crate::incident::decision::{Effect, Report};
+use crate::incident::id::{ChannelId, MessageRef, PageId};
+use crate::incident::people::Contact;
+use crate::incident::time::{Instant, Millis};
+use crate::slack::scene::Scene;
+use crate::slack::{Slack, SlackFault};
+
+/// Slack, as far as the engine needs it. Every call says how it ended, or that nobody knows; none is made twice blindly.
+#[async_trait]
+pub trait Chat: std::fmt::Debug + Send + Sync {
+    /// Does what a chat effect asks for; `attempt` counts from 1.
+    ///
+    /// # Errors
+    /// A [`SlackFault`].
+    async fn carry_out(&self, scene: &Scene<'_>, effect: &Effect, attempt: u32) -> Result<Vec<Report>, SlackFault>;
+
+    /// Pages a person by direct message, and gives where it stands.
+    ///
+    /// # Errors
+    /// A [`SlackFault`]: then the contact's other ways are tried.
+    async fn page(
+        &self,
+        scene: &Scene<'_>,
+        page: PageId,
+        contact: &Contact,
+        attempt: u32,
+    ) -> Result<MessageRef, SlackFault>;
+
+    /// Posts a text that `key` names for ever.
+    ///
+    /// # Errors
+    /// A [`SlackFault`].
+    async fn post_text(
+        &self,
+        channel: &ChannelId,
+        text: &str,
+        key: &str,
+        attempt: u32,
+    ) -> Result<MessageRef, SlackFault>;
+
+    /// The workspace's address, once Slack has told it.
+    fn workspace(&self) -> Option<&str>;
+
+    /// Posts or edits the canary's message.
+    ///
+    /// # Errors
+    /// A [`SlackFault`].
+    async fn sing(&self, channel: &ChannelId, text: &str, now: Instant) -> Result<(), SlackFault>;
+
+    /// For how long the canary has sung without being heard.
+    fn canary_unheard_for(&self, now: Instant) -> Option<Millis>;
+}
+
+#[async_trait]
+impl Chat for Slack {
+    async fn carry_out(&self, scene: &Scene<'_>, effect: &Effect, attempt: u32) -> Result<Vec<Report>, SlackFault> {
+        Slack::carry_out(self, scene, effect, attempt).await
+    }
+
+    async fn page(
+        &self,
+        scene: &Scene<'_>,
+        page: PageId,
+        contact: &Contact,
+        attempt: u32,
+    ) -> Result<MessageRef, SlackFault> {
+        self.page_by_slack(scene, page, contact, attempt).await
+    }
+
+    async fn post_text(
+        &self,
+        channel: &ChannelId,
+        text: &str,
+        key: &str,
+        attempt: u32,
+    ) -> Result<MessageRef, SlackFault> {
+        Slack::post_text(self, channel, text, key, attempt).await
+    }
+
+    fn workspace(&self) -> Option<&str> {
+        self.known_identity().map(|identity| identity.url.as_str())
+    }
+
+    async fn sing(&self, channel: &ChannelId, text: &str, now: Instant) -> Result<(), SlackFault> {
+        Slack::sing(self, channel, text, now).await
+    }
+
+    fn canary_unheard_for(&self, now: Instant) -> Option<Millis> {
+        Slack::canary_unheard_for(self, now)
+    }
+}

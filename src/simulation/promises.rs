@@ -1,0 +1,231 @@
+//! What must hold after every run.
+
+use std::collections::BTreeMap;
+
+use super::world::{Ended, World};
+use crate::engine::LEASE;
+use crate::incident::id::{IncidentId, RunId};
+use crate::incident::state::{Incident, PageOutcome, replay};
+use crate::incident::time::{Instant, Millis};
+use crate::incident::timeline::{Entry, Fact};
+
+/// Beyond what a run's faults explain, a page may be this late.
+const BOUND: Millis = Millis::seconds(2);
+
+/// Every promise that was broken.
+pub(super) async fn broken(world: &World) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut timelines = Vec::new();
+    for incident in incidents(world).await {
+        let timeline = world.store.timeline(incident.id).await.unwrap_or_else(|fault| panic!("{fault}"));
+        match replay(&timeline) {
+            Ok(again) if again == incident => {}
+            Ok(_) => faults.push(format!("{}: the timeline does not replay to the row", incident.id)),
+            Err(fault) => faults.push(format!("{}: {fault}", incident.id)),
+        }
+        pages(world, &incident, &mut faults);
+        runs(&incident, &timeline, &mut faults);
+        reminders(&incident, &timeline, &mut faults);
+        surroundings(world, &incident, &mut faults);
+        timelines.push((incident.id, timeline));
+    }
+    acknowledged(world, &timelines, &mut faults);
+    messages(world, &mut faults);
+    executions(world, &mut faults);
+    rest(world, &mut faults).await;
+    faults
+}
+
+pub(super) async fn figures(world: &World) -> Ended {
+    let mut ended = world.ended.clone();
+    for incident in incidents(world).await {
+        ended.incidents += 1;
+        ended.pages += incident.pages.len() as u64;
+        ended.runs += incident.runs.values().filter(|run| run.fence.is_some()).count() as u64;
+        let timeline = world.store.timeline(incident.id).await.unwrap_or_default();
+        let unknown = |entry: &&Entry| matches!(&entry.fact, Fact::RunFinished { outcome, .. } if is_unknown(outcome));
+        ended.unknown += timeline.iter().filter(unknown).count() as u64;
+    }
+    ended.rings += world.outside.state().rings.len() as u64;
+    ended
+}
+
+fn is_unknown(outcome: &crate::incident::approval::Outcome) -> bool {
+    matches!(outcome, crate::incident::approval::Outcome::Unknown { .. })
+}
+
+async fn incidents(world: &World) -> Vec<Incident> {
+    let mut all = world.store.recent_incidents(100).await.unwrap_or_else(|fault| panic!("{fault}"));
+    all.reverse();
+    all
+}
+
+/// Every page reached its provider, in time, unless nobody was to be woken any more.
+fn pages(world: &World, incident: &Incident, faults: &mut Vec<String>) {
+    let state = world.outside.state();
+    for (id, page) in &incident.pages {
+        if page.outcome == PageOutcome::Sending {
+            faults.push(format!("{id} is still on its way"));
+        }
+        match state.rings.iter().find(|ring| ring.page == *id) {
+            Some(ring) => {
+                let (late, explained) = (ring.at.since(page.mark.at), explained(world, page.mark.at, ring.at));
+                if late.0 > explained.0 + BOUND.0 {
+                    faults.push(format!("{id} was {} ms late; {} ms are explained", late.0, explained.0));
+                }
+            }
+            None if was_answered(incident, page.mark.at) => {}
+            None => faults.push(format!("{id} ({}) was never sent: {:?}", page.way, page.outcome)),
+        }
+    }
+}
+
+fn was_answered(incident: &Incident, since: Instant) -> bool {
+    let answered = incident.acknowledged.as_ref().is_some_and(|mark| mark.at >= since);
+    answered || !incident.status.is_open()
+}
+
+/// How late something may be: nobody was there, the database failed, or whoever had taken it was lost with its lease.
+fn explained(world: &World, from: Instant, until: Instant) -> Millis {
+    let overlap = |(begin, end): &(Instant, Instant)| (*end).min(until).since((*begin).max(from)).0;
+    let unattended: i64 = world.unattended.iter().map(overlap).sum();
+    let within = |at: &&Instant| **at >= from - LEASE && **at <= until;
+    let lost = world.losses.iter().filter(within).count() as i64;
+    let failed = world.failures.iter().filter(within).count() as i64;
+    Millis(unattended + lost * LEASE.0 + failed * 1_000)
+}
+
+/// Nothing runs without an approval, after a rejection or an expiry, or twice.
+fn runs(incident: &Incident, timeline: &[Entry], faults: &mut Vec<String>) {
+    let mut seen: BTreeMap<RunId, Seen> = BTreeMap::new();
+    for entry in timeline {
+        let Some((run, step)) = moved(&entry.fact) else { continue };
+        let seen = seen.entry(run).or_default();
+        match step {
+            Moved::Approved => seen.approved += 1,
+            Moved::Ended => seen.ended += 1,
+            Moved::Started(fence) => {
+                if seen.approved != 1 || seen.ended > 0 {
+                    faults.push(format!("{run} was begun without standing approval"));
+                }
+                if fence <= seen.fence {
+                    faults.push(format!("{run} was begun again with fence {fence} after {}", seen.fence));
+                }
+                seen.fence = fence;
+            }
+            Moved::StepDone => {
+                seen.done += 1;
+                if seen.ended > 0 || seen.done > 1 {
+                    faults.push(format!("{run} finished a step twice or after its end"));
+                }
+            }
+        }
+    }
+    for (run, state) in &incident.runs {
+        if state.approved_plan().is_some() {
+            faults.push(format!("{run} was approved and never ended: {:?}", state.phase));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    approved: u32,
+    ended: u32,
+    fence: i64,
+    done: u32,
+}
+
+enum Moved {
+    Approved,
+    Started(i64),
+    StepDone,
+    Ended,
+}
+
+fn moved(fact: &Fact) -> Option<(RunId, Moved)> {
+    Some(match fact {
+        Fact::Approved { run, .. } => (*run, Moved::Approved),
+        Fact::RunStarted { run, fence, .. } => (*run, Moved::Started(*fence)),
+        Fact::StepFinished { run, .. } => (*run, Moved::StepDone),
+        Fact::PlanRejected { run, .. } | Fact::PlanExpired { run, .. } | Fact::RunFinished { run, .. } => {
+            (*run, Moved::Ended)
+        }
+        _ => return None,
+    })
+}
+
+/// No reminder is doubled: each counts one more than the last, and never two at one instant.
+fn reminders(incident: &Incident, timeline: &[Entry], faults: &mut Vec<String>) {
+    let reminded: Vec<Instant> = timeline
+        .iter()
+        .filter(|entry| matches!(entry.fact, Fact::UpdateReminded { .. }))
+        .map(|entry| entry.at)
+        .collect();
+    if reminded.windows(2).any(|pair| pair[1].since(pair[0]) < Millis::minutes(1)) {
+        faults.push(format!("{}: reminders within a minute of each other: {reminded:?}", incident.id));
+    }
+}
+
+/// One channel, one card in it, one announcement.
+fn surroundings(world: &World, incident: &Incident, faults: &mut Vec<String>) {
+    let state = world.outside.state();
+    let channels = state.channels.get(&incident.id).map_or(0, Vec::len);
+    let named = |card: &str| {
+        let name = format!("{}:{card}", incident.id);
+        state.messages.iter().filter(|((_, key), _)| *key == name).map(|(_, count)| *count).sum::<u32>()
+    };
+    let (cards, announcements) = (named("incident"), named("announcement"));
+    if (channels, cards, announcements) != (1, 1, 1) {
+        let id = incident.id;
+        faults.push(format!("{id}: {channels} channels, {cards} cards, {announcements} announcements"));
+    }
+}
+
+/// Whatever somebody was told is received was acted upon, once.
+fn acknowledged(world: &World, timelines: &[(IncidentId, Vec<Entry>)], faults: &mut Vec<String>) {
+    for (said, existed) in &world.acknowledged {
+        let Some(note) = said.note() else { continue };
+        let is_it = |entry: &&Entry| matches!(&entry.fact, Fact::NoteAdded { text } if text == note);
+        let times = timelines.iter().flat_map(|(_, timeline)| timeline).filter(is_it).count();
+        // A note on an incident that was declared only later was refused, and whoever wrote it was told.
+        if times > 1 || (times == 0 && *existed) {
+            faults.push(format!("“{}” stands {times} times in the timeline", said.line));
+        }
+    }
+}
+
+/// Nothing was posted twice.
+fn messages(world: &World, faults: &mut Vec<String>) {
+    for ((place, name), count) in &world.outside.state().messages {
+        if *count > 1 {
+            faults.push(format!("{name} stands {count} times in {place}"));
+        }
+    }
+}
+
+/// The shop was asked once for each run.
+fn executions(world: &World, faults: &mut Vec<String>) {
+    let mut asked: BTreeMap<String, u32> = BTreeMap::new();
+    world.shop.with(|shop| {
+        for (headers, _) in &shop.sets {
+            let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or("no key");
+            *asked.entry(key.to_owned()).or_default() += 1;
+        }
+    });
+    for (key, times) in asked.iter().filter(|(_, times)| **times > 1) {
+        faults.push(format!("{key} was done {times} times"));
+    }
+}
+
+/// Nothing is left to do, and nothing is held.
+async fn rest(world: &World, faults: &mut Vec<String>) {
+    let waiting = world.store.waiting().await.unwrap_or_else(|fault| panic!("{fault}"));
+    if !waiting.is_empty() {
+        faults.push(format!("still waiting: {waiting:?}"));
+    }
+    let (inputs, _) = world.store.backlog().await.unwrap_or_else(|fault| panic!("{fault}"));
+    if inputs > 0 {
+        faults.push(format!("{inputs} inputs were never decided upon"));
+    }
+}
