@@ -60,6 +60,8 @@ pub mod engine;
 mod english;
 pub mod incident;
 pub mod paging;
+#[doc = include_str!("promises.md")]
+pub mod promises {}
 #[expect(missing_docs, reason = "most of what is public here are Slack's own fields, by Slack's own names")]
 pub mod practice;
 mod reason;
