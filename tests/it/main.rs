@@ -4,6 +4,7 @@ mod acknowledge;
 mod approval;
 mod backup;
 mod bad_input;
+mod bot;
 mod channels;
 mod clicks;
 mod command_line;
