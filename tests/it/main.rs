@@ -14,6 +14,7 @@ mod diagnose;
 mod doors;
 mod escalation;
 mod eyes;
+mod faults;
 mod french;
 mod home;
 mod lists;
