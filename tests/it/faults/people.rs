@@ -86,7 +86,7 @@ impl<'t> People<'t> {
 
     /// One incident from the first word to the last. Patient people let it climb to the next level first.
     pub async fn incident(&self, is_patient: bool, rolls_back: bool) {
-        let number = self.declare().await;
+        let number = self.declare("sev2").await;
         self.says(Trace::Note, "U0ONCALL", &format!("note --in inc_{number}"), "looking into it").await;
         if is_patient {
             self.see("the next level is paged", number, |incident| (incident.ladder.level > 0).then_some(())).await;
@@ -103,8 +103,8 @@ impl<'t> People<'t> {
     }
 
     /// Declares an incident and waits until it has a number.
-    pub async fn declare(&self) -> i64 {
-        let title = self.says(Trace::Declared, "U0ONCALL", "start sev2", "checkout fails").await;
+    pub async fn declare(&self, severity: &str) -> i64 {
+        let title = self.says(Trace::Declared, "U0ONCALL", &format!("start {severity}"), "checkout fails").await;
         let declared = async || {
             let incidents = self.town.store.recent_incidents(100).await.ok()?;
             incidents.into_iter().find(|incident| incident.title == title).map(|incident| incident.id.0)

@@ -24,7 +24,7 @@ pub struct Server {
 impl Server {
     pub fn up() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let url = Self::script("up", folder.path());
+        let url = script("up", folder.path()).unwrap_or_else(|why| panic!("{why}"));
         Self { folder, url }
     }
 
@@ -38,26 +38,30 @@ impl Server {
     }
 
     fn down(&self) {
-        Self::script("down", self.folder.path());
+        script("down", self.folder.path()).unwrap_or_else(|why| panic!("{why}"));
     }
 
     fn again(&self) {
-        Self::script("up", self.folder.path());
-    }
-
-    fn script(verb: &str, folder: &Path) -> String {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
-        // What is committed stays committed, as on a real server.
-        let output = Command::new(script).arg(verb).arg(folder).env("SAFE", "1").output().expect("there is bash");
-        assert!(output.status.success(), "tests/postgres {verb}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        script("up", self.folder.path()).unwrap_or_else(|why| panic!("{why}"));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.down();
+        if let Err(why) = script("down", self.folder.path()) {
+            println!("the server stays: {why}");
+        }
     }
+}
+
+/// `tests/postgres`; gives what it prints.
+fn script(verb: &str, folder: &Path) -> Result<String, String> {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
+    // What is committed stays committed, as on a real server.
+    let output = Command::new(script).arg(verb).arg(folder).env("SAFE", "1").output();
+    let output = output.map_err(|why| format!("tests/postgres {verb}: {why}"))?;
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
 }
 
 #[tokio::test]

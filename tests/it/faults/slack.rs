@@ -14,11 +14,11 @@ use crate::database::{Database, Kind};
 
 #[tokio::test]
 async fn a_slack_that_is_away_for_a_while_delays_no_page_but_its_own() {
-    const AWAY: std::ops::Range<u64> = 1_000..8_000;
+    const AWAY: std::ops::Range<u64> = 1_000..6_000;
     const THERE: std::ops::Range<u64> = 500..3_000;
     let database = Database::fresh().await;
     let town = Town::open(&database.url).await;
-    let (people, is_over, rounds) = (People::of(&town), Cell::new(false), rounds(3));
+    let (people, is_over, rounds) = (People::of(&town), Cell::new(false), rounds(2));
     let bot = town.start().await;
     let unplugging = async {
         let mut chance = chance();
