@@ -21,10 +21,11 @@ use crate::incident::words::Words;
 use crate::slack::scene::Scene;
 use crate::store::{Claimed, StoreFault};
 
-/// How long an effect may take before another process takes it over; longer work renews it.
-pub const LEASE: Millis = Millis::seconds(60);
+/// How long an effect may take before another process takes it over; longer work renews it. A page in the hands of a
+/// process that died waits for so long, and no longer.
+pub const LEASE: Millis = Millis::seconds(15);
 /// How often it does, in real time.
-const RENEW: Duration = Duration::from_secs(20);
+const RENEW: Duration = Duration::from_secs(5);
 
 /// What a lane carries out side by side.
 const fn width(lane: Lane) -> usize {

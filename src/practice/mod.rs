@@ -32,7 +32,7 @@ mod wire;
 pub mod workspace;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -76,6 +76,8 @@ pub struct Practice {
     ws: Workspace,
     address: SocketAddr,
     api_url: String,
+    routes: Router,
+    plug: Mutex<CancellationToken>,
     closing: CancellationToken,
 }
 
@@ -105,10 +107,12 @@ impl Practice {
         if let Some(extra) = options.extra {
             routes = routes.merge(extra(ws.clone()));
         }
-        spawn_server(tcp, routes, closing.clone());
+        let plug = closing.child_token();
+        spawn_server(tcp, routes.clone(), plug.clone());
         spawn_ticker(ws.clone(), closing.clone());
         spawn_results(Arc::clone(ws.courier()), results, closing.clone());
-        Ok(Self { ws, address, api_url: format!("http://{address}/api"), closing })
+        let (api_url, plug) = (format!("http://{address}/api"), Mutex::new(plug));
+        Ok(Self { ws, address, api_url, routes, plug, closing })
     }
 
     /// The base URL for Web API clients, without trailing slash.
@@ -145,6 +149,29 @@ impl Practice {
     #[must_use]
     pub fn workspace(&self) -> &Workspace {
         &self.ws
+    }
+
+    /// Cuts every connection and refuses new ones until [`Practice::plug_in`]. The people in the workspace stay.
+    pub fn unplug(&self) {
+        self.ws.courier().abort_links();
+        self.plug().cancel();
+    }
+
+    /// Listens again where it listened before.
+    ///
+    /// # Errors
+    /// [`PracticeError::Listen`] when somebody else has taken the port meanwhile.
+    pub async fn plug_in(&self) -> Result<(), PracticeError> {
+        let tcp = TcpListener::bind(self.address).await.map_err(|error| PracticeError::Listen(self.address, error))?;
+        let plug = self.closing.child_token();
+        *self.plug() = plug.clone();
+        spawn_server(tcp, self.routes.clone(), plug);
+        Ok(())
+    }
+
+    // The token is replaced whole, so a panic elsewhere leaves nothing half done.
+    fn plug(&self) -> MutexGuard<'_, CancellationToken> {
+        self.plug.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes every connection and stops listening.

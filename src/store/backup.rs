@@ -281,7 +281,7 @@ impl Write for Fill {
         }
         // Nobody knows how these ended, and nobody carries them out a second time.
         conn.run(&sql::FORGET_RUNS, args![]).await?;
-        conn.run(&sql::FORGET_LEASES, args![]).await?;
+        conn.run(&sql::END_LEASES, args![]).await?;
         for run in &self.runs {
             let outcome = Outcome::Unknown { step: 0, why: Words::new("trouble.restored") };
             let report = Input::Report(Report::RunFinished { run: *run, outcome, output: None });

@@ -142,7 +142,10 @@ impl Store {
                 let held = sqlite::lock(&options)?;
                 migrate::sqlite(&options).await?;
                 let writer = sqlite::Writer::open(options.clone()).await?;
-                (Db::Sqlite { writer: Some(writer), reader: sqlite::readers(options, 4).await? }, Some(Arc::new(held)))
+                let db = Db::Sqlite { writer: Some(writer), reader: sqlite::readers(options, 4).await? };
+                // The file is ours alone, so whoever was at work on something is gone: it need not wait.
+                db.write(outbox::EndLeases).await?;
+                (db, Some(Arc::new(held)))
             }
             Kind::Postgres => {
                 let pool = postgres::open(url).await?;

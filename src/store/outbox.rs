@@ -221,6 +221,18 @@ impl Write for Extend {
     }
 }
 
+/// Every lease ends: nobody is left who could hold one.
+pub(super) struct EndLeases;
+
+impl Write for EndLeases {
+    type Out = ();
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        conn.run(&sql::END_LEASES, args![]).await?;
+        Ok(())
+    }
+}
+
 struct MoveLeases {
     by: Millis,
     tokens: String,

@@ -43,7 +43,8 @@ statements! {
     ALL_INPUTS = "SELECT COUNT(*) AS n FROM inbox";
     /// The executions of a backup: they are reported as unknown instead.
     FORGET_RUNS = "DELETE FROM outbox WHERE lane = 'action' AND effect LIKE '%\"effect\":\"run\"%'";
-    FORGET_LEASES = "UPDATE outbox SET state = 'waiting', lease_until = NULL, token = NULL WHERE state = 'leased'";
+    /// They stay begun: a waiting copy of the same card may stand beside one, and whoever takes it over looks first.
+    END_LEASES = "UPDATE outbox SET lease_until = due_at WHERE state = 'leased'";
     FORGET_INPUTS = "DELETE FROM inbox WHERE state = 'done' AND arrived_at < $1";
     INPUTS_WAITING = "SELECT COUNT(*) AS n FROM inbox WHERE state = 'new'";
 

@@ -7,6 +7,7 @@ use vigie::incident::approval::Outcome;
 use vigie::incident::id::IncidentId;
 use vigie::incident::state::{Phase, replay};
 use vigie::practice::shop::Silence;
+use vigie::practice::{Trouble, Workspace};
 use vigie::store::Store;
 
 use crate::clicks::planned;
@@ -91,6 +92,31 @@ async fn what_was_under_way_is_unknown_after_a_restore_and_nothing_runs_before_r
     let run = incident.runs.values().next().expect("there is a run");
     assert!(matches!(run.phase, Phase::Finished { outcome: Outcome::Unknown { .. } }), "{:?}", run.phase);
     assert_eq!(other.setup.shop.state().switch.active, "v2", "nothing was done a second time");
+}
+
+/// A card is being changed, and changes again: one copy is on its way and a newer one waits behind it.
+#[tokio::test]
+async fn a_backup_that_was_made_while_a_card_was_on_its_way_can_be_restored() {
+    let world = World::open().await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    world.ws().faults().next("chat.update", 1, Trouble::Hang);
+    let oncall = world.ws().person("U0ONCALL");
+    let hangs = |ws: &Workspace| (ws.faults().left() == 0).then_some(());
+    for (line, severity) in [("severity sev1", "SEV1"), ("severity sev3", "SEV3")] {
+        assert_eq!(oncall.command("C0GENERAL", "/incident", line).await.failure, None);
+        world.ws().wait_for(hangs).await.expect("the card is on its way");
+        let decided = async { while world.incident(1).await.severity.label != severity {} };
+        tokio::time::timeout(std::time::Duration::from_secs(10), decided).await.expect("it is decided");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = place(&folder);
+    let made = vigie(&world.database.url, &["backup", &file]);
+    assert!(made.status.success(), "{}", says(&made));
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        let restored = vigie(&Database::of(kind).await.url, &["restore", &file]);
+        assert!(restored.status.success(), "{}", says(&restored));
+    }
+    world.close().await;
 }
 
 #[tokio::test]

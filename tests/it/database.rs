@@ -20,6 +20,14 @@ impl Kind {
             Some(other) => panic!("VIGIE_TEST_DATABASE is {other:?}; write sqlite or postgres"),
         }
     }
+
+    /// Its name, as in `VIGIE_TEST_DATABASE`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Sqlite => "sqlite",
+            Kind::Postgres => "postgres",
+        }
+    }
 }
 
 /// A database that nobody has used, and goes away with this.

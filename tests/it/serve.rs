@@ -2,25 +2,22 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::Sha256;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
-use tokio::sync::watch;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 use vigie::app::practice::MANIFEST;
 use vigie::clock::Clock;
 use vigie::practice::{Delivery, NewChannel, NewPerson, Practice, PracticeOptions, Trouble, Workspace};
 
+use crate::bot::{Bot, PATIENCE};
 use crate::world::{shown, ts};
 
-/// Nothing that is waited for here takes longer, unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A workspace, and a folder with a configuration of its team.
@@ -92,19 +89,8 @@ impl Site {
 
     /// Starts the program and waits until it listens.
     async fn serve(&self, variables: &[(String, String)]) -> Bot {
-        let mut command = self.command(variables);
-        command.env("VIGIE_LOG", "json").stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the program starts");
-        let (grows, log) = watch::channel(Vec::new());
-        let mut lines = BufReader::new(child.stderr.take().expect("its errors are heard")).lines();
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                grows.send_modify(|log: &mut Vec<String>| log.push(line));
-            }
-        });
-        let mut bot = Bot { child, log, address: String::new(), client: client() };
-        let ready = bot.says("on the look-out").await;
-        bot.address = format!("http://{}", ready["fields"]["listen"].as_str().expect("it says where it listens"));
+        let mut bot = Bot::begin(self.command(variables));
+        bot.listens().await;
         bot
     }
 
@@ -131,72 +117,6 @@ fn changed(usual: &[(&str, &str)], changes: &[(&str, &str)]) -> Vec<(String, Str
     let kept = usual.iter().filter(|(name, _)| changes.iter().all(|(other, _)| other != name));
     let set = changes.iter().filter(|(_, value)| !value.is_empty());
     kept.chain(set).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client")
-}
-
-/// The program, running.
-struct Bot {
-    child: Child,
-    log: watch::Receiver<Vec<String>>,
-    address: String,
-    client: reqwest::Client,
-}
-
-impl Bot {
-    /// Waits for a line of the log.
-    async fn says(&self, what: &str) -> Value {
-        let mut heard = self.log.clone();
-        let said = heard.wait_for(|log| log.iter().any(|line| line.contains(what)));
-        let log = match tokio::time::timeout(PATIENCE, said).await {
-            Ok(Ok(log)) => log.clone(),
-            _ => panic!("it never said “{what}”: {:#?}", self.log.borrow()),
-        };
-        let line = log.iter().find(|line| line.contains(what)).expect("it was there a moment ago");
-        serde_json::from_str(line).expect("a log for machines is JSON")
-    }
-
-    async fn get(&self, path: &str) -> (StatusCode, String) {
-        let answer = self.client.get(format!("{}{path}", self.address)).send().await.expect("it answers");
-        (answer.status(), answer.text().await.expect("a text"))
-    }
-
-    /// What `/readyz` says of each part.
-    async fn readiness(&self) -> (StatusCode, Value) {
-        let (status, body) = self.get("/readyz").await;
-        (status, serde_json::from_str(&body).expect("/readyz answers in JSON"))
-    }
-
-    /// Asks `/readyz` until it answers like this.
-    async fn becomes(&self, wanted: StatusCode) -> Value {
-        let asked = Mutex::new(Value::Null);
-        let asking = async {
-            loop {
-                let (status, body) = self.readiness().await;
-                if status == wanted {
-                    return body;
-                }
-                *asked.lock().expect("nobody panics with it") = body;
-            }
-        };
-        match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(body) => body,
-            Err(_) => panic!("/readyz never answered {wanted}: {asked:?}"),
-        }
-    }
-
-    /// Stops it as a service manager does. Gives everything it said.
-    async fn stop(mut self) -> String {
-        let id = self.child.id().expect("it runs").to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("there is kill");
-        assert!(told.success());
-        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("it is ours");
-        let log = self.log.borrow().join("\n");
-        assert_eq!(ended.code(), Some(0), "{log}");
-        log
-    }
 }
 
 /// Starts an incident by command and answers its page by button.
@@ -230,7 +150,7 @@ async fn captures_by_pin(site: &Site, bot: &Bot) {
     let kept = |ws: &Workspace| {
         ws.ephemerals("U0LEAD").iter().any(|told| shown(told).contains("the deploy was at two")).then_some(())
     };
-    ws.wait_for(kept).await.unwrap_or_else(|why| panic!("{why:?} {:#?}", bot.log.borrow()));
+    ws.wait_for(kept).await.unwrap_or_else(|why| panic!("{why:?} {:#?}", bot.said()));
 }
 
 #[tokio::test]

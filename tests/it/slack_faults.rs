@@ -74,6 +74,21 @@ async fn an_answer_that_is_lost_makes_nothing_twice() {
     each_method_by_itself(Trouble::CutAfter).await;
 }
 
+/// The answer to a card is lost, and Slack puts off the search for it: that the search did nothing says nothing of the
+/// card.
+#[tokio::test]
+async fn a_search_that_slack_puts_off_is_made_before_anything_is_posted_again() {
+    let world = World::open().await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    let channel = world.is_whole(1).await;
+    world.ws().faults().next("chat.postMessage", 1, Trouble::CutAfter);
+    world.ws().faults().next("conversations.history", 1, Trouble::RateLimited { retry_after_s: 7 });
+    world.types("U0ONCALL", &channel, "rollback").await;
+    assert_eq!(world.ws().faults().left(), 0, "every trouble was met");
+    assert_eq!(world.cards(&channel, 1, "run_1_1").len(), 1, "the plan is there once");
+    world.close().await;
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_before_the_work_is_made_up_for() {
     each_method_by_itself(Trouble::CutBefore).await;

@@ -10,7 +10,7 @@ use vigie::incident::state::replay;
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::words::Words;
-use vigie::store::{Question, Store, StoreFault, Taken, Target};
+use vigie::store::{Claimed, Question, Store, StoreFault, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::script::{START, rules};
@@ -109,6 +109,22 @@ async fn a_lease_that_ended_is_taken_over_and_its_late_owner_changes_nothing() {
     assert_eq!(taken_over.attempts, 2);
     assert!(!store.done(&late, vec![], after).await.unwrap());
     assert!(store.done(taken_over, vec![], after).await.unwrap());
+}
+
+#[tokio::test]
+async fn who_opens_the_file_next_takes_up_at_once_what_the_one_before_had_in_hand() {
+    let database = Database::of(Kind::Sqlite).await;
+    let before = Store::open(&database.url).await.unwrap();
+    before.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&before, START).await;
+    let held = before.claim(Lane::Page, START, Millis::seconds(60), 10).await.unwrap();
+    assert!(!held.is_empty());
+    before.close().await;
+    let next = Store::open(&database.url).await.unwrap();
+    let again = next.claim(Lane::Page, START, Millis::seconds(60), 10).await.unwrap();
+    let ids = |claimed: &[Claimed]| claimed.iter().map(|one| one.id).collect::<Vec<_>>();
+    assert_eq!(ids(&again), ids(&held));
+    assert!(again.iter().all(|one| one.attempts == 2), "whoever takes it up knows that it was begun");
 }
 
 #[tokio::test]

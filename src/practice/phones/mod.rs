@@ -153,6 +153,11 @@ impl Phones {
         self.inner.record.fail_next(door, fault, count);
     }
 
+    /// How many planned faults have not been met yet.
+    pub fn faults_left(&self) -> usize {
+        self.inner.record.faults_left()
+    }
+
     /// Refuses an address or a number at every door until [`Phones::accept`].
     pub fn refuse(&self, address: &str) {
         self.inner.record.refuse(address, true);

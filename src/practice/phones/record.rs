@@ -150,6 +150,10 @@ impl Record {
         kept.faults.remove(at).map(|(_, fault)| fault)
     }
 
+    pub fn faults_left(&self) -> usize {
+        self.kept().faults.len()
+    }
+
     pub fn refuse(&self, address: &str, on: bool) {
         let address = plain(address);
         let mut kept = self.kept();

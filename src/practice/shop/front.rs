@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, OriginalUri, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::figures::Request;
-use super::{Inner, LARGEST, NotSwitched, Silence};
+use super::{Inner, LARGEST, NotSwitched, Order, Silence};
 
 pub(super) fn routes(shop: Arc<Inner>) -> Router {
     Router::new()
@@ -94,13 +94,16 @@ struct Move {
     expected: String,
 }
 
-async fn move_switch(State(shop): State<Arc<Inner>>, Json(wanted): Json<Move>) -> Response {
+async fn move_switch(State(shop): State<Arc<Inner>>, headers: HeaderMap, Json(wanted): Json<Move>) -> Response {
     let silence = shop.silence().take();
     if silence == Some(Silence::BeforeMoving) {
         shop.changed();
         return std::future::pending().await;
     }
-    let code = match shop.try_switch(&wanted.to, &wanted.expected) {
+    let switched = shop.try_switch(&wanted.to, &wanted.expected);
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
+    shop.orders().push(Order { key, moved: switched.is_ok() });
+    let code = match switched {
         Ok(()) => StatusCode::OK,
         Err(NotSwitched::Moved) => StatusCode::CONFLICT,
         Err(NotSwitched::Unknown) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -103,6 +103,7 @@ struct Inner {
     /// Nobody is told how the shop is; customers are served on.
     hangs: AtomicBool,
     lever: Mutex<Lever>,
+    orders: Mutex<Vec<Order>>,
     figures: Figures,
     changes: watch::Sender<u64>,
     client: reqwest::Client,
@@ -116,6 +117,15 @@ pub enum Silence {
     BeforeMoving,
     /// The switch is moved all the same.
     AfterMoving,
+}
+
+/// Somebody's order to move the switch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// The sender's `idempotency-key`, if there was one.
+    pub key: Option<String>,
+    /// The switch was moved; it stays where it is when it does not stand where the sender thought.
+    pub moved: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -148,6 +158,7 @@ impl Shop {
             silence: Mutex::new(None),
             hangs: AtomicBool::new(false),
             lever: Mutex::new(Lever { active: NEW, previous: OLD, changed_at_ms }),
+            orders: Mutex::default(),
             figures: Figures::default(),
             changes: watch::Sender::new(0),
             client: reqwest::Client::builder().no_proxy().build()?,
@@ -182,6 +193,11 @@ impl Shop {
         self.inner.mend();
     }
 
+    /// Every order to move the switch that was answered or carried out, oldest first.
+    pub fn orders(&self) -> Vec<Order> {
+        self.inner.orders().clone()
+    }
+
     /// The next one who moves the switch gets no answer, ever.
     pub fn silence_next_switch(&self, silence: Silence) {
         *self.inner.silence() = Some(silence);
@@ -214,6 +230,11 @@ impl Inner {
     // The lever is a Copy value replaced whole, so a panic elsewhere cannot leave it half moved.
     fn lever(&self) -> MutexGuard<'_, Lever> {
         self.lever.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // Orders are only ever added.
+    fn orders(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn silence(&self) -> MutexGuard<'_, Option<Silence>> {

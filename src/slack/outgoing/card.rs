@@ -33,7 +33,10 @@ impl Slack {
         let name = format!("{}:{}", incident.id, card.name());
         let may_stand = self.may_stand(&name, attempt);
         let shown = self.show_in_place(scene, incident, card, attempt, may_stand).await;
-        self.note_attempt(&name, attempt, &shown);
+        // Where one before may have posted it, that this one did nothing says nothing.
+        if !may_stand {
+            self.note_attempt(&name, attempt, &shown);
+        }
         shown
     }
 

@@ -1,0 +1,60 @@
+//! Real faults on real processes, counted: `vigie serve` is killed, frozen and cut off, its database and its disk fail it,
+//! and Slack goes away, while people run their incidents. Afterwards everything must be as if nothing had happened.
+//!
+//! Each test prints one line of figures. `VIGIE_SOAK=<rounds>` asks for more rounds than the everyday few, and
+//! `VIGIE_SEED=<number>` for other moments.
+
+mod check;
+mod disk;
+mod freeze;
+mod kill;
+mod network;
+mod people;
+mod server;
+mod slack;
+mod town;
+
+use std::time::Duration;
+
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use vigie::clock::Clock;
+use vigie::incident::time::Millis;
+
+/// The longest that what a process was doing when it was lost waits for another one: its lease.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often the world is looked at while something is waited for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How many rounds: the everyday number, or the one that a soak asks for.
+fn rounds(everyday: u32) -> u32 {
+    number("VIGIE_SOAK").map_or(everyday, |rounds| u32::try_from(rounds).expect("a number of rounds"))
+}
+
+/// Chance, the same in every run with the same seed.
+fn chance() -> TestRng {
+    let seed = number("VIGIE_SEED").unwrap_or(1);
+    TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(); 4].concat())
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var_os(name)?.into_string().unwrap_or_else(|text| panic!("{name} is {text:?}, no number"));
+    Some(text.parse().unwrap_or_else(|error| panic!("{name} is “{text}”: {error}")))
+}
+
+/// Lets real time pass: the processes have no clock that could be moved by hand.
+async fn pass(length: Duration) {
+    Clock::system().wait_until(None, length).await;
+}
+
+/// Waits until `probe` sees what it looks for.
+async fn until<T>(what: &str, patience: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let clock = Clock::system();
+    let last = clock.now() + Millis(i64::try_from(patience.as_millis()).expect("a bearable length"));
+    loop {
+        if let Some(seen) = probe().await {
+            return seen;
+        }
+        assert!(clock.now() < last, "waited {patience:?} in vain: {what}");
+        pass(LOOK).await;
+    }
+}
