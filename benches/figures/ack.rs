@@ -52,18 +52,20 @@ async fn floor_rows() -> Vec<Row> {
     rows
 }
 
-async fn bot_rows(bot: bot::Kind, kind: database::Kind) -> Vec<Row> {
-    let name = format!("{}, {}", bot.name(), kind.name());
-    let (team, database) = (Team::open().await, Database::fresh(kind).await);
-    let bot = Bot::start(bot, &team, &database).await;
+async fn bot_rows(kind: bot::Kind, store: database::Kind) -> Vec<Row> {
+    let name = format!("{}, {}", kind.name(), store.name());
+    let (team, database) = (Team::open().await, Database::fresh(store).await);
+    let bot = Bot::start(kind, &team, &database).await;
     typed(&team, WARM_UP).await;
     let mut rows = Vec::new();
     for pace in RATES {
-        let before = bot.processor();
-        let waits = typed(&team, pace).await;
-        let each = (bot.processor() - before) / u32::try_from(waits.len()).expect("they were counted");
-        let mut row = row(pace, name.clone(), waits);
-        row.besides += &format!("{:.0} MB, {:.2} ms CPU each", bot.memory(), each.as_secs_f64() * 1_000.0);
+        let mut row = row(pace, name.clone(), typed(&team, pace).await);
+        row.besides += &format!("{:.0} MB", bot.memory());
+        if kind == bot::Kind::Vigie {
+            let began = Instant::now();
+            bot.rests().await;
+            row.besides += &format!(", all answered {:.1} s later", began.elapsed().as_secs_f64());
+        }
         rows.push(row);
     }
     bot.stop().await;

@@ -16,6 +16,8 @@ use crate::team::Team;
 
 /// No bot takes longer to start or to stop, unless it never does.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What a storm leaves to be done is done by then.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
 /// The kernel counts a process's time on the processor in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -115,7 +117,7 @@ impl Bot {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, rests).await.expect("it comes to rest");
+        tokio::time::timeout(LONG_PATIENCE, rests).await.expect("it comes to rest");
     }
 
     /// What it holds in memory now, in megabytes (2²⁰ bytes).
