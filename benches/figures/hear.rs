@@ -16,8 +16,9 @@ use crate::team::{GENERAL, Team};
 /// How often the sockets are cut, and how long they have served by then: one that is cut at once may be waited with.
 const CUTS: usize = 10;
 const SERVED: Duration = Duration::from_secs(7);
-/// How often they fall silent.
-const SILENCES: usize = 4;
+/// How often they fall silent, each time at another moment between two pings.
+const SILENCES: u32 = 4;
+const LATER: Duration = Duration::from_millis(1_300);
 /// How long Slack takes no sockets.
 const CLOSED: Duration = Duration::from_secs(30);
 /// Whoever hears nothing for so long is deaf for good.
@@ -57,7 +58,8 @@ async fn cut(kind: Kind) -> Vec<Duration> {
 async fn silenced(kind: Kind) -> Vec<Duration> {
     let (team, bot, sockets) = listening(kind).await;
     let mut took = Vec::new();
-    for _ in 0..SILENCES {
+    for number in 1..=SILENCES {
+        pass(LATER * number).await;
         team.ws().silence_sockets();
         took.push(heard_again(&team, Duration::from_millis(100)).await);
         has_its_sockets(&team, sockets).await;
