@@ -4,6 +4,7 @@
 //! broke. Both matter here: one wrong address must not keep a page from the others, and only a break after
 //! the message went out leaves the outcome unknown.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use serde_json::Value;
+use tokio::net::TcpStream;
 
 use super::PagingFault;
 use super::email::Security;
@@ -99,22 +101,37 @@ impl Server {
 
     async fn connect(&self, timeout: Duration) -> Result<AsyncSmtpConnection, PagingFault> {
         let hello = ClientId::default();
-        let wrapped = match self.security {
-            Security::Tls => self.tls.clone(),
-            Security::Starttls | Security::Plain => None,
-        };
-        let address = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(address, Some(timeout / 2), &hello, wrapped, None)
-            .await
-            .map_err(|fault| meaning(Stage::Connect, &fault))?;
+        let unreached = |fault: Error| meaning(Stage::Connect, &fault);
+        if self.security == Security::Tls {
+            let address = (self.host.as_str(), self.port);
+            let connecting =
+                AsyncSmtpConnection::connect_tokio1(address, Some(timeout / 2), &hello, self.tls.clone(), None);
+            return connecting.await.map_err(unreached);
+        }
+        let stream = Box::new(self.reach(timeout / 2).await?);
+        let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(unreached)?;
         if self.security == Security::Starttls {
             if !connection.can_starttls() {
                 return Err(PagingFault::permanent(says("paging_fault.no_starttls")));
             }
             let tls = self.tls.clone().ok_or_else(|| PagingFault::permanent(says("paging_fault.no_starttls")))?;
-            connection.starttls(tls, &hello).await.map_err(|fault| meaning(Stage::Connect, &fault))?;
+            connection.starttls(tls, &hello).await.map_err(unreached)?;
         }
         Ok(connection)
+    }
+
+    /// A connection on which every write leaves at once. lettre ends a message with a small write of its own, which
+    /// Nagle's algorithm would hold back until the server has acknowledged the text before it: some 40 ms.
+    async fn reach(&self, within: Duration) -> Result<TcpStream, PagingFault> {
+        let reaching = async {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        let reached = tokio::time::timeout(within, reaching).await;
+        reached.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|fault: io::Error| {
+            PagingFault::retry(says("paging_fault.unreached").with("why", crate::reason::of_request(&fault)))
+        })
     }
 
     async fn authenticate(&self, connection: &mut AsyncSmtpConnection) -> Result<(), PagingFault> {

@@ -35,6 +35,9 @@ pub(super) trait Write: Send + Sync + 'static {
     /// Does not wait behind changes that nobody waits for with a deadline.
     const URGENT: bool = false;
 
+    /// One statement, which a server makes a transaction of by itself: that spares two round trips.
+    const SINGLE: bool = false;
+
     /// The change.
     fn write(&self, conn: &mut Conn<'_>) -> impl Future<Output = Result<Self::Out, StoreFault>> + Send;
 }

@@ -50,6 +50,9 @@ pub(super) async fn write<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out,
 }
 
 async fn once<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
+    if W::SINGLE {
+        return change.write(&mut Conn::Postgres(&mut *pool.acquire().await?)).await;
+    }
     let mut tx = pool.begin().await?;
     let out = change.write(&mut Conn::Postgres(&mut tx)).await?;
     tx.commit().await?;

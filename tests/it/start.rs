@@ -21,7 +21,8 @@ async fn a_command_opens_the_channel_pages_level_one_and_tells_the_company() {
     for person in ["U0ONCALL", "U0COMMS"] {
         assert!(channel.has(person), "{person} is invited");
     }
-    let card = world.message(&channel.id, "checkout returns 500");
+    let card = world.cards(&channel.id, 1, "incident").pop().expect("the channel has its card");
+    assert!(card["text"].as_str().is_some_and(|text| text.contains("checkout returns 500")), "{card}");
     assert!(world.ws().pins(&channel.id).iter().any(|pinned| pinned["text"] == card["text"]), "the card is pinned");
     world.message(INCIDENTS, "checkout returns 500");
 

@@ -35,14 +35,13 @@ impl Slack {
     pub(super) async fn open_channel(&self, scene: &Scene<'_>) -> Result<Vec<Report>, SlackFault> {
         let incident = incident_of(scene)?;
         if let Some(channel) = incident.usable_channel() {
-            self.decorate(scene, incident, &channel.id, false).await?;
+            self.decorate(scene, incident, &channel.id).await?;
             return Ok(Vec::new());
         }
         let (channel, name) = self.make_channel(scene, incident).await?;
-        // The channel exists: what it still lacks comes with the refresh of the topic, which follows from the report.
-        if let Err(fault) = self.decorate(scene, incident, &channel, true).await {
-            tracing::warn!(incident = %incident.id, code = fault.code(), "the new channel is decorated later");
-        }
+        // The card and the people come first. What the channel lacks comes with the refresh of the topic, which follows
+        // from the report; nothing of it need be asked for then.
+        self.memory().decorations.insert(channel.clone(), Decoration::default());
         Ok(vec![Report::ChannelOpened { channel, name }])
     }
 
@@ -144,18 +143,12 @@ impl Slack {
     pub(super) async fn refresh_topic(&self, scene: &Scene<'_>) -> Result<Vec<Report>, SlackFault> {
         let incident = incident_of(scene)?;
         let channel = channel_of(incident, 1)?;
-        self.decorate(scene, incident, &channel.id, false).await?;
+        self.decorate(scene, incident, &channel.id).await?;
         Ok(Vec::new())
     }
 
     /// Sets what differs: every change of a topic is a line in the channel.
-    async fn decorate(
-        &self,
-        scene: &Scene<'_>,
-        incident: &Incident,
-        channel: &ChannelId,
-        fresh: bool,
-    ) -> Result<(), SlackFault> {
+    async fn decorate(&self, scene: &Scene<'_>, incident: &Incident, channel: &ChannelId) -> Result<(), SlackFault> {
         let bookmarks = topic::bookmarks(scene, incident).map_err(|cause| undrawable("bookmarks", &cause))?;
         let topic = topic::topic(scene, incident).map_err(|cause| undrawable("topic", &cause))?;
         let topic = cut(&topic, TOPIC);
@@ -163,7 +156,6 @@ impl Slack {
         let remembered = self.memory().decorations.get(channel).map(|known| known.clone());
         let known = match remembered {
             Some(known) => known,
-            None if fresh => Decoration::default(),
             None => self.read_decoration(channel).await?,
         };
         let set_topic = async {

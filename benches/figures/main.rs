@@ -1,0 +1,69 @@
+//! How fast Vigie is, and how little it takes, beside bots on Slack's own frameworks. `benches/run` prepares everything
+//! and starts this; nothing here judges, it only measures and prints one table.
+//!
+//! The strict practice workspace runs in this process; every bot is a process of its own, as people would run it.
+//! What is measured stands in one file for each group of figures: `ack`, `idle` …
+
+mod ack;
+mod bot;
+mod by_hand;
+mod clock;
+mod database;
+mod declare;
+mod floor;
+mod hear;
+mod idle;
+mod many;
+mod place;
+mod start;
+mod storm;
+mod table;
+mod team;
+
+use std::process::ExitCode;
+
+use table::Table;
+
+/// The groups in the order of the table, and whether they are measured when none is named.
+const GROUPS: [(&str, bool); 7] = [
+    ("ack", true),
+    ("idle", true),
+    ("start", true),
+    ("hear", true),
+    ("declare", true),
+    ("many", false),
+    ("storm", false),
+];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    vigie::app::install_crypto();
+    // cargo adds words of its own, which begin with a dash.
+    let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if let Some(strange) = named.iter().find(|name| GROUPS.iter().all(|(group, _)| group != name)) {
+        let known = GROUPS.map(|(group, _)| group).join(", ");
+        eprintln!("there are no figures called “{strange}”; there are: {known}");
+        return ExitCode::from(2);
+    }
+    let mut table = Table::default();
+    for (group, usual) in GROUPS {
+        if named.iter().any(|name| name == group) || (named.is_empty() && usual) {
+            measure(group, &mut table).await;
+        }
+    }
+    println!("{table}");
+    ExitCode::SUCCESS
+}
+
+async fn measure(group: &str, table: &mut Table) {
+    match group {
+        "ack" => ack::measure(table).await,
+        "idle" => idle::measure(table).await,
+        "start" => start::measure(table).await,
+        "hear" => hear::measure(table).await,
+        "declare" => declare::measure(table).await,
+        "many" => many::measure(table).await,
+        "storm" => storm::measure(table).await,
+        _ => unreachable!("every group of the list has its line here"),
+    }
+}

@@ -1,0 +1,84 @@
+//! A thousand incidents declared at once in a workspace that keeps to Slack's rate limits: when the pages are out, and
+//! how long the channels take against the least that Slack's limits allow.
+//!
+//! Slack's pace makes that most of an hour, so the clock is in the hand: it is moved to the next moment at which something
+//! is due, and all else is real. The workspace counts calls by the same clock.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use vigie::app::practice::CONFIG;
+use vigie::clock::Clock;
+use vigie::incident::time::Millis;
+use vigie::practice::phones::DeliveryKind;
+
+use crate::by_hand::ByHand;
+use crate::clock::pass;
+use crate::database::{self, Database};
+use crate::table::{Row, Table};
+use crate::team::GENERAL;
+
+const STORM: usize = 1_000;
+/// What Slack takes of a method of tier 2 each minute.
+const TIER_TWO: usize = 20;
+/// The methods of tier 2 that an incident begins with.
+const SLOW: [&str; 5] =
+    ["conversations.create", "conversations.setTopic", "conversations.setPurpose", "bookmarks.add", "pins.add"];
+/// The hand is never moved further at once.
+const STEP: Millis = Millis::minutes(1);
+
+pub async fn measure(table: &mut Table) {
+    let database = Database::fresh(database::Kind::Sqlite).await;
+    // Nobody answers for hours, and nobody shall be paged again meanwhile: that would be another storm.
+    let config = CONFIG.replace("wait: 1h", "wait: 90h");
+    let world = ByHand::open(Clock::system().now(), &config, &database).await;
+    world.team.ws().set_rate_limits(true);
+    let (began, real) = (world.now(), Instant::now());
+    let people = world.team.colleagues();
+    let starts = people.iter().cycle().take(STORM).map(async |person| {
+        let began = Instant::now();
+        let ack = person.command(GENERAL, "/incident", "start sev3 checkout returns 500").await;
+        assert_eq!(ack.failure, None);
+        began.elapsed()
+    });
+    let took = join_all(starts).await;
+    while paged(&world) < STORM {
+        pass(Duration::from_millis(20)).await;
+    }
+    let besides = format!("all paged by e-mail after {:.1} s, not a second by the clock", real.elapsed().as_secs_f64());
+    assert_eq!(world.now(), began, "the clock was not moved");
+    table.add(Row { figure: format!("ack of {STORM} starts at once"), bot: "Vigie, SQLite".into(), took, besides });
+    table.add(channels(&world).await);
+    world.let_go().await;
+}
+
+fn paged(world: &ByHand) -> usize {
+    world.team.phones.deliveries().iter().filter(|delivery| delivery.kind == DeliveryKind::Email).count()
+}
+
+/// Moves the clock until every channel is complete.
+async fn channels(world: &ByHand) -> Row {
+    let began = world.now();
+    let (mut calls, mut refused, mut seen) = (BTreeMap::<String, usize>::new(), 0, 0);
+    world.settle().await;
+    while !world.is_through().await {
+        let next = world.vigie.store.next_due().await.expect("the store answers");
+        let wait = next.map_or(STEP, |at| at.since(world.now()));
+        world.pass(Millis(wait.0.clamp(1, STEP.0))).await;
+    }
+    for call in world.team.ws().calls() {
+        seen += 1;
+        refused += usize::from(call.status == 429);
+        if call.is_ok() && SLOW.contains(&call.method.as_str()) {
+            *calls.entry(call.method).or_default() += 1;
+        }
+    }
+    let most = calls.values().copied().max().unwrap_or(0);
+    let (least, took) = (most.saturating_sub(TIER_TWO).div_ceil(TIER_TWO), world.now().since(began).whole_minutes());
+    let besides = format!(
+        "{took} min by the clock; the least that Slack's limits allow for {most} calls of one method is {least} min; \
+         {refused} of {seen} calls were refused by 429"
+    );
+    Row { figure: format!("{STORM} channels complete"), bot: "Vigie, SQLite".into(), took: Vec::new(), besides }
+}
