@@ -25,8 +25,13 @@ use crate::slack::SlackFault;
 use crate::slack::scene::Scene;
 use crate::store::Store;
 
+/// What a call does when it arrives.
+type Work = Box<dyn FnOnce(&mut State) + Send>;
+
 /// A call that is under way.
 pub(super) struct Parked {
+    /// Which.
+    pub call: u64,
     /// When its answer comes.
     pub at: Instant,
     /// Lets it come.
@@ -70,6 +75,9 @@ pub(super) struct State {
     /// Slack cannot be reached until then.
     pub down_until: Instant,
     pub parked: Option<Parked>,
+    /// What arrives with the answer, whatever its caller does meanwhile.
+    arriving: BTreeMap<u64, Work>,
+    calls: u64,
     /// The channels that were made, by incident.
     pub channels: BTreeMap<IncidentId, Vec<ChannelId>>,
     /// The messages of each card or text, by conversation and name.
@@ -106,6 +114,8 @@ impl Outside {
             trouble: 12,
             down_until: Instant(0),
             parked: None,
+            arriving: BTreeMap::new(),
+            calls: 0,
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),
             rings: Vec::new(),
@@ -120,36 +130,38 @@ impl Outside {
     }
 
     /// One call: `work` is what it does, if it arrives; early or late within its time.
-    async fn call<T>(&self, what: String, can_refuse: bool, work: impl FnOnce(&mut State) -> T) -> Result<T, Vain> {
+    async fn call(
+        &self,
+        what: String,
+        can_refuse: bool,
+        work: impl FnOnce(&mut State) + Send + 'static,
+    ) -> Result<(), Vain> {
         let (resume, resumed) = oneshot::channel();
-        let mut work = Some(work);
-        let mut done = None;
         let fate = {
             let mut state = self.state();
             let now = self.clock.now();
             let (fate, wait) = state.draw(now, can_refuse);
-            if fate.is_done() && state.rng.bool() {
-                done = work.take().map(|work| work(&mut state));
+            state.calls += 1;
+            let call = state.calls;
+            if fate.is_done() {
+                state.arriving.insert(call, Box::new(work));
+                if state.rng.bool() {
+                    state.arrive(call);
+                }
             }
-            state.parked = Some(Parked { at: now + wait, resume });
+            state.parked = Some(Parked { call, at: now + wait, resume });
             fate
         };
         self.parks.notify_one();
         // The driver always answers, unless the process of this call ends first.
         let _ = resumed.await;
-        let mut state = self.state();
-        if fate.is_done()
-            && let Some(work) = work.take()
-        {
-            done = Some(work(&mut state));
-        }
-        state.story.push(format!("    {what}: {fate:?}"));
-        match (fate, done) {
-            (Fate::Done, Some(done)) => Ok(done),
-            (Fate::Limited(seconds), _) => Err(Vain::Later(Some(Duration::from_secs(seconds.unsigned_abs())))),
-            (Fate::Down, _) => Err(Vain::Later(None)),
-            (Fate::Refused, _) => Err(Vain::Never),
-            _ => Err(Vain::Unknown),
+        self.state().story.push(format!("    {what}: {fate:?}"));
+        match fate {
+            Fate::Done => Ok(()),
+            Fate::Limited(seconds) => Err(Vain::Later(Some(Duration::from_secs(seconds.unsigned_abs())))),
+            Fate::Down => Err(Vain::Later(None)),
+            Fate::Refused => Err(Vain::Never),
+            Fate::AnswerLost | Fate::RequestLost => Err(Vain::Unknown),
         }
     }
 
@@ -173,7 +185,8 @@ impl Outside {
             (_, None) => return Ok(Vec::new()),
         };
         if incident.cards.contains_key(&card) {
-            return self.call(format!("edit {}", card.name()), false, |_| Vec::new()).await.map_err(slack_fault);
+            self.call(format!("edit {}", card.name()), false, |_| ()).await.map_err(slack_fault)?;
+            return Ok(Vec::new());
         }
         let name = format!("{}:{}", incident.id, card.name());
         let message = self.post(&place, &name, attempt).await?;
@@ -183,7 +196,7 @@ impl Outside {
     /// Posts what has a name; from the second attempt on it is looked for first.
     async fn post(&self, place: &ChannelId, name: &str, attempt: u32) -> Result<MessageRef, SlackFault> {
         let key = (place.to_string(), name.to_owned());
-        let posting = self.call(format!("post {name}, attempt {attempt}"), false, |state| {
+        let posting = self.call(format!("post {name}, attempt {attempt}"), false, move |state| {
             let standing = state.messages.entry(key).or_default();
             if attempt == 1 || *standing == 0 {
                 *standing += 1;
@@ -201,6 +214,13 @@ impl Fate {
 }
 
 impl State {
+    /// A call does its work now, if it has not done it before.
+    pub fn arrive(&mut self, call: u64) {
+        if let Some(work) = self.arriving.remove(&call) {
+            work(self);
+        }
+    }
+
     fn draw(&mut self, now: Instant, can_refuse: bool) -> (Fate, Millis) {
         let quick = Millis(self.rng.i64(20..900));
         if now < self.down_until {
@@ -250,7 +270,8 @@ fn paging_fault(vain: Vain) -> PagingFault {
 impl Chat for Outside {
     async fn carry_out(&self, scene: &Scene<'_>, effect: &Effect, attempt: u32) -> Result<Vec<Report>, SlackFault> {
         let Some(incident) = scene.incident else {
-            return self.call("answer".to_owned(), true, |_| Vec::new()).await.map_err(slack_fault);
+            self.call("answer".to_owned(), true, |_| ()).await.map_err(slack_fault)?;
+            return Ok(Vec::new());
         };
         match effect {
             Effect::ShowCard { card } => self.show(incident, card.clone(), attempt).await,
@@ -273,9 +294,13 @@ impl Chat for Outside {
                 Ok(vec![Report::Invited { users: users.clone(), failed: Vec::new() }])
             }
             Effect::Reply { .. } | Effect::ReplyWith { .. } | Effect::Home { .. } => {
-                self.call("answer".to_owned(), true, |_| Vec::new()).await.map_err(slack_fault)
+                self.call("answer".to_owned(), true, |_| ()).await.map_err(slack_fault)?;
+                Ok(Vec::new())
             }
-            _ => self.call("decorate".to_owned(), false, |_| Vec::new()).await.map_err(slack_fault),
+            _ => {
+                self.call("decorate".to_owned(), false, |_| ()).await.map_err(slack_fault)?;
+                Ok(Vec::new())
+            }
         }
     }
 

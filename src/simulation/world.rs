@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
-use super::outside::Outside;
+use super::outside::{Outside, Parked};
 use super::people::{Said, script};
 use super::promises;
 use super::replica::{Condition, Mould, Replica};
@@ -51,7 +51,7 @@ enum Event {
 struct Flight {
     replica: usize,
     task: Task,
-    resume: Option<oneshot::Sender<()>>,
+    waits: Option<Parked>,
 }
 
 /// How far something got that was driven on.
@@ -330,14 +330,17 @@ impl World {
     /// The outside has answered somebody.
     async fn answer(&mut self, number: u64) {
         let Some(mut flight) = self.flights.remove(&number) else { return };
+        if let Some(waits) = &flight.waits {
+            self.outside.state().arrive(waits.call);
+        }
         if self.replicas[flight.replica].condition == Condition::Frozen {
             // It hears the answer when it thaws.
             self.flights.insert(number, flight);
             return self.soon(Millis::seconds(1), Event::Answers(number));
         }
-        if let Some(resume) = flight.resume.take() {
+        if let Some(waits) = flight.waits.take() {
             // Its process may be gone.
-            let _ = resume.send(());
+            let _ = waits.resume.send(());
         }
         self.fly(number, flight).await;
     }
@@ -351,8 +354,8 @@ impl World {
             (Driven::Parked, task) => {
                 let parked = self.outside.state().parked.take();
                 let Some(parked) = parked else { return self.faults.push("nobody knows what it waits for".to_owned()) };
-                self.flights.insert(number, Flight { replica, task, resume: Some(parked.resume) });
                 self.at(parked.at, Event::Answers(number));
+                self.flights.insert(number, Flight { replica, task, waits: Some(parked) });
             }
         }
     }
@@ -444,7 +447,7 @@ impl World {
         let engine = self.replicas[replica].engine.clone();
         self.next_flight += 1;
         let task: Task = Box::pin(async move { engine.deliver(&claimed).await });
-        self.fly(self.next_flight, Flight { replica, task, resume: None }).await;
+        self.fly(self.next_flight, Flight { replica, task, waits: None }).await;
     }
 
     fn note_failure(&mut self, fault: &StoreFault) {

@@ -135,8 +135,8 @@ impl<'t> People<'t> {
             |title: &str| self.said.borrow().iter().any(|said| said.text == title && said.promised.is_some());
         let unanswered = async || {
             let mut open = self.town.store.open_incidents().await.ok()?;
-            open.retain(|incident| incident.acknowledged.is_none() && !promised(&incident.title));
-            Some(open)
+            open.worst.retain(|incident| incident.acknowledged.is_none() && !promised(&incident.title));
+            Some(open.worst)
         };
         for incident in until("a list of what is open", PATIENCE, unanswered).await {
             self.insists("U0ONCALL", &format!("ack --in {}", incident.id)).await;
@@ -146,7 +146,7 @@ impl<'t> People<'t> {
 
     /// Waits until an incident is being worked on.
     pub async fn are_busy(&self) {
-        let busy = async || self.town.store.open_incidents().await.is_ok_and(|open| !open.is_empty()).then_some(());
+        let busy = async || self.town.store.open_incidents().await.is_ok_and(|open| open.count > 0).then_some(());
         until("an incident is open", PATIENCE, busy).await;
     }
 
