@@ -1,11 +1,15 @@
 //! Vigie in this process with the clock in the hand, for what would take hours: everything in it is real but the time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Request;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 use vigie::app::Vigie;
 use vigie::clock::Clock;
 use vigie::config;
@@ -19,6 +23,8 @@ use crate::team::Team;
 pub struct ByHand {
     pub team: Team,
     pub vigie: Vigie,
+    /// What Vigie tells over HTTP; its figures are kept from here on.
+    routes: axum::Router,
     clock: Clock,
     /// The workspace goes by the machine's clock from now on.
     let_go: Arc<AtomicBool>,
@@ -43,13 +49,14 @@ impl ByHand {
         };
         let vigie = Vigie::assemble(config, &slack, &database.url, clock.clone()).await;
         let vigie = vigie.unwrap_or_else(|fault| panic!("{fault}"));
+        let routes = vigie.routes();
         let (stop, bot) = (CancellationToken::new(), vigie.clone());
         let running = tokio::spawn({
             let stop = stop.clone();
             async move { bot.run(stop).await }
         });
         team.is_heard(Duration::from_secs(10)).await;
-        Self { team, vigie, clock, let_go, stop, running }
+        Self { team, vigie, routes, clock, let_go, stop, running }
     }
 
     pub fn now(&self) -> Instant {
@@ -81,6 +88,21 @@ impl ByHand {
     /// Nothing waits, now or for later.
     pub async fn is_through(&self) -> bool {
         self.vigie.store.backlog().await.expect("the store answers") == (0, 0)
+    }
+
+    /// How often Vigie has called each method of Slack so far with this outcome, by its own figures.
+    pub async fn calls(&self, outcome: &str) -> BTreeMap<String, u64> {
+        let ask = Request::get("/metrics").body(Body::empty()).expect("a request");
+        let Ok(answer) = self.routes.clone().oneshot(ask).await;
+        let figures = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a text");
+        let figures = String::from_utf8(figures.to_vec()).expect("figures are UTF-8");
+        let counted = |line: &str| {
+            let (method, count) = line
+                .strip_prefix("vigie_slack_calls_total{method=\"")?
+                .split_once(&format!("\",outcome=\"{outcome}\"}} "))?;
+            Some((method.to_owned(), count.parse().expect("a count")))
+        };
+        figures.lines().filter_map(counted).collect()
     }
 
     /// Stops Vigie in good order; the workspace stays, and goes by the machine's clock.

@@ -4,7 +4,6 @@
 //! Slack's pace makes that most of an hour, so the clock is in the hand: it is moved to the next moment at which something
 //! is due, and all else is real. The workspace counts calls by the same clock.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -21,7 +20,7 @@ use crate::team::GENERAL;
 
 const STORM: usize = 1_000;
 /// What Slack takes of a method of tier 2 each minute.
-const TIER_TWO: usize = 20;
+const TIER_TWO: u64 = 20;
 /// The methods of tier 2 that an incident begins with.
 const SLOW: [&str; 5] =
     ["conversations.create", "conversations.setTopic", "conversations.setPurpose", "bookmarks.add", "pins.add"];
@@ -60,25 +59,22 @@ fn paged(world: &ByHand) -> usize {
 /// Moves the clock until every channel is complete.
 async fn channels(world: &ByHand) -> Row {
     let began = world.now();
-    let (mut calls, mut refused, mut seen) = (BTreeMap::<String, usize>::new(), 0, 0);
     world.settle().await;
     while !world.is_through().await {
         let next = world.vigie.store.next_due().await.expect("the store answers");
         let wait = next.map_or(STEP, |at| at.since(world.now()));
         world.pass(Millis(wait.0.clamp(1, STEP.0))).await;
     }
-    for call in world.team.ws().calls() {
-        seen += 1;
-        refused += usize::from(call.status == 429);
-        if call.is_ok() && SLOW.contains(&call.method.as_str()) {
-            *calls.entry(call.method).or_default() += 1;
-        }
-    }
-    let most = calls.values().copied().max().unwrap_or(0);
-    let (least, took) = (most.saturating_sub(TIER_TWO).div_ceil(TIER_TWO), world.now().since(began).whole_minutes());
+    let (done, again) = (world.calls("ok").await, world.calls("retry").await);
+    let most = SLOW.iter().filter_map(|method| done.get(*method)).copied().max().unwrap_or(0);
+    let least = most.saturating_sub(TIER_TWO).div_ceil(TIER_TWO);
+    let (refused, worst) = (again.values().sum::<u64>(), again.iter().max_by_key(|(_, count)| **count));
     let besides = format!(
-        "{took} min by the clock; the least that Slack's limits allow for {most} calls of one method is {least} min; \
-         {refused} of {seen} calls were refused by 429"
+        "{} min by the clock; the least that Slack's limits allow for {most} calls of one method is {least} min; {} calls \
+         taken, {refused} refused{}",
+        world.now().since(began).whole_minutes(),
+        done.values().sum::<u64>(),
+        worst.map(|(method, count)| format!(" ({count} of {method})")).unwrap_or_default()
     );
     Row { figure: format!("{STORM} channels complete"), bot: "Vigie, SQLite".into(), took: Vec::new(), besides }
 }
