@@ -46,7 +46,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             links: 2,
-            ping_every: Duration::from_secs(5),
+            ping_every: Duration::from_secs(4),
             silent_pings: 3,
             answer_within: Duration::from_secs(10),
             first_pause: Duration::from_millis(200),
