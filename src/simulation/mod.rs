@@ -19,7 +19,7 @@ use std::ops::Range;
 use world::{Ended, World};
 
 /// What the everyday suite plays.
-const EVERYDAY: Range<u64> = 0..300;
+const EVERYDAY: Range<u64> = 0..200;
 /// Threads that play side by side.
 const SIDE_BY_SIDE: u64 = 2;
 

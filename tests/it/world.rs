@@ -193,7 +193,7 @@ impl World {
                 let _ = tokio::time::timeout(std::time::Duration::from_millis(200), changes.changed()).await;
             }
         };
-        let settled = tokio::time::timeout(std::time::Duration::from_secs(110), quiet).await;
+        let settled = tokio::time::timeout(std::time::Duration::from_secs(240), quiet).await;
         assert!(
             settled.is_ok(),
             "the world did not come to rest at {:?}; envelopes: {}; inputs and effects: {:?}; effects: {:?}",
