@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::check::{Allowed, check};
 use super::people::{People, Trace};
 use super::town::Town;
-use super::{chance, pass, rounds, until};
+use super::{chance, pass, rounds, skip, until};
 
 /// A small disk, with room for the database and its log. It goes away with this.
 struct Disk(TempDir);
@@ -27,11 +27,11 @@ impl Disk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(folder)),
             Ok(output) => {
-                println!("skipped: a small disk cannot be mounted: {}", String::from_utf8_lossy(&output.stderr).trim());
+                skip(&format!("a small disk cannot be mounted: {}", String::from_utf8_lossy(&output.stderr).trim()));
                 None
             }
             Err(why) => {
-                println!("skipped: a small disk cannot be mounted: {why}");
+                skip(&format!("a small disk cannot be mounted: {why}"));
                 None
             }
         }

@@ -11,7 +11,7 @@ use super::check::{Allowed, check};
 use super::people::People;
 use super::server::Server;
 use super::town::Town;
-use super::{LEASE, chance, pass, rounds};
+use super::{LEASE, chance, pass, rounds, skip};
 use crate::bot::Bot;
 
 /// A network namespace with one cable to this machine. Nothing leaves the machine. It goes away with this.
@@ -33,7 +33,7 @@ impl Island {
         match island.build(&format!("{net}.1")) {
             Ok(()) => Some(island),
             Err(why) => {
-                println!("skipped: a network namespace cannot be made: {why}");
+                skip(&format!("a network namespace cannot be made: {why}"));
                 None
             }
         }
