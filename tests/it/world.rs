@@ -159,9 +159,10 @@ impl World {
     }
 
     /// Waits until everything that came in is decided and everything that is due is done. Where something waits for a
-    /// moment (Slack's limits, another try), the clock is moved to that moment: at most a minute at a time.
+    /// moment (Slack's limits, another try), the clock is moved to that moment: at most Slack's minute, which we count a
+    /// second longer, at a time.
     pub async fn settle(&self) {
-        self.rest(Some(Millis::minutes(1))).await;
+        self.rest(Some(Millis::seconds(61))).await;
     }
 
     /// Waits until nothing is left to do at this moment; the clock stands still.
