@@ -13,6 +13,8 @@
 //! - [`config`], [`cli`], [`web`], [`clock`]: what is configured, typed, asked by machines; the only reader of the time.
 //! - [`practice`]: a local, strict, Slack-compatible workspace with phones and a shop to break. It knows nothing of us:
 //!   it speaks Slack's wire protocol, and is the world of the tests.
+//! - `simulation` (tests only): the core, engine and store in a simulated world, one thing at a time. It stands here and not
+//!   with the other promises in `tests/it`, because it drives the engine step by step.
 //! - [`app`]: the composition root, the one place that names concrete things.
 //!
 //! Uses point downward: `main → cli → app → every room`; `engine → slack, store, actions, paging, comms → incident,
@@ -28,6 +30,8 @@
 //!   the execution with a run's newest fence may begin its next step.
 //! - A plan says exactly what will be; its digest is on the card, in each approval and in the run; only an approval makes
 //!   an [`ApprovedPlan`](incident::approval::ApprovedPlan), and only that can be executed, at most once.
+//!
+//! What follows from that for a team, and how it is tried, stands in [`promises`].
 //!
 //! # A walk: `/incident start sev2 checkout returns 500`
 //! 1. [`slack::socket`] (or [`slack::http`]) hears it; [`slack::inbound`] parses the line

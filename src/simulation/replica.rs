@@ -59,12 +59,10 @@ pub(super) struct Replica {
     pub condition: Condition,
     pub engine: Engine,
     pub store: Store,
-    /// Counts its processes, so that what an earlier one had planned is not done by a later one.
-    pub life: u32,
 }
 
 impl Replica {
-    pub fn start(mould: &Mould, base: &Store, clock: &Clock, outside: &Outside, life: u32) -> Self {
+    pub fn start(mould: &Mould, base: &Store, clock: &Clock, outside: &Outside) -> Self {
         let store = base.beside();
         let telephone = |kind| Arc::new(Telephone(outside.clone(), kind)) as _;
         let engine = Engine::new(Parts {
@@ -78,6 +76,6 @@ impl Replica {
             comms: mould.comms.build(&mould.paging).expect("the audiences are sound"),
             watch: Watch::default(),
         });
-        Self { condition: Condition::Up, engine, store, life }
+        Self { condition: Condition::Up, engine, store }
     }
 }

@@ -146,7 +146,7 @@ impl World {
         let outside = Outside::new(rng.u64(..), clock.clone(), store.beside());
         let shop = Shop::open().await;
         let mould = Mould::new(&shop.url);
-        let replicas: Vec<Replica> = (0..2).map(|_| Replica::start(&mould, &store, &clock, &outside, 0)).collect();
+        let replicas: Vec<Replica> = (0..2).map(|_| Replica::start(&mould, &store, &clock, &outside)).collect();
         let mut world = Self {
             clock,
             store,
@@ -477,8 +477,7 @@ impl World {
             return;
         }
         self.tell(&format!("process {replica} starts again"));
-        let life = self.replicas[replica].life + 1;
-        self.replicas[replica] = Replica::start(&self.mould, &self.store, &self.clock, &self.outside, life);
+        self.replicas[replica] = Replica::start(&self.mould, &self.store, &self.clock, &self.outside);
     }
 
     fn freeze(&mut self, replica: usize, length: Millis) {

@@ -97,11 +97,10 @@ impl Bucket {
     /// When the next call may be made.
     fn open_at(&self, allowance: Allowance, now: i64) -> i64 {
         let open = match allowance {
-            Allowance::Minute(most) => self.calls.len().checked_sub(most).and_then(|at| self.calls.get(at)),
-            Allowance::Second(_) => None,
-        };
-        let open = match allowance {
-            Allowance::Minute(_) => open.map_or(now, |oldest| oldest + WINDOW_MS),
+            Allowance::Minute(most) => {
+                let oldest = self.calls.len().checked_sub(most).and_then(|at| self.calls.get(at));
+                oldest.map_or(now, |oldest| oldest + WINDOW_MS)
+            }
             Allowance::Second(burst) => self.at_rest.max(now) - (burst - 1) * SECOND_MS,
         };
         open.max(self.blocked_until).max(now)

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use proptest::prelude::RngExt as _;
 use tempfile::TempDir;
 
 use super::check::{Allowed, check};
@@ -84,7 +83,7 @@ async fn a_full_disk_is_told_in_a_sentence_and_nothing_that_was_taken_is_lost() 
         };
         until("a line is refused", Duration::from_secs(20), refused).await;
         let clearing = async {
-            pass(Duration::from_millis(chance.random_range(FULL))).await;
+            pass(Duration::from_millis(chance.u64(FULL))).await;
             disk.clear();
         };
         let note = format!("note --in inc_{number}");

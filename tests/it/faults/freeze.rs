@@ -5,8 +5,6 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use proptest::prelude::RngExt as _;
-
 use super::check::{Allowed, check};
 use super::people::People;
 use super::town::Town;
@@ -30,7 +28,7 @@ async fn freeze_in_turn(bots: &[Bot], people: &People<'_>, rounds: u32) {
     let mut chance = chance();
     for bot in bots.iter().cycle().take(usize::try_from(rounds).expect("a number of rounds")) {
         people.are_busy().await;
-        pass(Duration::from_millis(chance.random_range(WORKS))).await;
+        pass(Duration::from_millis(chance.u64(WORKS))).await;
         bot.freeze().await;
         pass(FROZEN).await;
         bot.thaw().await;

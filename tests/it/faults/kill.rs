@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use proptest::prelude::RngExt as _;
 use vigie::practice::phones::{DeliveryKind, Door, Fault};
 
 use super::check::{Allowed, check};
@@ -25,7 +24,7 @@ async fn a_process_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_t
         let mut chance = chance();
         for _ in 0..rounds {
             let bot = town.begin();
-            pass(Duration::from_millis(chance.random_range(LIFE))).await;
+            pass(Duration::from_millis(chance.u64(LIFE))).await;
             bot.kill().await;
         }
         is_over.set(true);

@@ -17,7 +17,6 @@ mod town;
 use std::io::Write as _;
 use std::time::Duration;
 
-use proptest::test_runner::{RngAlgorithm, TestRng};
 use vigie::clock::Clock;
 use vigie::incident::time::Millis;
 
@@ -32,9 +31,8 @@ fn rounds(everyday: u32) -> u32 {
 }
 
 /// Chance, the same in every run with the same seed.
-fn chance() -> TestRng {
-    let seed = number("VIGIE_SEED").unwrap_or(1);
-    TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(); 4].concat())
+fn chance() -> fastrand::Rng {
+    fastrand::Rng::with_seed(number("VIGIE_SEED").unwrap_or(1))
 }
 
 fn number(name: &str) -> Option<u64> {

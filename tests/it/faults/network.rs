@@ -5,8 +5,6 @@ use std::cell::Cell;
 use std::process::Command;
 use std::time::Duration;
 
-use proptest::prelude::RngExt as _;
-
 use super::check::{Allowed, check};
 use super::people::People;
 use super::server::Server;
@@ -102,7 +100,7 @@ async fn what_a_replica_that_is_cut_off_had_in_hand_is_taken_over_and_done_once(
         let mut chance = chance();
         for _ in 0..rounds {
             people.are_busy().await;
-            pass(Duration::from_millis(chance.random_range(WORKS))).await;
+            pass(Duration::from_millis(chance.u64(WORKS))).await;
             island.cut();
             pass(CUT).await;
             island.mend();

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use proptest::prelude::RngExt as _;
 use tempfile::TempDir;
 
 use super::check::{Allowed, check};
@@ -75,9 +74,9 @@ async fn a_database_server_that_is_restarted_underneath_costs_time_and_nothing_e
     let restarting = async {
         let mut chance = chance();
         for _ in 0..rounds {
-            pass(Duration::from_millis(chance.random_range(THERE))).await;
+            pass(Duration::from_millis(chance.u64(THERE))).await;
             server.down();
-            pass(Duration::from_millis(chance.random_range(AWAY))).await;
+            pass(Duration::from_millis(chance.u64(AWAY))).await;
             server.again();
         }
         is_over.set(true);

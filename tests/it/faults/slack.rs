@@ -4,8 +4,6 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use proptest::prelude::RngExt as _;
-
 use super::check::{Allowed, check};
 use super::people::People;
 use super::town::Town;
@@ -23,9 +21,9 @@ async fn a_slack_that_is_away_for_a_while_delays_no_page_but_its_own() {
     let unplugging = async {
         let mut chance = chance();
         for _ in 0..rounds {
-            pass(Duration::from_millis(chance.random_range(THERE))).await;
+            pass(Duration::from_millis(chance.u64(THERE))).await;
             town.setup.practice.unplug();
-            pass(Duration::from_millis(chance.random_range(AWAY))).await;
+            pass(Duration::from_millis(chance.u64(AWAY))).await;
             town.setup.practice.plug_in().await.expect("the port is free");
         }
         is_over.set(true);
