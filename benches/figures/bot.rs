@@ -1,5 +1,6 @@
 //! A bot as a process of its own: started, looked at from outside, stopped.
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -70,7 +71,7 @@ impl Bot {
         std::fs::write(folder.path().join("vigie.yml"), config).expect("the folder can be written to");
         let log = std::fs::File::create(folder.path().join("vigie.log")).expect("the folder can be written to");
         let address = free_address();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
+        let mut command = Command::new(program());
         command.args(["serve", "--listen", &address.to_string()]).current_dir(folder.path()).env_clear();
         command.envs(team.variables.iter().cloned()).stdin(Stdio::null()).stderr(log);
         let began = Instant::now();
@@ -162,6 +163,11 @@ fn start(command: &mut Command, team: &Team, database: &Database) -> Child {
         .kill_on_drop(true)
         .spawn()
         .expect("the bot's program is there")
+}
+
+/// This build's, or another one to compare with.
+fn program() -> OsString {
+    std::env::var_os("VIGIE_BENCH_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_vigie").into())
 }
 
 fn client() -> reqwest::Client {

@@ -61,7 +61,7 @@ async fn channels(world: &ByHand) -> Row {
     let began = world.now();
     world.settle().await;
     while !world.is_through().await {
-        let next = world.vigie.store.next_due().await.expect("the store answers");
+        let next = world.vigie.store.next_due_of_all().await.expect("the store answers");
         let wait = next.map_or(STEP, |at| at.since(world.now()));
         world.pass(Millis(wait.0.clamp(1, STEP.0))).await;
     }

@@ -10,7 +10,7 @@ use super::Engine;
 use super::delivery::Setting;
 use super::patience::Trouble;
 use crate::actions::{Execution, NotCommitted};
-use crate::incident::decision::Report;
+use crate::incident::decision::{Lane, Report};
 use crate::incident::id::{DiagnosticId, RunId};
 use crate::incident::state::{Incident, Run};
 use crate::incident::words::Words;
@@ -70,8 +70,8 @@ impl Engine {
 
     /// Passes “stop before the next step” on; returns only when the store is gone.
     async fn listen_for_stop(&self, run: RunId, stop_now: &watch::Sender<bool>) {
-        let mut changes = self.parts.store.decisions();
-        while changes.changed().await.is_ok() {
+        let mut decisions = self.parts.store.decisions(Lane::Action);
+        while decisions.changed().await.is_ok() {
             if self.stop_asked(run).await {
                 stop_now.send_replace(true);
             }

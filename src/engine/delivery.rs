@@ -27,6 +27,9 @@ pub const LEASE: Millis = Millis::seconds(15);
 /// How often it does, in real time.
 const RENEW: Duration = Duration::from_secs(5);
 
+/// A process that looked at nothing for so long stood still, and its leases may have ended over its own work.
+const STOOD_STILL: Millis = Millis(LEASE.0 / 2);
+
 /// What a lane carries out side by side.
 const fn width(lane: Lane) -> usize {
     match lane {
@@ -46,24 +49,20 @@ pub(super) struct Setting {
 
 impl Engine {
     pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
-        let mut changes = self.parts.store.decisions();
+        let mut decisions = self.parts.store.decisions(lane);
         let permits = Arc::new(Semaphore::new(width(lane)));
         let mut under_way = JoinSet::new();
+        let mut looked = self.parts.clock.now();
         while !stop.is_cancelled() {
-            changes.mark_unchanged();
-            let next = match self.begin_due(lane, &permits, &mut under_way).await {
-                Ok(()) => self.parts.store.next_due().await,
-                Err(fault) => Err(fault),
-            };
+            decisions.mark_unchanged();
+            let next = self.begin_due(lane, &permits, &mut under_way, &mut looked).await;
             let next = next.unwrap_or_else(|fault| {
                 tracing::error!(%fault, lane = lane.word(), "the outbox cannot be read; trying again");
                 None
             });
-            // Something of another lane may be overdue; this lane need not spin for it.
-            let next = next.filter(|at| *at > self.parts.clock.now());
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = changes.changed() => {}
+                _ = decisions.changed() => {}
                 Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
                 () = self.parts.clock.wait_until(next, POLL) => {}
             }
@@ -71,24 +70,36 @@ impl Engine {
         while under_way.join_next().await.is_some() {}
     }
 
-    /// Takes what is due and begins it.
+    /// Takes what is due and begins it, and tells when the next is due.
     async fn begin_due(
         &self,
         lane: Lane,
         permits: &Arc<Semaphore>,
         under_way: &mut JoinSet<()>,
-    ) -> Result<(), StoreFault> {
+        looked: &mut Instant,
+    ) -> Result<Option<Instant>, StoreFault> {
         loop {
+            let now = self.parts.clock.now();
+            if now.since(*looked) >= STOOD_STILL {
+                self.parts.store.extend_all(now + LEASE).await?;
+            }
+            *looked = now;
             let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
             if free == 0 {
-                return Ok(());
+                return Ok(None);
             }
-            let claimed = self.parts.store.claim(lane, self.parts.clock.now(), LEASE, free).await?;
+            // Looking first keeps an idle process from taking the writer's lock for nothing.
+            let next = self.parts.store.next_due(lane).await?;
+            if next.is_none_or(|at| at > now) {
+                return Ok(next);
+            }
+            let claimed = self.parts.store.claim(lane, now, LEASE, free).await?;
             if claimed.is_empty() {
-                return Ok(());
+                // It waits for a decision, which wakes this lane.
+                return Ok(None);
             }
             for one in claimed {
-                let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return Ok(()) };
+                let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return Ok(None) };
                 let engine = self.clone();
                 under_way.spawn(async move {
                     engine.deliver(&one).await;

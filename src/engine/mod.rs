@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::comms::Comms;
 use crate::incident::decision::{Context, Decision, Input, Lane, ReplyTo, decide};
 use crate::incident::rules::Rules;
+use crate::incident::time::Instant;
 use crate::incident::words::Refusal;
 use crate::paging::PagingChannel;
 use crate::render::Renderer;
@@ -40,6 +41,18 @@ pub use watch::Watch;
 const POLL: Duration = Duration::from_secs(1);
 /// Decisions side by side: while one waits for its commit, the next is made. An incident's own keep their order.
 const DECIDERS: usize = 4;
+
+/// What a decider did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// One decision.
+    Decided,
+    /// There was nothing to decide upon.
+    Nothing {
+        /// When time brings something.
+        next: Option<Instant>,
+    },
+}
 
 /// What the engine works with.
 #[derive(Debug)]
@@ -122,47 +135,49 @@ impl Engine {
     }
 
     async fn decide_until(self, stop: CancellationToken) {
-        let mut changes = self.parts.store.arrivals();
         while !stop.is_cancelled() {
-            changes.mark_unchanged();
-            let next = match self.decide_due().await {
-                Ok(()) => self.parts.store.next_wake().await,
-                Err(fault) => Err(fault),
-            };
-            let next = next.unwrap_or_else(|fault| {
+            let next = self.decide_due().await.unwrap_or_else(|fault| {
                 tracing::error!(%fault, "deciding failed; trying again");
                 None
             });
             tokio::select! {
                 () = stop.cancelled() => {}
-                _ = changes.changed() => {}
+                () = self.parts.store.arrival() => {}
                 () = self.parts.clock.wait_until(next, POLL) => {}
             }
         }
     }
 
-    /// Decides upon everything that came in and everything that time brought.
+    /// Decides upon everything that came in and everything that time brought, and tells when time brings the next.
     ///
     /// # Errors
     /// When the store fails; what was not decided waits on.
-    pub async fn decide_due(&self) -> Result<(), StoreFault> {
-        while self.decide_one().await? {}
-        Ok(())
-    }
-
-    /// Decides upon the oldest input that waits, else wakes the incident that is longest overdue; `false` when there
-    /// is neither.
-    pub(crate) async fn decide_one(&self) -> Result<bool, StoreFault> {
-        let (store, clock) = (&self.parts.store, &self.parts.clock);
-        let (engine, now) = (self.clone(), clock.now());
-        if store.take_next(now, move |question| engine.answer(&question, now)).await?.is_some() {
-            return Ok(true);
+    pub async fn decide_due(&self) -> Result<Option<Instant>, StoreFault> {
+        loop {
+            if let Step::Nothing { next } = self.decide_one().await? {
+                return Ok(next);
+            }
         }
-        let (engine, now) = (self.clone(), clock.now());
-        Ok(store.wake_next(now, move |question| engine.answer(&question, now)).await?.is_some())
     }
 
-    fn answer(&self, question: &Question<'_>, now: crate::incident::time::Instant) -> Result<Decision, Refusal> {
+    /// Decides upon the oldest input that waits, else wakes the incident that is longest overdue. What another decider
+    /// has in its hands is left to that one.
+    pub(crate) async fn decide_one(&self) -> Result<Step, StoreFault> {
+        let store = &self.parts.store;
+        let waits = store.undecided().await?;
+        let now = self.parts.clock.now();
+        let engine = self.clone();
+        let decide = move |question: Question<'_>| engine.answer(&question, now);
+        if waits.has_input && store.take_next(now, decide.clone()).await?.is_some() {
+            return Ok(Step::Decided);
+        }
+        if waits.wake.is_some_and(|at| at <= now) && store.wake_next(now, decide).await?.is_some() {
+            return Ok(Step::Decided);
+        }
+        Ok(Step::Nothing { next: waits.wake.filter(|at| *at > now) })
+    }
+
+    fn answer(&self, question: &Question<'_>, now: Instant) -> Result<Decision, Refusal> {
         let by = question.input.by();
         let nobody = ReplyTo::Nobody;
         let (channel, reply) = match question.input {

@@ -520,7 +520,7 @@ pub struct Context<'a> {
     pub channel: Option<&'a ChannelId>,
     /// Where the answer goes.
     pub reply: &'a ReplyTo,
-    /// The number the store reserved, should an incident be declared.
+    /// The number the store reserved, should an incident be declared; zero when nothing can be.
     pub fresh: IncidentId,
 }
 

@@ -15,7 +15,7 @@ use super::promises;
 use super::replica::{Condition, Mould, Replica};
 use crate::actions::toy::{Manner, Shop};
 use crate::clock::Clock;
-use crate::engine::LEASE;
+use crate::engine::{LEASE, Step};
 use crate::incident::decision::Lane;
 use crate::incident::time::{Instant, Millis};
 use crate::store::weather::{self, Weather};
@@ -403,8 +403,8 @@ impl World {
         while self.is_up(replica) {
             let engine = self.replicas[replica].engine.clone();
             match self.drive(Box::pin(async move { engine.decide_one().await })).await.0 {
-                Driven::Done(Ok(true)) => moved = true,
-                Driven::Done(Ok(false)) => break,
+                Driven::Done(Ok(Step::Decided)) => moved = true,
+                Driven::Done(Ok(Step::Nothing { .. })) => break,
                 Driven::Done(Err(fault)) => {
                     self.note_failure(&fault);
                     break;
@@ -542,7 +542,7 @@ impl World {
         }
         let failed = self.failures.last() == Some(&now);
         let wake = self.store.next_wake().await.unwrap_or_else(|fault| panic!("{fault}"));
-        let due = self.store.next_due().await.unwrap_or_else(|fault| panic!("{fault}"));
+        let due = self.store.next_due_of_all().await.unwrap_or_else(|fault| panic!("{fault}"));
         for (what, at) in [("a wake", wake), ("an effect", due)] {
             if at.is_some_and(|at| at <= now) && !failed {
                 let waiting = self.store.waiting().await;

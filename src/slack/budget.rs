@@ -1,13 +1,12 @@
 //! How often Slack may be called: our own buckets, from Slack's page “Rate limits”, so that we wait before Slack says so.
 //!
-//! Each method has a bucket (`chat.postMessage` one for each channel). What concerns one waiting person (a page, an
-//! answer) has a reserve of its own and never queues behind cards. A bucket holds only what may be lost: after a
-//! restart Slack's own 429 is the limit, and [`Budget::block`] remembers it.
+//! Each method has a bucket, and `chat.postMessage` one more for each channel. What concerns one waiting person (a page,
+//! an answer) never queues behind cards. A bucket holds only what may be lost: after a restart Slack's own 429 is the
+//! limit, and [`Budget::block`] remembers it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use dashmap::DashMap;
 
 use crate::incident::time::Instant;
 
@@ -37,10 +36,17 @@ enum Allowance {
 
 const SECOND_MS: i64 = 1_000;
 
+/// A message of its own for each channel; all else is counted for the whole workspace.
+const BY_CHANNEL: &str = "chat.postMessage";
+const IN_ONE_CHANNEL: Allowance = Allowance::Second(4);
+/// More than that at once was asked of a channel.
+const FULL_MS: i64 = 4 * SECOND_MS;
+
 /// Slack's page “Rate limits” and each method's page; a method that is not named here is counted as tier 3.
 fn allowance(method: &str) -> Allowance {
     match method {
-        "chat.postMessage" => Allowance::Second(4),
+        // “Several hundred” in a minute: a part is left to what does not wait for our own estimate.
+        BY_CHANNEL => Allowance::Minute(240),
         "conversations.create"
         | "conversations.archive"
         | "conversations.unarchive"
@@ -106,8 +112,8 @@ impl Bucket {
         open.max(self.blocked_until).max(now)
     }
 
-    /// A turn for somebody who has to wait, after everybody who waits already.
-    fn next_turn(&mut self, allowance: Allowance, now: i64) -> i64 {
+    /// The turn after everybody's who waits already.
+    fn next_turn(&self, allowance: Allowance, now: i64) -> i64 {
         let after_others = match allowance {
             Allowance::Minute(most) => {
                 let (taken, told) = (self.calls.len(), self.turns.len());
@@ -117,9 +123,13 @@ impl Bucket {
             }
             Allowance::Second(_) => self.turns.back().map(|at| at + SECOND_MS),
         };
-        let turn = self.open_at(allowance, now).max(after_others.unwrap_or(now));
-        self.turns.push_back(turn);
-        turn
+        self.open_at(allowance, now).max(after_others.unwrap_or(now))
+    }
+
+    /// Keeps a turn for somebody.
+    fn promise(&mut self, turn: i64) {
+        let place = self.turns.partition_point(|other| *other <= turn);
+        self.turns.insert(place, turn);
     }
 
     fn take(&mut self, allowance: Allowance, now: i64) {
@@ -130,63 +140,86 @@ impl Bucket {
     }
 }
 
+/// A method, or one channel's share of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     method: String,
-    channel: String,
-    urgency: Urgency,
+    channel: Option<String>,
+}
+
+impl Key {
+    fn allowance(&self) -> Allowance {
+        if self.channel.is_some() { IN_ONE_CHANNEL } else { allowance(&self.method) }
+    }
 }
 
 /// Every bucket.
 #[derive(Debug, Default)]
 pub struct Budget {
-    buckets: DashMap<Key, Bucket>,
+    buckets: Mutex<HashMap<Key, Bucket>>,
 }
 
 impl Budget {
-    /// How long until `method` may be called for `channel` on a card's behalf; zero when it may be called now.
-    pub fn ready_in(&self, method: &str, channel: &str, now: Instant) -> Duration {
-        let key = key(method, channel, Urgency::Card);
-        let open = self.buckets.get(&key).map_or(now.0, |bucket| bucket.open_at(allowance(method), now.0));
-        millis(open - now.0)
-    }
-
     /// Counts one call.
     ///
     /// # Errors
     /// The time to wait, when it would be one too many; it is not counted then. A person never waits for our own
     /// estimate, only for Slack's own word.
     pub fn take(&self, method: &str, channel: &str, urgency: Urgency, now: Instant) -> Result<(), Duration> {
-        self.forget_idle(now);
-        let allowance = allowance(method);
-        let mut bucket = self.buckets.entry(key(method, channel, urgency)).or_default();
-        bucket.forget(now.0);
-        if urgency == Urgency::Card && bucket.open_at(allowance, now.0) > now.0 {
-            return Err(millis(bucket.next_turn(allowance, now.0) - now.0));
+        let mut buckets = self.lock();
+        forget_idle(&mut buckets, now.0);
+        let mut turn = now.0;
+        let mut is_open = true;
+        for key in keys(method, channel) {
+            let allowance = key.allowance();
+            let bucket = buckets.entry(key).or_default();
+            bucket.forget(now.0);
+            is_open &= bucket.open_at(allowance, now.0) <= now.0;
+            turn = turn.max(bucket.next_turn(allowance, now.0));
         }
-        bucket.take(allowance, now.0);
-        Ok(())
+        let may = is_open || urgency == Urgency::Person;
+        for key in keys(method, channel) {
+            let allowance = key.allowance();
+            let bucket = buckets.entry(key).or_default();
+            match may {
+                true => bucket.take(allowance, now.0),
+                false => bucket.promise(turn),
+            }
+        }
+        if may { Ok(()) } else { Err(millis(turn - now.0)) }
     }
 
     /// Slack answered 429: cards wait as long as it says. Pages and answers still try, since Slack counts them apart
     /// where the channel differs.
     pub fn block(&self, method: &str, channel: &str, for_: Duration, now: Instant) {
         let until = now.0 + i64::try_from(for_.as_millis()).unwrap_or(MINUTE_MS);
-        let mut bucket = self.buckets.entry(key(method, channel, Urgency::Card)).or_default();
+        let mut buckets = self.lock();
+        // A channel that was given no more than it takes is not what Slack complains of.
+        let full = |key: &Key| buckets.get(key).is_some_and(|bucket| bucket.at_rest - now.0 > FULL_MS);
+        let key = keys(method, channel).find(full).unwrap_or_else(|| of_workspace(method));
+        let bucket = buckets.entry(key).or_default();
         bucket.blocked_until = bucket.blocked_until.max(until);
     }
 
-    fn forget_idle(&self, now: Instant) {
-        if self.buckets.len() > KEPT {
-            self.buckets.retain(|_, bucket| !bucket.is_idle(now.0));
-        }
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Bucket>> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Only messages are counted by channel; all else by method.
-fn key(method: &str, channel: &str, urgency: Urgency) -> Key {
-    let by_channel = method == "chat.postMessage";
-    Key { method: method.to_owned(), channel: if by_channel { channel } else { "" }.to_owned(), urgency }
+fn forget_idle(buckets: &mut HashMap<Key, Bucket>, now: i64) {
+    if buckets.len() > KEPT {
+        buckets.retain(|_, bucket| !bucket.is_idle(now));
+    }
+}
+
+/// What a call is counted by.
+fn keys(method: &str, channel: &str) -> impl Iterator<Item = Key> {
+    let in_channel = || Key { method: method.to_owned(), channel: Some(channel.to_owned()) };
+    std::iter::once(of_workspace(method)).chain((method == BY_CHANNEL).then(in_channel))
+}
+
+fn of_workspace(method: &str) -> Key {
+    Key { method: method.to_owned(), channel: None }
 }
 
 fn millis(ms: i64) -> Duration {
@@ -211,7 +244,6 @@ mod tests {
         }
         let wait = budget.take("chat.postMessage", "C1", Urgency::Card, NOW);
         assert_eq!(wait, Err(Duration::from_secs(1)));
-        assert_eq!(budget.ready_in("chat.postMessage", "C1", later(400)), Duration::from_millis(600));
         assert_eq!(budget.take("chat.postMessage", "C2", Urgency::Card, NOW), Ok(()));
         assert_eq!(budget.take("chat.postMessage", "C1", Urgency::Card, later(1_000)), Ok(()));
         assert!(budget.take("chat.postMessage", "C1", Urgency::Card, later(1_000)).is_err());
@@ -219,7 +251,6 @@ mod tests {
 
     #[test]
     fn no_minute_sees_more_calls_than_the_tier_allows() {
-        let budget = Budget::default();
         for start in [0, 7_300] {
             let fresh = Budget::default();
             let taken = (0..6_000)
@@ -228,7 +259,6 @@ mod tests {
             assert!(taken <= 20, "{taken}");
             assert!(taken >= 19, "{taken}");
         }
-        assert_eq!(budget.ready_in("conversations.create", "", NOW), Duration::ZERO);
     }
 
     #[test]
@@ -272,10 +302,39 @@ mod tests {
     }
 
     #[test]
+    fn cards_in_many_channels_leave_room_for_pages_under_what_the_workspace_takes() {
+        let budget = Budget::default();
+        let post = |channel: usize, at| budget.take("chat.postMessage", &format!("C{channel}"), Urgency::Card, at);
+        let taken = (0..1_000).filter(|channel| post(*channel, NOW).is_ok()).count();
+        assert_eq!(taken, 240);
+        assert_eq!(budget.take("chat.postMessage", "D1", Urgency::Person, NOW), Ok(()));
+        assert!(post(1_000, later(WINDOW_MS - 1)).is_err());
+    }
+
+    #[test]
+    fn what_slack_says_of_one_channel_or_of_all_holds_back_no_others() {
+        let post = |budget: &Budget, channel, at| budget.take("chat.postMessage", channel, Urgency::Card, at);
+        let pressed = Budget::default();
+        for _ in 0..5 {
+            assert_eq!(pressed.take("chat.postMessage", "C1", Urgency::Person, NOW), Ok(()));
+        }
+        pressed.block("chat.postMessage", "C1", Duration::from_secs(30), NOW);
+        assert!(post(&pressed, "C1", later(29_000)).is_err());
+        assert_eq!(post(&pressed, "C2", later(1_000)), Ok(()));
+
+        let all = Budget::default();
+        assert_eq!(post(&all, "C1", NOW), Ok(()));
+        all.block("chat.postMessage", "C1", Duration::from_secs(30), NOW);
+        assert!(post(&all, "C2", later(29_000)).is_err());
+        assert_eq!(post(&all, "C2", later(30_000)), Ok(()));
+    }
+
+    #[test]
     fn slacks_own_word_holds_cards_back_and_pages_not() {
         let budget = Budget::default();
         budget.block("chat.update", "", Duration::from_secs(30), NOW);
-        assert_eq!(budget.ready_in("chat.update", "C9", later(10_000)), Duration::from_secs(20));
+        let wait = budget.take("chat.update", "C9", Urgency::Card, later(10_000));
+        assert_eq!(wait, Err(Duration::from_secs(20)));
         assert!(budget.take("chat.update", "C1", Urgency::Card, later(29_000)).is_err());
         assert_eq!(budget.take("chat.update", "C1", Urgency::Person, NOW), Ok(()));
         assert_eq!(budget.take("chat.update", "C1", Urgency::Card, later(30_000)), Ok(()));

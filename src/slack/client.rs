@@ -306,11 +306,6 @@ impl Slack {
         &self.0.memory
     }
 
-    /// How often Slack may be called.
-    pub fn budget(&self) -> &Budget {
-        &self.0.budget
-    }
-
     fn spend(&self, method: &str, urgency: Urgency, channel: &str) -> Result<(), SlackFault> {
         let taken = self.0.budget.take(method, channel, urgency, self.0.clock.now());
         taken.map_err(|after| {

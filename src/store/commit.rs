@@ -7,7 +7,7 @@ use super::db::{Conn, Write, args};
 use super::inbox::{Arrived, Target};
 use super::meant::{meant, named};
 use super::{Store, StoreFault, read, sql, write};
-use crate::incident::decision::{Decision, Effect, Input};
+use crate::incident::decision::{Decision, Effect, Input, Lane};
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::people::Actor;
 use crate::incident::state::{Incident, Run};
@@ -39,7 +39,7 @@ pub struct Question<'a> {
     pub input: &'a Input,
     /// The incident it is for.
     pub incident: Option<&'a Incident>,
-    /// The number an incident declared now would get.
+    /// The number an incident declared now would get; zero when nothing can be declared.
     pub fresh: IncidentId,
 }
 
@@ -48,21 +48,34 @@ pub trait Decide: Fn(Question<'_>) -> Result<Decision, Refusal> + Send + Sync + 
 
 impl<F> Decide for F where F: Fn(Question<'_>) -> Result<Decision, Refusal> + Send + Sync + 'static {}
 
+/// What waits to be decided upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undecided {
+    /// Something that came in.
+    pub has_input: bool,
+    /// When the next incident is due to wake.
+    pub wake: Option<Instant>,
+}
+
 impl Store {
+    /// What waits to be decided upon. Whoever looks first does not take the writer's lock for nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn undecided(&self) -> Result<Undecided, StoreFault> {
+        let Some(row) = self.db.read_first(&sql::UNDECIDED, args![]).await? else {
+            return Ok(Undecided { has_input: false, wake: None });
+        };
+        let (input, wake) = (row.maybe_int("input")?, row.maybe_int("wake")?);
+        Ok(Undecided { has_input: input.is_some(), wake: wake.map(Instant) })
+    }
+
     /// Decides upon the oldest input that waits, if one does.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the input waits on.
     pub async fn take_next(&self, now: Instant, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
-        // Looking first keeps an idle process from taking the writer's lock for nothing.
-        if self.db.read_first(&sql::HAS_INPUT, args![]).await?.is_none() {
-            return Ok(None);
-        }
-        let taken = self.db.write(TakeNext { now, decide }).await?;
-        if taken.is_some() {
-            self.announce_decision();
-        }
-        Ok(taken)
+        Ok(self.announce(self.db.write(TakeNext { now, decide }).await?))
     }
 
     /// Wakes the incident that is longest overdue, if one is.
@@ -70,14 +83,14 @@ impl Store {
     /// # Errors
     /// When the database fails; nothing is changed then, and the incident stays due.
     pub async fn wake_next(&self, now: Instant, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
-        if self.next_wake().await?.is_none_or(|at| at > now) {
-            return Ok(None);
-        }
-        let taken = self.db.write(WakeNext { now, decide }).await?;
-        if taken.is_some() {
-            self.announce_decision();
-        }
-        Ok(taken)
+        Ok(self.announce(self.db.write(WakeNext { now, decide }).await?))
+    }
+
+    fn announce(&self, decided: Option<Decided>) -> Option<Taken> {
+        decided.map(|Decided { taken, lanes }| {
+            self.announce_decision(&lanes);
+            taken
+        })
     }
 
     /// When the next incident is due to wake.
@@ -90,13 +103,35 @@ impl Store {
     }
 }
 
+/// What became of it, and the lanes in which something may be to be carried out now.
+struct Decided {
+    taken: Taken,
+    lanes: BTreeSet<Lane>,
+}
+
+impl Decided {
+    /// The decision's own effects; and all that waited until this was decided upon, which pages do not.
+    fn done(incident: Option<IncidentId>, effects: &[Effect]) -> Self {
+        let mut lanes: BTreeSet<Lane> = effects.iter().map(Effect::lane).collect();
+        if incident.is_some() {
+            lanes.extend([Lane::Action, Lane::Comms, Lane::Chat]);
+        }
+        Self { taken: Taken::Done { incident }, lanes }
+    }
+
+    /// The answer goes out by chat, and what waited until this was decided upon may go on.
+    fn without_effect(taken: Taken) -> Self {
+        Self { taken, lanes: Lane::ALL.into() }
+    }
+}
+
 struct TakeNext<F> {
     now: Instant,
     decide: F,
 }
 
 impl<F: Decide> Write for TakeNext<F> {
-    type Out = Option<Taken>;
+    type Out = Option<Decided>;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
         let Some(row) = conn.first(&sql::NEXT_INPUT, args![]).await? else { return Ok(None) };
@@ -109,7 +144,7 @@ impl<F: Decide> Write for TakeNext<F> {
             Ok(input) => input,
             Err(fault) => {
                 finish_input(conn, position, "dead", Some(fault.to_string())).await?;
-                return Ok(Some(Taken::PutAside));
+                return Ok(Some(Decided::without_effect(Taken::PutAside)));
             }
         };
         match take(conn, self.now, &Arrived { position, target, input }, &self.decide).await {
@@ -117,7 +152,7 @@ impl<F: Decide> Write for TakeNext<F> {
             Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
                 tracing::error!(%fault, position, "an input was put aside");
                 finish_input(conn, position, "dead", Some(fault.to_string())).await?;
-                Ok(Some(Taken::PutAside))
+                Ok(Some(Decided::without_effect(Taken::PutAside)))
             }
             taken => {
                 let taken = taken?;
@@ -134,7 +169,7 @@ struct WakeNext<F> {
 }
 
 impl<F: Decide> Write for WakeNext<F> {
-    type Out = Option<Taken>;
+    type Out = Option<Decided>;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
         let Some(row) = conn.first(&sql::DUE_INCIDENT, args![self.now.0]).await? else { return Ok(None) };
@@ -144,14 +179,19 @@ impl<F: Decide> Write for WakeNext<F> {
             Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
                 tracing::error!(%fault, incident = %id, "an incident could not be woken; it is tried again");
                 conn.run(&sql::WAKE_LATER, args![id.0, (self.now + WAKE_AGAIN).0]).await?;
-                Ok(Some(Taken::PutAside))
+                Ok(Some(Decided::without_effect(Taken::PutAside)))
             }
             taken => taken.map(Some),
         }
     }
 }
 
-async fn take(conn: &mut Conn<'_>, now: Instant, arrived: &Arrived, decide: &impl Decide) -> Result<Taken, StoreFault> {
+async fn take(
+    conn: &mut Conn<'_>,
+    now: Instant,
+    arrived: &Arrived,
+    decide: &impl Decide,
+) -> Result<Decided, StoreFault> {
     let incident = match &arrived.input {
         Input::Command { command, .. } if !command.needs_incident() => None,
         Input::Command { .. } => match meant(conn, &arrived.target).await? {
@@ -170,11 +210,12 @@ async fn take(conn: &mut Conn<'_>, now: Instant, arrived: &Arrived, decide: &imp
     }
 }
 
-/// The number that the next incident gets; taken only when one is declared, and kept from others until then.
+/// The number that the next incident gets, if this may declare one; kept from others until that is committed.
 async fn fresh_number(conn: &mut Conn<'_>, input: &Input) -> Result<IncidentId, StoreFault> {
-    let may_declare = matches!(input, Input::Command { command, .. } if !command.needs_incident());
-    let statement = if may_declare { &sql::NUMBER_TO_CHANGE } else { &sql::NUMBER };
-    let row = conn.first(statement, args!["incident"]).await?;
+    if !matches!(input, Input::Command { command, .. } if command.may_declare()) {
+        return Ok(IncidentId(0));
+    }
+    let row = conn.first(&sql::NUMBER_TO_CHANGE, args!["incident"]).await?;
     Ok(IncidentId(row.map(|row| row.int("value")).transpose()?.unwrap_or(0) + 1))
 }
 
@@ -184,12 +225,12 @@ async fn commit(
     input: &Input,
     before: Option<Incident>,
     decision: Decision,
-) -> Result<Taken, StoreFault> {
+) -> Result<Decided, StoreFault> {
     let held = before.as_ref().map(targets).unwrap_or_default();
     let (after, entries) = fold(before, &input.by(), now, &decision)?;
     let Some(after) = after else {
         insert_effects(conn, now, None, &decision.effects).await?;
-        return Ok(Taken::Done { incident: None });
+        return Ok(Decided::done(None, &decision.effects));
     };
     let holds = targets(&after);
     if let Some(busy) = lock_targets(conn, &held, &holds).await? {
@@ -200,7 +241,7 @@ async fn commit(
         save(conn, &after, &entries).await?;
     }
     insert_effects(conn, now, Some(after.id), &decision.effects).await?;
-    Ok(Taken::Done { incident: Some(after.id) })
+    Ok(Decided::done(Some(after.id), &decision.effects))
 }
 
 /// The incident after the decision's facts, and their timeline entries.
@@ -277,12 +318,12 @@ async fn insert_effects(
 }
 
 /// The answer to whoever asked; nothing else changes.
-async fn refuse(conn: &mut Conn<'_>, now: Instant, input: &Input, refusal: &Refusal) -> Result<Taken, StoreFault> {
+async fn refuse(conn: &mut Conn<'_>, now: Instant, input: &Input, refusal: &Refusal) -> Result<Decided, StoreFault> {
     if let Input::Command { reply, .. } = input {
         let effect = Effect::Reply { to: reply.clone(), words: refusal.0.clone() };
         insert_effects(conn, now, None, &[effect]).await?;
     }
-    Ok(Taken::Refused)
+    Ok(Decided::without_effect(Taken::Refused))
 }
 
 /// The targets that the incident's runs hold, each with its run; in order, so that two decisions that lock the same

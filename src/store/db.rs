@@ -35,8 +35,10 @@ pub(super) trait Write: Send + Sync + 'static {
     /// Does not wait behind changes that nobody waits for with a deadline.
     const URGENT: bool = false;
 
-    /// One statement, which a server makes a transaction of by itself: that spares two round trips.
-    const SINGLE: bool = false;
+    /// One statement, which the database makes a transaction of by itself: that spares `BEGIN` and `COMMIT`.
+    fn is_single(&self) -> bool {
+        false
+    }
 
     /// The change.
     fn write(&self, conn: &mut Conn<'_>) -> impl Future<Output = Result<Self::Out, StoreFault>> + Send;

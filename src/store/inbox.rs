@@ -59,7 +59,10 @@ struct Receive {
 impl Write for Receive {
     type Out = bool;
     const URGENT: bool = true;
-    const SINGLE: bool = true;
+
+    fn is_single(&self) -> bool {
+        true
+    }
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<bool, StoreFault> {
         receive_in(conn, &self.source, &self.target, &self.input, self.at).await

@@ -20,13 +20,15 @@ mod sqlite;
 #[cfg(test)]
 pub(crate) mod weather;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use crate::incident::decision::Lane;
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::state::Incident;
 use crate::incident::timeline::Entry;
@@ -117,11 +119,13 @@ pub struct Store {
     owner: Arc<str>,
 }
 
-/// Counts what this process wrote. Whoever waits is spared what does not concern it.
+/// Tells of what this process wrote. Whoever waits is spared what does not concern it.
 #[derive(Debug, Default)]
 struct Changed {
-    inbox: watch::Sender<u64>,
-    outbox: watch::Sender<u64>,
+    /// Something is to be decided upon: one of those who decide is woken, for one can take it.
+    arrived: Notify,
+    /// Something may be to be carried out, by lane.
+    decided: [watch::Sender<u64>; Lane::ALL.len()],
     anything: watch::Sender<u64>,
 }
 
@@ -181,14 +185,14 @@ impl Store {
         self.changed.anything.subscribe()
     }
 
-    /// Is told whenever this process wrote something that is to be decided upon.
-    pub fn arrivals(&self) -> watch::Receiver<u64> {
-        self.changed.inbox.subscribe()
+    /// Returns once this process wrote something that is to be decided upon; of several who wait, one is woken.
+    pub async fn arrival(&self) {
+        self.changed.arrived.notified().await;
     }
 
-    /// Is told whenever this process decided, so that something may be to be carried out.
-    pub fn decisions(&self) -> watch::Receiver<u64> {
-        self.changed.outbox.subscribe()
+    /// Is told whenever this process decided so that something may be to be carried out in a lane.
+    pub fn decisions(&self, lane: Lane) -> watch::Receiver<u64> {
+        self.changed.decided[lane as usize].subscribe()
     }
 
     /// Another process's handle on the same database, with leases of its own.
@@ -214,17 +218,16 @@ impl Store {
     }
 
     fn announce_arrival(&self) {
-        bump(&self.changed.inbox);
-        bump(&self.changed.anything);
+        self.changed.arrived.notify_one();
+        self.announce_change();
     }
 
-    fn announce_decision(&self) {
-        bump(&self.changed.outbox);
-        bump(&self.changed.anything);
+    fn announce_decision(&self, lanes: &BTreeSet<Lane>) {
+        lanes.iter().for_each(|lane| bump(&self.changed.decided[*lane as usize]));
+        self.announce_change();
     }
 
-    /// Whoever carried it out knows already that the next one's turn has come.
-    fn announce_end(&self) {
+    fn announce_change(&self) {
         bump(&self.changed.anything);
     }
 

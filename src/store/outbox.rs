@@ -1,6 +1,6 @@
 //! What must be done outside: at least once, in order within a queue, under a lease with a token (rule 3).
 
-use super::db::{Conn, Write, args};
+use super::db::{Conn, Row, Write, args};
 use super::inbox::{Target, receive_in};
 use super::{Store, StoreFault, read, sql};
 use crate::incident::decision::{Effect, Input, Lane, Report};
@@ -32,12 +32,20 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn claim(&self, lane: Lane, now: Instant, lease: Millis, limit: u32) -> Result<Vec<Claimed>, StoreFault> {
-        // Looking first keeps an idle process from taking the writer's lock for nothing.
-        if self.db.read_first(&sql::HAS_DUE, args![lane.word(), now.0]).await?.is_none() {
-            return Ok(Vec::new());
-        }
         let token = format!("{}:{}", self.owner, uuid::Uuid::now_v7().simple());
-        self.db.write(Claim { lane, now, until: now + lease, limit, token }).await
+        let claim = Claim { lane, now, until: now + lease, limit, token };
+        let mut claimed = Vec::new();
+        for one in self.db.write(claim).await? {
+            match one {
+                Ok(one) => claimed.push(one),
+                Err(unreadable) => {
+                    tracing::error!(fault = unreadable.fault, id = unreadable.id, "an effect was put aside");
+                    self.db.write(unreadable).await?;
+                }
+            }
+        }
+        claimed.sort_by_key(|one| one.id);
+        Ok(claimed)
     }
 
     /// It is done; what came of it goes into the inbox in the same transaction. `false` when the lease had passed to
@@ -52,7 +60,8 @@ impl Store {
         if tells {
             self.announce_arrival();
         } else {
-            self.announce_end();
+            // Whoever carried it out knows already that the next one's turn has come.
+            self.announce_change();
         }
         Ok(ours)
     }
@@ -64,7 +73,7 @@ impl Store {
     pub async fn postpone(&self, claimed: &Claimed, due_at: Instant, fault: &str) -> Result<(), StoreFault> {
         let (id, token) = (claimed.id, claimed.token.clone());
         self.db.write(Postpone { id, token, due_at, fault: fault.to_owned() }).await?;
-        self.announce_end();
+        self.announce_change();
         Ok(())
     }
 
@@ -76,22 +85,47 @@ impl Store {
         self.db.write(Extend { id: claimed.id, token: claimed.token.clone(), until }).await
     }
 
+    /// Keeps every lease of this process until then, for it stood still and nobody has taken them over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn extend_all(&self, until: Instant) -> Result<(), StoreFault> {
+        self.db.write(ExtendAll { until, tokens: self.own_tokens() }).await
+    }
+
+    fn own_tokens(&self) -> String {
+        format!("{}:%", self.owner)
+    }
+
     /// The hands of the clock were moved by so much: this process's leases are lengths of real time and move with
     /// them. Those of a process that is gone end.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn clock_moved(&self, by: Millis) -> Result<(), StoreFault> {
-        self.db.write(MoveLeases { by, tokens: format!("{}:%", self.owner) }).await
+        self.db.write(MoveLeases { by, tokens: self.own_tokens() }).await
     }
 
-    /// When the next effect that nothing stands before is due, or the next lease ends.
+    /// When the next effect of a lane that nothing stands before is due, or the next lease ends.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn next_due(&self) -> Result<Option<Instant>, StoreFault> {
-        let row = self.db.read_first(&sql::NEXT_DUE, args![]).await?;
+    pub async fn next_due(&self, lane: Lane) -> Result<Option<Instant>, StoreFault> {
+        let row = self.db.read_first(&sql::NEXT_DUE, args![lane.word()]).await?;
         Ok(row.map(|row| row.maybe_int("at")).transpose()?.flatten().map(Instant))
+    }
+
+    /// When the next effect of any lane is due, or the next lease ends.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_due_of_all(&self) -> Result<Option<Instant>, StoreFault> {
+        let mut next: Option<Instant> = None;
+        for lane in Lane::ALL {
+            let at = self.next_due(lane).await?;
+            next = next.into_iter().chain(at).min();
+        }
+        Ok(next)
     }
 
     /// Nothing waits to be decided, nothing is being carried out, and nothing is due: seen in one glance.
@@ -108,7 +142,7 @@ impl Store {
     /// When the database fails.
     pub async fn waiting(&self) -> Result<Vec<(String, i64, Instant, Option<String>)>, StoreFault> {
         let rows = self.db.read(&sql::WAITING, args![]).await?;
-        let row = |row: &super::db::Row| {
+        let row = |row: &Row| {
             Ok((row.text("queue")?, row.int("attempts")?, Instant(row.int("due_at")?), row.maybe_text("fault")?))
         };
         rows.iter().map(row).collect()
@@ -137,32 +171,49 @@ struct Claim {
 }
 
 impl Write for Claim {
-    type Out = Vec<Claimed>;
+    type Out = Vec<Result<Claimed, PutAside>>;
+
+    fn is_single(&self) -> bool {
+        true
+    }
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
         let args = args![self.lane.word(), self.now.0, self.until.0, self.token.as_str(), i64::from(self.limit)];
-        let mut claimed = Vec::new();
-        for row in conn.rows(&sql::CLAIM, args).await? {
-            let id = row.int("id")?;
-            let effect = match read("effect", row.text("effect")?) {
-                Ok(effect) => effect,
-                Err(fault) => {
-                    tracing::error!(%fault, id, "an effect was put aside; the others go on");
-                    conn.run(&sql::PUT_EFFECT_ASIDE, args![id, fault.to_string()]).await?;
-                    continue;
-                }
-            };
-            claimed.push(Claimed {
-                id,
-                incident: row.maybe_int("incident")?.map(IncidentId),
-                effect,
-                attempts: u32::try_from(row.int("attempts")?).unwrap_or(u32::MAX),
-                created_at: Instant(row.int("created_at")?),
-                token: self.token.clone(),
-            });
-        }
-        claimed.sort_by_key(|one| one.id);
-        Ok(claimed)
+        let rows = conn.rows(&sql::CLAIM, args).await?;
+        rows.iter().map(|row| self.read(row)).collect()
+    }
+}
+
+impl Claim {
+    fn read(&self, row: &Row) -> Result<Result<Claimed, PutAside>, StoreFault> {
+        let id = row.int("id")?;
+        let effect = match read("effect", row.text("effect")?) {
+            Ok(effect) => effect,
+            Err(fault) => return Ok(Err(PutAside { id, fault: fault.to_string() })),
+        };
+        Ok(Ok(Claimed {
+            id,
+            incident: row.maybe_int("incident")?.map(IncidentId),
+            effect,
+            attempts: u32::try_from(row.int("attempts")?).unwrap_or(u32::MAX),
+            created_at: Instant(row.int("created_at")?),
+            token: self.token.clone(),
+        }))
+    }
+}
+
+/// An effect that cannot be read: the others go on.
+struct PutAside {
+    id: i64,
+    fault: String,
+}
+
+impl Write for PutAside {
+    type Out = ();
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        conn.run(&sql::PUT_EFFECT_ASIDE, args![self.id, self.fault.as_str()]).await?;
+        Ok(())
     }
 }
 
@@ -174,6 +225,10 @@ struct Finish {
 
 impl Write for Finish {
     type Out = bool;
+
+    fn is_single(&self) -> bool {
+        self.inputs.is_empty()
+    }
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<bool, StoreFault> {
         let Claimed { id, token, incident, .. } = &self.claimed;
@@ -216,8 +271,30 @@ struct Extend {
 impl Write for Extend {
     type Out = bool;
 
+    fn is_single(&self) -> bool {
+        true
+    }
+
     async fn write(&self, conn: &mut Conn<'_>) -> Result<bool, StoreFault> {
         Ok(conn.run(&sql::EXTEND, args![self.id, self.token.as_str(), self.until.0]).await? == 1)
+    }
+}
+
+struct ExtendAll {
+    until: Instant,
+    tokens: String,
+}
+
+impl Write for ExtendAll {
+    type Out = ();
+
+    fn is_single(&self) -> bool {
+        true
+    }
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        conn.run(&sql::EXTEND_ALL, args![self.tokens.as_str(), self.until.0]).await?;
+        Ok(())
     }
 }
 

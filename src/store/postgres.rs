@@ -13,6 +13,10 @@ use super::db::{Conn, Write};
 
 /// Connections of one process: deciders, lanes and readers side by side.
 const CONNECTIONS: u32 = 16;
+/// So many are kept open, beside the work: to open one while a command waits for its acknowledgement takes too long.
+const READY: u32 = 8;
+/// A connection that rested for so long is tried before it is used.
+const UNTRIED: Duration = Duration::from_secs(1);
 /// A transaction that another one got in the way of is repeated so often.
 const ATTEMPTS: u32 = 20;
 
@@ -26,8 +30,18 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
     ]);
     // One try by itself first: a pool would go on trying for as long as it may wait, and say only that it waited.
     PgConnection::connect_with(&options).await?.close().await?;
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(Duration::from_secs(5));
-    Ok(pool.connect_with(options).await?)
+    let pool = PgPoolOptions::new().min_connections(READY).max_connections(CONNECTIONS);
+    let pool = pool.acquire_timeout(Duration::from_secs(5));
+    // A connection in use need not be tried each time: that would be one more round trip before each statement.
+    let pool = pool.test_before_acquire(false).before_acquire(|conn, connection| {
+        Box::pin(async move {
+            if connection.idle_for >= UNTRIED {
+                conn.ping().await?;
+            }
+            Ok(true)
+        })
+    });
+    Ok(pool.connect_lazy_with(options))
 }
 
 /// The address without what may be secret in it.
@@ -50,7 +64,7 @@ pub(super) async fn write<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out,
 }
 
 async fn once<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
-    if W::SINGLE {
+    if change.is_single() {
         return change.write(&mut Conn::Postgres(&mut *pool.acquire().await?)).await;
     }
     let mut tx = pool.begin().await?;

@@ -29,10 +29,13 @@ statements! {
     // Inbox
     RECEIVE = "INSERT INTO inbox (source, incident, channel, input, state, arrived_at) \
         VALUES ($1, $2, $3, $4, 'new', $5) ON CONFLICT (source) DO NOTHING";
-    HAS_INPUT = "SELECT position FROM inbox WHERE state = 'new' LIMIT 1";
+    UNDECIDED = "SELECT (SELECT position FROM inbox WHERE state = 'new' LIMIT 1) AS input, \
+        (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake";
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
-    /// each incident's inputs keep their order.
+    /// each incident's inputs keep their order. It is looked for among the oldest only, so that a flood in one channel
+    /// is not read whole each time.
     NEXT_INPUT = "SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
+        AND i.position IN (SELECT position FROM inbox WHERE state = 'new' ORDER BY position LIMIT 200) \
         AND NOT EXISTS (SELECT 1 FROM inbox e WHERE e.state = 'new' AND e.position < i.position \
         AND (e.incident = i.incident OR e.channel = i.channel)) ORDER BY i.position LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
     FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
@@ -78,10 +81,6 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6, 0) \
         ON CONFLICT (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
         DO UPDATE SET fold = excluded.fold";
-    HAS_DUE = "SELECT o.id FROM outbox o WHERE o.lane = $1 \
-        AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) \
-        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
-        AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) LIMIT 1";
     /// The first of each queue only. Pages wait for nothing. The others wait until what came in for their incident is
     /// decided: a card then shows the newest state, and an execution that is taken over knows every step that is done.
     CLAIM = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
@@ -103,10 +102,13 @@ statements! {
     POSTPONE = "UPDATE outbox SET state = 'waiting', due_at = $3, fault = $4, lease_until = NULL, token = NULL \
         WHERE id = $1 AND token = $2";
     EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";
+    EXTEND_ALL = "UPDATE outbox SET lease_until = $2 WHERE state = 'leased' AND token LIKE $1";
     MOVE_LEASES = "UPDATE outbox SET lease_until = lease_until + $1 WHERE state = 'leased' AND token LIKE $2";
-    NEXT_DUE = "SELECT MIN(CASE WHEN o.state = 'leased' THEN o.lease_until ELSE o.due_at END) AS at \
-        FROM outbox o WHERE o.state <> 'dead' \
-        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead')";
+    NEXT_DUE = "SELECT MIN(n.at) AS at FROM (\
+        SELECT w.due_at AS at FROM (SELECT o.due_at FROM outbox o WHERE o.lane = $1 AND o.state = 'waiting' \
+        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
+        ORDER BY o.due_at LIMIT 1) w \
+        UNION ALL SELECT MIN(lease_until) AS at FROM outbox WHERE lane = $1 AND state = 'leased') n";
     UNREST = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'new') \
         + (SELECT COUNT(*) FROM outbox o WHERE o.state = 'leased' OR (o.state = 'waiting' AND o.due_at <= $1 \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead'))) \

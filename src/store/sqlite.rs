@@ -22,7 +22,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::StoreFault;
 use super::db::{Conn, Write};
 
-/// How many changes that nobody waits for with a deadline one commit may hold: an acknowledgement waits for no more.
+/// How many changes that nobody waits for with a deadline one commit may hold. An acknowledgement that comes meanwhile
+/// waits for the change under way and for the commit.
 const USUAL_IN_A_GROUP: usize = 16;
 /// How many changes one commit may hold at all.
 const GROUP: usize = 256;
@@ -44,7 +45,9 @@ pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, StoreFault> {
 
 /// Connections that only read.
 pub(super) async fn readers(options: SqliteConnectOptions, most: u32) -> Result<SqlitePool, StoreFault> {
-    Ok(SqlitePoolOptions::new().max_connections(most).connect_with(options.read_only(true)).await?)
+    // A file does not hang up: a connection need not be tried before each use.
+    let pool = SqlitePoolOptions::new().max_connections(most).test_before_acquire(false);
+    Ok(pool.connect_with(options.read_only(true)).await?)
 }
 
 /// Holds a lock beside the database file for as long as the store lives, so that a second process refuses to start.
@@ -107,6 +110,8 @@ type Ran<'a> = Pin<Box<dyn Future<Output = Result<(), StoreFault>> + Send + 'a>>
 
 /// A change that waits for its commit, whatever it gives back.
 trait Pending: Send {
+    fn is_urgent(&self) -> bool;
+    fn is_single(&self) -> bool;
     fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> Ran<'a>;
     fn committed(&mut self);
     fn failed(&mut self, fault: StoreFault);
@@ -119,6 +124,14 @@ struct Waiting<W: Write> {
 }
 
 impl<W: Write> Pending for Waiting<W> {
+    fn is_urgent(&self) -> bool {
+        W::URGENT
+    }
+
+    fn is_single(&self) -> bool {
+        self.change.is_single()
+    }
+
     fn run<'a>(&'a mut self, conn: &'a mut SqliteConnection) -> Ran<'a> {
         Box::pin(async move {
             // A defect in one change must not end the one writer.
@@ -153,16 +166,27 @@ struct Desk {
 
 impl Desk {
     async fn serve(mut self) {
+        // What is urgent and the rest take turns, so that a flood of the one does not stop the other.
+        let mut was_urgent = false;
         loop {
-            let first = tokio::select! {
-                biased;
-                close = self.closes.recv() => {
-                    self.leave(close).await;
-                    return;
-                }
-                Some(first) = self.urgents.recv() => first,
-                Some(first) = self.usuals.recv() => first,
+            let owed = if was_urgent { self.usuals.try_recv().ok() } else { None };
+            let first = match owed {
+                Some(first) => first,
+                None => tokio::select! {
+                    biased;
+                    close = self.closes.recv() => {
+                        self.leave(close).await;
+                        return;
+                    }
+                    Some(first) = self.urgents.recv() => first,
+                    Some(first) = self.usuals.recv() => first,
+                },
             };
+            was_urgent = first.is_urgent();
+            if first.is_single() && self.urgents.is_empty() {
+                self.single(first).await;
+                continue;
+            }
             let mut group = Vec::new();
             if let Err(fault) = self.together(first, &mut group).await {
                 tracing::debug!(%fault, changes = group.len(), "a shared transaction failed; each change is tried by itself");
@@ -176,17 +200,25 @@ impl Desk {
         }
     }
 
+    /// One statement that nothing waits beside is a transaction by itself.
+    async fn single(&mut self, mut pending: Box<dyn Pending>) {
+        match pending.run(&mut self.conn).await {
+            Ok(()) => pending.committed(),
+            Err(fault) => pending.failed(fault),
+        }
+    }
+
     /// One transaction for what waits now. When anything in it fails, nothing of it is kept.
     async fn together(&mut self, first: Box<dyn Pending>, group: &mut Vec<Box<dyn Pending>>) -> Result<(), StoreFault> {
         let mut outcome = self.say("BEGIN IMMEDIATE").await;
-        let mut usual = 0;
+        let mut rest = if first.is_urgent() { 0 } else { USUAL_IN_A_GROUP - 1 };
         let mut next = Some(first);
         while let Some(mut pending) = next {
             if outcome.is_ok() {
                 outcome = pending.run(&mut self.conn).await;
             }
             group.push(pending);
-            next = if outcome.is_ok() && group.len() < GROUP { self.next(&mut usual) } else { None };
+            next = if outcome.is_ok() && group.len() < GROUP { self.next(&mut rest) } else { None };
         }
         match outcome {
             Ok(()) => self.say("COMMIT").await,
@@ -194,15 +226,13 @@ impl Desk {
         }
     }
 
-    /// What else goes into this commit: everything urgent, and a little of the rest.
-    fn next(&mut self, usual: &mut usize) -> Option<Box<dyn Pending>> {
+    /// What else goes into this commit: everything urgent; and before there is any, a little of the rest.
+    fn next(&mut self, rest: &mut usize) -> Option<Box<dyn Pending>> {
         if let Ok(next) = self.urgents.try_recv() {
+            *rest = 0;
             return Some(next);
         }
-        if *usual >= USUAL_IN_A_GROUP {
-            return None;
-        }
-        *usual += 1;
+        *rest = rest.checked_sub(1)?;
         self.usuals.try_recv().ok()
     }
 

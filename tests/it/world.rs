@@ -180,7 +180,7 @@ impl World {
                 // What the bot did last may have brought an event; what it heard last is in the store by now.
                 let rests = self.hears_nothing() && store.is_at_rest(now).await.expect("the store answers");
                 if rests && self.hears_nothing() && !changes.has_changed().expect("the store is open") {
-                    let next = store.next_due().await.expect("the store answers");
+                    let next = store.next_due_of_all().await.expect("the store answers");
                     let again = self.ws().waits_only_until().map(Instant);
                     match next.into_iter().chain(again).min().map(|at| at.since(now)) {
                         Some(soon) if jump.is_some_and(|longest| soon <= longest) => {

@@ -173,6 +173,11 @@ impl Command {
         !matches!(self, Command::Start(_) | Command::List(_) | Command::Help(_))
     }
 
+    /// Whether it may declare an incident, which needs a number.
+    pub fn may_declare(&self) -> bool {
+        matches!(self, Command::Start(_))
+    }
+
     /// Decides what follows.
     ///
     /// # Errors
