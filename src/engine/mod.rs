@@ -39,6 +39,8 @@ pub use watch::Watch;
 
 /// The longest that anything due waits for a signal that was missed.
 const POLL: Duration = Duration::from_secs(1);
+/// How long a decider leaves to the others what they have in their hands.
+const OTHERS_AT_IT: Duration = Duration::from_millis(20);
 /// Decisions side by side: while one waits for its commit, the next is made. An incident's own keep their order.
 const DECIDERS: usize = 4;
 
@@ -47,6 +49,8 @@ const DECIDERS: usize = 4;
 pub(crate) enum Step {
     /// One decision.
     Decided,
+    /// What waits is in the hands of others, or behind what is.
+    Busy,
     /// There was nothing to decide upon.
     Nothing {
         /// When time brings something.
@@ -136,10 +140,15 @@ impl Engine {
 
     async fn decide_until(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let next = self.decide_due().await.unwrap_or_else(|fault| {
+            let step = self.decide_due().await.unwrap_or_else(|fault| {
                 tracing::error!(%fault, "deciding failed; trying again");
-                None
+                Step::Nothing { next: None }
             });
+            let Step::Nothing { next } = step else {
+                // Not woken by each input that comes into a flood: whoever has it in hand goes on with it.
+                self.parts.clock.wait_until(None, OTHERS_AT_IT).await;
+                continue;
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.parts.store.arrival() => {}
@@ -148,20 +157,17 @@ impl Engine {
         }
     }
 
-    /// Decides upon everything that came in and everything that time brought, and tells when time brings the next.
-    ///
-    /// # Errors
-    /// When the store fails; what was not decided waits on.
-    pub async fn decide_due(&self) -> Result<Option<Instant>, StoreFault> {
+    /// Decides upon everything that came in and everything that time brought, as far as nobody else is at it.
+    async fn decide_due(&self) -> Result<Step, StoreFault> {
         loop {
-            if let Step::Nothing { next } = self.decide_one().await? {
-                return Ok(next);
+            match self.decide_one().await? {
+                Step::Decided => {}
+                step => return Ok(step),
             }
         }
     }
 
-    /// Decides upon the oldest input that waits, else wakes the incident that is longest overdue. What another decider
-    /// has in its hands is left to that one.
+    /// Decides upon the oldest input that waits, else wakes the incident that is longest overdue.
     pub(crate) async fn decide_one(&self) -> Result<Step, StoreFault> {
         let store = &self.parts.store;
         let waits = store.undecided().await?;
@@ -171,10 +177,11 @@ impl Engine {
         if waits.has_input && store.take_next(now, decide.clone()).await?.is_some() {
             return Ok(Step::Decided);
         }
-        if waits.wake.is_some_and(|at| at <= now) && store.wake_next(now, decide).await?.is_some() {
+        let is_overdue = waits.wake.is_some_and(|at| at <= now);
+        if is_overdue && store.wake_next(now, decide).await?.is_some() {
             return Ok(Step::Decided);
         }
-        Ok(Step::Nothing { next: waits.wake.filter(|at| *at > now) })
+        Ok(if waits.has_input || is_overdue { Step::Busy } else { Step::Nothing { next: waits.wake } })
     }
 
     fn answer(&self, question: &Question<'_>, now: Instant) -> Result<Decision, Refusal> {

@@ -29,14 +29,17 @@ statements! {
     // Inbox
     RECEIVE = "INSERT INTO inbox (source, incident, channel, input, state, arrived_at) \
         VALUES ($1, $2, $3, $4, 'new', $5) ON CONFLICT (source) DO NOTHING";
-    UNDECIDED = "SELECT (SELECT position FROM inbox WHERE state = 'new' LIMIT 1) AS input, \
+    UNDECIDED = "SELECT (SELECT MIN(position) FROM inbox WHERE state = 'new') AS input, \
         (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake";
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
-    /// each incident's inputs keep their order. It is looked for among the oldest only, so that a flood in one channel
-    /// is not read whole each time.
+    /// each incident's inputs keep their order. It is looked for among the oldest only, and both looks have both bounds:
+    /// PostgreSQL would else read the whole backlog of a flood for each of its inputs.
     NEXT_INPUT = "SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
-        AND i.position IN (SELECT position FROM inbox WHERE state = 'new' ORDER BY position LIMIT 200) \
+        AND i.position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
+        AND i.position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50 \
         AND NOT EXISTS (SELECT 1 FROM inbox e WHERE e.state = 'new' AND e.position < i.position \
+        AND e.position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
+        AND e.position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50 \
         AND (e.incident = i.incident OR e.channel = i.channel)) ORDER BY i.position LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
     FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
     OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";

@@ -21,8 +21,10 @@ mod start;
 mod tokens;
 mod update;
 
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -247,15 +249,25 @@ pub fn parse(line: &str) -> Result<Line, UsageError> {
     let rest: Vec<String> = rest.iter().map(|word| word.text.clone()).collect();
     // The command's own word is not case-sensitive: phones begin lines with a capital.
     let line = std::iter::once(command.clone()).chain(protect_dashes(&command, &rest));
-    Line::try_parse_from(line).map_err(|error| usage_error(&error, first))
+    let matches = PARSER.lock().unwrap_or_else(PoisonError::into_inner).try_get_matches_from_mut(line);
+    let read = matches.and_then(|matches| Line::from_arg_matches(&matches));
+    read.map_err(|error| usage_error(&error, first))
 }
+
+/// The grammar, built once: building it takes hundreds of times as long as reading a line by it, and whoever typed the
+/// line waits for its acknowledgement.
+static GRAMMAR: LazyLock<clap::Command> = LazyLock::new(|| {
+    let mut root = Line::command();
+    root.build();
+    root
+});
+/// The same, to read by: clap notes in it what it has looked at.
+static PARSER: LazyLock<Mutex<clap::Command>> = LazyLock::new(|| Mutex::new(GRAMMAR.clone()));
 
 /// The first option whose text seems to go on without quotes: only its first word would be taken, and the others would
 /// go to other readers than they were meant for.
 fn unquoted(command: &str, words: &[tokens::Word]) -> Option<String> {
-    let mut root = Line::command();
-    root.build();
-    let found = root.find_subcommand(command)?;
+    let found = GRAMMAR.find_subcommand(command)?;
     let option = |name: &str| found.get_arguments().find(|option| option.get_long() == Some(name));
     let takes_text = |name: &str| {
         let names = option(name).and_then(clap::Arg::get_value_names);
@@ -276,9 +288,7 @@ fn unquoted(command: &str, words: &[tokens::Word]) -> Option<String> {
 /// Options as the grammar writes them. In a command with free text, a word that begins with a dash and is none of its
 /// options is text, as it was typed: `note -5 % —really`.
 fn protect_dashes(command: &str, words: &[String]) -> Vec<String> {
-    let mut root = Line::command();
-    root.build();
-    let found = root.find_subcommand(command);
+    let found = GRAMMAR.find_subcommand(command);
     let has_text = found.is_some_and(|sub| sub.get_arguments().any(|argument| argument.get_id() == "words"));
     let is_option = |word: &str| {
         let name = word.trim_start_matches("--").split('=').next();
@@ -326,12 +336,7 @@ fn context_text(value: &ContextValue) -> String {
 
 /// How a command is typed, from the grammar: `/incident role <role> [person]`. In small letters, like what is typed.
 pub fn usage_of(command: &str) -> Option<String> {
-    let mut root = Line::command();
-    root.build();
-    let found = root
-        .get_subcommands_mut()
-        .find(|sub| sub.get_name() == command || sub.get_all_aliases().any(|alias| alias == command))?;
-    let rendered = found.render_usage().to_string();
+    let rendered = GRAMMAR.find_subcommand(command)?.clone().render_usage().to_string();
     let usage = rendered.trim_start_matches("Usage:").replace(" [OPTIONS]", "").replace("--in <inc_7>", "");
     let usage = usage.replace("]...", " …]");
     Some(usage.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
@@ -350,8 +355,7 @@ pub struct CommandHelp {
 
 /// Every command, in the order of the grammar.
 pub fn all_help() -> Vec<CommandHelp> {
-    let root = Line::command();
-    let commands = root.get_subcommands().map(|sub| CommandHelp {
+    let commands = GRAMMAR.get_subcommands().map(|sub| CommandHelp {
         name: sub.get_name().to_owned(),
         aliases: sub.get_visible_aliases().map(str::to_owned).collect(),
         usage: usage_of(sub.get_name()).unwrap_or_default(),
@@ -361,8 +365,7 @@ pub fn all_help() -> Vec<CommandHelp> {
 
 /// The command whose word is closest to `word`, if any is close.
 fn nearest(word: &str) -> Option<String> {
-    let root = Line::command();
-    let all = root.get_subcommands().flat_map(|sub| {
+    let all = GRAMMAR.get_subcommands().flat_map(|sub| {
         std::iter::once(sub.get_name().to_owned()).chain(sub.get_all_aliases().map(str::to_owned).collect::<Vec<_>>())
     });
     let word = word.to_lowercase();
