@@ -108,17 +108,19 @@ impl Bot {
     pub async fn rests(&self) {
         let (client, metrics) = (client(), self.metrics.as_ref().expect("only Vigie tells"));
         let mut again = tokio::time::interval(Duration::from_millis(20));
+        let mut figures = String::new();
         let rests = async {
             loop {
                 again.tick().await;
                 let answer = client.get(metrics).send().await.expect("it answers");
-                let figures = answer.text().await.expect("a text");
+                figures = answer.text().await.expect("a text");
                 if figures.contains("vigie_inbox_waiting 0\n") && figures.contains("vigie_outbox_waiting 0\n") {
                     return;
                 }
             }
         };
-        tokio::time::timeout(LONG_PATIENCE, rests).await.expect("it comes to rest");
+        let rested = tokio::time::timeout(LONG_PATIENCE, rests).await;
+        assert!(rested.is_ok(), "it does not come to rest:\n{figures}");
     }
 
     /// What it holds in memory now, in megabytes (2²⁰ bytes).

@@ -36,6 +36,16 @@ enum Allowance {
 
 const SECOND_MS: i64 = 1_000;
 
+impl Allowance {
+    /// The pause between two calls that uses it evenly.
+    fn pace(self) -> i64 {
+        match self {
+            Allowance::Minute(most) => i64::try_from(most).map_or(0, |most| WINDOW_MS / most),
+            Allowance::Second(_) => SECOND_MS,
+        }
+    }
+}
+
 /// A message of its own for each channel; all else is counted for the whole workspace.
 const BY_CHANNEL: &str = "chat.postMessage";
 const IN_ONE_CHANNEL: Allowance = Allowance::Second(4);
@@ -80,6 +90,8 @@ struct Bucket {
     /// The turns to come that were told to those who wait: each has one of their own, so that a storm does not come back
     /// all at once to be sent away again.
     turns: VecDeque<i64>,
+    /// The same for those of one person each, who wait for nobody else's.
+    turns_of_people: VecDeque<i64>,
     /// When the channel would be at rest again, if each message took its second.
     at_rest: i64,
     /// Slack said: not before.
@@ -91,8 +103,10 @@ impl Bucket {
         while self.calls.front().is_some_and(|at| now - at >= WINDOW_MS) {
             self.calls.pop_front();
         }
-        while self.turns.front().is_some_and(|at| *at <= now) {
-            self.turns.pop_front();
+        for turns in [&mut self.turns, &mut self.turns_of_people] {
+            while turns.front().is_some_and(|at| *at <= now) {
+                turns.pop_front();
+            }
         }
     }
 
@@ -124,6 +138,23 @@ impl Bucket {
             Allowance::Second(_) => self.turns.back().map(|at| at + SECOND_MS),
         };
         self.open_at(allowance, now).max(after_others.unwrap_or(now))
+    }
+
+    /// A turn for a page or an answer that Slack refused: when Slack said, and after the others of its kind.
+    fn promise_person(&mut self, allowance: Allowance) -> i64 {
+        let after_others = self.turns_of_people.back().map_or(0, |at| at + allowance.pace());
+        let turn = self.blocked_until.max(after_others);
+        self.turns_of_people.push_back(turn);
+        turn
+    }
+
+    /// Slack refused the last call: it was none, and there is none before `until`.
+    fn refused(&mut self, allowance: Allowance, until: i64) {
+        self.blocked_until = self.blocked_until.max(until);
+        match allowance {
+            Allowance::Minute(_) => drop(self.calls.pop_back()),
+            Allowance::Second(_) => self.at_rest -= SECOND_MS,
+        }
     }
 
     /// Keeps a turn for somebody.
@@ -168,42 +199,58 @@ impl Budget {
     pub fn take(&self, method: &str, channel: &str, urgency: Urgency, now: Instant) -> Result<(), Duration> {
         let mut buckets = self.lock();
         forget_idle(&mut buckets, now.0);
-        let mut turn = now.0;
-        let mut is_open = true;
+        for key in keys(method, channel) {
+            buckets.entry(key).or_default().forget(now.0);
+        }
+        if let Some(turn) = wait(&mut buckets, method, channel, urgency, now.0) {
+            return Err(millis(turn - now.0));
+        }
         for key in keys(method, channel) {
             let allowance = key.allowance();
-            let bucket = buckets.entry(key).or_default();
-            bucket.forget(now.0);
-            is_open &= bucket.open_at(allowance, now.0) <= now.0;
-            turn = turn.max(bucket.next_turn(allowance, now.0));
+            buckets.entry(key).or_default().take(allowance, now.0);
         }
-        let may = is_open || urgency == Urgency::Person;
-        for key in keys(method, channel) {
-            let allowance = key.allowance();
-            let bucket = buckets.entry(key).or_default();
-            match may {
-                true => bucket.take(allowance, now.0),
-                false => bucket.promise(turn),
-            }
-        }
-        if may { Ok(()) } else { Err(millis(turn - now.0)) }
+        Ok(())
     }
 
-    /// Slack answered 429: cards wait as long as it says. Pages and answers still try, since Slack counts them apart
-    /// where the channel differs.
+    /// Slack answered 429 to a call that was counted: such calls wait as long as it says.
     pub fn block(&self, method: &str, channel: &str, for_: Duration, now: Instant) {
         let until = now.0 + i64::try_from(for_.as_millis()).unwrap_or(MINUTE_MS);
         let mut buckets = self.lock();
-        // A channel that was given no more than it takes is not what Slack complains of.
-        let full = |key: &Key| buckets.get(key).is_some_and(|bucket| bucket.at_rest - now.0 > FULL_MS);
-        let key = keys(method, channel).find(full).unwrap_or_else(|| of_workspace(method));
-        let bucket = buckets.entry(key).or_default();
-        bucket.blocked_until = bucket.blocked_until.max(until);
+        // A channel that was given no more than it takes is not what Slack complains of: then cards wait in all of them.
+        let own = own_key(method, channel);
+        let is_full = buckets.get(&own).is_some_and(|bucket| bucket.at_rest - now.0 > FULL_MS);
+        for key in keys(method, channel) {
+            let (allowance, concerned) = (key.allowance(), key == own || !is_full);
+            let until = if concerned { until } else { now.0 };
+            buckets.entry(key).or_default().refused(allowance, until);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Bucket>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Until when a call has to wait, if it has to; that turn is its own then.
+fn wait(buckets: &mut HashMap<Key, Bucket>, method: &str, channel: &str, urgency: Urgency, now: i64) -> Option<i64> {
+    if urgency == Urgency::Person {
+        let key = own_key(method, channel);
+        let allowance = key.allowance();
+        let bucket = buckets.get_mut(&key)?;
+        return (bucket.blocked_until > now).then(|| bucket.promise_person(allowance));
+    }
+    let of_all = |what: fn(&Bucket, Allowance, i64) -> i64| {
+        let of_one = |key: Key| buckets.get(&key).map_or(now, |bucket| what(bucket, key.allowance(), now));
+        keys(method, channel).map(of_one).max().unwrap_or(now)
+    };
+    if of_all(Bucket::open_at) <= now {
+        return None;
+    }
+    let turn = of_all(Bucket::next_turn);
+    for key in keys(method, channel) {
+        buckets.entry(key).or_default().promise(turn);
+    }
+    Some(turn)
 }
 
 fn forget_idle(buckets: &mut HashMap<Key, Bucket>, now: i64) {
@@ -220,6 +267,11 @@ fn keys(method: &str, channel: &str) -> impl Iterator<Item = Key> {
 
 fn of_workspace(method: &str) -> Key {
     Key { method: method.to_owned(), channel: None }
+}
+
+/// What only calls of the same kind are counted by: the channel for a message, else the method.
+fn own_key(method: &str, channel: &str) -> Key {
+    keys(method, channel).last().unwrap_or_else(|| of_workspace(method))
 }
 
 fn millis(ms: i64) -> Duration {
@@ -330,13 +382,30 @@ mod tests {
     }
 
     #[test]
-    fn slacks_own_word_holds_cards_back_and_pages_not() {
+    fn pages_that_slack_refused_come_back_one_by_one_and_before_cards() {
+        let budget = Budget::default();
+        let page = |at| budget.take("chat.postMessage", "D1", Urgency::Person, at);
+        for _ in 0..50 {
+            assert_eq!(page(NOW), Ok(()));
+        }
+        budget.block("chat.postMessage", "D1", Duration::from_secs(1), NOW);
+        let turns: Vec<i64> = (0..20).map(|_| page(NOW).unwrap_err().as_millis() as i64).collect();
+        assert_eq!(turns, (1..=20).map(|turn| turn * 1_000).collect::<Vec<_>>());
+        for turn in turns {
+            assert_eq!(page(later(turn)), Ok(()));
+        }
+        assert_eq!(budget.take("chat.postMessage", "D2", Urgency::Person, NOW), Ok(()), "another person's");
+        assert_eq!(budget.take("chat.postMessage", "C1", Urgency::Card, NOW), Ok(()), "another channel's");
+    }
+
+    #[test]
+    fn slacks_own_word_holds_everything_of_the_kind_back() {
         let budget = Budget::default();
         budget.block("chat.update", "", Duration::from_secs(30), NOW);
         let wait = budget.take("chat.update", "C9", Urgency::Card, later(10_000));
         assert_eq!(wait, Err(Duration::from_secs(20)));
         assert!(budget.take("chat.update", "C1", Urgency::Card, later(29_000)).is_err());
-        assert_eq!(budget.take("chat.update", "C1", Urgency::Person, NOW), Ok(()));
+        assert!(budget.take("chat.update", "C1", Urgency::Person, later(29_000)).is_err());
         assert_eq!(budget.take("chat.update", "C1", Urgency::Card, later(30_000)), Ok(()));
     }
 }

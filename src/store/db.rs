@@ -8,7 +8,7 @@ use std::future::Future;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Arguments as _, AssertSqlSafe, Executor as _, Postgres, Row as _, SqlSafeStr as _, Sqlite};
+use sqlx::{Arguments, AssertSqlSafe, Encode, Executor as _, Postgres, Row as _, SqlSafeStr as _, Sqlite, Type};
 
 use super::StoreFault;
 use super::postgres;
@@ -140,11 +140,11 @@ impl Conn<'_> {
     pub async fn run(&mut self, statement: &Statement, args: Args) -> Result<u64, StoreFault> {
         Ok(match self {
             Conn::Sqlite(conn) => {
-                let query = sqlx::query_with(statement.sqlite, args.sqlite()?);
+                let query = sqlx::query_with(statement.sqlite, args.bound::<SqliteArguments>()?);
                 query.execute(&mut **conn).await?.rows_affected()
             }
             Conn::Postgres(conn) => {
-                let query = sqlx::query_with(statement.postgres, args.postgres()?);
+                let query = sqlx::query_with(statement.postgres, args.bound::<PgArguments>()?);
                 query.execute(&mut **conn).await?.rows_affected()
             }
         })
@@ -154,9 +154,11 @@ impl Conn<'_> {
     pub async fn run_text(&mut self, text: String, args: Args) -> Result<u64, StoreFault> {
         let text = AssertSqlSafe(text);
         Ok(match self {
-            Conn::Sqlite(conn) => sqlx::query_with(text, args.sqlite()?).execute(&mut **conn).await?.rows_affected(),
+            Conn::Sqlite(conn) => {
+                sqlx::query_with(text, args.bound::<SqliteArguments>()?).execute(&mut **conn).await?.rows_affected()
+            }
             Conn::Postgres(conn) => {
-                sqlx::query_with(text, args.postgres()?).execute(&mut **conn).await?.rows_affected()
+                sqlx::query_with(text, args.bound::<PgArguments>()?).execute(&mut **conn).await?.rows_affected()
             }
         })
     }
@@ -174,11 +176,11 @@ impl Conn<'_> {
     pub async fn rows(&mut self, statement: &Statement, args: Args) -> Result<Vec<Row>, StoreFault> {
         Ok(match self {
             Conn::Sqlite(conn) => {
-                let query = sqlx::query_with(statement.sqlite, args.sqlite()?);
+                let query = sqlx::query_with(statement.sqlite, args.bound::<SqliteArguments>()?);
                 query.fetch_all(&mut **conn).await?.into_iter().map(Row::Sqlite).collect()
             }
             Conn::Postgres(conn) => {
-                let query = sqlx::query_with(statement.postgres, args.postgres()?);
+                let query = sqlx::query_with(statement.postgres, args.bound::<PgArguments>()?);
                 query.fetch_all(&mut **conn).await?.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -210,28 +212,21 @@ impl Args {
         Self(args)
     }
 
-    fn sqlite(self) -> Result<SqliteArguments, StoreFault> {
-        let mut found = SqliteArguments::default();
+    /// As a database's own driver takes them.
+    fn bound<A: Arguments>(self) -> Result<A, StoreFault>
+    where
+        for<'t> Option<i64>: Encode<'t, A::Database> + Type<A::Database>,
+        for<'t> Option<String>: Encode<'t, A::Database> + Type<A::Database>,
+    {
+        let mut bound = A::default();
         for arg in self.0 {
             match arg {
-                Arg::Int(value) => found.add(value),
-                Arg::Text(value) => found.add(value),
+                Arg::Int(value) => bound.add(value),
+                Arg::Text(value) => bound.add(value),
             }
             .map_err(sqlx::Error::Encode)?;
         }
-        Ok(found)
-    }
-
-    fn postgres(self) -> Result<PgArguments, StoreFault> {
-        let mut found = PgArguments::default();
-        for arg in self.0 {
-            match arg {
-                Arg::Int(value) => found.add(value),
-                Arg::Text(value) => found.add(value),
-            }
-            .map_err(sqlx::Error::Encode)?;
-        }
-        Ok(found)
+        Ok(bound)
     }
 }
 

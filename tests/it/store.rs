@@ -112,6 +112,45 @@ async fn a_lease_that_ended_is_taken_over_and_its_late_owner_changes_nothing() {
 }
 
 #[tokio::test]
+async fn who_stood_still_keeps_what_nobody_took_over_meanwhile() {
+    let database = Database::of(Kind::Postgres).await;
+    let (frozen, other) = (Store::open(&database.url).await.unwrap(), Store::open(&database.url).await.unwrap());
+    frozen.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&frozen, START).await;
+    let lease = Millis::seconds(60);
+    let page = frozen.claim(Lane::Page, START, lease, 1).await.unwrap().pop().unwrap();
+    let chat = frozen.claim(Lane::Chat, START, lease, 1).await.unwrap().pop().unwrap();
+    let after = START + Millis::seconds(61);
+    let taken_over = other.claim(Lane::Page, after, lease, 1).await.unwrap().pop().unwrap();
+    frozen.extend_all(after + lease).await.unwrap();
+    let claims_again = |lane| frozen.claim(lane, after, lease, 50);
+    assert!(claims_again(Lane::Chat).await.unwrap().iter().all(|one| one.id != chat.id), "its own work goes on");
+    assert!(claims_again(Lane::Page).await.unwrap().iter().all(|one| one.id != page.id), "the other one has it");
+    assert!(frozen.done(&chat, vec![], after).await.unwrap());
+    assert!(!frozen.done(&page, vec![], after).await.unwrap());
+    assert!(other.done(&taken_over, vec![], after).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_flood_for_one_incident_is_decided_upon_whole_and_in_its_order() {
+    let (store, _dir) = open().await;
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    let wanted: Vec<String> = (0..120).map(|number| format!("number {number}")).collect();
+    for text in &wanted {
+        let note = typed(&format!("note {text}"));
+        store.receive(text, Target::incident(IncidentId(1)), &note, START).await.unwrap();
+    }
+    assert_eq!(take_all(&store, START).await.len(), 121);
+    let timeline = store.timeline(IncidentId(1)).await.unwrap();
+    let noted = timeline.iter().filter_map(|entry| match &entry.fact {
+        Fact::NoteAdded { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    assert_eq!(noted.collect::<Vec<_>>(), wanted);
+    assert!(!store.undecided().await.unwrap().has_input);
+}
+
+#[tokio::test]
 async fn who_opens_the_file_next_takes_up_at_once_what_the_one_before_had_in_hand() {
     let database = Database::of(Kind::Sqlite).await;
     let before = Store::open(&database.url).await.unwrap();
