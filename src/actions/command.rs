@@ -3,6 +3,7 @@
 //! With a program that plans, the card shows from, to and the change, and nothing runs that was not shown. With a
 //! program that checks, a lost end can be settled by looking.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,8 +119,8 @@ impl Place {
 
 #[async_trait]
 impl ActionProvider for CommandStep {
-    fn target(&self) -> &str {
-        &self.target
+    fn target(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.target)
     }
 
     fn risk(&self) -> Risk {
@@ -167,9 +168,11 @@ impl ActionProvider for CommandStep {
         Ok(PlannedStep {
             title,
             target: self.target.clone(),
+            locks: Vec::new(),
             from: printed.from,
             to: printed.to,
             diff,
+            needs: Vec::new(),
             risk: self.risk(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
@@ -283,9 +286,11 @@ impl CommandStep {
         let output = finished.output(MOST_OUTPUT);
         let program = |key| Words::new(key).with("program", self.argv.first().map(String::as_str));
         match finished.ended {
-            Ended::Exit(0) => {
-                StepResult::Done { note: program("step.program_well").with("took_ms", finished.took.0), output }
-            }
+            Ended::Exit(0) => StepResult::Done {
+                note: program("step.program_well").with("took_ms", finished.took.0),
+                output,
+                live: None,
+            },
             Ended::Exit(code) => {
                 let why = program("step.program_exit").with("code", code).with("last", finished.last_line());
                 StepResult::Failed { why, output }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::check::CheckConfig;
+use super::kubernetes::ClusterConfig;
 use super::length;
 use super::provider::StepConfig;
 use crate::incident::approval::{Class, Risk};
@@ -23,6 +24,9 @@ pub struct ActionsConfig {
     /// Each service's checks, by the service's key.
     #[serde(default)]
     pub services: BTreeMap<String, Vec<CheckConfig>>,
+    /// The Kubernetes clusters, by key.
+    #[serde(default)]
+    pub clusters: BTreeMap<String, ClusterConfig>,
     /// How long things may take.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -119,6 +123,9 @@ impl ActionsConfig {
         for (key, checks) in &self.services {
             validate_checks(checks, &format!("services.{key}"), &mut faults);
         }
+        for (key, cluster) in &self.clusters {
+            cluster.validate(&format!("clusters.{key}"), &mut faults);
+        }
         self.limits.validate("limits", &mut faults);
         faults
     }
@@ -136,9 +143,23 @@ impl ActionsConfig {
             faults.push(fault(format!("{path}.service"), format!("there is no service “{service}” under services")));
         }
         for (index, step) in action.steps.iter().enumerate() {
-            step.validate(action.risk, &format!("{path}.steps[{index}]"), faults);
+            let path = format!("{path}.steps[{index}]");
+            step.validate(action.risk, &path, faults);
+            if let Some(kubernetes) = &step.kubernetes
+                && !self.clusters.contains_key(&kubernetes.cluster)
+            {
+                let sentence =
+                    format!("there is no cluster “{}” under clusters; {}", kubernetes.cluster, self.clusters());
+                faults.push(fault(format!("{path}.kubernetes.cluster"), sentence));
+            }
         }
         self.validate_verification(action, path, faults);
+    }
+
+    /// What can be written for a cluster.
+    fn clusters(&self) -> String {
+        let known: Vec<&str> = self.clusters.keys().map(String::as_str).collect();
+        if known.is_empty() { "none is described there".to_owned() } else { format!("there are {}", known.join(", ")) }
     }
 
     fn validate_verification(&self, action: &ActionConfig, path: &str, faults: &mut Vec<ConfigFault>) {

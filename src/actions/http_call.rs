@@ -3,6 +3,7 @@
 //! With a probe — an address that says whether the thing is done — the plan knows where it stands, and a lost
 //! answer can be settled by looking. Without one, a lost answer is for a person to settle.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -91,8 +92,8 @@ struct Spec {
 
 #[async_trait]
 impl ActionProvider for HttpCall {
-    fn target(&self) -> &str {
-        &self.target
+    fn target(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.target)
     }
 
     fn risk(&self) -> Risk {
@@ -147,9 +148,11 @@ impl ActionProvider for HttpCall {
         Ok(PlannedStep {
             title: self.says("step.title_to").with("to", self.to.as_str()),
             target: self.target.clone(),
+            locks: Vec::new(),
             from: spec.found.as_ref().map(shown),
             to: self.to.clone(),
             diff: vec![Words::verbatim(spec.request.shown())],
+            needs: Vec::new(),
             risk: self.risk(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),

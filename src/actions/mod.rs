@@ -25,6 +25,7 @@ pub mod http;
 pub mod http_call;
 pub mod http_switch;
 pub mod json;
+pub mod kubernetes;
 pub mod length;
 mod plan;
 pub mod process;
@@ -52,6 +53,8 @@ pub use run::{Execution, NotCommitted};
 pub struct World {
     /// The client for every HTTP request; see [`http::client`].
     pub http: reqwest::Client,
+    /// The clusters, each reached when it is first needed.
+    pub clusters: kubernetes::Clusters,
     /// Vigie's own environment, of which programs get only what is allowed by name.
     pub environment: BTreeMap<String, String>,
     /// Takes secrets out of everything that is shown.
@@ -90,7 +93,8 @@ impl Actions {
         }
         let own = config.secrets();
         let redactor = Redactor::new(own.iter().chain(secrets));
-        let world = Arc::new(World { http, environment, redactor });
+        let clusters = kubernetes::Clusters::new(&config.clusters, &environment);
+        let world = Arc::new(World { http, clusters, environment, redactor });
         Ok(Self { inner: Arc::new(Inner { config, world }) })
     }
 

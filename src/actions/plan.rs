@@ -1,5 +1,7 @@
 //! Making plans: every step in absolute terms, the figures of the moment, and what will be verified.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 
 use super::config::ActionConfig;
@@ -61,7 +63,7 @@ impl Inner {
         let cx = PlanContext { world: &self.world, within: length::duration(limit) };
         let planned = within(length::duration(limit), step.plan(&cx)).await;
         planned.unwrap_or_else(|_| {
-            let target = step.provider().map(|(_, provider)| provider.target().to_owned()).unwrap_or_default();
+            let target = step.provider().map(|(_, provider)| provider.target().into_owned()).unwrap_or_default();
             Err(PlanFault::TooSlow { target, within: limit })
         })
     }
@@ -81,11 +83,11 @@ fn figure(result: &CheckResult) -> Words {
 }
 
 fn refuse_a_target_twice(steps: &[PlannedStep]) -> Result<(), PlanFault> {
-    let twice = steps
-        .iter()
-        .enumerate()
-        .find(|(index, step)| steps.iter().take(*index).any(|earlier| earlier.target == step.target));
-    twice.map_or(Ok(()), |(_, step)| Err(PlanFault::SameTarget(step.target.clone())))
+    let mut taken = BTreeSet::new();
+    match steps.iter().flat_map(PlannedStep::locks).find(|lock| !taken.insert(*lock)) {
+        None => Ok(()),
+        Some(lock) => Err(PlanFault::SameTarget(lock.clone())),
+    }
 }
 
 fn refuse_too_much(steps: &[PlannedStep], allowed: Risk) -> Result<(), PlanFault> {

@@ -1,5 +1,6 @@
 //! What every provider can do, and the table of those there are.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::config::{ConfigFault, fault};
 use super::env_file::EnvFile;
 use super::http_call::HttpCall;
 use super::http_switch::HttpSwitch;
+use super::kubernetes::Kubernetes;
 use super::length;
 use super::template::{Filling, placeholders, unknown};
 use crate::incident::approval::{PlannedStep, Risk};
@@ -25,7 +27,7 @@ use crate::incident::words::Words;
 #[async_trait]
 pub trait ActionProvider: fmt::Debug + Send + Sync {
     /// What it changes, named so that nothing else can be meant.
-    fn target(&self) -> &str;
+    fn target(&self) -> Cow<'_, str>;
 
     /// The worst it can do to the world.
     fn risk(&self) -> Risk;
@@ -45,7 +47,8 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
     /// [`PlanFault`]: there is nothing to go back to, it is already there, it cannot be read.
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault>;
 
-    /// Does what was planned. Looks first: already there is done, moved since the plan is stale.
+    /// Does what was planned. Looks first: already there is done, moved since the plan is stale, begun by this very
+    /// run is taken up.
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult;
 
     /// Looks whether the step happened, after a lost answer or a crash. Only reads.
@@ -93,6 +96,8 @@ pub enum StepResult {
         note: Words,
         /// The last lines of its output.
         output: Option<String>,
+        /// The state that was seen in the end, where it is more exact than what was planned.
+        live: Option<String>,
     },
     /// The world, or the configuration, moved since the plan was made; nothing was done.
     Stale {
@@ -117,7 +122,7 @@ pub enum StepResult {
 
 impl StepResult {
     pub(super) fn done(note: Words) -> Self {
-        StepResult::Done { note, output: None }
+        StepResult::Done { note, output: None, live: None }
     }
 
     pub(super) fn stale(found: Words) -> Self {
@@ -134,7 +139,7 @@ impl StepResult {
 }
 
 /// The longest state and title that is shown, in characters.
-const MOST_SHOWN: usize = 200;
+pub(super) const MOST_SHOWN: usize = 200;
 
 /// The longest line of a change that is shown, in characters.
 const MOST_LINE: usize = 1_000;
@@ -160,6 +165,11 @@ pub enum Happened {
     },
     /// It did not.
     No {
+        /// What was seen.
+        note: Words,
+    },
+    /// It was begun by this very run and is not over; executing it again takes it up and begins nothing twice.
+    Begun {
         /// What was seen.
         note: Words,
     },
@@ -284,6 +294,8 @@ providers! {
     command: CommandStep,
     /// An environment file that is saved or restored (X2).
     env_file: EnvFile,
+    /// Workloads in a Kubernetes cluster (K1).
+    kubernetes: Kubernetes,
 }
 
 impl StepConfig {
@@ -312,6 +324,7 @@ impl StepConfig {
         step.title = redactor.words(step.title, MOST_SHOWN);
         step.from = step.from.map(|from| redactor.short(&from, MOST_SHOWN));
         step.to = redactor.short(&step.to, MOST_SHOWN);
+        step.needs = step.needs.into_iter().map(|line| redactor.words(line, MOST_SHOWN)).collect();
         step.diff = step.diff.into_iter().map(|line| redactor.words(line, MOST_LINE)).collect();
         Ok(step)
     }

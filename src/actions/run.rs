@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::provider::{ActionProvider, Happened, StepConfig, StepContext, StepResult, reconfigured};
+use super::provider::{ActionProvider, Happened, MOST_SHOWN, StepConfig, StepContext, StepResult, reconfigured};
 use super::stopwatch::{Stopwatch, within};
 use super::verify::is_good;
 use super::{Actions, Inner};
@@ -58,6 +58,17 @@ impl Halt {
 struct Done {
     note: Words,
     output: Option<String>,
+    live: Option<String>,
+}
+
+/// What is known of a step that the former owner had begun.
+enum Doubt {
+    /// It is done.
+    Done(Done),
+    /// It did not happen.
+    NotBegun,
+    /// It happened and is not over; it is followed to its end.
+    Begun,
 }
 
 impl Actions {
@@ -95,9 +106,9 @@ impl Single<'_, '_> {
 
     /// All steps that are left.
     async fn steps(&self) -> Result<Result<(), Halt>, NotCommitted> {
-        let mut doubt = self.execution.in_doubt;
+        let mut in_doubt = self.execution.in_doubt;
         for (index, step) in self.plan.steps.iter().enumerate().skip(self.execution.done_steps) {
-            let doubted = doubt.take_if(|doubted| *doubted == index).is_some();
+            let doubted = in_doubt.take_if(|doubted| *doubted == index).is_some();
             let provider = match self.provider(index, step) {
                 Ok(provider) => provider,
                 Err(found) if doubted => {
@@ -107,19 +118,19 @@ impl Single<'_, '_> {
                 Err(found) => return Ok(Err(Halt::new(Outcome::Stale { step: index, found }))),
             };
             let watch = Stopwatch::start();
-            let mut done = None;
+            let mut doubt = Doubt::NotBegun;
             if doubted {
-                done = match self.settle_doubt(index, step, &provider).await {
-                    Ok(done) => done,
+                doubt = match self.settle_doubt(index, step, &provider).await {
+                    Ok(doubt) => doubt,
                     Err(halt) => return Ok(Err(halt)),
                 };
             }
-            let done = match done {
-                Some(done) => done,
-                None if *self.execution.stop.borrow() => {
+            let done = match doubt {
+                Doubt::Done(done) => done,
+                Doubt::NotBegun if *self.execution.stop.borrow() => {
                     return Ok(Err(Halt::new(Outcome::Stopped { done: index })));
                 }
-                None => {
+                Doubt::NotBegun | Doubt::Begun => {
                     self.report(Report::StepStarted { run: self.run, step: index }).await?;
                     match self.step(index, step, &provider).await {
                         Ok(done) => done,
@@ -127,9 +138,9 @@ impl Single<'_, '_> {
                     }
                 }
             };
-            let Done { note, output } = done;
+            let Done { note, output, live } = done;
             let took = watch.took();
-            self.report(Report::StepFinished { run: self.run, step: index, note, took, output }).await?;
+            self.report(Report::StepFinished { run: self.run, step: index, note, took, output, live }).await?;
         }
         Ok(Ok(()))
     }
@@ -146,18 +157,17 @@ impl Single<'_, '_> {
         }
     }
 
-    /// What became of the step that the former owner had begun; nothing when it did not happen and may be done.
-    async fn settle_doubt(
-        &self,
-        index: usize,
-        step: &PlannedStep,
-        provider: &Configured<'_>,
-    ) -> Result<Option<Done>, Halt> {
+    /// What became of the step that the former owner had begun.
+    async fn settle_doubt(&self, index: usize, step: &PlannedStep, provider: &Configured<'_>) -> Result<Doubt, Halt> {
         match self.look(index, step, provider).await {
-            Happened::Yes { note } => Ok(Some(Done { note, output: None })),
+            Happened::Yes { note } => Ok(Doubt::Done(Done { note: self.clean(note), output: None, live: None })),
             Happened::No { note } => {
                 tracing::info!(run = %self.run, step = index, %note, "the interrupted step had not happened");
-                Ok(None)
+                Ok(Doubt::NotBegun)
+            }
+            Happened::Begun { note } => {
+                tracing::info!(run = %self.run, step = index, %note, "the interrupted step is under way");
+                Ok(Doubt::Begun)
             }
             Happened::CannotTell { why } => Err(Halt::new(Outcome::Unknown { step: index, why: interrupted(why) })),
         }
@@ -169,7 +179,10 @@ impl Single<'_, '_> {
         let result = within(cx.within + FUSE, provider.provider.execute(step, &cx)).await;
         let result = result.unwrap_or_else(|_| StepResult::unknown(Words::new("step.no_result")));
         match result {
-            StepResult::Done { note, output } => Ok(Done { note: self.clean(note), output }),
+            StepResult::Done { note, output, live } => {
+                let live = live.map(|live| self.inner.world.redactor.short(&live, MOST_SHOWN));
+                Ok(Done { note: self.clean(note), output, live })
+            }
             StepResult::Stale { found } => Err(Halt::new(Outcome::Stale { step: index, found: self.clean(found) })),
             StepResult::Failed { why, output } => {
                 Err(Halt { outcome: Outcome::Failed { step: Some(index), why: self.clean(why) }, output })
@@ -190,10 +203,13 @@ impl Single<'_, '_> {
         let outcome = match self.look(index, step, provider).await {
             Happened::Yes { note } => {
                 let note = Words::new("step.all_the_same").with("note", note).with("lost", lost);
-                return Ok(Done { note: self.clean(note), output });
+                return Ok(Done { note: self.clean(note), output, live: None });
             }
             Happened::No { note } => Outcome::Failed { step: Some(index), why: self.clean(both(lost, note)) },
-            Happened::CannotTell { why } => Outcome::Unknown { step: index, why: self.clean(both(lost, why)) },
+            // It had all the time it may take, so nobody knows yet how it ends.
+            Happened::Begun { note: why } | Happened::CannotTell { why } => {
+                Outcome::Unknown { step: index, why: self.clean(both(lost, why)) }
+            }
         };
         Err(Halt { outcome, output })
     }

@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::kubernetes::Clusters;
 use super::provider::{Happened, StepResult};
 use super::run::NotCommitted;
 use super::stopwatch::pause;
@@ -47,7 +48,12 @@ pub(super) fn world() -> World {
 
 pub(super) fn world_with(secrets: &[&str]) -> World {
     let secrets: Vec<SecretString> = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
-    World { http: client(), environment: environment(), redactor: Redactor::new(&secrets) }
+    World {
+        http: client(),
+        clusters: Clusters::default(),
+        environment: environment(),
+        redactor: Redactor::new(&secrets),
+    }
 }
 
 /// An address where nobody listens.
@@ -313,7 +319,7 @@ fn outcome_word(outcome: &Outcome) -> String {
 /// What became of a step, as an English team reads it.
 pub(super) fn plain(result: StepResult) -> StepResult {
     match result {
-        StepResult::Done { note, output } => StepResult::Done { note: note.plain(), output },
+        StepResult::Done { note, output, live } => StepResult::Done { note: note.plain(), output, live },
         StepResult::Stale { found } => StepResult::Stale { found: found.plain() },
         StepResult::Failed { why, output } => StepResult::Failed { why: why.plain(), output },
         StepResult::Unknown { why, output } => StepResult::Unknown { why: why.plain(), output },
@@ -325,6 +331,7 @@ pub(super) fn plainly(happened: Happened) -> Happened {
     match happened {
         Happened::Yes { note } => Happened::Yes { note: note.plain() },
         Happened::No { note } => Happened::No { note: note.plain() },
+        Happened::Begun { note } => Happened::Begun { note: note.plain() },
         Happened::CannotTell { why } => Happened::CannotTell { why: why.plain() },
     }
 }

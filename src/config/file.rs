@@ -12,6 +12,7 @@ use super::words::{
 };
 use crate::actions::check::CheckConfig;
 use crate::actions::config::LimitsConfig;
+use crate::actions::kubernetes::ClusterConfig;
 use crate::actions::provider::StepConfig;
 use crate::comms::AudienceConfig;
 use crate::incident::approval::{Class, Risk};
@@ -34,6 +35,9 @@ pub(super) struct File {
     /// What the team runs.
     #[serde(default)]
     pub services: Entries<Service>,
+    /// The Kubernetes clusters that actions reach.
+    #[serde(default)]
+    pub clusters: Entries<ClusterConfig>,
     /// What people may run.
     #[serde(default)]
     pub actions: Entries<Action>,

@@ -55,18 +55,31 @@ pub struct PlannedStep {
     pub title: Words,
     /// What is changed, named so that nothing else can be meant. One live run per target.
     pub target: String,
+    /// What nobody else may change meanwhile, named alike by every action; the target alone when it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<String>,
     /// The state found while planning, compared again before acting.
     pub from: Option<String>,
     /// The state to be reached.
     pub to: String,
     /// The change in words, one line each.
     pub diff: Vec<Words>,
+    /// The rights that it needs and was found to have, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Words>,
     /// What it can do to the world.
     pub risk: Risk,
     /// Which provider planned it and will execute it.
     pub provider: String,
     /// The provider's own absolute facts; opaque to everybody else; holds no secret.
     pub spec: Value,
+}
+
+impl PlannedStep {
+    /// What nobody else may change while it runs.
+    pub fn locks(&self) -> &[String] {
+        if self.locks.is_empty() { std::slice::from_ref(&self.target) } else { &self.locks }
+    }
 }
 
 /// Everything an approver needs to know, and exactly what will be executed.
@@ -292,9 +305,11 @@ mod tests {
             steps: vec![PlannedStep {
                 title: Words::verbatim(format!("Switch the shop to {to}")),
                 target: "http:shop".into(),
+                locks: vec![],
                 from: Some("v2".into()),
                 to: to.into(),
                 diff: vec![],
+                needs: vec![],
                 risk: Risk::Reversible,
                 provider: "http".into(),
                 spec: serde_json::json!({"b": 1, "a": 2}),
@@ -305,6 +320,17 @@ mod tests {
             verification: vec![],
             expected: Millis::seconds(30),
         }
+    }
+
+    #[test]
+    fn a_step_locks_its_target_or_what_it_names_and_old_plans_keep_their_digests() {
+        let mut step = plan("v1").steps.remove(0);
+        assert_eq!(step.locks(), ["http:shop"]);
+        let kept = serde_json::to_value(&step).unwrap();
+        assert!(kept.get("locks").is_none() && kept.get("needs").is_none(), "{kept}");
+        assert_eq!(serde_json::from_value::<PlannedStep>(kept).unwrap(), step);
+        step.locks = vec!["a".into(), "b".into()];
+        assert_eq!(step.locks(), ["a", "b"]);
     }
 
     #[test]

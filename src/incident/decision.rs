@@ -242,6 +242,9 @@ pub enum Report {
         took: Millis,
         /// Its output.
         output: Option<String>,
+        /// The state that was seen in the end, where the step can tell.
+        #[serde(default)]
+        live: Option<String>,
     },
     /// Verification began.
     VerificationStarted {

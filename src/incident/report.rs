@@ -140,9 +140,16 @@ fn progress(report: &Report, incident: &Incident) -> Option<Fact> {
     let (run, fact) = match report {
         Report::RunStarted { run, fence } => (run, Fact::RunStarted { run: *run, fence: *fence }),
         Report::StepStarted { run, step } => (run, Fact::StepStarted { run: *run, step: *step }),
-        Report::StepFinished { run, step, note, took, output } => (
+        Report::StepFinished { run, step, note, took, output, live } => (
             run,
-            Fact::StepFinished { run: *run, step: *step, note: note.clone(), took: *took, output: output.clone() },
+            Fact::StepFinished {
+                run: *run,
+                step: *step,
+                note: note.clone(),
+                took: *took,
+                output: output.clone(),
+                live: live.clone(),
+            },
         ),
         Report::VerificationStarted { run } => (run, Fact::VerificationStarted { run: *run }),
         Report::VerificationFinished { run, results } => {

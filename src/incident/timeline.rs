@@ -356,6 +356,9 @@ pub enum Fact {
         took: Millis,
         /// The last lines of its output, redacted and capped.
         output: Option<String>,
+        /// The state that was seen in the end, where the step can tell.
+        #[serde(default)]
+        live: Option<String>,
     },
     /// The steps are done; the verification plan is run (P2).
     VerificationStarted {

@@ -7,6 +7,7 @@ use super::db::{Conn, Write, args};
 use super::inbox::{Arrived, Target};
 use super::meant::{meant, named};
 use super::{Store, StoreFault, read, sql, write};
+use crate::incident::approval::PlannedStep;
 use crate::incident::decision::{Decision, Effect, Input, Lane};
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::people::Actor;
@@ -330,8 +331,8 @@ async fn refuse(conn: &mut Conn<'_>, now: Instant, input: &Input, refusal: &Refu
 /// ones never wait for each other in a circle.
 fn targets(incident: &Incident) -> BTreeSet<(String, String)> {
     let of = |run: &Run| {
-        let steps = run.plan.iter().flat_map(|plan| &plan.steps);
-        steps.map(|step| (step.target.clone(), run.id.to_string())).collect::<Vec<_>>()
+        let locks = run.plan.iter().flat_map(|plan| &plan.steps).flat_map(PlannedStep::locks);
+        locks.map(|lock| (lock.clone(), run.id.to_string())).collect::<Vec<_>>()
     };
     incident.runs.values().filter(|run| run.holds_targets()).flat_map(of).collect()
 }

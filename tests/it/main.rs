@@ -17,6 +17,7 @@ mod eyes;
 mod faults;
 mod french;
 mod home;
+mod kubernetes;
 mod lists;
 mod page;
 mod payloads;

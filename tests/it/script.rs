@@ -124,9 +124,11 @@ pub fn plan(to: &str, risk: Risk) -> ActionPlan {
         steps: vec![PlannedStep {
             title: Words::verbatim(format!("Switch the shop to {to}")),
             target: "http:shop".into(),
+            locks: vec![],
             from: Some("v2".into()),
             to: to.into(),
             diff: vec![],
+            needs: vec![],
             risk,
             provider: "http_switch".into(),
             spec: serde_json::json!({}),

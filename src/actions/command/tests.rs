@@ -89,7 +89,7 @@ async fn a_program_knows_its_run_and_its_output_comes_back_without_secrets() {
     let bench = Bench::new();
     let step = bench.step(SWITCH, json!({}));
     let planned = bench.plan(&step).await.unwrap();
-    let StepResult::Done { note, output } = bench.execute(&step, &planned).await else { panic!() };
+    let StepResult::Done { note, output, .. } = bench.execute(&step, &planned).await else { panic!() };
     assert!(note.starts_with("sh ended well after"), "{note}");
     assert_eq!(output.as_deref(), Some("run run_7_1 step 1 fence 42 with [redacted]"));
     assert_eq!(bench.version(), "1.2.3");

@@ -5,6 +5,7 @@
 
 mod files;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -61,8 +62,8 @@ struct Spec {
 
 #[async_trait]
 impl ActionProvider for EnvFile {
-    fn target(&self) -> &str {
-        &self.target
+    fn target(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.target)
     }
 
     fn risk(&self) -> Risk {
@@ -120,9 +121,11 @@ impl ActionProvider for EnvFile {
         Ok(PlannedStep {
             title,
             target: self.target.clone(),
+            locks: Vec::new(),
             from: now,
             to,
             diff,
+            needs: Vec::new(),
             risk: self.risk(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),

@@ -6,6 +6,7 @@
 
 mod settings;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,8 +58,8 @@ struct Spec {
 
 #[async_trait]
 impl ActionProvider for HttpSwitch {
-    fn target(&self) -> &str {
-        &self.target
+    fn target(&self) -> Cow<'_, str> {
+        Cow::Borrowed(&self.target)
     }
 
     fn risk(&self) -> Risk {
@@ -97,12 +98,14 @@ impl ActionProvider for HttpSwitch {
         Ok(PlannedStep {
             title: self.says("step.title_switch").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
             target: self.target.clone(),
+            locks: Vec::new(),
             diff: vec![
                 self.says("step.title_change").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
                 Words::verbatim(spec.request.shown()),
             ],
             from: Some(from_shown),
             to: to_shown,
+            needs: Vec::new(),
             risk: self.risk(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),

@@ -12,7 +12,7 @@ impl Sources<'_> {
     /// Asks every room about its part. A part that could not be read whole is not asked about: what it lacks would be
     /// taken for missing.
     pub fn rooms(&self, findings: &mut Findings<'_>) {
-        if !["services", "actions", "limits"].iter().any(|section| self.has_faults(section)) {
+        if !["services", "clusters", "actions", "limits"].iter().any(|section| self.has_faults(section)) {
             for fault in self.actions_room().validate() {
                 self.note(&in_the_file(&fault.path), &fault.sentence, findings);
             }
@@ -52,7 +52,13 @@ impl Sources<'_> {
             (key.0.clone(), config)
         });
         let services = self.file.services.0.iter().map(|(key, service)| (key.0.clone(), service.checks.clone()));
-        ActionsConfig { actions: actions.collect(), services: services.collect(), limits: self.file.limits.clone() }
+        let clusters = self.file.clusters.0.iter().map(|(key, cluster)| (key.0.clone(), cluster.clone()));
+        ActionsConfig {
+            actions: actions.collect(),
+            services: services.collect(),
+            clusters: clusters.collect(),
+            limits: self.file.limits.clone(),
+        }
     }
 
     /// The folder with the team's own templates; relative to the folder of the file.

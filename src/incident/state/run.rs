@@ -63,6 +63,9 @@ pub struct StepState {
     pub done: Option<(Words, Millis)>,
     /// Its output.
     pub output: Option<String>,
+    /// The state that was seen in the end, where it can tell.
+    #[serde(default)]
+    pub live: Option<String>,
 }
 
 /// A runbook action asked for in this incident.
@@ -133,6 +136,13 @@ impl Run {
             Phase::Finished { outcome: Outcome::Unknown { .. } } => self.settled.is_none(),
             _ => false,
         }
+    }
+
+    /// The state that the first step, which is what people look for, was seen to reach; what it was to reach where it
+    /// could not tell.
+    pub fn live(&self) -> Option<&str> {
+        let seen = self.steps.first().and_then(|step| step.live.as_deref());
+        seen.or_else(|| Some(self.plan.as_ref()?.steps.first()?.to.as_str()))
     }
 
     /// Waits for somebody or does something.
@@ -207,12 +217,13 @@ impl Run {
             }
             Fact::StepStarted { step, .. } => {
                 self.steps.truncate(*step);
-                self.steps.push(StepState { started_at: mark.at, done: None, output: None });
+                self.steps.push(StepState { started_at: mark.at, done: None, output: None, live: None });
             }
-            Fact::StepFinished { step, note, took, output, .. } => {
+            Fact::StepFinished { step, note, took, output, live, .. } => {
                 if let Some(state) = self.steps.get_mut(*step) {
                     state.done = Some((note.clone(), *took));
                     state.output = output.clone();
+                    state.live = live.clone();
                 }
             }
             Fact::VerificationStarted { .. } => self.phase = Phase::Verifying,

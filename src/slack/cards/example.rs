@@ -155,7 +155,7 @@ impl Stage {
     pub fn step_done(&mut self, step: usize) -> &mut Self {
         let took = Millis::seconds(2);
         let note = Words::verbatim("3 of 3 pods ready");
-        self.after(2).vigie(Fact::StepFinished { run: RUN, step, note, took, output: None })
+        self.after(2).vigie(Fact::StepFinished { run: RUN, step, note, took, output: None, live: None })
     }
 
     pub fn incident(&self) -> &Incident {
@@ -190,9 +190,11 @@ pub fn plan() -> ActionPlan {
             PlannedStep {
                 title: Words::verbatim("Switch the shop from v1.3.0 to v1.2.3"),
                 target: "shop (production)".into(),
+                locks: vec![],
                 from: Some("v1.3.0".into()),
                 to: "v1.2.3".into(),
                 diff: vec![Words::verbatim("image: shop:1.3.0 → shop:1.2.3")],
+                needs: vec![],
                 risk: Risk::Reversible,
                 provider: "http".into(),
                 spec: json!({}),
@@ -200,9 +202,11 @@ pub fn plan() -> ActionPlan {
             PlannedStep {
                 title: Words::verbatim("Clear the page cache"),
                 target: "cache (production)".into(),
+                locks: vec![],
                 from: None,
                 to: "empty".into(),
                 diff: vec![],
+                needs: vec![],
                 risk: Risk::Reversible,
                 provider: "http".into(),
                 spec: json!({}),

@@ -113,7 +113,8 @@ pub fn over(text: &str, outcome: Outcome) -> Stage {
     stage.vigie(Fact::RunReleased { run: RUN, announced: false });
     stage.vigie(Fact::RunStarted { run: RUN, fence: 1 });
     stage.vigie(Fact::StepStarted { run: RUN, step: 0 });
-    stage.vigie(Fact::StepFinished { run: RUN, step: 0, note: Words::verbatim(text), took: Millis(5), output: some() });
+    let note = Words::verbatim(text);
+    stage.vigie(Fact::StepFinished { run: RUN, step: 0, note, took: Millis(5), output: some(), live: some() });
     stage.by("U0LEAD", Fact::StopAsked { run: RUN });
     stage.vigie(Fact::VerificationStarted { run: RUN });
     stage.vigie(Fact::VerificationFinished { run: RUN, results: seen(text) });

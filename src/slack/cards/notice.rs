@@ -119,9 +119,8 @@ fn rollback_begins(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said {
 /// M5: said when it has ended, well or not.
 fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -> Said {
     let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
-    let to = planned.first().map(|step| step.to.as_str()).unwrap_or_default();
     let mut vars = run_vars(pen, incident, run);
-    vars["version_to"] = json!(to);
+    vars["version_to"] = json!(run.live().unwrap_or_default());
     vars["took_ms"] = json!(progress::took_ms(run));
     match outcome {
         Outcome::Done if run.action.is_rollback => {

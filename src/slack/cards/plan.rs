@@ -22,6 +22,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     };
     let why = plan.why.iter().map(|why| pen.told(why)).collect::<Said<Vec<String>>>()?;
     let checks: Vec<String> = plan.verification.iter().map(|check| check.title.clone()).collect();
+    let needs = needs(pen, plan)?;
     let lines = vec![
         change(pen, run)?,
         steps(pen, plan)?,
@@ -30,6 +31,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         listed(pen, "plan.cautions", &plan.cautions)?,
         listed(pen, "plan.will_not", &plan.will_not)?,
         listed(pen, "plan.verification", &checks)?,
+        listed(pen, "plan.needs", &needs)?,
         pen.say("plan.if_it_fails", json!({"steps": plan.steps.len()}))?,
     ];
     let mut parts = vec![Part::Text(Mrkdwn::join(lines, "\n"))];
@@ -94,6 +96,18 @@ fn listed(pen: &Pen<'_>, key: &str, items: &[String]) -> Said {
             Ok(Mrkdwn::join(lines, "\n"))
         }
     }
+}
+
+/// The rights that the steps need and were found to have, each once.
+fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
+    let mut needs = Vec::new();
+    for need in plan.steps.iter().flat_map(|step| &step.needs) {
+        let need = pen.told(need)?;
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    Ok(needs)
 }
 
 fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said {

@@ -52,7 +52,7 @@ pub(super) fn result_line(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said {
     let at = |step: usize| planned.get(step);
     let mut vars = json!({
         "title": super::run::title(run),
-        "to": planned.first().map(|step| &step.to),
+        "to": run.live(),
         "took_ms": took_ms(run),
         "steps": planned.len(),
         "step": null, "step_title": null, "target": null, "expected": null, "found": null, "why": null, "done": null,

@@ -12,7 +12,7 @@ mod network;
 mod people;
 mod server;
 mod slack;
-mod town;
+pub mod town;
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// This machine does not let the test do what it is about: `tests/run` is told, and counts it as skipped.
-fn skip(why: &str) {
+pub fn skip(why: &str) {
     let line = format!("skipped: {why}\n");
     print!("{line}");
     let Some(list) = std::env::var_os("VIGIE_TEST_SKIPS") else { return };
@@ -55,7 +55,7 @@ async fn pass(length: Duration) {
 }
 
 /// Waits until `probe` sees what it looks for.
-async fn until<T>(what: &str, patience: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, patience: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     let clock = Clock::system();
     let last = clock.now() + Millis(i64::try_from(patience.as_millis()).expect("a bearable length"));
     loop {

@@ -29,6 +29,12 @@ pub struct Town {
 impl Town {
     /// Opens it on this database.
     pub async fn open(database: &str) -> Self {
+        assert!(CONFIG.contains(CLIMB.0), "the practice configuration does not say “{}”", CLIMB.0);
+        Self::open_as(database, &CONFIG.replace(CLIMB.0, CLIMB.1)).await
+    }
+
+    /// The same with a configuration of its own for the bot.
+    pub async fn open_as(database: &str, config: &str) -> Self {
         let options = Options {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             locale: "en".to_owned(),
@@ -42,8 +48,7 @@ impl Town {
         setup.vigie.store.close().await;
         let store = Store::open_to_read(database).await.expect("the database is there");
         let folder = tempfile::tempdir().expect("a folder can be made");
-        assert!(CONFIG.contains(CLIMB.0), "the practice configuration does not say “{}”", CLIMB.0);
-        std::fs::write(folder.path().join("vigie.yml"), CONFIG.replace(CLIMB.0, CLIMB.1)).expect("it can be written");
+        std::fs::write(folder.path().join("vigie.yml"), config).expect("it can be written");
         Self { setup, store, folder, database: database.to_owned() }
     }
 

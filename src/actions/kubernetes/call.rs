@@ -1,0 +1,338 @@
+//! Requests to an API server: readings are repeated, a change is sent once, and every trouble has its words.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use kube::core::Status;
+use kube::core::params::{GetParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::{Value, json};
+
+use super::super::World;
+use super::super::redact::Redactor;
+use super::super::stopwatch::{Stopwatch, pause, within};
+use super::cluster::{Cluster, refused_access};
+use super::rights::Right;
+use crate::incident::words::Words;
+
+/// A request of kube's, by http's own type.
+type Call = axum::http::Request<Vec<u8>>;
+
+/// Who the API server is told has changed something.
+const MANAGER: &str = "vigie";
+/// The first pause before a reading is repeated; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a change may take when the cluster's webhooks are slow.
+const SLOW_CHANGE: Duration = Duration::from_secs(30);
+/// Objects on one page of a list.
+const PAGE: u32 = 500;
+
+/// A kind of object, where it stands in the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub group: &'static str,
+    pub plural: &'static str,
+}
+
+pub(super) const DEPLOYMENTS: Kind = Kind { group: "apps", plural: "deployments" };
+pub(super) const REPLICA_SETS: Kind = Kind { group: "apps", plural: "replicasets" };
+pub(super) const PODS: Kind = Kind { group: "", plural: "pods" };
+
+/// One namespace of one cluster, for one piece of work with its deadline.
+pub(super) struct Site<'a> {
+    cluster: &'a Cluster,
+    pub(super) namespace: &'a str,
+    pub(super) redactor: &'a Redactor,
+    watch: Stopwatch,
+    within: Duration,
+}
+
+/// Why a request brought nothing.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// There is no way to the cluster: its file, its credentials.
+    NoAccess(Words),
+    /// No answer, or half of one; what was asked for may have happened unless it was never sent.
+    NoAnswer { sent: bool, why: String },
+    /// The API server says no.
+    Refused(Box<Status>),
+}
+
+impl Trouble {
+    fn of(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Trouble::Refused(status),
+            kube::Error::Auth(_) | kube::Error::RustlsTls(_) => Trouble::NoAccess(refused_access(&error)),
+            other => Trouble::NoAnswer { sent: !never_left(&other), why: innermost(&other) },
+        }
+    }
+
+    /// The request itself is impossible.
+    fn unsent(why: kube::core::request::Error) -> Self {
+        Trouble::NoAnswer { sent: false, why: why.to_string() }
+    }
+
+    fn late(waited: Duration) -> Self {
+        Trouble::NoAnswer { sent: true, why: format!("no answer in {} s", waited.as_secs()) }
+    }
+
+    fn garbled() -> Self {
+        Trouble::NoAnswer { sent: true, why: "the answer is no JSON".to_owned() }
+    }
+
+    /// Asking again may bring something else.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Trouble::NoAccess(_) => false,
+            Trouble::NoAnswer { .. } => true,
+            Trouble::Refused(status) => status.code == 429 || status.code >= 500,
+        }
+    }
+
+    /// The object changed since it was read.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if status.code == 409)
+    }
+
+    /// The object is not there.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if status.code == 404)
+    }
+
+    /// What asked for it would say; `right` is what was tried.
+    pub(super) fn words(&self, site: &Site<'_>, right: &Right<'_>) -> Words {
+        let cluster = site.cluster.key.as_str();
+        match self {
+            Trouble::NoAccess(why) => {
+                Words::new("kubernetes.unusable").with("cluster", cluster).with("why", why.clone())
+            }
+            Trouble::NoAnswer { why, .. } => Words::new("kubernetes.no_connection")
+                .with("cluster", cluster)
+                .with("why", site.redactor.short(why, 200)),
+            Trouble::Refused(status) => match status.code {
+                401 => Words::new("kubernetes.unknown_us").with("cluster", cluster),
+                403 if has_cause(status, "NamespaceTerminating") => {
+                    Words::new("kubernetes.namespace_ending").with("namespace", site.namespace)
+                }
+                403 => Words::new("kubernetes.denied").with("rights", vec![Value::from(right.words(site.namespace))]),
+                404 => right.absent(site.namespace),
+                _ => Words::new("kubernetes.server_refuses").with("said", site.redactor.short(&said(status), 300)),
+            },
+        }
+    }
+}
+
+fn has_cause(status: &Status, reason: &str) -> bool {
+    status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == reason)
+}
+
+/// The server's own sentence: its causes where it names fields, else its message.
+fn said(status: &Status) -> String {
+    let causes = status.details.iter().flat_map(|details| &details.causes).filter(|cause| !cause.field.is_empty());
+    let causes: Vec<String> = causes.map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+    if causes.is_empty() { status.message.clone() } else { causes.join("; ") }
+}
+
+/// The connection was never made, so nothing can have happened.
+fn never_left(error: &kube::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(client) = cause.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return client.is_connect();
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// The cause below all others: what people can do something about.
+fn innermost(error: &kube::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
+}
+
+/// The events of one object.
+pub(super) type Events = futures_util::stream::BoxStream<'static, Result<Event, ()>>;
+
+/// What a watch tells.
+pub(super) enum Event {
+    /// The object as it is now.
+    Is(Value),
+    /// It is gone.
+    Gone,
+}
+
+impl<'a> Site<'a> {
+    /// Begins a piece of work that may take so long.
+    pub(super) fn new(cluster: &'a Cluster, namespace: &'a str, world: &'a World, within: Duration) -> Self {
+        Self { cluster, namespace, redactor: &world.redactor, watch: Stopwatch::start(), within }
+    }
+
+    /// The time that is left.
+    pub(super) fn left(&self) -> Duration {
+        self.watch.left_of(self.within)
+    }
+
+    /// The whole time there was.
+    pub(super) fn within(&self) -> Duration {
+        self.within
+    }
+
+    /// Where the objects of a kind stand.
+    fn at(&self, kind: Kind) -> kube::core::Request {
+        let version = if kind.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/v1", kind.group) };
+        kube::core::Request::new(format!("{version}/namespaces/{}/{}", self.namespace, kind.plural))
+    }
+
+    /// Sends one request once.
+    async fn once(&self, call: Call, longest: Duration) -> Result<String, Trouble> {
+        let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
+        let answer = within(longest, client.request_text(call)).await;
+        answer.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)
+    }
+
+    /// Sends one request; with new credentials once more when the old ones are not taken, for then nothing happened.
+    async fn ask(&self, call: Call, longest: Duration) -> Result<Value, Trouble> {
+        let mut answer = self.once(call.clone(), longest).await;
+        if matches!(&answer, Err(Trouble::Refused(status)) if status.code == 401) {
+            self.cluster.forget_client().await;
+            answer = self.once(call, longest).await;
+        }
+        serde_json::from_str(&answer?).map_err(|_| Trouble::garbled())
+    }
+
+    /// How long one reading may take now. The last one may begin just before the end and gets a moment of its own.
+    fn one_look(&self) -> Duration {
+        self.left().max(Duration::from_secs(1)).min(self.cluster.answers_within())
+    }
+
+    /// An object as it is at this moment, asked for once.
+    pub(super) async fn look(&self, kind: Kind, name: &str) -> Result<Value, Trouble> {
+        let call = self.at(kind).get(name, &GetParams::default()).map_err(Trouble::unsent)?;
+        self.ask(call, self.one_look()).await
+    }
+
+    /// An object, asked for until there is an answer or no time is left.
+    pub(super) async fn get(&self, kind: Kind, name: &str) -> Result<Value, Trouble> {
+        let call = self.at(kind).get(name, &GetParams::default()).map_err(Trouble::unsent)?;
+        self.patiently(call).await
+    }
+
+    /// All objects of a kind with these labels.
+    pub(super) async fn list(&self, kind: Kind, labels: &str) -> Result<Vec<Value>, Trouble> {
+        let mut params = ListParams::default().labels(labels).limit(PAGE);
+        let mut all = Vec::new();
+        loop {
+            let call = self.at(kind).list(&params).map_err(Trouble::unsent)?;
+            let mut page = self.patiently(call).await?;
+            if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
+                all.extend(items);
+            }
+            match page.pointer("/metadata/continue").and_then(Value::as_str).filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token.to_owned()),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// A reading, repeated until there is an answer or no time is left.
+    async fn patiently(&self, call: Call) -> Result<Value, Trouble> {
+        let mut wait = FIRST_PAUSE;
+        loop {
+            match self.ask(call.clone(), self.one_look()).await {
+                Err(trouble) if trouble.passes() && self.left() > wait => {
+                    tracing::debug!(?trouble, "a reading is repeated");
+                    pause(wait).await;
+                    wait = (wait * 2).min(LONGEST_PAUSE);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// A change by JSON patch, sent once. A rehearsal changes nothing.
+    pub(super) async fn patch(
+        &self,
+        kind: Kind,
+        name: &str,
+        operations: &Value,
+        rehearsal: bool,
+    ) -> Result<Value, Trouble> {
+        let params =
+            PatchParams { dry_run: rehearsal, field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let call = self.at(kind).patch(name, &params, &Patch::Merge(operations));
+        let mut call = call.map_err(Trouble::unsent)?;
+        // kube's own JSON patch brings two more crates for the sake of this header.
+        call.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json-patch+json"));
+        let longest = if rehearsal { self.one_look() } else { self.left().min(SLOW_CHANGE) };
+        self.ask(call, longest).await
+    }
+
+    /// Whether we may do this, as the server says itself.
+    pub(super) async fn may(&self, right: &Right<'_>) -> Result<bool, Trouble> {
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": right.attributes(self.namespace)},
+        });
+        let reviews = kube::core::Request::new("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+        let call = reviews.create(&PostParams::default(), review.to_string().into_bytes());
+        let call = call.map_err(Trouble::unsent)?;
+        let answer = self.ask(call, self.one_look()).await?;
+        Ok(answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false))
+    }
+
+    /// What happens to one object from this version on, until the server ends it.
+    pub(super) async fn events(&self, kind: Kind, name: &str, version: &str) -> Result<Events, Trouble> {
+        use futures_util::StreamExt as _;
+        let params = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(60).disable_bookmarks();
+        let call = self.at(kind).watch(&params, version).map_err(Trouble::unsent)?;
+        let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
+        let longest = self.one_look();
+        let stream = within(longest, client.request_events::<Value>(call)).await;
+        let stream = stream.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)?;
+        Ok(stream.map(told).boxed())
+    }
+
+    /// The last lines that a container printed; `previous` for the one before its restart.
+    pub(super) async fn last_lines(
+        &self,
+        pod: &str,
+        container: &str,
+        previous: bool,
+        lines: i64,
+    ) -> Result<String, Trouble> {
+        let params = kube::core::subresource::LogParams {
+            container: Some(container.to_owned()),
+            previous,
+            tail_lines: Some(lines),
+            limit_bytes: Some(64 * 1024),
+            ..Default::default()
+        };
+        let call = self.at(PODS).logs(pod, &params).map_err(Trouble::unsent)?;
+        self.once(call, self.one_look()).await
+    }
+}
+
+/// An event; anything else than news of the object ends the watch, and the object is looked at instead.
+fn told(event: Result<kube::core::WatchEvent<Value>, kube::Error>) -> Result<Event, ()> {
+    use kube::core::WatchEvent;
+    match event {
+        Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => Ok(Event::Is(object)),
+        Ok(WatchEvent::Deleted(_)) => Ok(Event::Gone),
+        // A version that is too old is told by an event, in an answer that says 200.
+        Ok(WatchEvent::Error(status)) => {
+            tracing::debug!(code = status.code, "the watch is begun again");
+            Err(())
+        }
+        Ok(WatchEvent::Bookmark(_)) => Err(()),
+        Err(error) => {
+            tracing::debug!(why = innermost(&error), "the watch is begun again");
+            Err(())
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A Deployment and its ReplicaSets as the API server tells of them.
+//!
+//! They are read and written back as plain JSON: a template that went through typed structs would lose every field that
+//! these do not know.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+/// Which ReplicaSet a pod belongs to; put into the template's labels by the controller.
+pub(super) const HASH_LABEL: &str = "pod-template-hash";
+const REVISION: &str = "deployment.kubernetes.io/revision";
+const CAUSE: &str = "kubernetes.io/change-cause";
+/// Which step of which run has changed an object last.
+pub(super) const MARK: &str = "vigie/step";
+
+/// Annotations that belong to the Deployment itself; all others are a revision's and come back with it, as kubectl has
+/// it.
+const ITS_OWN: &[&str] = &[
+    "kubectl.kubernetes.io/last-applied-configuration",
+    REVISION,
+    "deployment.kubernetes.io/revision-history",
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
+    "deprecated.deployment.rollback.to",
+];
+
+/// A Deployment or one of its ReplicaSets.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Object(pub(super) Value);
+
+impl Object {
+    fn text(&self, pointer: &str) -> &str {
+        self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A number; 0 where there is none, as the API leaves zeros out.
+    pub(super) fn number(&self, pointer: &str) -> i64 {
+        self.0.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.text("/metadata/name")
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        self.text("/metadata/uid")
+    }
+
+    /// Moves with every change, of its status too.
+    pub(super) fn version(&self) -> &str {
+        self.text("/metadata/resourceVersion")
+    }
+
+    pub(super) fn is_being_deleted(&self) -> bool {
+        self.0.pointer("/metadata/deletionTimestamp").is_some()
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.0.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    pub(super) fn wanted_replicas(&self) -> i64 {
+        self.0.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
+    }
+
+    pub(super) fn made_at(&self) -> &str {
+        self.text("/metadata/creationTimestamp")
+    }
+
+    fn annotations(&self) -> Option<&Map<String, Value>> {
+        self.0.pointer("/metadata/annotations").and_then(Value::as_object)
+    }
+
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations()?.get(key)?.as_str()
+    }
+
+    /// The number that `kubectl rollout history` shows; a roll-back gives an old template a new one.
+    pub(super) fn revision(&self) -> Option<i64> {
+        self.annotation(REVISION)?.parse().ok()
+    }
+
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.annotation(CAUSE)
+    }
+
+    /// The step that changed it last, if it was one of ours.
+    pub(super) fn mark(&self) -> Option<&str> {
+        self.annotation(MARK)
+    }
+
+    /// What its pods are made from.
+    pub(super) fn template(&self) -> &Value {
+        self.0.pointer("/spec/template").unwrap_or(&Value::Null)
+    }
+
+    /// The template's fingerprint. Nothing else is compared: a Deployment's version moves with every pod that crashes,
+    /// and its generation with every autoscaling.
+    pub(super) fn fingerprint(&self) -> String {
+        hex::encode(Sha256::digest(canonical(&clean_template(self.template())).to_string()))
+    }
+
+    /// The image of each container.
+    pub(super) fn images(&self) -> BTreeMap<String, String> {
+        let containers = self.template().pointer("/spec/containers").and_then(Value::as_array);
+        let image = |container: &Value| {
+            let text = |key: &str| container.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            (text("name"), text("image"))
+        };
+        containers.into_iter().flatten().map(image).collect()
+    }
+
+    /// The controller that made it has this uid.
+    pub(super) fn belongs_to(&self, uid: &str) -> bool {
+        let owners = self.0.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        owners.into_iter().flatten().any(|owner| {
+            owner.get("controller").and_then(Value::as_bool) == Some(true)
+                && owner.get("uid").and_then(Value::as_str) == Some(uid)
+        })
+    }
+
+    /// What its pods are found by, in the notation of lists.
+    pub(super) fn selector(&self) -> String {
+        label_selector(self.0.pointer("/spec/selector").unwrap_or(&Value::Null))
+    }
+
+    /// Who changed it last, without its controllers and us.
+    pub(super) fn changed_by(&self) -> Option<&str> {
+        let entries = self.0.pointer("/metadata/managedFields").and_then(Value::as_array)?;
+        let text = |entry: &'_ Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let others = entries.iter().filter(|entry| {
+            !matches!(text(entry, "manager").as_str(), "kube-controller-manager" | "vigie")
+                && text(entry, "subresource").is_empty()
+        });
+        others.max_by_key(|entry| text(entry, "time"))?.get("manager")?.as_str()
+    }
+
+    /// A condition of its status, by its type.
+    pub(super) fn condition(&self, kind: &str) -> Option<&Value> {
+        let conditions = self.0.pointer("/status/conditions").and_then(Value::as_array)?;
+        conditions.iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
+    }
+}
+
+/// The template without the label by which the controller tells ReplicaSets apart: left in, it would stay in the
+/// Deployment for ever.
+pub(super) fn clean_template(template: &Value) -> Value {
+    let mut clean = template.clone();
+    if let Some(labels) = clean.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove(HASH_LABEL);
+    }
+    clean
+}
+
+/// Without what says nothing: nulls, empty maps, and a creation time, which templates carry as null.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let said = fields.iter().filter(|(key, _)| key.as_str() != "creationTimestamp");
+            let said = said.map(|(key, value)| (key.clone(), canonical(value)));
+            Value::Object(said.filter(|(_, value)| !says_nothing(value)).collect())
+        }
+        Value::Array(items) => items.iter().map(canonical).collect(),
+        other => other.clone(),
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(Map::is_empty)
+}
+
+/// The annotations after a roll-back, as kubectl leaves them: the revision's, with what is the Deployment's own, and
+/// last of all our mark, since an older one may come along.
+pub(super) fn annotations_after(deployment: &Object, revision: &Object, mark: &str) -> Value {
+    let is_own = |key: &String| ITS_OWN.contains(&key.as_str());
+    let kept = deployment.annotations().into_iter().flatten().filter(|(key, _)| is_own(key));
+    let brought = revision.annotations().into_iter().flatten().filter(|(key, _)| !is_own(key));
+    let mut all: Map<String, Value> = kept.chain(brought).map(|(key, value)| (key.clone(), value.clone())).collect();
+    all.insert(MARK.to_owned(), mark.into());
+    Value::Object(all)
+}
+
+fn label_selector(selector: &Value) -> String {
+    let equal = selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
+    let equal = equal.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+    let rules = selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
+    equal.chain(rules.map(expression)).collect::<Vec<_>>().join(",")
+}
+
+fn expression(rule: &Value) -> String {
+    let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
+    let values = rule.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let values = values.collect::<Vec<_>>().join(",");
+    let key = text("key");
+    match text("operator") {
+        "In" => format!("{key} in ({values})"),
+        "NotIn" => format!("{key} notin ({values})"),
+        "DoesNotExist" => format!("!{key}"),
+        _ => key.to_owned(),
+    }
+}
+
+/// The fields in which two templates differ, as paths without their values, which may be secrets. Entries of a list are
+/// known by their names where they have some.
+pub(super) fn differing(from: &Value, to: &Value) -> Vec<String> {
+    let mut paths = Vec::new();
+    compare(&canonical(from), &canonical(to), String::new(), &mut paths);
+    paths
+}
+
+fn compare(from: &Value, to: &Value, path: String, paths: &mut Vec<String>) {
+    if from == to {
+        return;
+    }
+    match (from, to) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                compare(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), below, paths);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if is_named(a) && is_named(b) => {
+            let find = |items: &[Value], name: &str| {
+                items.iter().find(|item| name_of(item) == Some(name)).cloned().unwrap_or(Value::Null)
+            };
+            let names: std::collections::BTreeSet<&str> = a.iter().chain(b).filter_map(name_of).collect();
+            for name in names {
+                compare(&find(a, name), &find(b, name), format!("{path}[{name}]"), paths);
+            }
+        }
+        _ => paths.push(path),
+    }
+}
+
+fn name_of(item: &Value) -> Option<&str> {
+    item.get("name")?.as_str()
+}
+
+fn is_named(items: &[Value]) -> bool {
+    items.iter().all(|item| name_of(item).is_some())
+}

@@ -1,0 +1,168 @@
+//! What can be told without a cluster: where a roll-out stands, where a roll-back goes, what a plan may show.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::deployment::{Object, annotations_after, clean_template, differing};
+use super::follow::{Goal, Standing, standing};
+use super::revision::{Revision, one_back};
+use super::*;
+
+fn template(image: &str) -> Value {
+    json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": image}]}})
+}
+
+fn deployment(image: &str) -> Object {
+    Object(json!({
+        "metadata": {"name": "web", "uid": "u1", "resourceVersion": "7", "generation": 2, "annotations": {
+            "deployment.kubernetes.io/revision": "3", "team": "old",
+        }},
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}, "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["a", "b"]}, {"key": "old", "operator": "DoesNotExist"},
+        ]}, "template": template(image)},
+        "status": {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3},
+    }))
+}
+
+fn revision(number: i64, image: &str, owner: &str) -> Object {
+    let mut template = template(image);
+    template["metadata"]["labels"]["pod-template-hash"] = json!(format!("h{number}"));
+    template["metadata"]["creationTimestamp"] = Value::Null;
+    Object(json!({
+        "metadata": {
+            "name": format!("web-h{number}"), "uid": format!("r{number}"),
+            "labels": {"pod-template-hash": format!("h{number}")},
+            "annotations": {"deployment.kubernetes.io/revision": number.to_string(), "team": "shop", "vigie/step": "x"},
+            "ownerReferences": [{"controller": true, "uid": owner}],
+        },
+        "spec": {"template": template},
+    }))
+}
+
+fn stands(object: &Object, fresh: &mut bool) -> Standing {
+    let wanted = deployment("web:1");
+    let to = one_back(&deployment("web:2"), &[revision(1, "web:1", "u1")]).unwrap();
+    let fingerprint = wanted.fingerprint();
+    standing(object, &Goal { name: "web", uid: "u1", fingerprint: &fingerprint, revision: &to }, fresh)
+}
+
+#[test]
+fn a_roll_out_is_complete_only_when_all_pods_are_new_and_available_and_the_controller_has_seen_it() {
+    assert_eq!(stands(&deployment("web:1"), &mut true), Standing::Complete);
+    for (field, value) in [("updatedReplicas", 2), ("replicas", 4), ("availableReplicas", 2), ("observedGeneration", 1)]
+    {
+        let mut object = deployment("web:1");
+        object.0["status"][field] = json!(value);
+        assert_eq!(stands(&object, &mut true), Standing::Rolling, "{field}");
+    }
+    let mut none = deployment("web:1");
+    none.0["spec"]["replicas"] = json!(0);
+    none.0["status"] = json!({"observedGeneration": 2});
+    assert_eq!(stands(&none, &mut true), Standing::Complete, "no pods are wanted");
+    assert_eq!(stands(&deployment("web:3"), &mut true), Standing::Overtaken);
+    none.0["metadata"]["uid"] = json!("u2");
+    assert_eq!(stands(&none, &mut true), Standing::Replaced);
+}
+
+#[test]
+fn the_deadline_of_the_roll_out_before_does_not_fail_this_one() {
+    let mut object = deployment("web:1");
+    object.0["status"]["availableReplicas"] = json!(0);
+    object.0["status"]["conditions"] = json!([{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]);
+    let mut fresh = false;
+    assert_eq!(stands(&object, &mut fresh), Standing::Rolling, "it still stands there from before");
+    let late = object.clone();
+    object.0["status"]["conditions"][0]["reason"] = json!("ReplicaSetUpdated");
+    assert_eq!(stands(&object, &mut fresh), Standing::Rolling);
+    assert_eq!(stands(&late, &mut fresh), Standing::GaveUp);
+}
+
+#[test]
+fn one_back_is_the_newest_older_revision_of_its_own_with_another_template() {
+    let number = |sets: &[Object]| one_back(&deployment("web:3"), sets).map(|one: Revision| one.number);
+    let current = revision(3, "web:3", "u1");
+    let same = revision(2, "web:3", "u1");
+    assert_eq!(number(&[revision(1, "web:1", "u1"), same.clone(), current.clone()]), Some(1));
+    assert_eq!(number(&[current.clone(), revision(2, "web:2", "another")]), None, "somebody else's");
+    assert_eq!(number(&[current, revision(4, "web:4", "u1")]), None, "a newer one is not before");
+    assert_eq!(number(&[same, revision(1, "web:1", "u1")]), Some(1));
+}
+
+#[test]
+fn a_template_keeps_nothing_of_its_replica_set_and_annotations_come_back_with_it() {
+    let (live, old) = (deployment("web:2"), revision(1, "web:2", "u1"));
+    assert_eq!(live.fingerprint(), old.fingerprint(), "the hash label and a null count for nothing");
+    assert!(!clean_template(old.template()).to_string().contains("pod-template-hash"));
+    let wanted = json!({"deployment.kubernetes.io/revision": "3", "team": "shop", "vigie/step": "run_1_1-step-1"});
+    assert_eq!(annotations_after(&live, &old, "run_1_1-step-1"), wanted);
+    assert_eq!(live.selector(), "app=web,tier in (a,b),!old");
+}
+
+#[test]
+fn a_difference_is_shown_without_values() {
+    let mut other = template("web:2");
+    other["spec"]["containers"][0]["env"] = json!([{"name": "PASSWORD", "value": "hunter2"}]);
+    other["spec"]["hostNetwork"] = json!(true);
+    let found = differing(&template("web:1"), &other);
+    assert_eq!(found, ["spec.containers[web].env", "spec.containers[web].image", "spec.hostNetwork"]);
+}
+
+fn faults(step: Value) -> Vec<String> {
+    let step: Kubernetes = serde_json::from_value(step).unwrap();
+    let mut faults = Vec::new();
+    step.validate("step", &mut faults);
+    faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn names_that_cannot_be_are_refused_where_they_stand() {
+    let step = |workloads: Value| json!({"cluster": "c", "namespace": "shop", "undo": {"workloads": workloads}});
+    assert_eq!(faults(step(json!(["deployment/web", "deployment/api.v2"]))), Vec::<String>::new());
+    for (workloads, place) in [
+        (json!([]), "step.undo.workloads: "),
+        (json!(["web"]), "step.undo.workloads[0]: "),
+        (json!(["deployment/Web"]), "step.undo.workloads[0]: "),
+        (json!(["deployment/web", "deployment/web"]), "step.undo.workloads[1]: "),
+    ] {
+        let found = faults(step(workloads));
+        assert!(found.len() == 1 && found[0].starts_with(place), "{found:?}");
+    }
+    let mut other = step(json!(["deployment/web"]));
+    other["namespace"] = json!("../kube-system");
+    assert!(faults(other)[0].starts_with("step.namespace: "));
+}
+
+#[test]
+fn a_cluster_is_reached_in_one_way_and_its_file_is_read_where_it_is() {
+    let faults = |config: ClusterConfig| {
+        let mut faults = Vec::new();
+        config.validate("clusters.a", &mut faults);
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let none = ClusterConfig::default();
+    assert!(faults(none.clone())[0].contains("exactly one way"));
+    assert!(faults(ClusterConfig { kubeconfig: Some("kube".into()), ..none.clone() })[0].contains("whole path"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig");
+    let there = ClusterConfig { kubeconfig: Some(file.clone()), ..none };
+    assert_eq!(faults(there.clone()), Vec::<String>::new(), "it may be somewhere else");
+    let text = "apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncurrent-context: a\n\
+                contexts: [{name: a, context: {cluster: a, user: a}}]\n";
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(faults(there.clone()), Vec::<String>::new());
+    let found = faults(ClusterConfig { context: Some("b".into()), ..there.clone() });
+    assert!(found[0].contains("the file has no context “b”; there are a"), "{found:?}");
+    std::fs::write(&file, "token: hunter2-hunter2: x").unwrap();
+    let found = faults(there);
+    assert!(found[0].contains("no kubeconfig") && !found[0].contains("hunter2"), "{found:?}");
+}
+
+#[test]
+fn a_program_for_credentials_is_given_only_what_is_named() {
+    let environment =
+        ["PATH", "SLACK_BOT_TOKEN", "AWS_PROFILE", "DATABASE_URL"].map(|name| (name.to_owned(), String::new()));
+    let config = ClusterConfig { in_cluster: true, pass: vec!["AWS_PROFILE".into()], ..ClusterConfig::default() };
+    let clusters = Clusters::new(&BTreeMap::from([("a".to_owned(), config)]), &BTreeMap::from(environment));
+    assert_eq!(clusters.get("a").unwrap().withheld(), ["DATABASE_URL", "SLACK_BOT_TOKEN"]);
+}

@@ -1,0 +1,111 @@
+//! Roll-outs that hang, other people's changes, and a bot that is killed in the middle.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vigie::incident::approval::Outcome;
+use vigie::incident::state::{Incident, Phase};
+
+use super::plane::{Namespace, RIGHTS};
+use super::team::{Team, configuration};
+use crate::database::Database;
+use crate::faults::town::Town;
+use crate::faults::until;
+use crate::world::{shown, ts};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_roll_out_that_hangs_fails_at_its_deadline_with_the_pods_reasons() {
+    let Some(team) = Team::open_with(&RIGHTS, "deployment/web", "6s").await else { return };
+    team.space.deployed("web", &["example/web:1-broken", "example/web:2"], 1).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }));
+    for words in ["web was not ready after 6 s", "1 × ImagePullBackOff (example/web:1-broken)"] {
+        assert!(card.contains(words), "{words} is not in {card}");
+    }
+    assert_eq!(team.space.writes().len(), 1);
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_roll_out_that_crashes_fails_with_its_last_log_lines() {
+    let Some(team) = Team::open_with(&RIGHTS, "deployment/web", "8s").await else { return };
+    team.space.deployed("web", &["example/web:1-crash", "example/web:2"], 1).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    let card = team.approved(&channel, &card).await;
+    for words in ["1 × CrashLoopBackOff, exit 1", "ERROR"] {
+        assert!(card.contains(words), "{words} is not in {card}");
+    }
+    team.close().await;
+}
+
+#[tokio::test]
+async fn somebody_elses_deploy_between_plan_and_approval_is_stale() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    team.space.set_image("web", "example/web:3").await;
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(1).await, Outcome::Stale { step: 0, .. }));
+    assert!(card.contains("web was changed since the plan by kubectl-set: it is at example/web:3"), "{card}");
+    assert_eq!(team.space.image("web").await, "example/web:3");
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+#[tokio::test]
+async fn two_runs_on_one_workload_are_refused_whatever_the_action() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1-slow", "example/web:2"], 2).await;
+    let (first, plan) = team.planned(1, "undo-web").await;
+    let (second, other) = team.planned(2, "undo-web-too").await;
+    team.world.ws().person("U0LEAD").click(&first, &ts(&plan), "approve").await.expect("there is a button");
+    let begun = async || (team.space.image("web").await == "example/web:1-slow").then_some(());
+    until("the first run changes the image", PATIENCE, begun).await;
+    team.world.clicks("U0DBA", &second, &ts(&other), "approve").await;
+    let refused = shown(&team.world.whisper("U0DBA", "Another run (run_1_1) holds"));
+    assert!(refused.contains(&format!("kubernetes/production/{}/deployment/web", team.space.name)), "{refused}");
+    assert!(matches!(team.run(2).await.phase, Phase::Pending), "the plan still waits");
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/web", 200])]);
+    team.close().await;
+}
+
+/// The next process takes the roll-out up where it is, and changes nothing twice.
+#[tokio::test]
+async fn a_bot_killed_in_the_middle_of_a_roll_out_takes_it_up_and_writes_nothing_twice() {
+    let Some(space) = Namespace::open(&RIGHTS).await else { return };
+    space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
+    let database = Database::fresh().await;
+    let town = Town::open_as(&database.url, &configuration(&space, "deployment/web", "90s")).await;
+    let bot = town.start().await;
+    let heard = async || (town.ws().open_sockets() > 0).then_some(());
+    until("the bot hears", PATIENCE, heard).await;
+    let says = async |who: &str, line: &str| {
+        let ack = town.ws().person(who).command("C0GENERAL", "/incident", line).await;
+        assert_eq!(ack.failure, None, "/incident {line}");
+    };
+    says("U0ONCALL", "start sev2 the web fails").await;
+    let incident = async || town.store.incident("inc_1".parse().expect("an id")).await.ok().flatten();
+    let run = |incident: Incident| incident.runs.into_values().next();
+    until("the incident", PATIENCE, incident).await;
+    says("U0ONCALL", "run --in inc_1 undo-web").await;
+    let pending = async || run(incident().await?).filter(|run| run.phase == Phase::Pending);
+    until("the plan", PATIENCE, pending).await;
+    says("U0LEAD", "approve run_1_1").await;
+    let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
+    until("the change", PATIENCE, changed).await;
+    bot.kill().await;
+    let rolling = space.get("deployment/web").await;
+    assert_ne!(rolling["status"]["updatedReplicas"], 4, "it is in the middle: {rolling}");
+
+    let bot = town.start().await;
+    let ended = async || run(incident().await?).filter(|run| matches!(run.phase, Phase::Finished { .. }));
+    let run = until("the end of the run", PATIENCE, ended).await;
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
+    assert_eq!(run.steps[0].live.as_deref(), Some("example/web:1-slow · revision 3"));
+    assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
+    bot.stop().await;
+}

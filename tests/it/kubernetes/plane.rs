@@ -1,0 +1,165 @@
+//! A namespace of the tests' own in the real control plane that `tests/run` starts, worked on by `kubectl` as the team
+//! would, and the server's own record of what the bot did there.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::faults::{skip, until};
+
+/// Nothing that is waited for takes longer, unless it never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All that a roll-back needs.
+pub const RIGHTS: [(&str, &str, &[&str]); 4] = [
+    ("apps", "deployments", &["get", "watch", "patch"]),
+    ("apps", "replicasets", &["get", "list"]),
+    ("", "pods", &["list"]),
+    ("", "pods/log", &["get"]),
+];
+
+/// A namespace with its plane.
+pub struct Namespace {
+    folder: PathBuf,
+    pub name: String,
+}
+
+impl Namespace {
+    /// A new one in which the bot may do this; nothing where this machine has no whole control plane.
+    pub async fn open(rights: &[(&str, &str, &[&str])]) -> Option<Self> {
+        let Some(folder) = std::env::var_os("VIGIE_TEST_KUBE").map(PathBuf::from) else {
+            skip("a test on Kubernetes: VIGIE_TEST_KUBE names no control plane");
+            return None;
+        };
+        let absent = std::fs::read_to_string(folder.join("absent")).expect("the plane says what it lacks");
+        if !absent.trim().is_empty() {
+            skip(&format!("a test on Kubernetes: the control plane lacks {}", absent.trim().replace('\n', " and ")));
+            return None;
+        }
+        let name = format!("t-{}", uuid::Uuid::new_v4().simple());
+        let namespace = Self { folder, name };
+        namespace.kubectl(&["create", "namespace", &namespace.name]).await;
+        // A pod is refused until its account has a token.
+        let account = ["get", "serviceaccount", "default", "--output", "json"];
+        let token = async || namespace.asked("admin", &account).await.ok()?.contains("\"secrets\"").then_some(());
+        until("the namespace is ready", PATIENCE, token).await;
+        namespace.grant(rights).await;
+        Some(namespace)
+    }
+
+    /// Where a kubeconfig of the plane lies.
+    pub fn kubeconfig(&self, who: &str) -> PathBuf {
+        self.folder.join(format!("{who}.kubeconfig"))
+    }
+
+    pub fn program(&self) -> PathBuf {
+        self.folder.join("bin/kubectl")
+    }
+
+    /// Does something as the administrator; what was printed.
+    pub async fn kubectl(&self, words: &[&str]) -> String {
+        self.asked("admin", words).await.unwrap_or_else(|said| panic!("kubectl {words:?}: {said}"))
+    }
+
+    async fn asked(&self, who: &str, words: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(self.program());
+        command.env_clear().env("HOME", Path::new("/nonexistent")).args(["--namespace", &self.name]);
+        command.arg("--kubeconfig").arg(self.kubeconfig(who)).args(words);
+        let ended = command.output().await.expect("kubectl can be started");
+        let (said, cried) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        if ended.status.success() { Ok(said.into_owned()) } else { Err(cried.into_owned()) }
+    }
+
+    /// An object as it is now.
+    pub async fn get(&self, what: &str) -> Value {
+        serde_json::from_str(&self.kubectl(&["get", what, "--output", "json"]).await).expect("JSON")
+    }
+
+    /// The image that a Deployment of one container wants now.
+    pub async fn image(&self, name: &str) -> String {
+        let deployment = self.get(&format!("deployment/{name}")).await;
+        deployment
+            .pointer("/spec/template/spec/containers/0/image")
+            .and_then(Value::as_str)
+            .expect("an image")
+            .to_owned()
+    }
+
+    /// A Deployment with this history of images, the last one live. Images that never become ready are not waited for.
+    pub async fn deployed(&self, name: &str, images: &[&str], replicas: u32) {
+        let (first, rest) = images.split_first().expect("an image");
+        let replicas = format!("--replicas={replicas}");
+        self.kubectl(&["create", "deployment", name, &format!("--image={first}"), &replicas]).await;
+        self.rolled_out(name, first).await;
+        for image in rest {
+            self.set_image(name, image).await;
+            self.rolled_out(name, image).await;
+        }
+    }
+
+    pub async fn set_image(&self, name: &str, image: &str) {
+        let container = self.get(&format!("deployment/{name}")).await;
+        let container = container.pointer("/spec/template/spec/containers/0/name").and_then(Value::as_str);
+        let setting = format!("{}={image}", container.expect("a container"));
+        self.kubectl(&["set", "image", &format!("deployment/{name}"), &setting]).await;
+    }
+
+    async fn rolled_out(&self, name: &str, image: &str) {
+        let seen = async || {
+            let object = self.get(&format!("deployment/{name}")).await;
+            (object["status"]["observedGeneration"] == object["metadata"]["generation"]).then_some(())
+        };
+        until("the controller has seen it", PATIENCE, seen).await;
+        if !["broken", "crash"].iter().any(|word| image.contains(word)) {
+            self.kubectl(&["rollout", "status", &format!("deployment/{name}"), "--timeout=60s"]).await;
+        }
+    }
+
+    /// Binds the rights to the bot's user and waits until they count.
+    async fn grant(&self, rights: &[(&str, &str, &[&str])]) {
+        for (number, (group, resource, verbs)) in rights.iter().enumerate() {
+            let role = format!("vigie-{number}");
+            let resource = if group.is_empty() { (*resource).to_owned() } else { format!("{resource}.{group}") };
+            let verbs = format!("--verb={}", verbs.join(","));
+            self.kubectl(&["create", "role", &role, &verbs, &format!("--resource={resource}")]).await;
+            let named = format!("--role={role}");
+            self.kubectl(&["create", "rolebinding", &role, &named, "--user=vigie"]).await;
+        }
+        for (_, resource, verbs) in rights {
+            for verb in *verbs {
+                // After a slash `can-i` expects a name.
+                let (kind, part) = resource.split_once('/').unwrap_or((resource, ""));
+                let part = format!("--subresource={part}");
+                let words = ["auth", "can-i", *verb, kind, &part];
+                until("the rights count", PATIENCE, async || self.asked("bot", &words).await.ok()).await;
+            }
+        }
+    }
+
+    /// What the bot changed in this namespace, as the server recorded it: verb, object and answer. Rehearsals change
+    /// nothing.
+    pub fn writes(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.folder.join("audit.log")).expect("the server keeps a record");
+        let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        let writes = entries.filter(|entry| {
+            let verb = entry["verb"].as_str().unwrap_or_default();
+            entry["objectRef"]["namespace"] == self.name.as_str()
+                && !["get", "list", "watch"].contains(&verb)
+                && entry["objectRef"]["resource"] != "selfsubjectaccessreviews"
+                && !entry["requestURI"].as_str().unwrap_or_default().contains("dryRun=All")
+        });
+        writes
+            .map(|entry| {
+                let object = &entry["objectRef"];
+                let path = format!(
+                    "{}/{}",
+                    object["resource"].as_str().unwrap_or_default(),
+                    object["name"].as_str().unwrap_or_default()
+                );
+                json!([entry["verb"], path, entry["responseStatus"]["code"]])
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! What a roll-back does, and the server's traps that it does not fall into.
+
+use serde_json::{Value, json};
+use vigie::incident::approval::Outcome;
+use vigie::incident::timeline::Fact;
+
+use super::plane::RIGHTS;
+use super::team::Team;
+use crate::world::shown;
+
+fn one_write(name: &str) -> Vec<Value> {
+    vec![json!(["patch", format!("deployments/{name}"), 200])]
+}
+
+#[tokio::test]
+async fn a_deployment_is_rolled_back_as_the_card_said() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 3).await;
+    let before = team.space.get("deployment/web").await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    let holder = team.space.kubectl(&["get", "replicasets", "--output", "name"]).await;
+    assert_eq!(holder.lines().count(), 2, "{holder}");
+    let name = &team.space.name;
+    let text = shown(&card);
+    for line in [
+        "*example/web:2 · revision 2 → example/web:1 · revision 1*",
+        &format!("deployment/web ({name}, production)"),
+        "Roll web back from example/web:2 · revision 2 to example/web:1 · revision 1",
+        "web: example/web:2 → example/web:1",
+        "as kept in web-",
+        "*Rights needed, checked:*",
+        &format!("patch deployments/web in {name}"),
+        "*Checked afterwards:* Roll-out",
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    let now = team.space.get("deployment/web").await;
+    assert_eq!(now["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"], "planning changes nothing");
+
+    let done = team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.image("web").await, "example/web:1");
+    for line in
+        ["now example/web:1 · revision 3", "web runs example/web:1 · revision 3, 3 of 3 available", "✅ *Roll-out:*"]
+    {
+        assert!(done.contains(line), "{line} is not in {done}");
+    }
+    let finished = shown(&team.world.message(&channel, "*Rolled back*"));
+    assert!(finished.contains("serves example/web:1 · revision 3 again"), "{finished}");
+    let live = team.world.setup.vigie.store.timeline("inc_1".parse().expect("an id")).await.expect("the store answers");
+    let live = live.into_iter().find_map(|entry| match entry.fact {
+        Fact::StepFinished { live, .. } => live,
+        _ => None,
+    });
+    assert_eq!(live.as_deref(), Some("example/web:1 · revision 3"));
+    let mark = &team.space.get("deployment/web").await["metadata"]["annotations"]["vigie/step"];
+    assert_eq!(mark, "run_1_1-step-1");
+    assert_eq!(team.space.writes(), one_write("web"));
+    team.close().await;
+}
+
+#[tokio::test]
+async fn front_and_back_end_are_rolled_back_as_one_action() {
+    let open = Team::open_with(&RIGHTS, "deployment/web, deployment/api", "1m").await;
+    let Some(team) = open else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    team.space.deployed("api", &["example/api:7", "example/api:8"], 1).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    assert_eq!(
+        (team.space.image("web").await, team.space.image("api").await),
+        ("example/web:1".into(), "example/api:7".into())
+    );
+    assert_eq!(team.space.writes(), [one_write("web"), one_write("api")].concat());
+    team.close().await;
+}
+
+/// An undo renumbers, so “one back” done twice would go two back (or forth again).
+#[tokio::test]
+async fn two_roll_backs_each_go_where_their_plan_says() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2", "example/web:3"], 1).await;
+    let (first, plan) = team.planned(1, "undo-web").await;
+    let (second, same) = team.planned(2, "undo-web").await;
+    team.approved(&first, &plan).await;
+    assert_eq!(team.space.image("web").await, "example/web:2");
+    team.approved(&second, &same).await;
+    assert_eq!(team.outcome(2).await, Outcome::Done);
+    assert_eq!(team.space.image("web").await, "example/web:2");
+    assert_eq!(team.space.writes(), one_write("web"));
+    team.close().await;
+}
+
+#[tokio::test]
+async fn an_undo_leaves_the_deployment_as_kubectl_would_without_the_old_hash() {
+    let Some(team) = Team::open().await else { return };
+    for name in ["web", "twin"] {
+        team.space.deployed(name, &["example/web:1"], 1).await;
+        let of = format!("deployment/{name}");
+        team.space.kubectl(&["annotate", &of, "kubernetes.io/change-cause=first", "team=shop"]).await;
+        team.space.kubectl(&["set", "env", &of, "LEVEL=debug"]).await;
+        team.space.kubectl(&["annotate", "--overwrite", &of, "kubernetes.io/change-cause=second"]).await;
+        team.space.kubectl(&["rollout", "status", &of, "--timeout=60s"]).await;
+    }
+    let (channel, card) = team.planned(1, "undo-web").await;
+    let text = shown(&card);
+    assert!(text.contains("values not shown: spec.containers[web].env") && text.contains("(first)"), "{text}");
+    assert!(!text.contains("debug"), "{text}");
+    team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    team.space.kubectl(&["rollout", "undo", "deployment/twin"]).await;
+    team.space.kubectl(&["rollout", "status", "deployment/twin", "--timeout=60s"]).await;
+    let kept = async |name: &str| {
+        let object = team.space.get(&format!("deployment/{name}")).await;
+        let mut annotations = object["metadata"]["annotations"].clone();
+        annotations.as_object_mut().expect("annotations").remove("vigie/step");
+        let text = json!([annotations, object["spec"]]).to_string();
+        text.replace("\"twin\"", "\"web\"")
+    };
+    let (ours, theirs) = (kept("web").await, kept("twin").await);
+    assert_eq!(ours, theirs);
+    assert!(!ours.contains("pod-template-hash"), "{ours}");
+    team.close().await;
+}
+
+/// A Deployment whose pods crash moves its version all the time, and so do people with their notes.
+#[tokio::test]
+async fn a_status_that_moves_all_the_time_does_not_make_a_plan_stale() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2-crash"], 3).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    team.space.kubectl(&["annotate", "deployment/web", "seen-by=ana"]).await;
+    team.space.kubectl(&["scale", "deployment/web", "--replicas=2"]).await;
+    team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    assert_eq!(team.space.image("web").await, "example/web:1");
+    assert_eq!(team.space.get("deployment/web").await["spec"]["replicas"], 2, "what was not planned is left alone");
+    team.close().await;
+}
+
+/// kubectl refuses it, the server does not: it would say yes and do nothing.
+#[tokio::test]
+async fn a_paused_roll_out_is_refused_and_says_so() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    team.space.kubectl(&["rollout", "pause", "deployment/web"]).await;
+    let paused = "the roll-out of web is paused, so nothing would happen; resume it first";
+    let card = team.approved(&channel, &card).await;
+    assert!(card.contains(paused), "{card}");
+    assert!(matches!(team.outcome(1).await, Outcome::Stale { .. }));
+    let second = team.asks_for(2, "undo-web").await;
+    team.world.message(&second, paused);
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_go_back_is_said_before_anybody_is_asked() {
+    let Some(team) = Team::open().await else { return };
+    let channel = team.asks_for(1, "undo-web").await;
+    team.world.message(&channel, &format!("there is no deployments/web in {}", team.space.name));
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    let channel = team.asks_for(2, "undo-web").await;
+    team.world.message(&channel, "web has no revision before example/web:1 · revision 1");
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_missing_right_is_named_before_anybody_is_asked() {
+    let rights = [("apps", "deployments", &["get", "watch"][..]), ("apps", "replicasets", &["get", "list"])];
+    let Some(team) = Team::open_with(&rights, "deployment/web", "1m").await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let channel = team.asks_for(1, "undo-web").await;
+    let name = &team.space.name;
+    let refused = shown(&team.world.message(&channel, "Vigie has no right there to"));
+    for right in [format!("patch deployments/web in {name}"), format!("list pods in {name}")] {
+        assert!(refused.contains(&right), "{right} is not in {refused}");
+    }
+    assert!(!refused.contains("get deployments"), "{refused}");
+    team.close().await;
+}
