@@ -194,7 +194,7 @@ pub fn plan() -> ActionPlan {
                 from: Some("v1.3.0".into()),
                 to: "v1.2.3".into(),
                 diff: vec![Words::verbatim("image: shop:1.3.0 → shop:1.2.3")],
-                needs: vec![],
+                needs: vec![Words::verbatim("patch deployments/shop in production")],
                 risk: Risk::Reversible,
                 provider: "http".into(),
                 spec: json!({}),

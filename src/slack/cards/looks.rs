@@ -224,7 +224,7 @@ fn a_plan_shows_everything_before_its_button() {
       },
       {
         "text": {
-          "text": "*v1.3.0 → v1.2.3* · shop (production)\n1. Switch the shop from v1.3.0 to v1.2.3\n      ◦ image: shop:1.3.0 → shop:1.2.3\n2. Clear the page cache (→ empty)\n*Why:*\n• error rate 7.2 % for 5 min (limit 5 %)\n• v1.3.0 went live 6 min before\n*Risk:* can be changed back · urgent (under 15 min) · usually takes 40 s\n*When not to:* bad data rather than bad code\n*Leaves alone:* the database\n*Checked afterwards:*\n• health page\n• error rate\n*If a step fails:* it stops there, says what is done and what is not, and nothing more is changed.",
+          "text": "*v1.3.0 → v1.2.3* · shop (production)\n1. Switch the shop from v1.3.0 to v1.2.3\n      ◦ image: shop:1.3.0 → shop:1.2.3\n2. Clear the page cache (→ empty)\n*Why:*\n• error rate 7.2 % for 5 min (limit 5 %)\n• v1.3.0 went live 6 min before\n*Risk:* can be changed back · urgent (under 15 min) · usually takes 40 s\n*When not to:* bad data rather than bad code\n*Leaves alone:* the database\n*Checked afterwards:*\n• health page\n• error rate\n*Rights needed, checked:* patch deployments/shop in production\n*If a step fails:* it stops there, says what is done and what is not, and nothing more is changed.",
           "type": "mrkdwn",
           "verbatim": true
         },
@@ -283,7 +283,7 @@ fn a_plan_shows_everything_before_its_button() {
       {
         "elements": [
           {
-            "text": "Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603",
+            "text": "Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317",
             "type": "mrkdwn",
             "verbatim": true
           }
@@ -421,12 +421,13 @@ fn the_same_in_french() {
     *Vérifié ensuite :*
     • health page
     • error rate
+    *Droits nécessaires, vérifiés :* patch deployments/shop in production
     *En cas d’échec d’une étape :* l’exécution s’arrête là, dit ce qui est fait et ce qui ne l’est pas, et ne modifie rien de plus.
     *Liste de contrôle :* 1 ligne obligatoire à cocher avant l’approbation
     ☐ The order queue is drained [Cocher → tick run_7_1 queue]
     ☐ Support is told (facultatif) [Cocher → tick run_7_1 told]
     *Approbations :* 0 sur 1, encore 1 (peuvent approuver : <@U0LEAD> et Responsable de l’incident ; pas l’auteur de la demande) · expire à <!date^1795185300^{time}|15 h 35 (heure de Paris)>
-    ~ Demandé par <@U0ENGINEER> à <!date^1795184400^{time}|15 h 20 (heure de Paris)> · run_7_1 · plan 7a39a5937603
+    ~ Demandé par <@U0ENGINEER> à <!date^1795184400^{time}|15 h 20 (heure de Paris)> · run_7_1 · plan cd3682f00317
     [Approuver → approve run_7_1 ? Roll back the shop : v1.3.0 → v1.2.3 sur shop (production). L’exécution démarre aussitôt.] [Refuser → reject run_7_1]
     "#);
 }
@@ -443,7 +444,7 @@ fn a_run_ticks_off_its_steps() {
     Approved by <@U0LEAD>
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ▶️ Clear the page cache: running since <!date^1795184420^{time_secs}|20 November 2026, 15:20 (Paris time)>
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
     [Stop → stop run_7_1 ? Roll back the shop stops before its next step. What is done stays done.]
     "#);
     stage.by("U0LEAD", Fact::StopAsked { run: RUN });
@@ -491,7 +492,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     *Verification*
     ✅ *health page:* 200 in 41 ms · within limits · 41 ms
     ○ error rate: not checked
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
     [*Post customer update → update --in inc_7] [Mitigated → mitigate --in inc_7] [Diagnose → diag --in inc_7]
     "#);
     let why = || Words::verbatim("2 of 3 pods are not ready");
@@ -504,7 +505,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ❌ Clear the page cache: failed
     ```pod web-1: ImagePullBackOff```
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
     insta::assert_snapshot!(look(&ended(Outcome::Stale { step: 1, found: Words::verbatim("v1.2.9") }), Card::Run(RUN)), @r#"
@@ -516,7 +517,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ⚠️ Clear the page cache: not done, the target had changed
     ```pod web-1: ImagePullBackOff```
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
     let mut unknown = ended(Outcome::Unknown { step: 1, why: Words::verbatim("The answer was lost.") });
@@ -529,7 +530,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ❔ Clear the page cache: outcome unknown
     ```pod web-1: ImagePullBackOff```
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
     [It happened → settle run_7_1 happened ? Roll back the shop: It happened. Others may change the target after this, so look first.] [It did not happen → settle run_7_1 not-happened ? Roll back the shop: It did not happen. Others may change the target after this, so look first.]
     "#);
     unknown.by("U0LEAD", Fact::RunSettled { run: RUN, happened: false });
@@ -542,7 +543,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
     ❔ Clear the page cache: outcome unknown
     ```pod web-1: ImagePullBackOff```
-    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan 7a39a5937603
+    ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
     [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
     "#);
 }
