@@ -85,6 +85,11 @@ impl ByHand {
         self.settle().await;
     }
 
+    /// The last minute in which Vigie found all that was due done.
+    pub async fn seen_alive(&self) -> Option<Instant> {
+        self.vigie.store.number("alive_at").await.expect("the store answers").map(Instant)
+    }
+
     /// Nothing waits, now or for later.
     pub async fn is_through(&self) -> bool {
         self.vigie.store.backlog().await.expect("the store answers") == (0, 0)
