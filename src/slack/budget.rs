@@ -46,11 +46,11 @@ impl Allowance {
     }
 }
 
-/// A message of its own for each channel; all else is counted for the whole workspace.
+/// Counted for each channel as well; all else for the whole workspace alone.
 const BY_CHANNEL: &str = "chat.postMessage";
-const IN_ONE_CHANNEL: Allowance = Allowance::Second(4);
-/// More than that at once was asked of a channel.
-const FULL_MS: i64 = 4 * SECOND_MS;
+const IN_ONE_CHANNEL: Allowance = Allowance::Second(BURST);
+/// So many messages a channel takes at once.
+const BURST: i64 = 4;
 
 /// Slack's page “Rate limits” and each method's page; a method that is not named here is counted as tier 3.
 fn allowance(method: &str) -> Allowance {
@@ -218,7 +218,7 @@ impl Budget {
         let mut buckets = self.lock();
         // A channel that was given no more than it takes is not what Slack complains of: then cards wait in all of them.
         let own = own_key(method, channel);
-        let is_full = buckets.get(&own).is_some_and(|bucket| bucket.at_rest - now.0 > FULL_MS);
+        let is_full = buckets.get(&own).is_some_and(|bucket| bucket.at_rest - now.0 > BURST * SECOND_MS);
         for key in keys(method, channel) {
             let (allowance, concerned) = (key.allowance(), key == own || !is_full);
             let until = if concerned { until } else { now.0 };
