@@ -287,12 +287,7 @@ fn fill(registry: &Handlebars<'_>, template: &Template, variables: Value) -> Res
 }
 
 /// The template of `source`, if it can be read; what is wrong with it goes to `faults`.
-fn compile(
-    name: &str,
-    source: &Source,
-    paths: &BTreeSet<String>,
-    faults: &mut Vec<TemplateFault>,
-) -> Option<Template> {
+fn compile(name: &str, source: &Source, paths: &BTreeSet<String>, faults: &mut Vec<TemplateFault>) -> Option<Template> {
     let mut template = match Template::compile(&source.text) {
         Ok(template) => template,
         Err(fault) => {
