@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vigie::incident::approval::Outcome;
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Context, Effect, Input, Lane, ReplyTo, Report, decide};
-use vigie::incident::id::{IncidentId, UserId};
+use vigie::incident::id::{ChannelId, IncidentId, UserId};
 use vigie::incident::people::Actor;
 use vigie::incident::state::{Progress, replay};
 use vigie::incident::time::{Instant, Millis};
@@ -27,24 +27,28 @@ fn typed(line: &str) -> Input {
 }
 
 async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
-    let rules = Arc::new(rules());
     let mut taken = Vec::new();
     loop {
-        let rules = Arc::clone(&rules);
-        let answer = move |question: Question<'_>| {
-            let by = question.input.by();
-            let reply = match question.input {
-                Input::Command { reply, .. } => reply.clone(),
-                _ => ReplyTo::Nobody,
-            };
-            let context = Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
-            decide(context, question.incident, question.input)
-        };
-        match store.take_next(now, answer).await.unwrap() {
-            Some(one) => taken.push(one),
-            None => return taken,
+        let next = take_next(store, now).await;
+        if next.is_empty() {
+            return taken;
         }
+        taken.extend(next);
     }
+}
+
+async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
+    let rules = Arc::new(rules());
+    let answer = move |question: Question<'_>| {
+        let by = question.input.by();
+        let reply = match question.input {
+            Input::Command { reply, .. } => reply.clone(),
+            _ => ReplyTo::Nobody,
+        };
+        let context = Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
+        decide(context, question.incident, question.input)
+    };
+    store.take_next(now, answer).await.unwrap()
 }
 
 async fn open() -> (Store, Database) {
@@ -142,13 +146,53 @@ async fn a_flood_for_one_incident_is_decided_upon_whole_and_in_its_order() {
         store.receive(text, Target::incident(IncidentId(1)), &note, START).await.unwrap();
     }
     assert_eq!(take_all(&store, START).await.len(), 121);
-    let timeline = store.timeline(IncidentId(1)).await.unwrap();
-    let noted = timeline.iter().filter_map(|entry| match &entry.fact {
-        Fact::NoteAdded { text, .. } => Some(text.clone()),
+    assert_eq!(notes(&store, 1).await, wanted);
+    assert!(!store.undecided().await.unwrap().has_input);
+}
+
+async fn notes(store: &Store, incident: i64) -> Vec<String> {
+    let timeline = store.timeline(IncidentId(incident)).await.unwrap();
+    let noted = timeline.into_iter().filter_map(|entry| match entry.fact {
+        Fact::NoteAdded { text, .. } => Some(text),
         _ => None,
     });
-    assert_eq!(noted.collect::<Vec<_>>(), wanted);
-    assert!(!store.undecided().await.unwrap().has_input);
+    noted.collect()
+}
+
+#[tokio::test]
+async fn inputs_of_one_target_share_a_commit_and_none_overtakes_what_it_has_to_wait_for() {
+    let (store, _dir) = open().await;
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let incident = Target::incident(IncidentId(1));
+    let channel = Target { incident: None, channel: Some(ChannelId("C1".to_owned())) };
+    let both = Target { channel: channel.channel.clone(), ..incident.clone() };
+    let inputs = [("1", &incident), ("2", &channel), ("3", &incident), ("4", &both), ("5", &incident)];
+    for (name, target) in inputs {
+        store.receive(name, target.clone(), &typed(&format!("note {name}")), START).await.unwrap();
+    }
+    let mut shared = Vec::new();
+    loop {
+        match take_next(&store, START).await.len() {
+            0 => break,
+            count => shared.push(count),
+        }
+    }
+    assert_eq!(shared, [2, 1, 1, 1], "1 and 3; 2; 4, which waits for 2 and 3; 5, which waits for 4");
+    assert_eq!(notes(&store, 1).await, ["1", "3", "2", "4", "5"]);
+}
+
+#[tokio::test]
+async fn whoever_declares_an_incident_has_a_commit_for_it_alone() {
+    let (store, _dir) = open().await;
+    let channel = Target { incident: None, channel: Some(ChannelId("C1".to_owned())) };
+    for (n, line) in ["start sev2 one", "ack", "note seen", "start sev2 two"].into_iter().enumerate() {
+        store.receive(&n.to_string(), channel.clone(), &typed(line), START).await.unwrap();
+    }
+    let declared = |number| Taken::Done { incident: Some(IncidentId(number)) };
+    assert_eq!(take_next(&store, START).await, [declared(1)]);
+    assert_eq!(take_next(&store, START).await, [declared(1), declared(1)]);
+    assert_eq!(take_next(&store, START).await, [declared(2)]);
 }
 
 #[tokio::test]
