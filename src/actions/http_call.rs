@@ -191,7 +191,7 @@ impl ActionProvider for HttpCall {
         };
         match probe.settled(cx).await {
             Ok(found) if same(&found, &probe.equals) => {
-                Happened::Yes { note: self.says("step.is_at").with("at", shown(&found)) }
+                Happened::Yes { note: self.says("step.is_at").with("at", shown(&found)), live: None }
             }
             Ok(found) if spec.found.as_ref() == Some(&found) => {
                 Happened::No { note: self.says("step.still_at").with("at", shown(&found)) }

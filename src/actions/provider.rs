@@ -17,7 +17,7 @@ use super::http_switch::HttpSwitch;
 use super::kubernetes::Kubernetes;
 use super::length;
 use super::template::{Filling, placeholders, unknown};
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::id::RunId;
 use crate::incident::run::too_risky;
 use crate::incident::time::Millis;
@@ -41,6 +41,19 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
     /// Its credentials, for the redactor.
     fn secrets(&self) -> Vec<&SecretString>;
 
+    /// Whether a person may or must say where it goes ([`PlanContext::wanted`]).
+    fn choosing(&self) -> Choosing {
+        Choosing::Nothing
+    }
+
+    /// Where it can go, for a person to choose; each value can mean only one thing. Only reads.
+    ///
+    /// # Errors
+    /// [`PlanFault`]: it cannot be read.
+    async fn choices(&self, _cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        Ok(Vec::new())
+    }
+
     /// Says in absolute terms what would be done. Only reads; refuses what cannot work.
     ///
     /// # Errors
@@ -62,6 +75,8 @@ pub struct PlanContext<'a> {
     pub world: &'a World,
     /// How long one request or program may take.
     pub within: Duration,
+    /// What was chosen, in the words of [`Choice::value`] or of a person; only for a step that leaves a choice.
+    pub wanted: Option<&'a str>,
 }
 
 /// What a provider may use while executing and checking.
@@ -162,6 +177,8 @@ pub enum Happened {
     Yes {
         /// What was seen.
         note: Words,
+        /// The state that was seen, where it is more exact than what was planned.
+        live: Option<String>,
     },
     /// It did not.
     No {
@@ -302,6 +319,11 @@ impl StepConfig {
     /// The provider and its name, if the configuration is valid.
     pub(super) fn provider(&self) -> Option<(&'static str, &dyn ActionProvider)> {
         self.set().into_iter().next()
+    }
+
+    /// Whether a person may or must say where this step goes.
+    pub fn choosing(&self) -> Choosing {
+        self.provider().map(|(_, provider)| provider.choosing()).unwrap_or_default()
     }
 
     /// The step in absolute terms, with the title and the provider's name filled in and every text redacted.

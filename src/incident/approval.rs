@@ -82,6 +82,50 @@ impl PlannedStep {
     }
 }
 
+/// Whether an action leaves something to choose before its plan is made (K2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choosing {
+    /// It goes where its configuration says.
+    #[default]
+    Nothing,
+    /// It knows where to go when nobody says.
+    May,
+    /// Somebody has to say where it goes.
+    Must,
+}
+
+impl Choosing {
+    /// There is nothing to choose.
+    pub fn is_nothing(&self) -> bool {
+        *self == Choosing::Nothing
+    }
+}
+
+/// One of those between which a person chooses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What can only mean this one, now and when the plan is made.
+    pub value: String,
+    /// What people know it by, one line.
+    pub label: Words,
+}
+
+/// What a plan was asked for with, beside the action itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlanRequest {
+    /// What was chosen, where the action leaves a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The run in whose place it is asked for, for the world had moved since that one's plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<RunId>,
+    /// Who asked first, where Vigie asks again in their name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_name_of: Option<Actor>,
+}
+
 /// Everything an approver needs to know, and exactly what will be executed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActionPlan {

@@ -430,8 +430,8 @@ impl Incident {
                     round.results = Some(results.clone());
                 }
             }
-            Fact::PlanAsked { run, action } => {
-                self.runs.insert(*run, Run::asked(*run, action.as_ref().clone(), mark));
+            Fact::PlanAsked { run, action, request } => {
+                self.runs.insert(*run, Run::asked(*run, action.as_ref().clone(), request.clone(), mark));
             }
             Fact::PlanShown { run, .. }
             | Fact::PlanFailed { run, .. }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ActionPlan, CheckResult, Digest, Outcome};
+use super::approval::{ActionPlan, CheckResult, Digest, Outcome, PlanRequest};
 use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
 use super::people::{Actor, Contact, Role, Way};
 use super::severity::Severity;
@@ -269,6 +269,9 @@ pub enum Fact {
         run: RunId,
         /// The action as configured at this moment.
         action: Box<super::rules::RunbookAction>,
+        /// What it was asked for with.
+        #[serde(default)]
+        request: PlanRequest,
     },
     /// The plan is made, frozen and shown.
     PlanShown {

@@ -25,7 +25,7 @@ use super::provider::{
 };
 use super::stopwatch::Patience;
 use super::template::Filling;
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -84,6 +84,25 @@ impl ActionProvider for HttpSwitch {
         }
     }
 
+    fn choosing(&self) -> Choosing {
+        match &self.read.choices {
+            None => Choosing::Nothing,
+            Some(Choices { pick: Pick::Ask, .. }) => Choosing::Must,
+            Some(_) => Choosing::May,
+        }
+    }
+
+    async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        let Some(choices) = &self.read.choices else { return Ok(Vec::new()) };
+        let unreadable = |why| PlanFault::Unreadable { target: self.target.clone(), why };
+        let body = self.read_json(&self.read.url, cx.world, cx.within).await.map_err(unreadable)?;
+        let current = self.current(&body).map_err(unreadable)?;
+        let own = self.list_apart(choices, cx).await?;
+        let others = choices.others(own.as_ref().unwrap_or(&body), &self.target, &current)?;
+        let choice = |place: Place| Choice { label: Words::verbatim(place.shown()), value: place.value };
+        Ok(others.into_iter().map(choice).collect())
+    }
+
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         let unreadable = |why| PlanFault::Unreadable { target: self.target.clone(), why };
         let body = self.read_json(&self.read.url, cx.world, cx.within).await.map_err(unreadable)?;
@@ -138,7 +157,7 @@ impl ActionProvider for HttpSwitch {
             Err(why) => return Happened::CannotTell { why },
         };
         match self.settled(&spec.to, cx).await {
-            Ok(place) if place.value == spec.to => Happened::Yes { note: self.at("step.is_at", &place) },
+            Ok(place) if place.value == spec.to => Happened::Yes { note: self.at("step.is_at", &place), live: None },
             Ok(place) if place.value == spec.from => Happened::No { note: self.at("step.still_at", &place) },
             Ok(place) => Happened::CannotTell { why: self.at("step.elsewhere", &place) },
             Err(why) => Happened::CannotTell { why: self.says("step.unread").with("why", why) },
@@ -205,15 +224,19 @@ impl HttpSwitch {
         let Some(choices) = &self.read.choices else {
             return Err(PlanFault::NothingToGoBackTo(self.says("step.nowhere_to_go")));
         };
-        let own = match &choices.url {
-            Some(url) => Some(
-                self.read_json(url, cx.world, cx.within)
-                    .await
-                    .map_err(|why| PlanFault::Unreadable { target: self.target.clone(), why })?,
-            ),
-            None => None,
-        };
-        choices.pick(own.as_ref().unwrap_or(body), &self.target, current)
+        let own = self.list_apart(choices, cx).await?;
+        let list = own.as_ref().unwrap_or(body);
+        match cx.wanted {
+            Some(wanted) => choices.named(wanted, list, &self.target, current),
+            None => choices.pick(list, &self.target, current),
+        }
+    }
+
+    /// The list to choose from, where it is not in what the switch itself says.
+    async fn list_apart(&self, choices: &Choices, cx: &PlanContext<'_>) -> Result<Option<Value>, PlanFault> {
+        let Some(url) = &choices.url else { return Ok(None) };
+        let list = self.read_json(url, cx.world, cx.within).await;
+        list.map(Some).map_err(|why| PlanFault::Unreadable { target: self.target.clone(), why })
     }
 
     async fn set(&self, spec: &Spec, cx: &StepContext<'_>) -> StepResult {

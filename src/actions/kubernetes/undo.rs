@@ -395,6 +395,8 @@ pub(super) async fn check(site: &Site<'_>, all: &[Planned], cx: &StepContext<'_>
     let index = begun.or(not).unwrap_or_default();
     match seen.into_iter().nth(index) {
         Some(Happened::No { note }) if !all_not => Happened::Begun { note },
+        // What the first of several is at would be told of all.
+        Some(Happened::Yes { note, .. }) if all.len() > 1 => Happened::Yes { note, live: None },
         Some(told) => told,
         None => Happened::CannotTell { why: Words::new("step.nothing") },
     }
@@ -413,7 +415,8 @@ async fn check_one(site: &Site<'_>, one: &Planned, key: &str) -> Happened {
                 return match standing(&object, &one.goal(), &mut false) {
                     Standing::Complete => {
                         let at = shown(&object.images(), object.revision());
-                        Happened::Yes { note: counts("kubernetes.rolled", &object, &one.name).with("at", at) }
+                        let note = counts("kubernetes.rolled", &object, &one.name).with("at", at.as_str());
+                        Happened::Yes { note, live: Some(at) }
                     }
                     _ => Happened::Begun { note: counts("kubernetes.rolling", &object, &one.name) },
                 };

@@ -33,7 +33,7 @@ use super::id::{IncidentId, UserId};
 use super::state::Incident;
 use super::words::{Refusal, Words};
 
-pub use self::tokens::plain_text;
+pub use self::tokens::{plain_text, quote};
 pub use ack::Ack;
 pub use approve::{Approve, Reject, Settle, Stop, Tick, Untick};
 pub use cancel::Cancel;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Mark;
-use crate::incident::approval::{ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Outcome};
+use crate::incident::approval::{
+    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Outcome, PlanRequest,
+};
 use crate::incident::id::RunId;
 use crate::incident::rules::RunbookAction;
 use crate::incident::time::{Instant, Millis};
@@ -87,6 +89,9 @@ pub struct Run {
     pub id: RunId,
     /// The action as configured when it was asked for.
     pub action: RunbookAction,
+    /// What it was asked for with.
+    #[serde(default)]
+    pub request: PlanRequest,
     /// Who asked, and when.
     pub asked: Mark,
     /// The plan, once there is one.
@@ -126,6 +131,11 @@ impl Run {
     /// Approvals still missing.
     pub fn missing_approvals(&self) -> usize {
         usize::from(self.action.approval.needed).saturating_sub(self.approvals.len())
+    }
+
+    /// The first step, from 0, that is not known to be done.
+    pub fn first_open_step(&self) -> usize {
+        self.steps.iter().take_while(|step| step.done.is_some()).count()
     }
 
     /// Required items of the check list that nobody ticked.
@@ -172,11 +182,14 @@ impl Run {
 
 impl Run {
     /// A run that was just asked for.
-    pub(super) fn asked(id: RunId, action: RunbookAction, asked: Mark) -> Self {
+    pub(super) fn asked(id: RunId, action: RunbookAction, request: PlanRequest, asked: Mark) -> Self {
+        // Whoever asked first may not approve what Vigie asks for in their name either.
+        let by = request.in_name_of.clone().unwrap_or(asked.by);
         Self {
             id,
             action,
-            asked,
+            request,
+            asked: Mark { by, at: asked.at },
             plan: None,
             digest: None,
             expires_at: None,

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use crate::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, Class, PlannedStep, Risk, Verdict, Verification,
+    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, Choosing, Class, PlanRequest, PlannedStep, Risk,
+    Verdict, Verification,
 };
 use crate::incident::id::{DiagnosticId, IncidentId, PageId, RunId, UpdateId, UserId};
 use crate::incident::people::{Actor, Contact, Role, Way};
@@ -137,7 +138,7 @@ impl Stage {
 
     pub fn plan_asked(&mut self) -> &mut Self {
         let action = Box::new(self.rules.actions["rollback-shop"].clone());
-        self.after(60).by("U0ENGINEER", Fact::PlanAsked { run: RUN, action })
+        self.after(60).by("U0ENGINEER", Fact::PlanAsked { run: RUN, action, request: PlanRequest::default() })
     }
 
     pub fn plan_shown(&mut self) -> &mut Self {
@@ -311,6 +312,7 @@ fn rules() -> Rules {
             CheckItem { key: "queue".into(), text: "The order queue is drained".into(), required: true },
             CheckItem { key: "told".into(), text: "Support is told".into(), required: false },
         ],
+        choosing: Choosing::Nothing,
     };
     let service =
         Service { key: "shop".into(), title: "Web shop".into(), checks: plan().verification, aliases: vec![] };

@@ -185,6 +185,7 @@ pub(super) fn origin(pen: &Pen<'_>, run: &Run) -> Said {
         "who": pen.actor(&run.asked.by),
         "at": run.asked.at.0,
         "run": run.id.to_string(),
+        "after": run.request.after.map(|run| run.to_string()),
         "digest": run.digest.as_ref().map(|digest| digest.short()),
     });
     pen.say("run.origin", vars)

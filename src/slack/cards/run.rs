@@ -8,6 +8,7 @@ use super::pen::{Pen, Said, headline};
 use super::steps::Step;
 use super::{plan, progress};
 use crate::incident::approval::Outcome;
+use crate::incident::command::quote;
 use crate::incident::state::{Incident, Phase, Run, Status};
 use crate::slack::scene::{Drawn, Scene};
 
@@ -93,6 +94,7 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
         Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
         Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,
         Phase::Finished { .. } if went_well(run) => after_success(pen, incident, run)?,
+        Phase::Finished { outcome: Outcome::Stale { .. } } if is_replaced(incident, run) => vec![],
         Phase::PlanFailed { .. } | Phase::Finished { .. } | Phase::Rejected { .. } | Phase::Expired if open => {
             vec![
                 again(pen, run)?.primary(),
@@ -103,6 +105,11 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
         _ => vec![],
     };
     Ok(Part::Row(buttons, vec![]))
+}
+
+/// A new plan was asked for in its place already.
+fn is_replaced(incident: &Incident, run: &Run) -> bool {
+    incident.runs.values().any(|other| other.request.after == Some(run.id))
 }
 
 fn reject(pen: &Pen<'_>, run: &Run) -> Said<Button> {
@@ -123,7 +130,8 @@ fn stop(pen: &Pen<'_>, run: &Run) -> Said<Button> {
 
 /// A new plan of the same action.
 fn again(pen: &Pen<'_>, run: &Run) -> Said<Button> {
-    let line = format!("run --in {} {}", run.id.incident, run.action.key);
+    let to = run.request.to.as_deref().map(|to| format!(" --to {}", quote(to))).unwrap_or_default();
+    let line = format!("run --in {} {}{to}", run.id.incident, run.action.key);
     Ok(Button::new("again", pen.word("button.plan_again")?, line))
 }
 
