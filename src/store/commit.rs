@@ -344,7 +344,7 @@ fn number(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-async fn insert_effects(
+pub(super) async fn insert_effects(
     conn: &mut Conn<'_>,
     now: Instant,
     incident: Option<IncidentId>,

@@ -134,6 +134,10 @@ statements! {
     SET_NUMBER = "INSERT INTO counter (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     SET_FENCE = "INSERT INTO execution (run, fence) VALUES ($1, $2) ON CONFLICT (run) DO UPDATE SET fence = excluded.fence";
     LEASE_TO_KEEP = "SELECT id FROM outbox WHERE id = $1 AND token = $2 AND state = 'leased'" [" FOR UPDATE"] "";
+    TELL_PROGRESS = "INSERT INTO progress (run, step, words, at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (run) DO UPDATE SET step = excluded.step, words = excluded.words, at = excluded.at";
+    PROGRESS = "SELECT step, words, at FROM progress WHERE run = $1";
+    FORGET_PROGRESS = "DELETE FROM progress WHERE run = $1";
     /// Takes the writer's lock and changes nothing.
     PING = "UPDATE counter SET value = value WHERE name = ''";
     FENCE_TO_KEEP = "SELECT fence FROM execution WHERE run = $1" [" FOR UPDATE"] "";

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use vigie::incident::approval::Outcome;
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Context, Effect, Input, Lane, ReplyTo, Report, decide};
 use vigie::incident::id::{ChannelId, IncidentId, UserId};
 use vigie::incident::people::Actor;
-use vigie::incident::state::replay;
+use vigie::incident::state::{Progress, replay};
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::words::Words;
-use vigie::store::{Claimed, Question, Store, StoreFault, Taken, Target};
+use vigie::store::{Claimed, Fenced, Question, Store, StoreFault, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::script::{START, rules};
@@ -347,6 +348,42 @@ async fn whoever_lost_an_execution_begins_nothing_more_and_may_still_say_what_it
     let done = Report::StepFinished { run, step: 0, note: Words::verbatim(""), took, output: None, live: None };
     assert!(store.journal(&old, 3, done, later).await.unwrap());
     assert!(store.journal(&new, 1, Report::StepStarted { run, step: 1 }, later).await.unwrap());
+}
+
+#[tokio::test]
+async fn only_the_newest_owner_of_a_run_tells_how_it_goes_and_it_is_no_fact() {
+    let (store, _dir) = open().await;
+    store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let (incident, run) = (IncidentId(1), "run_1_1".parse().unwrap());
+    let claimed = store.claim(Lane::Page, START, Millis::seconds(60), 1).await.unwrap().pop().unwrap();
+    let begin = async || store.begin_execution(&claimed, incident, run, START).await.unwrap().unwrap();
+    let (old, new) = (begin().await, begin().await);
+    let before = store.timeline(incident).await.unwrap();
+    let tell = async |fenced: &Fenced, text: &str| {
+        store.tell_progress(fenced, Progress { step: 0, words: Words::verbatim(text), at: START }).await.unwrap()
+    };
+    assert!(tell(&new, "one").await && tell(&new, "two").await);
+    assert!(!tell(&old, "late").await, "somebody else has the run");
+    assert_eq!(store.progress(run).await.unwrap().unwrap().words, Words::verbatim("two"));
+    assert_eq!(store.timeline(incident).await.unwrap(), before);
+
+    take_all(&store, START).await;
+    let mut cards = 0;
+    loop {
+        let claimed = store.claim(Lane::Chat, START, Millis::seconds(60), 50).await.unwrap();
+        if claimed.is_empty() {
+            break;
+        }
+        for one in claimed {
+            cards += usize::from(one.effect == Effect::ShowCard { card: Card::Run(run) });
+            store.done(&one, vec![], START).await.unwrap();
+        }
+    }
+    assert_eq!(cards, 1, "what is told twice before it is shown is one edit");
+    let ended = Report::RunFinished { run, outcome: Outcome::Done, output: None };
+    assert!(store.journal(&new, 9, ended, START).await.unwrap());
+    assert_eq!(store.progress(run).await.unwrap(), None);
 }
 
 #[tokio::test]

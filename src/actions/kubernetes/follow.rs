@@ -88,13 +88,13 @@ pub(super) fn counts(key: &'static str, object: &Object, name: &str) -> Words {
 pub(super) struct Following<'a> {
     pub site: &'a Site<'a>,
     pub goal: Goal<'a>,
-    pub progress: &'a (dyn Fn(&str) + Send + Sync),
+    pub progress: &'a (dyn Fn(Words) + Send + Sync),
 }
 
 impl Following<'_> {
     /// Follows it from the object that is known until it is complete, has failed, or no time is left.
     pub(super) async fn to_the_end(&self, mut object: Object) -> End {
-        let (mut fresh, mut watch, mut told) = (false, None, String::new());
+        let (mut fresh, mut watch, mut told) = (false, None, None);
         loop {
             match standing(&object, &self.goal, &mut fresh) {
                 Standing::Complete => return End::Complete(object),
@@ -105,10 +105,10 @@ impl Following<'_> {
                 }
                 Standing::Replaced => return fault(Words::new("kubernetes.replaced").with("name", self.goal.name)),
                 Standing::Rolling => {
-                    let now = counts("kubernetes.rolling", &object, self.goal.name).to_string();
-                    if now != told {
-                        (self.progress)(&now);
-                        told = now;
+                    let now = counts("kubernetes.rolling", &object, self.goal.name);
+                    if told.as_ref() != Some(&now) {
+                        (self.progress)(now.clone());
+                        told = Some(now);
                     }
                 }
             }
@@ -148,7 +148,7 @@ impl Following<'_> {
                 Err(trouble) => {
                     let right = super::rights::Right::one("get", DEPLOYMENTS, self.goal.name);
                     let why = trouble.words(self.site, &right);
-                    (self.progress)(&why.to_string());
+                    (self.progress)(why.clone());
                     *watch = None;
                     if over || !trouble.passes() {
                         return News::Silent(why);

@@ -265,6 +265,7 @@ impl World {
             incident: incident.as_ref(),
             timeline: &timeline,
             open: &open,
+            progress: None,
             workspace: None,
         };
         match effect {

@@ -3,5 +3,6 @@
 
 mod faults;
 mod plane;
+mod progress;
 mod team;
 mod undo;
