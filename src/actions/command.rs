@@ -257,7 +257,8 @@ impl CommandStep {
         let (run, step, fence) = (cx.run.to_string(), (cx.step + 1).to_string(), cx.fence.to_string());
         // By the run's name an orphan can be found after a crash (durability, rule 7).
         let extra = [("VIGIE_RUN_ID", run.as_str()), ("VIGIE_STEP", &step), ("VIGIE_FENCE", &fence)];
-        self.place.run(argv, &extra, cx.world, deadline, cx.progress).await
+        let progress = |line: &str| (cx.progress)(Words::verbatim(line));
+        self.place.run(argv, &extra, cx.world, deadline, &progress).await
     }
 
     /// What the planning program prints; the configured `to` where there is none.

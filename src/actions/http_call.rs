@@ -232,7 +232,7 @@ impl HttpCall {
             ("vigie-run", cx.run.to_string()),
             ("vigie-fence", cx.fence.to_string()),
         ];
-        (cx.progress)(&format!("{} {}", request.method.word(), self.target));
+        (cx.progress)(self.says("step.calling").with("method", request.method.word()));
         let answer = match request.send(&cx.world.http, &self.headers, &extra, cx.within).await {
             Ok(answer) => answer,
             Err(NoAnswer::NotSent(why)) => {

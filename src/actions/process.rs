@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::signal::unix::SignalKind;
 
 use super::redact::{Redactor, leaves_open};
-use super::stopwatch::{Stopwatch, within};
+use super::stopwatch::{Stopwatch, TooLate, within};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -32,7 +32,7 @@ const LEFTOVERS: Duration = Duration::from_millis(500);
 /// Told about a program's newest line now and then.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
-const PROGRESS_EVERY: Millis = Millis::seconds(1);
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -301,19 +301,28 @@ impl Kept {
     async fn drain(&mut self, pipe: Option<impl AsyncRead + Unpin>, redactor: &Redactor, progress: Progress<'_>) {
         let Some(mut pipe) = pipe else { return };
         let mut buffer = vec![0; 64 * 1024];
-        let mut told = Stopwatch::start();
+        let mut told: Option<Stopwatch> = None;
+        let mut is_news = false;
         loop {
-            match pipe.read(&mut buffer).await {
-                Ok(0) => return,
-                Ok(read) => self.take(buffer.get(..read).unwrap_or_default()),
-                Err(fault) => {
+            let pace = told.map_or(Duration::ZERO, |told| told.left_of(PROGRESS_EVERY));
+            if is_news && pace.is_zero() {
+                self.tell(redactor, progress);
+                (told, is_news) = (Some(Stopwatch::start()), false);
+            }
+            let read = pipe.read(&mut buffer);
+            // What was printed last is told in its time, however long the program then says nothing.
+            let read = if is_news { within(pace, read).await } else { Ok(read.await) };
+            match read {
+                Err(TooLate) => {}
+                Ok(Ok(0)) => return,
+                Ok(Ok(read)) => {
+                    self.take(buffer.get(..read).unwrap_or_default());
+                    is_news = true;
+                }
+                Ok(Err(fault)) => {
                     tracing::debug!(%fault, "a program's output ended early");
                     return;
                 }
-            }
-            if told.took() >= PROGRESS_EVERY {
-                told = Stopwatch::start();
-                self.tell(redactor, progress);
             }
         }
     }

@@ -76,8 +76,8 @@ pub struct StepContext<'a> {
     pub fence: i64,
     /// How long the step may take altogether.
     pub within: Duration,
-    /// Told how it goes, one redacted line at a time.
-    pub progress: &'a (dyn Fn(&str) + Send + Sync),
+    /// Told how it goes; of what is told at once only the newest is shown, and some may be lost.
+    pub progress: &'a (dyn Fn(Words) + Send + Sync),
 }
 
 impl StepContext<'_> {

@@ -30,8 +30,8 @@ pub struct Execution<'a> {
     pub report: &'a (dyn Fn(Report) -> BoxFuture<'a, Result<(), NotCommitted>> + Send + Sync),
     /// Becomes true when somebody wants it to stop before its next step.
     pub stop: watch::Receiver<bool>,
-    /// Told how a step goes: the step, from 0, and one redacted line. May be lost.
-    pub progress: &'a (dyn Fn(usize, &str) + Send + Sync),
+    /// Told how a step goes: the step, from 0, and a sentence without secrets. May be lost.
+    pub progress: &'a (dyn Fn(usize, Words) + Send + Sync),
 }
 
 /// A result could not be committed, so nothing more was done.
@@ -145,6 +145,10 @@ impl Single<'_, '_> {
         Ok(Ok(()))
     }
 
+    fn tell(&self, step: usize, now: Words) {
+        (self.execution.progress)(step, self.inner.world.redactor.words(now, MOST_SHOWN));
+    }
+
     /// Today's configuration of a planned step, if it still is of the kind that was approved.
     fn provider(&self, index: usize, step: &PlannedStep) -> Result<Configured<'_>, Words> {
         let config = self.inner.config.actions.get(&self.plan.action).and_then(|action| action.steps.get(index));
@@ -174,7 +178,7 @@ impl Single<'_, '_> {
     }
 
     async fn step(&self, index: usize, step: &PlannedStep, provider: &Configured<'_>) -> Result<Done, Halt> {
-        let progress = |line: &str| (self.execution.progress)(index, line);
+        let progress = |now: Words| self.tell(index, now);
         let cx = self.context(index, provider, &progress);
         let result = within(cx.within + FUSE, provider.provider.execute(step, &cx)).await;
         let result = result.unwrap_or_else(|_| StepResult::unknown(Words::new("step.no_result")));
@@ -215,7 +219,7 @@ impl Single<'_, '_> {
     }
 
     async fn look(&self, index: usize, step: &PlannedStep, provider: &Configured<'_>) -> Happened {
-        let progress = |line: &str| (self.execution.progress)(index, line);
+        let progress = |now: Words| self.tell(index, now);
         let cx = self.context(index, provider, &progress);
         let happened = within(cx.within + FUSE, provider.provider.check(step, &cx)).await;
         happened.unwrap_or_else(|_| Happened::CannotTell { why: Words::new("step.no_look") })
@@ -225,7 +229,7 @@ impl Single<'_, '_> {
         &'c self,
         step: usize,
         provider: &Configured<'_>,
-        progress: &'c (dyn Fn(&str) + Send + Sync),
+        progress: &'c (dyn Fn(Words) + Send + Sync),
     ) -> StepContext<'c> {
         StepContext {
             world: &self.inner.world,

@@ -28,6 +28,7 @@ pub(super) async fn print_one(args: &Postmortem) -> anyhow::Result<()> {
         incident: Some(&incident),
         timeline: &timeline,
         open: &OpenIncidents::default(),
+        progress: None,
         workspace: None,
     };
     let template = format!("postmortem_{}.md", args.layout);

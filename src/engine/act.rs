@@ -1,6 +1,9 @@
 //! The action lane: looking at the world, planning, and executing what was approved, at most once (rules 6–8).
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -12,9 +15,19 @@ use super::patience::Trouble;
 use crate::actions::{Execution, NotCommitted};
 use crate::incident::decision::{Lane, Report};
 use crate::incident::id::{DiagnosticId, RunId};
-use crate::incident::state::{Incident, Run};
+use crate::incident::state::{Incident, Progress, Run};
 use crate::incident::words::Words;
 use crate::store::{Claimed, Fenced};
+
+/// How often a card is edited to show how a step goes: often while people watch it begin, then so that Slack, which
+/// takes fifty edits a minute, has room for the other cards.
+const BRISK: Duration = Duration::from_secs(1);
+const CALM: Duration = Duration::from_secs(3);
+/// How many edits are brisk.
+const WHILE_BRISK: u32 = 20;
+
+/// What was last told of a step: the step, and how it goes.
+type Told = Option<(usize, Words)>;
 
 impl Engine {
     pub(super) async fn diagnose(&self, diagnostic: DiagnosticId, service: &str) -> Vec<Report> {
@@ -49,23 +62,44 @@ impl Engine {
         let Some(fenced) = begun else { return Err(taken_over()) };
         let fence = fenced.fence;
         let (done_steps, in_doubt) = progress(state);
-        let journal = Journal { engine: self.clone(), fenced };
+        let journal = Journal { engine: self.clone(), fenced: fenced.clone() };
         let (stop_now, stop) = watch::channel(state.stop_asked);
         let counter = AtomicU32::new(1);
         let report = move |report: Report| -> BoxFuture<'_, Result<(), NotCommitted>> {
             let (journal, number) = (journal.clone(), counter.fetch_add(1, Ordering::SeqCst));
             async move { journal.keep(number, report).await.map_err(|trouble| NotCommitted(trouble.told())) }.boxed()
         };
-        let progress = |step: usize, line: &str| tracing::debug!(%run, step, line, "under way");
+        let (now, told) = watch::channel(Told::None);
+        let progress = |step: usize, words: Words| drop(now.send_replace(Some((step, words))));
         let execution = Execution { fence, done_steps, in_doubt, report: &report, stop, progress: &progress };
         let ended = tokio::select! {
             ended = self.parts.actions.execute(&approved, &execution) => ended,
             () = self.listen_for_stop(run, &stop_now) => return Err(taken_over()),
+            never = self.show_progress(&fenced, told) => match never {},
         };
         match ended {
             Ok(_) => Ok(Vec::new()),
             Err(NotCommitted(why)) => Err(Trouble { detail: Some(why), ..Trouble::retry(Words::new("trouble.store")) }),
         }
+    }
+
+    /// Has the card show how the running step goes. Of what is told within one pace only the newest is shown.
+    async fn show_progress(&self, fenced: &Fenced, mut told: watch::Receiver<Told>) -> Infallible {
+        let mut edits = 0;
+        while told.changed().await.is_ok() {
+            let Some((step, words)) = told.borrow_and_update().clone() else { continue };
+            tracing::debug!(run = %fenced.run, step, %words, "under way");
+            let progress = Progress { step, words, at: self.parts.clock.now() };
+            match self.parts.store.tell_progress(fenced, progress).await {
+                Ok(true) => {}
+                // Another process has the run now and tells how it goes.
+                Ok(false) => break,
+                Err(fault) => tracing::warn!(%fault, run = %fenced.run, "how a step goes could not be kept"),
+            }
+            edits += 1;
+            self.parts.clock.wait_until(None, if edits < WHILE_BRISK { BRISK } else { CALM }).await;
+        }
+        pending().await
     }
 
     /// Passes “stop before the next step” on; returns only when the store is gone.

@@ -13,7 +13,7 @@ use super::patience::{Kind, Next, Trouble, given_up, next};
 use super::tell::Errand;
 use super::{Engine, POLL};
 use crate::incident::decision::{Effect, Lane, Report, Sheet};
-use crate::incident::state::Incident;
+use crate::incident::state::{Incident, Progress};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Card, Entry};
 use crate::incident::waiting::OpenIncidents;
@@ -45,6 +45,7 @@ pub(super) struct Setting {
     pub incident: Option<Incident>,
     pub timeline: Vec<Entry>,
     pub open: OpenIncidents,
+    pub progress: Option<Progress>,
 }
 
 impl Engine {
@@ -182,6 +183,10 @@ impl Engine {
             incident: store.incident(id).await?,
             timeline: if wants_timeline { store.timeline(id).await? } else { Vec::new() },
             open: if wants_open { store.open_incidents().await? } else { OpenIncidents::default() },
+            progress: match &claimed.effect {
+                Effect::ShowCard { card: Card::Run(run) } => store.progress(*run).await?,
+                _ => None,
+            },
         })
     }
 
@@ -193,6 +198,7 @@ impl Engine {
             incident: setting.incident.as_ref(),
             timeline: &setting.timeline,
             open: &setting.open,
+            progress: setting.progress.as_ref(),
             workspace: self.parts.slack.workspace(),
         }
     }

@@ -47,7 +47,7 @@ const DECIDERS: usize = 4;
 /// What a decider did.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// One decision.
+    /// One decision, or a few of one incident or channel.
     Decided,
     /// What waits is in the hands of others, or behind what is.
     Busy,
@@ -174,7 +174,7 @@ impl Engine {
         let now = self.parts.clock.now();
         let engine = self.clone();
         let decide = move |question: Question<'_>| engine.answer(&question, now);
-        if waits.has_input && store.take_next(now, decide.clone()).await?.is_some() {
+        if waits.has_input && !store.take_next(now, decide.clone()).await?.is_empty() {
             return Ok(Step::Decided);
         }
         let is_overdue = waits.wake.is_some_and(|at| at <= now);

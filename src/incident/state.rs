@@ -18,7 +18,7 @@ use super::time::{Instant, Millis};
 use super::timeline::{CapturedBy, Card, Entry, Fact, PageWhy};
 use super::words::Words;
 
-pub use run::{Phase, Run, StepState};
+pub use run::{Phase, Progress, Run, StepState};
 pub use update::{Arrival, CustomerText, Miss, StatusUpdate};
 
 /// Where an incident is in its life.

@@ -23,10 +23,11 @@ mod helper_promises;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
-use handlebars::{Handlebars, Template};
+use handlebars::{Context, Handlebars, RenderContext, RenderError, Renderable, StringOutput, Template};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use escape::slack as escape_slack;
 pub use fault::{RenderFault, TemplateFault};
@@ -54,13 +55,19 @@ pub struct Renderer {
 /// How a Markdown document's name ends.
 const DOCUMENT: &str = ".md";
 
-/// One locale's templates, once for each escape.
+/// One locale's templates, and for each dialect the helpers and the escape that fill them in.
 struct Book {
+    templates: Arc<Templates>,
     slack: Handlebars<'static>,
     markdown: Handlebars<'static>,
     plain: Handlebars<'static>,
-    names: BTreeSet<String>,
-    labels: BTreeSet<String>,
+}
+
+/// A locale's messages and labels by name. A registry of Handlebars would keep them once more for each dialect.
+#[derive(Default)]
+struct Templates {
+    messages: BTreeMap<String, Template>,
+    labels: BTreeMap<String, Template>,
 }
 
 impl std::fmt::Debug for Renderer {
@@ -126,19 +133,19 @@ impl Renderer {
     /// Whether there is a message of this name (e.g. a post-mortem layout that a team names).
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.books.values().all(|book| book.names.contains(name))
+        self.books.values().all(|book| book.templates.messages.contains_key(name))
     }
 
     /// Whether there is a label of this key.
     #[must_use]
     pub fn has_label(&self, key: &str) -> bool {
-        self.books.values().all(|book| book.labels.contains(key))
+        self.books.values().all(|book| book.templates.labels.contains_key(key))
     }
 
     /// Every message's name, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let first = self.books.values().next();
-        first.into_iter().flat_map(|book| book.names.iter().map(String::as_str))
+        first.into_iter().flat_map(|book| book.templates.messages.keys().map(String::as_str))
     }
 
     /// What the message `name` is for and which variables it has, with example values (for previews).
@@ -160,15 +167,16 @@ impl Renderer {
         name: &str,
         variables: &impl Serialize,
     ) -> Result<String, RenderFault> {
-        let book = self.books.get(&locale).filter(|book| book.names.contains(name));
-        let Some(book) = book else {
+        let book = self.books.get(&locale);
+        let Some((book, template)) = book.and_then(|book| Some((book, book.templates.messages.get(name)?))) else {
             return Err(RenderFault::NoSuchTemplate {
                 name: name.to_owned(),
                 locale,
                 hint: did_you_mean(name, self.names()),
             });
         };
-        book.fill(locale, dialect, name, variables).map(|text| text.trim().to_owned())
+        let text = book.fill(dialect, template, variables);
+        text.map(|text| text.trim().to_owned()).map_err(|why| RenderFault::Fill { name: name.to_owned(), locale, why })
     }
 
     fn short(
@@ -179,16 +187,16 @@ impl Renderer {
         variables: &impl Serialize,
     ) -> Result<String, RenderFault> {
         let book = self.books.get(&locale);
-        let known = book.is_some_and(|book| book.labels.contains(key));
-        let Some(book) = book.filter(|_| known) else {
-            let keys = book.into_iter().flat_map(|book| book.labels.iter());
+        let Some((book, template)) = book.and_then(|book| Some((book, book.templates.labels.get(key)?))) else {
+            let keys = book.into_iter().flat_map(|book| book.templates.labels.keys());
             return Err(RenderFault::NoSuchLabel {
                 key: key.to_owned(),
                 locale,
                 hint: did_you_mean(key, keys.map(String::as_str)),
             });
         };
-        book.fill(locale, dialect, &format!("{LABEL_PREFIX}{key}"), variables)
+        let text = book.fill(dialect, template, variables);
+        text.map_err(|why| RenderFault::Fill { name: format!("{LABEL_PREFIX}{key}"), locale, why })
     }
 }
 
@@ -197,16 +205,13 @@ const SENTENCE: [&str; 2] = ["key", "vars"];
 
 impl Book {
     fn compile(locale: Locale, files: &LocaleFiles, samples: &Samples, faults: &mut Vec<TemplateFault>) -> Self {
-        let mut book = Self {
-            slack: registry(locale, Dialect::Slack),
-            markdown: registry(locale, Dialect::Markdown),
-            plain: registry(locale, Dialect::Plain),
-            names: files.messages.keys().cloned().collect(),
-            labels: files.labels.keys().cloned().collect(),
-        };
+        let mut templates = Templates::default();
         for (name, source) in &files.messages {
             match own_sample(name, samples) {
-                Some(sample) => book.add(name, source, &sample.paths(), faults),
+                Some(sample) => {
+                    let template = compile(name, source, &sample.paths(), faults);
+                    templates.messages.extend(template.map(|template| (name.clone(), template)));
+                }
                 None => faults.push(TemplateFault::new(
                     &source.path,
                     "templates/samples.yaml does not say which variables this message has",
@@ -216,49 +221,28 @@ impl Book {
         for (key, source) in &files.labels {
             let variables = samples.labels.get(key).cloned().unwrap_or_default();
             let paths = variables::of_sample(&Value::Object(variables));
-            book.add(&format!("{LABEL_PREFIX}{key}"), source, &paths, faults);
+            let template = compile(&format!("{LABEL_PREFIX}{key}"), source, &paths, faults);
+            templates.labels.extend(template.map(|template| (key.clone(), template)));
         }
-        book
+        let templates = Arc::new(templates);
+        let speaking = |dialect| registry(Style { locale, dialect }, &templates);
+        let (slack, markdown, plain) =
+            (speaking(Dialect::Slack), speaking(Dialect::Markdown), speaking(Dialect::Plain));
+        Self { templates, slack, markdown, plain }
     }
 
-    fn add(&mut self, name: &str, source: &Source, paths: &BTreeSet<String>, faults: &mut Vec<TemplateFault>) {
-        let template = match Template::compile(&source.text) {
-            Ok(mut template) => {
-                // Named so that a fault while filling in says which template it was.
-                template.name = Some(name.to_owned());
-                template
-            }
-            Err(fault) => {
-                let text = format!("the template cannot be read: {}", fault.reason());
-                faults.push(TemplateFault::new(&source.path, text).at(fault.pos()));
-                return;
-            }
-        };
-        faults.extend(unknown_reads(&template, source, paths));
-        self.slack.register_template(name, template.clone());
-        self.markdown.register_template(name, template.clone());
-        self.plain.register_template(name, template);
-    }
-
-    fn fill(
-        &self,
-        locale: Locale,
-        dialect: Dialect,
-        name: &str,
-        variables: &impl Serialize,
-    ) -> Result<String, RenderFault> {
+    fn fill(&self, dialect: Dialect, template: &Template, variables: &impl Serialize) -> Result<String, String> {
         let registry = match dialect {
             Dialect::Slack => &self.slack,
             Dialect::Markdown => &self.markdown,
             Dialect::Plain => &self.plain,
         };
-        let fault = |why: String| RenderFault::Fill { name: name.to_owned(), locale, why };
-        let mut variables = serde_json::to_value(variables).map_err(|cause| fault(cause.to_string()))?;
+        let mut variables = serde_json::to_value(variables).map_err(|cause| cause.to_string())?;
         let zone = variables.get("tz").cloned();
         if let Some(fields) = variables.as_object_mut() {
             fields.values_mut().for_each(|value| self.say_within(value, zone.as_ref()));
         }
-        registry.render(name, &variables).map_err(|cause| fault(cause.to_string()))
+        fill(registry, template, variables).map_err(|cause| cause.to_string())
     }
 
     /// Says the sentences within a variable. One that cannot be said (its label is of another version) is shown by its
@@ -274,15 +258,51 @@ impl Book {
                 let mut vars = fields.get("vars").and_then(Value::as_object).cloned().unwrap_or_default();
                 vars.values_mut().for_each(|value| self.say_within(value, zone));
                 vars.extend(zone.map(|zone| ("tz".to_owned(), zone.clone())));
-                let said = self.plain.render(&format!("{LABEL_PREFIX}{key}"), &vars);
+                let said = self.templates.label(key, &self.plain, vars);
                 *value = Value::String(said.unwrap_or_else(|cause| {
-                    tracing::error!(key, %cause, "a sentence cannot be said");
+                    tracing::error!(key, cause, "a sentence cannot be said");
                     key.to_owned()
                 }));
             }
             _ => {}
         }
     }
+}
+
+impl Templates {
+    /// The label `key`, filled in by `registry` with `variables` only.
+    fn label(&self, key: &str, registry: &Handlebars<'_>, variables: Map<String, Value>) -> Result<String, String> {
+        let template = self.labels.get(key).ok_or_else(|| format!("there is no label {key}"))?;
+        fill(registry, template, Value::Object(variables)).map_err(|cause| cause.to_string())
+    }
+}
+
+/// `template` with `variables`, as the helpers and the escape of `registry` make it.
+fn fill(registry: &Handlebars<'_>, template: &Template, variables: Value) -> Result<String, RenderError> {
+    let variables = Context::from(variables);
+    let mut text = StringOutput::new();
+    let mut state = RenderContext::new(template.name.as_ref());
+    template.render(registry, &variables, &mut state, &mut text)?;
+    Ok(text.into_string()?)
+}
+
+/// The template of `source`, if it can be read; what is wrong with it goes to `faults`.
+fn compile(name: &str, source: &Source, paths: &BTreeSet<String>, faults: &mut Vec<TemplateFault>) -> Option<Template> {
+    let mut template = match Template::compile(&source.text) {
+        Ok(template) => template,
+        Err(fault) => {
+            let text = format!("the template cannot be read: {}", fault.reason());
+            faults.push(TemplateFault::new(&source.path, text).at(fault.pos()));
+            return None;
+        }
+    };
+    // Named so that a fault while filling in says which template it was.
+    template.name = Some(name.to_owned());
+    // There are two thousand of them, most with one element where the compiler leaves room for four.
+    template.elements.shrink_to_fit();
+    template.mapping.shrink_to_fit();
+    faults.extend(unknown_reads(&template, source, paths));
+    Some(template)
 }
 
 /// The variables of a message; a post-mortem layout that a team brings has those of the long one.
@@ -306,14 +326,15 @@ fn unknown_reads(template: &Template, source: &Source, paths: &BTreeSet<String>)
     unknown.chain(unescaped).map(|text| TemplateFault::new(&source.path, text)).collect()
 }
 
-fn registry(locale: Locale, dialect: Dialect) -> Handlebars<'static> {
+/// What fills templates in for one dialect. It holds no template itself.
+fn registry(style: Style, templates: &Arc<Templates>) -> Handlebars<'static> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
-    match dialect {
+    match style.dialect {
         Dialect::Slack => registry.register_escape_fn(escape::slack),
         Dialect::Markdown => registry.register_escape_fn(escape::markdown),
         Dialect::Plain => registry.register_escape_fn(handlebars::no_escape),
     }
-    helpers::register(&mut registry, Style { locale, dialect });
+    helpers::register(&mut registry, style, templates);
     registry
 }

@@ -3,7 +3,7 @@
 use slack_morphism::prelude::SlackBlock;
 
 use crate::incident::rules::Rules;
-use crate::incident::state::Incident;
+use crate::incident::state::{Incident, Progress};
 use crate::incident::time::Instant;
 use crate::incident::timeline::Entry;
 use crate::incident::waiting::OpenIncidents;
@@ -24,6 +24,8 @@ pub struct Scene<'a> {
     pub timeline: &'a [Entry],
     /// The open incidents; for lists and Home.
     pub open: &'a OpenIncidents,
+    /// How the running step of the run that is drawn goes, as it was last told.
+    pub progress: Option<&'a Progress>,
     /// The workspace's address, once Slack has told it; for links to the incident's channel.
     pub workspace: Option<&'a str>,
 }

@@ -31,7 +31,8 @@ struct Table {
     texts: &'static [&'static str],
 }
 
-/// Parents first.
+/// Parents first. How a step goes at this moment is not among them: it is nobody's history, and the next one told takes
+/// its place.
 const TABLES: [Table; 7] = [
     Table {
         name: "incident",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::db::{Conn, Write, args};
+use super::db::{Conn, Row, Write, args};
 use super::inbox::{Arrived, Target};
 use super::meant::{meant, named};
 use super::{Store, StoreFault, read, sql, write};
@@ -18,6 +18,9 @@ use crate::incident::words::Refusal;
 
 /// An incident that could not be woken is tried again after this long.
 const WAKE_AGAIN: Millis = Millis::minutes(1);
+/// So many inputs of one incident or channel share a commit at most. An acknowledgement to Slack may have to wait for
+/// them on SQLite.
+const SHARE: usize = 8;
 
 /// What became of an input or a wake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,12 +74,14 @@ impl Store {
         Ok(Undecided { has_input: input.is_some(), wake: wake.map(Instant) })
     }
 
-    /// Decides upon the oldest input that waits, if one does.
+    /// Decides upon the oldest input that waits, and upon a few that wait right behind it for the same target: a flood
+    /// from one channel, whose inputs are decided in their order, does not pay for a commit each. What became of each.
     ///
     /// # Errors
-    /// When the database fails; nothing is changed then, and the input waits on.
-    pub async fn take_next(&self, now: Instant, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
-        Ok(self.announce(self.db.write(TakeNext { now, decide }).await?))
+    /// When the database fails; nothing is changed then, and the inputs wait on.
+    pub async fn take_next(&self, now: Instant, decide: impl Decide) -> Result<Vec<Taken>, StoreFault> {
+        let decided = self.db.write(TakeNext { now, decide }).await?;
+        Ok(decided.into_iter().map(|decided| self.announce(decided)).collect())
     }
 
     /// Wakes the incident that is longest overdue, if one is.
@@ -84,14 +89,13 @@ impl Store {
     /// # Errors
     /// When the database fails; nothing is changed then, and the incident stays due.
     pub async fn wake_next(&self, now: Instant, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
-        Ok(self.announce(self.db.write(WakeNext { now, decide }).await?))
+        let decided = self.db.write(WakeNext { now, decide }).await?;
+        Ok(decided.map(|decided| self.announce(decided)))
     }
 
-    fn announce(&self, decided: Option<Decided>) -> Option<Taken> {
-        decided.map(|Decided { taken, lanes }| {
-            self.announce_decision(&lanes);
-            taken
-        })
+    fn announce(&self, decided: Decided) -> Taken {
+        self.announce_decision(&decided.lanes);
+        decided.taken
     }
 
     /// When the next incident is due to wake.
@@ -132,36 +136,78 @@ struct TakeNext<F> {
 }
 
 impl<F: Decide> Write for TakeNext<F> {
-    type Out = Option<Decided>;
+    type Out = Vec<Decided>;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
-        let Some(row) = conn.first(&sql::NEXT_INPUT, args![]).await? else { return Ok(None) };
-        let position = row.int("position")?;
-        let target = Target {
-            incident: row.maybe_int("incident")?.map(IncidentId),
-            channel: row.maybe_text("channel")?.map(ChannelId),
+        let Some(first) = conn.first(&sql::NEXT_INPUT, args![]).await? else { return Ok(Vec::new()) };
+        let first = Waiting::of(&first)?;
+        let behind = if first.may_share() { behind(conn, &first).await? } else { Vec::new() };
+        let mut decided = vec![self.take(conn, first).await?];
+        for waiting in behind {
+            decided.push(self.take(conn, waiting).await?);
+        }
+        Ok(decided)
+    }
+}
+
+impl<F: Decide> TakeNext<F> {
+    async fn take(&self, conn: &mut Conn<'_>, waiting: Waiting) -> Result<Decided, StoreFault> {
+        let Waiting { position, target, input } = waiting;
+        let taken = match input {
+            Ok(input) => take(conn, self.now, &Arrived { position, target, input }, &self.decide).await,
+            Err(fault) => Err(fault),
         };
-        let input: Input = match read("input", row.text("input")?) {
-            Ok(input) => input,
-            Err(fault) => {
-                finish_input(conn, position, "dead", Some(fault.to_string())).await?;
-                return Ok(Some(Decided::without_effect(Taken::PutAside)));
-            }
-        };
-        match take(conn, self.now, &Arrived { position, target, input }, &self.decide).await {
+        match taken {
             // It can never be decided upon; the others must not wait for it.
             Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
                 tracing::error!(%fault, position, "an input was put aside");
                 finish_input(conn, position, "dead", Some(fault.to_string())).await?;
-                Ok(Some(Decided::without_effect(Taken::PutAside)))
+                Ok(Decided::without_effect(Taken::PutAside))
             }
             taken => {
                 let taken = taken?;
                 finish_input(conn, position, "done", None).await?;
-                Ok(Some(taken))
+                Ok(taken)
             }
         }
     }
+}
+
+/// A row of the inbox that waits.
+struct Waiting {
+    position: i64,
+    target: Target,
+    input: Result<Input, StoreFault>,
+}
+
+impl Waiting {
+    fn of(row: &Row) -> Result<Self, StoreFault> {
+        Ok(Self {
+            position: row.int("position")?,
+            target: Target {
+                incident: row.maybe_int("incident")?.map(IncidentId),
+                channel: row.maybe_text("channel")?.map(ChannelId),
+            },
+            input: read("input", row.text("input")?),
+        })
+    }
+
+    /// Whoever declares an incident keeps its number from everybody else until the commit, so it has one for itself.
+    fn may_share(&self) -> bool {
+        let has_target = self.target.incident.is_some() || self.target.channel.is_some();
+        let declares = matches!(&self.input, Ok(Input::Command { command, .. }) if command.may_declare());
+        has_target && !declares
+    }
+}
+
+/// What waits behind `first` and for nothing else: as far as the targets are the same, nothing else can stand between.
+async fn behind(conn: &mut Conn<'_>, first: &Waiting) -> Result<Vec<Waiting>, StoreFault> {
+    let channel = first.target.channel.as_ref().map(|channel| channel.0.clone());
+    let most = i64::try_from(SHARE - 1).unwrap_or(i64::MAX);
+    let related = args![first.position, first.target.incident.map(|id| id.0), channel, most];
+    let rows = conn.rows(&sql::INPUTS_BEHIND, related).await?;
+    let waiting = rows.iter().map(Waiting::of).collect::<Result<Vec<_>, _>>()?;
+    Ok(waiting.into_iter().take_while(|next| next.target == first.target && next.may_share()).collect())
 }
 
 struct WakeNext<F> {
@@ -298,7 +344,7 @@ fn number(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-async fn insert_effects(
+pub(super) async fn insert_effects(
     conn: &mut Conn<'_>,
     now: Instant,
     incident: Option<IncidentId>,

@@ -1,12 +1,17 @@
 //! Who may act: one execution of a run at a time, each under a fence that only grows (rules 6 and 7).
 
+use std::collections::BTreeSet;
+
+use super::commit::insert_effects;
 use super::db::{Conn, Write, args};
 use super::inbox::{Target, receive_in};
 use super::outbox::Claimed;
-use super::{Store, StoreFault, sql};
-use crate::incident::decision::{Input, Report};
+use super::{Store, StoreFault, read, sql, write};
+use crate::incident::decision::{Effect, Input, Lane, Report};
 use crate::incident::id::{IncidentId, RunId};
+use crate::incident::state::Progress;
 use crate::incident::time::Instant;
+use crate::incident::timeline::Card;
 
 /// An execution that this process has begun, or taken over from one whose lease ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +77,33 @@ impl Store {
         self.announce_arrival();
         Ok(kept)
     }
+
+    /// Keeps how the running step goes, in the place of what was kept before, and has the run's card show it. It is no
+    /// fact: an incident stays the fold of its timeline. `false` when another execution has taken the run over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tell_progress(&self, fenced: &Fenced, progress: Progress) -> Result<bool, StoreFault> {
+        let kept = self.db.write(TellProgress { fenced: fenced.clone(), progress }).await?;
+        self.announce_decision(&BTreeSet::from([Lane::Chat]));
+        Ok(kept)
+    }
+
+    /// How the running step of a run goes, as it was last told.
+    ///
+    /// # Errors
+    /// When the database fails or the row cannot be read.
+    pub async fn progress(&self, run: RunId) -> Result<Option<Progress>, StoreFault> {
+        let row = self.db.read_first(&sql::PROGRESS, args![run.to_string()]).await?;
+        let progress = row.map(|row| {
+            Ok(Progress {
+                step: usize::try_from(row.int("step")?).unwrap_or(usize::MAX),
+                words: read("progress", row.text("words")?)?,
+                at: Instant(row.int("at")?),
+            })
+        });
+        progress.transpose()
+    }
 }
 
 struct Begin {
@@ -119,6 +151,30 @@ impl Write for Keep {
         }
         let source = source(*run, *fence, self.number);
         receive_in(conn, &source, &Target::incident(*incident), &self.input, self.now).await?;
+        if matches!(self.input, Input::Report(Report::RunFinished { .. })) {
+            conn.run(&sql::FORGET_PROGRESS, args![run.to_string()]).await?;
+        }
+        Ok(true)
+    }
+}
+
+struct TellProgress {
+    fenced: Fenced,
+    progress: Progress,
+}
+
+impl Write for TellProgress {
+    type Out = bool;
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<bool, StoreFault> {
+        let (Fenced { incident, run, fence }, Progress { step, words, at }) = (&self.fenced, &self.progress);
+        let current = conn.first(&sql::FENCE_TO_KEEP, args![run.to_string()]).await?;
+        if current.map(|row| row.int("fence")).transpose()? != Some(*fence) {
+            return Ok(false);
+        }
+        let step = i64::try_from(*step).unwrap_or(i64::MAX);
+        conn.run(&sql::TELL_PROGRESS, args![run.to_string(), step, write("progress", words)?, at.0]).await?;
+        insert_effects(conn, *at, Some(*incident), &[Effect::ShowCard { card: Card::Run(*run) }]).await?;
         Ok(true)
     }
 }

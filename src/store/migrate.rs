@@ -9,12 +9,20 @@ use super::StoreFault;
 use super::sqlite::unusable;
 
 /// Version, name, and the text for each database. Embedded one by one, so that a new file is seen by the compiler.
-const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "start",
-    include_str!("../../migrations/sqlite/0001_start.sql"),
-    include_str!("../../migrations/postgres/0001_start.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "start",
+        include_str!("../../migrations/sqlite/0001_start.sql"),
+        include_str!("../../migrations/postgres/0001_start.sql"),
+    ),
+    (
+        2,
+        "progress",
+        include_str!("../../migrations/sqlite/0002_progress.sql"),
+        include_str!("../../migrations/postgres/0002_progress.sql"),
+    ),
+];
 
 /// Two processes that start at once may both try; the one that comes second finds the work done.
 const ATTEMPTS: u32 = 5;

@@ -41,6 +41,9 @@ statements! {
         AND e.position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
         AND e.position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50 \
         AND (e.incident = i.incident OR e.channel = i.channel)) ORDER BY i.position LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
+    /// The inputs behind one, of the same incident or channel, in order.
+    INPUTS_BEHIND = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
+        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4";
     FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
     OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";
     OLDEST_DUE_PAGE = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox \
@@ -131,6 +134,10 @@ statements! {
     SET_NUMBER = "INSERT INTO counter (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     SET_FENCE = "INSERT INTO execution (run, fence) VALUES ($1, $2) ON CONFLICT (run) DO UPDATE SET fence = excluded.fence";
     LEASE_TO_KEEP = "SELECT id FROM outbox WHERE id = $1 AND token = $2 AND state = 'leased'" [" FOR UPDATE"] "";
+    TELL_PROGRESS = "INSERT INTO progress (run, step, words, at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (run) DO UPDATE SET step = excluded.step, words = excluded.words, at = excluded.at";
+    PROGRESS = "SELECT step, words, at FROM progress WHERE run = $1";
+    FORGET_PROGRESS = "DELETE FROM progress WHERE run = $1";
     /// Takes the writer's lock and changes nothing.
     PING = "UPDATE counter SET value = value WHERE name = ''";
     FENCE_TO_KEEP = "SELECT fence FROM execution WHERE run = $1" [" FOR UPDATE"] "";

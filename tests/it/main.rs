@@ -23,6 +23,7 @@ mod page;
 mod payloads;
 mod postmortem;
 mod practice;
+mod progress;
 mod propose;
 mod restart;
 mod rollback;

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use vigie::incident::approval::Outcome;
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Context, Effect, Input, Lane, ReplyTo, Report, decide};
-use vigie::incident::id::{IncidentId, UserId};
+use vigie::incident::id::{ChannelId, IncidentId, UserId};
 use vigie::incident::people::Actor;
-use vigie::incident::state::replay;
+use vigie::incident::state::{Progress, replay};
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::words::Words;
-use vigie::store::{Claimed, Question, Store, StoreFault, Taken, Target};
+use vigie::store::{Claimed, Fenced, Question, Store, StoreFault, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::script::{START, rules};
@@ -26,24 +27,28 @@ fn typed(line: &str) -> Input {
 }
 
 async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
-    let rules = Arc::new(rules());
     let mut taken = Vec::new();
     loop {
-        let rules = Arc::clone(&rules);
-        let answer = move |question: Question<'_>| {
-            let by = question.input.by();
-            let reply = match question.input {
-                Input::Command { reply, .. } => reply.clone(),
-                _ => ReplyTo::Nobody,
-            };
-            let context = Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
-            decide(context, question.incident, question.input)
-        };
-        match store.take_next(now, answer).await.unwrap() {
-            Some(one) => taken.push(one),
-            None => return taken,
+        let next = take_next(store, now).await;
+        if next.is_empty() {
+            return taken;
         }
+        taken.extend(next);
     }
+}
+
+async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
+    let rules = Arc::new(rules());
+    let answer = move |question: Question<'_>| {
+        let by = question.input.by();
+        let reply = match question.input {
+            Input::Command { reply, .. } => reply.clone(),
+            _ => ReplyTo::Nobody,
+        };
+        let context = Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
+        decide(context, question.incident, question.input)
+    };
+    store.take_next(now, answer).await.unwrap()
 }
 
 async fn open() -> (Store, Database) {
@@ -141,13 +146,53 @@ async fn a_flood_for_one_incident_is_decided_upon_whole_and_in_its_order() {
         store.receive(text, Target::incident(IncidentId(1)), &note, START).await.unwrap();
     }
     assert_eq!(take_all(&store, START).await.len(), 121);
-    let timeline = store.timeline(IncidentId(1)).await.unwrap();
-    let noted = timeline.iter().filter_map(|entry| match &entry.fact {
-        Fact::NoteAdded { text, .. } => Some(text.clone()),
+    assert_eq!(notes(&store, 1).await, wanted);
+    assert!(!store.undecided().await.unwrap().has_input);
+}
+
+async fn notes(store: &Store, incident: i64) -> Vec<String> {
+    let timeline = store.timeline(IncidentId(incident)).await.unwrap();
+    let noted = timeline.into_iter().filter_map(|entry| match entry.fact {
+        Fact::NoteAdded { text, .. } => Some(text),
         _ => None,
     });
-    assert_eq!(noted.collect::<Vec<_>>(), wanted);
-    assert!(!store.undecided().await.unwrap().has_input);
+    noted.collect()
+}
+
+#[tokio::test]
+async fn inputs_of_one_target_share_a_commit_and_none_overtakes_what_it_has_to_wait_for() {
+    let (store, _dir) = open().await;
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let incident = Target::incident(IncidentId(1));
+    let channel = Target { incident: None, channel: Some(ChannelId("C1".to_owned())) };
+    let both = Target { channel: channel.channel.clone(), ..incident.clone() };
+    let inputs = [("1", &incident), ("2", &channel), ("3", &incident), ("4", &both), ("5", &incident)];
+    for (name, target) in inputs {
+        store.receive(name, target.clone(), &typed(&format!("note {name}")), START).await.unwrap();
+    }
+    let mut shared = Vec::new();
+    loop {
+        match take_next(&store, START).await.len() {
+            0 => break,
+            count => shared.push(count),
+        }
+    }
+    assert_eq!(shared, [2, 1, 1, 1], "1 and 3; 2; 4, which waits for 2 and 3; 5, which waits for 4");
+    assert_eq!(notes(&store, 1).await, ["1", "3", "2", "4", "5"]);
+}
+
+#[tokio::test]
+async fn whoever_declares_an_incident_has_a_commit_for_it_alone() {
+    let (store, _dir) = open().await;
+    let channel = Target { incident: None, channel: Some(ChannelId("C1".to_owned())) };
+    for (n, line) in ["start sev2 one", "ack", "note seen", "start sev2 two"].into_iter().enumerate() {
+        store.receive(&n.to_string(), channel.clone(), &typed(line), START).await.unwrap();
+    }
+    let declared = |number| Taken::Done { incident: Some(IncidentId(number)) };
+    assert_eq!(take_next(&store, START).await, [declared(1)]);
+    assert_eq!(take_next(&store, START).await, [declared(1), declared(1)]);
+    assert_eq!(take_next(&store, START).await, [declared(2)]);
 }
 
 #[tokio::test]
@@ -303,6 +348,42 @@ async fn whoever_lost_an_execution_begins_nothing_more_and_may_still_say_what_it
     let done = Report::StepFinished { run, step: 0, note: Words::verbatim(""), took, output: None, live: None };
     assert!(store.journal(&old, 3, done, later).await.unwrap());
     assert!(store.journal(&new, 1, Report::StepStarted { run, step: 1 }, later).await.unwrap());
+}
+
+#[tokio::test]
+async fn only_the_newest_owner_of_a_run_tells_how_it_goes_and_it_is_no_fact() {
+    let (store, _dir) = open().await;
+    store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let (incident, run) = (IncidentId(1), "run_1_1".parse().unwrap());
+    let claimed = store.claim(Lane::Page, START, Millis::seconds(60), 1).await.unwrap().pop().unwrap();
+    let begin = async || store.begin_execution(&claimed, incident, run, START).await.unwrap().unwrap();
+    let (old, new) = (begin().await, begin().await);
+    let before = store.timeline(incident).await.unwrap();
+    let tell = async |fenced: &Fenced, text: &str| {
+        store.tell_progress(fenced, Progress { step: 0, words: Words::verbatim(text), at: START }).await.unwrap()
+    };
+    assert!(tell(&new, "one").await && tell(&new, "two").await);
+    assert!(!tell(&old, "late").await, "somebody else has the run");
+    assert_eq!(store.progress(run).await.unwrap().unwrap().words, Words::verbatim("two"));
+    assert_eq!(store.timeline(incident).await.unwrap(), before);
+
+    take_all(&store, START).await;
+    let mut cards = 0;
+    loop {
+        let claimed = store.claim(Lane::Chat, START, Millis::seconds(60), 50).await.unwrap();
+        if claimed.is_empty() {
+            break;
+        }
+        for one in claimed {
+            cards += usize::from(one.effect == Effect::ShowCard { card: Card::Run(run) });
+            store.done(&one, vec![], START).await.unwrap();
+        }
+    }
+    assert_eq!(cards, 1, "what is told twice before it is shown is one edit");
+    let ended = Report::RunFinished { run, outcome: Outcome::Done, output: None };
+    assert!(store.journal(&new, 9, ended, START).await.unwrap());
+    assert_eq!(store.progress(run).await.unwrap(), None);
 }
 
 #[tokio::test]

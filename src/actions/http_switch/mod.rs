@@ -222,7 +222,7 @@ impl HttpSwitch {
             ("vigie-run", cx.run.to_string()),
             ("vigie-fence", cx.fence.to_string()),
         ];
-        (cx.progress)(&format!("{}: {} → {}", self.target, spec.from, spec.to));
+        (cx.progress)(self.says("step.title_change").with("from", spec.from.as_str()).with("to", spec.to.as_str()));
         let answer = match spec.request.send(&cx.world.http, &self.set.headers, &extra, cx.within).await {
             Ok(answer) => answer,
             Err(NoAnswer::NotSent(why)) => {
@@ -280,7 +280,7 @@ impl HttpSwitch {
                 return seen;
             }
             if let Ok(place) = &seen {
-                (cx.progress)(&format!("{} is at {}", self.target, place.shown()));
+                (cx.progress)(self.at("step.is_at", place));
             }
             patience.pause().await;
         }

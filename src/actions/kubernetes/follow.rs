@@ -128,13 +128,13 @@ pub(super) struct Following<'a> {
     pub site: &'a Site<'a>,
     pub part: &'a Part,
     pub key: &'a str,
-    pub progress: &'a (dyn Fn(&str) + Send + Sync),
+    pub progress: &'a (dyn Fn(Words) + Send + Sync),
 }
 
 impl Following<'_> {
     /// Follows it from the object that is known until it is complete, has failed, or no time is left.
     pub(super) async fn to_the_end(&self, mut object: Object) -> End {
-        let (mut fresh, mut watch, mut told) = (false, None, String::new());
+        let (mut fresh, mut watch, mut told) = (false, None, None);
         let mut unchanged = Stopwatch::start();
         loop {
             match standing(&object, self.part, self.key, &mut fresh) {
@@ -146,10 +146,10 @@ impl Following<'_> {
                 }
                 Standing::Replaced => return fault(Words::new("kubernetes.replaced").with("name", object.name())),
                 Standing::Rolling => {
-                    let now = self.counts("kubernetes.rolling", &object).to_string();
-                    if now != told {
-                        (self.progress)(&now);
-                        told = now;
+                    let now = self.counts("kubernetes.rolling", &object);
+                    if told.as_ref() != Some(&now) {
+                        (self.progress)(now.clone());
+                        told = Some(now);
                         unchanged = Stopwatch::start();
                     } else if self.may_block_itself() && unchanged.took() >= STANDSTILL {
                         self.free(&object).await;
@@ -179,7 +179,7 @@ impl Following<'_> {
     async fn free(&self, object: &Object) {
         for pod in pods::left_behind(self.site, object).await {
             match self.site.delete(super::kinds::PODS, pod.name(), pod.uid(), false).await {
-                Ok(()) => (self.progress)(&Words::new("kubernetes.freed").with("name", pod.name()).to_string()),
+                Ok(()) => (self.progress)(Words::new("kubernetes.freed").with("name", pod.name())),
                 Err(trouble) => tracing::warn!(?trouble, pod = pod.name(), "a pod that blocks could not be deleted"),
             }
         }
@@ -212,7 +212,7 @@ impl Following<'_> {
                 Err(trouble) if trouble.is_absent() => return News::Gone,
                 Err(trouble) => {
                     let why = trouble.words(self.site, &Right::one("get", kind, name));
-                    (self.progress)(&why.to_string());
+                    (self.progress)(why.clone());
                     *watch = None;
                     if over || !trouble.passes() {
                         return News::Silent(why);

@@ -200,8 +200,8 @@ async fn a_lost_answer_that_cannot_be_settled_is_unknown() {
         })
     };
     let progress_shop = setup.shop.clone();
-    let progress = move |_: usize, line: &str| {
-        if line == "shop version is at 1.3.0" {
+    let progress = move |_: usize, now: Words| {
+        if now.plain() == "shop version is at 1.3.0" {
             progress_shop.with(|shop| shop.reading = Some((502, "bad gateway".into())));
         }
     };

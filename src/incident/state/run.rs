@@ -68,6 +68,18 @@ pub struct StepState {
     pub live: Option<String>,
 }
 
+/// How a running step goes at this moment. Kept beside the timeline and never a fact: it may be lost, and the next one
+/// takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The step, from 0.
+    pub step: usize,
+    /// What is seen.
+    pub words: Words,
+    /// When.
+    pub at: Instant,
+}
+
 /// A runbook action asked for in this incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -143,6 +155,13 @@ impl Run {
     pub fn live(&self) -> Option<&str> {
         let seen = self.steps.first().and_then(|step| step.live.as_deref());
         seen.or_else(|| Some(self.plan.as_ref()?.steps.first()?.to.as_str()))
+    }
+
+    /// How the step that runs goes, if `seen` tells of it and not of one before, or of an execution that is gone.
+    pub fn now<'p>(&self, seen: Option<&'p Progress>) -> Option<&'p Progress> {
+        let seen = seen.filter(|_| self.phase == Phase::Running)?;
+        let running = self.steps.last().filter(|step| step.done.is_none())?;
+        (seen.step + 1 == self.steps.len() && seen.at >= running.started_at).then_some(seen)
     }
 
     /// Waits for somebody or does something.

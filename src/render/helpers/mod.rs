@@ -11,13 +11,15 @@ mod markup;
 mod text;
 mod time;
 
+use std::sync::Arc;
+
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, RenderErrorReason,
     ScopedJson,
 };
 use serde_json::{Map, Value};
 
-use super::{LABEL_PREFIX, Locale, escape};
+use super::{Locale, Templates, escape};
 
 /// Who reads what comes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,18 +78,21 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     text.chain(markup).chain(BUILT_IN)
 }
 
-/// Makes every helper known to `registry`, speaking in `style`.
-pub(super) fn register(registry: &mut Handlebars<'static>, style: Style) {
+/// Makes every helper known to `registry`, speaking in `style`, with the labels of `templates`.
+pub(super) fn register(registry: &mut Handlebars<'static>, style: Style, templates: &Arc<Templates>) {
     for (name, run) in TEXT {
-        registry.register_helper(name, Box::new(AsText { style, run }));
+        let templates = Arc::clone(templates);
+        registry.register_helper(name, Box::new(AsText { style, templates, run }));
     }
     for (name, run) in MARKUP {
-        registry.register_helper(name, Box::new(AsMarkup { style, run }));
+        let templates = Arc::clone(templates);
+        registry.register_helper(name, Box::new(AsMarkup { style, templates, run }));
     }
 }
 
 struct AsText {
     style: Style,
+    templates: Arc<Templates>,
     run: TextHelper,
 }
 
@@ -99,13 +104,14 @@ impl HelperDef for AsText {
         context: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let call = Call { helper, registry, context, style: self.style };
+        let call = Call { helper, registry, context, style: self.style, templates: &self.templates };
         Ok(ScopedJson::Derived((self.run)(&call)?))
     }
 }
 
 struct AsMarkup {
     style: Style,
+    templates: Arc<Templates>,
     run: MarkupHelper,
 }
 
@@ -118,7 +124,7 @@ impl HelperDef for AsMarkup {
         _: &mut RenderContext<'reg, 'rc>,
         out: &mut dyn Output,
     ) -> HelperResult {
-        let call = Call { helper, registry, context, style: self.style };
+        let call = Call { helper, registry, context, style: self.style, templates: &self.templates };
         out.write(&(self.run)(&call)?)?;
         Ok(())
     }
@@ -130,6 +136,7 @@ struct Call<'a, 'rc> {
     registry: &'a Handlebars<'a>,
     context: &'a Context,
     style: Style,
+    templates: &'a Templates,
 }
 
 impl Call<'_, '_> {
@@ -176,14 +183,11 @@ impl Call<'_, '_> {
 
     /// The label `key`, filled in with `variables` only.
     fn label(&self, key: &str, variables: Map<String, Value>) -> Result<String, RenderErrorReason> {
-        let name = format!("{LABEL_PREFIX}{key}");
-        self.registry
-            .render(&name, &Value::Object(variables))
-            .map_err(|fault| RenderErrorReason::Other(fault.to_string()))
+        self.templates.label(key, self.registry, variables).map_err(RenderErrorReason::Other)
     }
 
     fn has_label(&self, key: &str) -> bool {
-        self.registry.has_template(&format!("{LABEL_PREFIX}{key}"))
+        self.templates.labels.contains_key(key)
     }
 
     /// `text` made safe for the reader's dialect.

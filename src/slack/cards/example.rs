@@ -12,7 +12,7 @@ use crate::incident::id::{DiagnosticId, IncidentId, PageId, RunId, UpdateId, Use
 use crate::incident::people::{Actor, Contact, Role, Way};
 use crate::incident::rules::{Audiences, Rules, RunbookAction, Service};
 use crate::incident::severity::{EscalationLevel, EscalationPolicy, Severity};
-use crate::incident::state::{Incident, replay};
+use crate::incident::state::{Incident, Progress, replay};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact, PageWhy};
 use crate::incident::waiting::OpenIncidents;
@@ -49,6 +49,8 @@ pub struct Stage {
     /// The plan that [`Stage::plan_shown`] shows.
     pub plan: ActionPlan,
     pub open: OpenIncidents,
+    /// How the running step goes.
+    pub progress: Option<Progress>,
     incident: Option<Incident>,
 }
 
@@ -62,8 +64,15 @@ impl Stage {
         let rules = rules();
         let severity = rules.severities[0].clone();
         let engineer = rules.contacts["engineer"].clone();
-        let mut stage =
-            Self { rules, timeline: vec![], now: START, plan: plan(), open: OpenIncidents::default(), incident: None };
+        let mut stage = Self {
+            rules,
+            timeline: vec![],
+            now: START,
+            plan: plan(),
+            open: OpenIncidents::default(),
+            progress: None,
+            incident: None,
+        };
         let declared = Fact::Declared {
             id: INCIDENT,
             title: title.to_owned(),
@@ -175,6 +184,7 @@ impl Stage {
             incident: self.incident.as_ref(),
             timeline: &self.timeline,
             open: &self.open,
+            progress: self.progress.as_ref(),
             workspace: Some("https://example.slack.com/"),
         }
     }

@@ -33,6 +33,8 @@ pub(super) mod limits;
 mod looks;
 #[cfg(test)]
 mod promises;
+#[cfg(test)]
+mod runs;
 
 pub use page::page_why;
 pub(super) use update::send_or_hold;

@@ -6,7 +6,7 @@ use super::markup::Mrkdwn;
 use crate::incident::id::UserId;
 use crate::incident::people::{Actor, Contact, Role};
 use crate::incident::rules::Rules;
-use crate::incident::state::{Incident, Phase, Run};
+use crate::incident::state::{Incident, Phase, Progress, Run};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::words::Words;
 use crate::render::{Locale, RenderFault, Renderer};
@@ -30,6 +30,8 @@ pub struct Pen<'a> {
     pub zone: &'a str,
     /// The workspace's address, where it is known.
     pub workspace: Option<&'a str>,
+    /// How the running step of the run that is drawn goes.
+    pub progress: Option<&'a Progress>,
 }
 
 impl<'a> Pen<'a> {
@@ -42,6 +44,7 @@ impl<'a> Pen<'a> {
             locale,
             zone: &scene.rules.zone,
             workspace: scene.workspace,
+            progress: scene.progress,
         }
     }
 

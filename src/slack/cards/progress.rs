@@ -112,9 +112,15 @@ fn stopping(pen: &Pen<'_>, run: &Run) -> Said {
 /// Every step: done, running, to come; after the end also the one it ended at.
 fn steps(pen: &Pen<'_>, run: &Run, outcome: Option<&Outcome>) -> Said<Vec<Mrkdwn>> {
     let planned = run.plan.as_ref().map(|plan: &ActionPlan| plan.steps.as_slice()).unwrap_or_default();
-    let lines =
-        planned.iter().enumerate().map(|(place, step)| step_line(pen, place, step, run.steps.get(place), outcome));
-    lines.collect()
+    let mut lines = Vec::with_capacity(planned.len() + 1);
+    for (place, step) in planned.iter().enumerate() {
+        lines.push(step_line(pen, place, step, run.steps.get(place), outcome)?);
+        if let Some(now) = run.now(pen.progress).filter(|now| now.step == place) {
+            let vars = json!({"now": pen.told(&now.words)?});
+            lines.push(pen.say("run.step.now", vars)?);
+        }
+    }
+    Ok(lines)
 }
 
 fn step_line(

@@ -166,6 +166,7 @@ impl Inbound {
             incident: shown.incident.as_ref(),
             timeline: &shown.timeline,
             open: &shown.open,
+            progress: None,
             workspace: self.slack.known_identity().map(|identity| identity.url.as_str()),
         }
     }

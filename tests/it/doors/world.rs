@@ -210,10 +210,10 @@ impl World {
                     Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
                 decide(context, question.incident, question.input)
             };
-            match self.store.take_next(now, answer).await.unwrap() {
-                Some(_) => any = true,
-                None => return any,
+            if self.store.take_next(now, answer).await.unwrap().is_empty() {
+                return any;
             }
+            any = true;
         }
     }
 
@@ -265,6 +265,7 @@ impl World {
             incident: incident.as_ref(),
             timeline: &timeline,
             open: &open,
+            progress: None,
             workspace: None,
         };
         match effect {

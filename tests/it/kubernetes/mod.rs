@@ -3,6 +3,7 @@
 
 mod faults;
 mod plane;
+mod progress;
 mod roll_outs;
 mod team;
 mod undo;

@@ -1,0 +1,7 @@
+-- How the running step of a run goes at this moment: beside the timeline, never a part of it.
+CREATE TABLE progress (
+    run         TEXT PRIMARY KEY,
+    step        BIGINT NOT NULL,
+    words       TEXT NOT NULL,
+    at          BIGINT NOT NULL
+);

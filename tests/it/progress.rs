@@ -1,0 +1,80 @@
+//! People see how a step goes while it runs, and Slack is not flooded by it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use vigie::clock::Clock;
+use vigie::incident::approval::Outcome;
+use vigie::incident::state::Phase;
+
+use crate::world::{World, shown, ts};
+
+/// A pipe that a program waits at until the test lets it go on.
+struct Gate(PathBuf);
+
+impl Gate {
+    fn make(folder: &Path, name: &str) -> Self {
+        let path = folder.join(name);
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs");
+        assert!(made.success());
+        Self(path)
+    }
+
+    async fn open(&self) {
+        tokio::fs::write(&self.0, "on\n").await.expect("somebody waits at the gate");
+    }
+}
+
+#[tokio::test]
+async fn the_card_says_how_a_step_goes_and_is_edited_at_most_once_a_second() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let gates = [Gate::make(folder.path(), "first"), Gate::make(folder.path(), "second")];
+    let [first, second] = [gates[0].0.display(), gates[1].0.display()];
+    let copy = format!(
+        "actions:
+  copy:
+    title: Copy the orders
+    service: shop
+    risk: reversible
+    class: planned
+    expected: 1m
+    approval: {{ by: [lead] }}
+    steps:
+      - command:
+          target: orders
+          risk: reversible
+          to: copied
+          argv: [sh, -c, \"echo copied 1 of 900; cat {first}; seq 2 900; echo all are copied; cat {second}\"]
+    verify: [health]
+"
+    );
+    let world = World::open_changed(&[("actions:\n", &copy)]).await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 orders are lost").await;
+    let channel = world.channel(1).await;
+    world.types("U0ONCALL", &channel, "run copy").await;
+    let card = world.message(&channel, "approve run_1_1");
+    let began = Clock::system().now();
+    world.ws().person("U0LEAD").click(&channel, &ts(&card), "approve").await.expect("there is a button");
+    let says = async |line: &str| {
+        let seen = world.ws().wait_for(|_| shown(&world.again(&channel, &card)).contains(line).then_some(())).await;
+        seen.unwrap_or_else(|_| panic!("the card does not say “{line}”: {}", shown(&world.again(&channel, &card))));
+    };
+    says("      ↳ copied 1 of 900").await;
+    gates[0].open().await;
+    says("      ↳ all are copied").await;
+    let seconds = Clock::system().now().since(began).0 / 1_000;
+    let told = |call: &Value| call.to_string().contains('↳') && call["ts"] == card["ts"];
+    let edits = world.ws().calls_of("chat.update").into_iter().filter(|call| told(&call.args)).count();
+    assert!((2..=usize::try_from(seconds).expect("it took a while") + 1).contains(&edits), "{edits} in {seconds} s");
+    gates[1].open().await;
+    world.settle().await;
+    let ended = shown(&world.again(&channel, &card));
+    assert!(!ended.contains('↳'), "{ended}");
+    let incident = world.incident(1).await;
+    let run = incident.runs.values().next().expect("there is a run");
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done });
+    // What was told on the way is nobody's history.
+    assert!(!world.timeline("U0ONCALL", 1).await.contains("copied 1 of 900"));
+    assert_eq!(world.setup.vigie.store.progress(run.id).await.expect("the store answers"), None);
+    world.close().await;
+}
