@@ -21,5 +21,8 @@ pub fn rbac(config: &Config, cluster: Option<&str>, subject: &str) -> Result<Str
     if needs.is_empty() {
         return Err(format!("no action and no check uses the cluster “{cluster}”, so nothing is needed there"));
     }
-    Ok(format!("# What Vigie needs in the cluster {cluster}, and no more: kubectl apply -f -\n{}", needs.manifest(&subject)))
+    Ok(format!(
+        "# What Vigie needs in the cluster {cluster}, and no more: kubectl apply -f -\n{}",
+        needs.manifest(&subject)
+    ))
 }

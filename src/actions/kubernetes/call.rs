@@ -266,13 +266,7 @@ impl<'a> Site<'a> {
     }
 
     /// A change, sent once. A rehearsal changes nothing.
-    pub(super) async fn patch(
-        &self,
-        kind: Kind,
-        name: &str,
-        body: &Body,
-        rehearsal: bool,
-    ) -> Result<Value, Trouble> {
+    pub(super) async fn patch(&self, kind: Kind, name: &str, body: &Body, rehearsal: bool) -> Result<Value, Trouble> {
         let params =
             PatchParams { dry_run: rehearsal, field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let call = match body {

@@ -66,7 +66,7 @@ impl Part {
 
     /// What was just read of the revision that is gone back to.
     #[must_use]
-    pub(super) fn from_holder(mut self, holder: Object) -> Self {
+    pub(super) fn held_by(mut self, holder: Object) -> Self {
         self.holder = Some(holder);
         self
     }
@@ -187,7 +187,11 @@ fn each(all: &[Part], state: impl Fn(&Part) -> String) -> String {
 }
 
 /// Plans all of them and lets the server rehearse each.
-pub(super) async fn plan_all(site: &Site<'_>, operation: &dyn Patching, things: &[Thing]) -> Result<Vec<Part>, NoDraft> {
+pub(super) async fn plan_all(
+    site: &Site<'_>,
+    operation: &dyn Patching,
+    things: &[Thing],
+) -> Result<Vec<Part>, NoDraft> {
     let mut plans = Vec::new();
     for thing in things {
         plans.push(plan_one(site, operation, thing));
@@ -200,9 +204,8 @@ async fn plan_one(site: &Site<'_>, operation: &dyn Patching, thing: &Thing) -> R
     loop {
         tries += 1;
         let object = site.get(thing.kind(), &thing.name).await;
-        let object = Object(object.map_err(|trouble| {
-            NoDraft::Trouble(trouble, Right::one("get", thing.kind(), &thing.name))
-        })?);
+        let object =
+            Object(object.map_err(|trouble| NoDraft::Trouble(trouble, Right::one("get", thing.kind(), &thing.name)))?);
         let part = operation.part(site, thing, &object).await?;
         match rehearsed(site, part, &object).await {
             Err(NoDraft::Trouble(trouble, _)) if trouble.is_conflict() && tries < REHEARSALS => {}
@@ -441,8 +444,7 @@ async fn check_one(site: &Site<'_>, one: &Part, key: &str) -> Happened {
             Err(trouble) => return Happened::CannotTell { why: trouble.words(site, &one.right("get")) },
             Ok(Found::Moved(why)) => return Happened::CannotTell { why },
             Ok(Found::Ours(object) | Found::There(object)) => {
-                let is_over = !one.deed.rolls_out()
-                    || standing(&object, one, key, &mut false) == Standing::Complete;
+                let is_over = !one.deed.rolls_out() || standing(&object, one, key, &mut false) == Standing::Complete;
                 return match is_over {
                     true => Happened::Yes { note: done(one, &object) },
                     false => Happened::Begun { note: counts("kubernetes.rolling", one.thing.what, &object) },

@@ -76,7 +76,9 @@ pub(super) fn is_complete(what: What, object: &Object) -> bool {
         What::StatefulSet => {
             let left_alone = object.number("/spec/updateStrategy/rollingUpdate/partition");
             let one_revision = object.text("/status/updateRevision") == object.text("/status/currentRevision");
-            all == wanted && available >= wanted && if left_alone > 0 { updated >= wanted - left_alone } else { one_revision }
+            all == wanted
+                && available >= wanted
+                && if left_alone > 0 { updated >= wanted - left_alone } else { one_revision }
         }
         What::DaemonSet => updated >= wanted && available >= wanted,
         _ => updated >= wanted && all <= wanted && available >= updated,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::NoDraft;
 use super::super::config::{ConfigFault, fault};
+use super::NoDraft;
 use super::call::Site;
 use super::change::{Part, Patching};
 use super::deed::Deed;
@@ -45,12 +45,16 @@ impl Patching for SetImage {
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
         validate(std::slice::from_ref(&self.workload), &format!("{path}.workload"), faults);
         if self.images.is_empty() {
-            let sentence = "nothing would change; name a container with its image, such as web: registry.example.com/web:1";
+            let sentence =
+                "nothing would change; name a container with its image, such as web: registry.example.com/web:1";
             faults.push(fault(format!("{path}.images"), sentence));
         }
         for (container, image) in &self.images {
             if image.is_empty() || image.contains(char::is_whitespace) {
-                faults.push(fault(format!("{path}.images.{container}"), format!("“{image}” is no image; write name:tag")));
+                faults.push(fault(
+                    format!("{path}.images.{container}"),
+                    format!("“{image}” is no image; write name:tag"),
+                ));
             }
         }
     }

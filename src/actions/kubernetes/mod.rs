@@ -47,9 +47,7 @@ use self::undo::Undo;
 use self::wait::Wait;
 use super::World;
 use super::config::{ConfigFault, fault};
-use super::provider::{
-    ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured,
-};
+use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;

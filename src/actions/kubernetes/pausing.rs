@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::NoDraft;
 use super::super::config::ConfigFault;
+use super::NoDraft;
 use super::call::Site;
 use super::change::{Part, Patching};
 use super::deed::Deed;

@@ -67,7 +67,6 @@ pub(super) fn current(workload: &Object, history: &[Revision]) -> Option<i64> {
 /// The revision before the one that is wanted now: the newest older one whose template is another.
 pub(super) fn one_back(workload: &Object, history: &[Revision]) -> Option<Revision> {
     let (wanted, current) = (workload.fingerprint(), current(workload, history));
-    let is_before =
-        |one: &&Revision| one.fingerprint != wanted && current.is_none_or(|current| one.number < current);
+    let is_before = |one: &&Revision| one.fingerprint != wanted && current.is_none_or(|current| one.number < current);
     history.iter().find(is_before).cloned()
 }

@@ -45,7 +45,9 @@ impl Subject {
         let (kind, name, place) = match self {
             Subject::User(name) => ("User", name, "    apiGroup: rbac.authorization.k8s.io\n".to_owned()),
             Subject::Group(name) => ("Group", name, "    apiGroup: rbac.authorization.k8s.io\n".to_owned()),
-            Subject::ServiceAccount { namespace, name } => ("ServiceAccount", name, format!("    namespace: {namespace}\n")),
+            Subject::ServiceAccount { namespace, name } => {
+                ("ServiceAccount", name, format!("    namespace: {namespace}\n"))
+            }
         };
         format!("subjects:\n  - kind: {kind}\n    name: {}\n{place}", quoted(name))
     }

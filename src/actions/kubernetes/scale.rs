@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::NoDraft;
 use super::super::config::{ConfigFault, fault};
+use super::NoDraft;
 use super::call::Site;
 use super::change::{Part, Patching};
 use super::deed::{Deed, REMEMBERED};
@@ -84,7 +84,9 @@ impl Patching for ScaleBack {
 
     async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
         let Some(former) = remembered(object) else {
-            return Err(NoDraft::Nothing(Words::new("kubernetes.nothing_remembered").with("name", thing.name.as_str())));
+            return Err(NoDraft::Nothing(
+                Words::new("kubernetes.nothing_remembered").with("name", thing.name.as_str()),
+            ));
         };
         Ok(scaled(thing, object, former, None))
     }

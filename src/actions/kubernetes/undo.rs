@@ -63,10 +63,12 @@ impl Patching for Undo {
         let holder = kept.into_iter().find(|one| one.uid() == to.holder_uid).ok_or_else(none)?;
         let mut diff = diff(object, &holder, &to);
         if thing.what == What::StatefulSet {
-            diff.extend(stuck(site, object).await.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", PODS)))?);
+            diff.extend(
+                stuck(site, object).await.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", PODS)))?,
+            );
         }
         let shown = to.shown();
-        Ok(Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).from_holder(holder))
+        Ok(Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).held_by(holder))
     }
 }
 

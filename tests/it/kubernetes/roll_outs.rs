@@ -96,7 +96,8 @@ async fn a_bad_deploy_in_progress_is_paused_and_resumed() {
     let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
     team.space.deployed("web", &["example/web:1", "example/web:2-broken"], 2).await;
     let (plan, done) = team.through(1, "pause").await;
-    for line in ["*paused=false → paused=true*", "web is at example/web:2-broken · revision 2", "web: 1 of 2 updated"] {
+    for line in ["*paused=false → paused=true*", "web is at example/web:2-broken · revision 2", "web: 1 of 2 updated"]
+    {
         assert!(plan.contains(line), "{line} is not in {plan}");
     }
     assert!(done.contains("web is at paused=true now"), "{done}");
@@ -142,7 +143,8 @@ async fn a_container_gets_its_known_good_image_and_the_other_is_left_alone() {
         ("wrong", "reversible", "set_image: { workload: deployment/web, images: { wep: \"example/web:1\" } }"),
     ];
     let Some(team) = Team::doing(&actions, WEB).await else { return };
-    let sidecar = "      containers: [{ name: web, image: \"example/web:2\" }, { name: sidecar, image: \"example/side:5\" }]\n";
+    let sidecar =
+        "      containers: [{ name: web, image: \"example/web:2\" }, { name: sidecar, image: \"example/side:5\" }]\n";
     let two = set("Deployment", "web", "x").replace("      containers: [{ name: web, image: \"x\" }]\n", sidecar);
     team.space.apply(&two).await;
     team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
@@ -161,7 +163,8 @@ async fn a_container_gets_its_known_good_image_and_the_other_is_left_alone() {
 /// A container that has another name by then is neither added nor taken for the other.
 #[tokio::test]
 async fn a_container_renamed_after_the_plan_is_stale_and_nothing_is_added() {
-    let image = [("image", "reversible", "set_image: { workload: deployment/web, images: { web: \"example/web:1\" } }")];
+    let image =
+        [("image", "reversible", "set_image: { workload: deployment/web, images: { web: \"example/web:1\" } }")];
     let Some(team) = Team::doing(&image, WEB).await else { return };
     team.space.apply(&set("Deployment", "web", "example/web:2")).await;
     team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
@@ -194,7 +197,10 @@ async fn workers_go_to_none_and_come_back_to_the_number_the_cluster_remembers() 
     assert!(plan.contains("*replicas=0 → replicas=3*"), "{plan}");
     assert_eq!(team.outcome(3).await, Outcome::Done, "{done}");
     let web = team.space.get("deployment/web").await;
-    assert_eq!((&web["status"]["availableReplicas"], &web["metadata"]["annotations"]["vigie/replicas"]), (&json!(3), &Value::Null));
+    assert_eq!(
+        (&web["status"]["availableReplicas"], &web["metadata"]["annotations"]["vigie/replicas"]),
+        (&json!(3), &Value::Null)
+    );
     let patch = json!(["patch", "deployments/web", 200]);
     assert_eq!(team.space.writes(), [patch.clone(), patch]);
     team.close().await;
