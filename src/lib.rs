@@ -11,6 +11,7 @@
 //! - [`paging`] and [`comms`]: reaching one person; telling many.
 //! - [`render`]: every text, from `templates/`, in English and French.
 //! - [`config`], [`cli`], [`web`], [`clock`]: what is configured, typed, asked by machines; the only reader of the time.
+//! - `tls`: whom every client trusts.
 //! - [`practice`]: a local, strict, Slack-compatible workspace with phones and a shop to break. It knows nothing of us:
 //!   it speaks Slack's wire protocol, and is the world of the tests.
 //! - `simulation` (tests only): the core, engine and store in a simulated world, one thing at a time. It stands here and not
@@ -74,4 +75,5 @@ pub mod render;
 mod simulation;
 pub mod slack;
 pub mod store;
+mod tls;
 pub mod web;

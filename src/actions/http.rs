@@ -14,6 +14,7 @@ use super::redact::Redactor;
 use super::template::{Filling, placeholders, placeholders_in, unknown};
 use crate::incident::words::Words;
 use crate::reason;
+use crate::tls::{self, TlsFault};
 
 /// Header fields with their values, which may be credentials.
 pub type Headers = BTreeMap<String, SecretString>;
@@ -26,13 +27,26 @@ pub const MOST_BODY: usize = 1024 * 1024;
 ///
 /// # Errors
 /// When the operating system's root certificates cannot be used.
-pub fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
+pub fn client() -> Result<reqwest::Client, NoClient> {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::for_http()?)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(5))
         .user_agent(concat!("vigie/", env!("CARGO_PKG_VERSION")))
-        .build()
+        .build()?;
+    Ok(client)
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum NoClient {
+    /// Nobody can be trusted.
+    #[error(transparent)]
+    Trust(#[from] TlsFault),
+    /// The library's own reason.
+    #[error("the HTTP client could not be made: {0}")]
+    Client(#[from] reqwest::Error),
 }
 
 /// The methods that can be configured.

@@ -17,6 +17,7 @@ use super::fault::said;
 use super::settings::is_loopback;
 use crate::incident::words::Words;
 use crate::reason;
+use crate::tls;
 
 /// The most of an answer that is read; providers' answers are far smaller.
 const MOST_READ: usize = 64 * 1024;
@@ -55,7 +56,9 @@ impl HttpClient {
     /// A client for the provider at `base`. It follows no redirect (credentials must not travel on) and
     /// uses the system's proxy, except towards this very machine.
     pub(crate) fn new(provider: &'static str, base: &Url, timeout: Duration) -> Result<Self, String> {
+        let trust = tls::for_http().map_err(|fault| fault.to_string())?;
         let mut builder = Client::builder()
+            .tls_backend_preconfigured(trust)
             .timeout(timeout)
             .connect_timeout(timeout / 2)
             .redirect(redirect::Policy::none())

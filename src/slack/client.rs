@@ -23,6 +23,7 @@ use super::budget::{Budget, Urgency};
 use super::fault::{self, Credential, SlackFault};
 use crate::clock::Clock;
 use crate::incident::id::{ChannelId, UserId};
+use crate::tls::{self, TlsFault};
 
 /// Slack's own address.
 pub const SLACK_API_URL: &str = "https://slack.com/api";
@@ -64,8 +65,8 @@ pub enum SlackSetupFault {
         url: String,
     },
     /// No certificates to check Slack's against.
-    #[error("no CA certificates could be read ({0}); install the system's ca-certificates or set SSL_CERT_FILE")]
-    NoRoots(std::io::Error),
+    #[error(transparent)]
+    NoRoots(#[from] TlsFault),
 }
 
 /// Who Vigie is in this workspace, from `auth.test`.
@@ -131,7 +132,7 @@ impl Slack {
         if !is_safe(&url) {
             return Err(SlackSetupFault::NotSafe { url: base });
         }
-        let connector = connector().map_err(SlackSetupFault::NoRoots)?;
+        let connector = connector()?;
         let client = RwLock::new(Arc::new(client(connector.clone(), &base)));
         Ok(Self(Arc::new(Inner {
             connector,
@@ -379,15 +380,14 @@ impl Slack {
     }
 }
 
-fn connector() -> Result<SlackHyperHttpsConnector, std::io::Error> {
+fn connector() -> Result<SlackHyperHttpsConnector, TlsFault> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(CONNECT_LIMIT));
     http.set_keepalive(Some(Duration::from_secs(30)));
-    let provider = rustls::crypto::ring::default_provider();
     let builder = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(provider)?
+        .with_tls_config(tls::config()?)
         .https_or_http()
         .enable_http1()
         .enable_http2();

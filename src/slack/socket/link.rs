@@ -1,6 +1,7 @@
 //! One connection, from its opening to its end.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -18,6 +19,7 @@ use super::super::health::Health;
 use super::super::inbound::{Ack, Inbound};
 use super::frame::{Envelope, Farewell, Frame, acknowledgement};
 use super::{NoLink, Patience};
+use crate::tls;
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -57,7 +59,8 @@ impl Link {
             return Err(NoLink::Broken("Slack named an address that is not encrypted".to_owned()));
         }
         // Nagle's algorithm would hold an acknowledgement back behind an earlier small frame for tens of milliseconds.
-        let connecting = connect_async_with_config(address, None, true);
+        let trust = tls::config().map_err(|fault| NoLink::Broken(fault.to_string()))?;
+        let connecting = connect_async_tls_with_config(address, None, true, Some(Connector::Rustls(Arc::new(trust))));
         let (mut stream, _) = within(patience.answer_within, connecting).await?;
         loop {
             let frame =
