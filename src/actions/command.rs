@@ -174,6 +174,7 @@ impl ActionProvider for CommandStep {
             diff,
             needs: Vec::new(),
             risk: self.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })

@@ -154,6 +154,7 @@ impl ActionProvider for HttpCall {
             diff: vec![Words::verbatim(spec.request.shown())],
             needs: Vec::new(),
             risk: self.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })

@@ -43,6 +43,47 @@ impl Actions {
             why: config.why.iter().map(Words::verbatim).chain(figures).collect(),
             cautions: config.cautions.clone(),
             will_not: config.will_not.clone(),
+            stays_done: Vec::new(),
+            verification: self.inner.verification(config),
+            expected: config.expected,
+        })
+    }
+
+    /// The plan that takes back what steps of another plan did, the last one first. Only reads.
+    ///
+    /// # Errors
+    /// [`PlanFault`], a sentence for the person who asked: nothing can be taken back, or it cannot be looked at.
+    pub async fn plan_back(&self, plan: &ActionPlan, begun: &[usize]) -> Result<ActionPlan, PlanFault> {
+        let config = self.inner.action(&plan.action)?;
+        let (mut steps, mut stays_done, mut is_back) = (Vec::new(), Vec::new(), None);
+        for (place, done) in begun.iter().rev().filter_map(|place| Some((*place, plan.steps.get(*place)?))) {
+            let place = done.configured_at.unwrap_or(place);
+            let Some(step) = config.steps.get(place) else { continue };
+            match self.inner.in_time(step, step.plan_back(done, &self.inner.context(None))).await {
+                Ok(step) => steps.push(PlannedStep { configured_at: Some(place), ..step }),
+                Err(fault @ PlanFault::AlreadyThere { .. }) => is_back = Some(fault),
+                Err(PlanFault::NothingToGoBackTo(why)) => {
+                    let words = Words::new("step.stays_done").with("title", done.title.clone());
+                    stays_done.push(words.with("why", why));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        if steps.is_empty() {
+            let why = Words::new("step.nothing_back").with("kept", stays_done);
+            return Err(is_back.unwrap_or(PlanFault::NothingToGoBackTo(why)));
+        }
+        refuse_too_much(&steps, config.risk)?;
+        Ok(ActionPlan {
+            action: plan.action.clone(),
+            title: format!("↩ {}", config.title),
+            service: config.service.clone(),
+            class: config.class,
+            steps,
+            why: self.figures(config).await,
+            cautions: Vec::new(),
+            will_not: Vec::new(),
+            stays_done,
             verification: self.inner.verification(config),
             expected: config.expected,
         })

@@ -60,6 +60,14 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
     /// [`PlanFault`]: there is nothing to go back to, it is already there, it cannot be read.
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault>;
 
+    /// The step that takes this one back, planned against the world as it is now (P7). Only reads.
+    ///
+    /// # Errors
+    /// [`PlanFault`]: it is back already, or there is no way back, which is what everybody says who does not know one.
+    async fn plan_back(&self, _done: &PlannedStep, _cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        Err(PlanFault::NothingToGoBackTo(Words::new("step.no_way_back")))
+    }
+
     /// Does what was planned. Looks first: already there is done, moved since the plan is stale, begun by this very
     /// run is taken up.
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult;
@@ -332,7 +340,22 @@ impl StepConfig {
             target: self.title.clone().unwrap_or_default(),
             why: Words::new("step.no_kind").with("known", Self::KINDS.join(", ")),
         })?;
-        let mut step = provider.plan(cx).await?;
+        let step = provider.plan(cx).await?;
+        self.finished(step, name, cx)
+    }
+
+    /// The step that takes a done one back, filled in alike.
+    pub(super) async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let provider =
+            self.provider().filter(|(name, provider)| *name == done.provider && provider.target() == done.target);
+        let Some((name, provider)) = provider else {
+            return Err(PlanFault::NothingToGoBackTo(reconfigured()));
+        };
+        let step = provider.plan_back(done, cx).await?;
+        self.finished(step, name, cx)
+    }
+
+    fn finished(&self, mut step: PlannedStep, name: &str, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         if let Some(title) = &self.title {
             let filling = Filling { from: step.from.as_deref(), to: &step.to, target: &step.target };
             step.title = Words::verbatim(filling.text(title));

@@ -151,7 +151,8 @@ impl Single<'_, '_> {
 
     /// Today's configuration of a planned step, if it still is of the kind that was approved.
     fn provider(&self, index: usize, step: &PlannedStep) -> Result<Configured<'_>, Words> {
-        let config = self.inner.config.actions.get(&self.plan.action).and_then(|action| action.steps.get(index));
+        let config = self.inner.config.actions.get(&self.plan.action);
+        let config = config.and_then(|action| action.steps.get(step.configured_at.unwrap_or(index)));
         let found = config.and_then(|config| Some((config, config.provider()?)));
         match found {
             Some((config, (name, provider))) if name == step.provider && provider.target() == step.target => {

@@ -264,6 +264,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         stop_asked: false,
         output: None,
         settled: None,
+        handed_to: None,
         settled_by: None,
     };
     run.approved_plan().unwrap()

@@ -48,7 +48,12 @@ impl Engine {
         let Some(state) = setting.incident.as_ref().and_then(|incident| incident.runs.get(&run)) else {
             return Vec::new();
         };
-        let plan = self.parts.actions.make_plan(&state.action.key, state.request.to.as_deref()).await;
+        let actions = &self.parts.actions;
+        let undone = state.request.undo_of.and_then(|run| setting.incident.as_ref()?.runs.get(&run));
+        let plan = match undone.and_then(|run| Some((run.plan.as_ref()?, run.begun_steps()))) {
+            Some((plan, begun)) => actions.plan_back(plan, &begun).await,
+            None => actions.make_plan(&state.action.key, state.request.to.as_deref()).await,
+        };
         vec![Report::Planned { run, plan: plan.map(Box::new).map_err(|fault| fault.words()) }]
     }
 

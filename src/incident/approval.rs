@@ -69,6 +69,9 @@ pub struct PlannedStep {
     pub needs: Vec<Words>,
     /// What it can do to the world.
     pub risk: Risk,
+    /// Which step of the action's configuration it is of, from 0, where that is not its own place in the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured_at: Option<usize>,
     /// Which provider planned it and will execute it.
     pub provider: String,
     /// The provider's own absolute facts; opaque to everybody else; holds no secret.
@@ -124,6 +127,9 @@ pub struct PlanRequest {
     /// Who asked first, where Vigie asks again in their name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_name_of: Option<Actor>,
+    /// The run whose changes it is to take back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo_of: Option<RunId>,
 }
 
 /// Everything an approver needs to know, and exactly what will be executed.
@@ -145,6 +151,9 @@ pub struct ActionPlan {
     pub cautions: Vec<String>,
     /// What it will leave alone, where people might think otherwise.
     pub will_not: Vec<String>,
+    /// What was done and cannot be taken back, for a plan that takes back the rest; one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stays_done: Vec<Words>,
     /// The checks that must pass afterwards (P2), by key, with their titles.
     pub verification: Vec<Verification>,
     /// How long it usually takes.
@@ -355,12 +364,14 @@ mod tests {
                 diff: vec![],
                 needs: vec![],
                 risk: Risk::Reversible,
+                configured_at: None,
                 provider: "http".into(),
                 spec: serde_json::json!({"b": 1, "a": 2}),
             }],
             why: vec![],
             cautions: vec![],
             will_not: vec![],
+            stays_done: vec![],
             verification: vec![],
             expected: Millis::seconds(30),
         }

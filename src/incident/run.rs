@@ -83,6 +83,16 @@ impl Draft<'_> {
         }
     }
 
+    /// A run that had stopped goes on with `step`, after the channel was told (P3).
+    pub fn resume(&mut self, run: RunId, step: usize) {
+        let run_by = self.context.now + ANNOUNCE_WITHIN;
+        self.fact(Fact::RunResumed { run, step, run_by }).notice();
+        if self.incident.usable_channel().is_none() {
+            self.release_run(run, false);
+        }
+        self.show(Card::Run(run)).refresh();
+    }
+
     /// The channel knows (or cannot be told): the action lane may run it.
     pub fn release_run(&mut self, run: RunId, announced: bool) {
         self.fact(Fact::RunReleased { run, announced }).effect(Effect::Run { run });
@@ -131,8 +141,8 @@ impl Draft<'_> {
         let Some(state) = self.incident.runs.get(&run) else {
             return;
         };
-        let (action, by, to) = (state.action.clone(), state.asked.by.clone(), state.request.to.clone());
-        let request = PlanRequest { to, after: Some(run), in_name_of: Some(by) };
+        let (action, by) = (state.action.clone(), state.asked.by.clone());
+        let request = PlanRequest { after: Some(run), in_name_of: Some(by), ..state.request.clone() };
         // Refused when somebody has asked for one already: then that one it is.
         if let Err(refusal) = self.ask_plan(&action, request) {
             self.reply(refusal.0);

@@ -1,6 +1,7 @@
 //! Promises to the user, one file each. One binary, so that it links once.
 
 mod acknowledge;
+mod aftermath;
 mod approval;
 mod backup;
 mod bad_input;

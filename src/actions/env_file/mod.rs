@@ -127,6 +127,7 @@ impl ActionProvider for EnvFile {
             diff,
             needs: Vec::new(),
             risk: self.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })

@@ -108,27 +108,16 @@ impl ActionProvider for HttpSwitch {
         let body = self.read_json(&self.read.url, cx.world, cx.within).await.map_err(unreadable)?;
         let current = self.current(&body).map_err(unreadable)?;
         let to = self.destination(&body, &current, cx).await?;
-        if to.value == current.value {
-            return Err(PlanFault::AlreadyThere { target: self.target.clone(), to: to.shown() });
-        }
-        let request = self.request(&current.value, &to.value);
-        let (from_shown, to_shown) = (current.shown(), to.shown());
-        let spec = Spec { from: current.value, to: to.value, request };
-        Ok(PlannedStep {
-            title: self.says("step.title_switch").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
-            target: self.target.clone(),
-            locks: Vec::new(),
-            diff: vec![
-                self.says("step.title_change").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
-                Words::verbatim(spec.request.shown()),
-            ],
-            from: Some(from_shown),
-            to: to_shown,
-            needs: Vec::new(),
-            risk: self.risk(),
-            provider: String::new(),
-            spec: serde_json::to_value(&spec).unwrap_or_default(),
-        })
+        self.step(current, to)
+    }
+
+    async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let unreadable = |why| PlanFault::Unreadable { target: self.target.clone(), why };
+        let spec: Spec = spec_of(done).map_err(PlanFault::NothingToGoBackTo)?;
+        let current = self.stand(cx.world, cx.within).await.map_err(unreadable)?;
+        // What it was called then.
+        let label = done.from.clone().filter(|from| *from != spec.from);
+        self.step(current, Place { label: label.map(|from| bare(&from, &spec.from)), value: spec.from })
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
@@ -174,6 +163,32 @@ impl HttpSwitch {
     /// A sentence about where it stands.
     fn at(&self, key: &'static str, place: &Place) -> Words {
         self.says(key).with("at", place.shown())
+    }
+
+    /// The step from where it stands to where it is to go.
+    fn step(&self, current: Place, to: Place) -> Result<PlannedStep, PlanFault> {
+        if to.value == current.value {
+            return Err(PlanFault::AlreadyThere { target: self.target.clone(), to: to.shown() });
+        }
+        let request = self.request(&current.value, &to.value);
+        let (from_shown, to_shown) = (current.shown(), to.shown());
+        let spec = Spec { from: current.value, to: to.value, request };
+        Ok(PlannedStep {
+            title: self.says("step.title_switch").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
+            target: self.target.clone(),
+            locks: Vec::new(),
+            diff: vec![
+                self.says("step.title_change").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
+                Words::verbatim(spec.request.shown()),
+            ],
+            from: Some(from_shown),
+            to: to_shown,
+            needs: Vec::new(),
+            risk: self.risk(),
+            configured_at: None,
+            provider: String::new(),
+            spec: serde_json::to_value(&spec).unwrap_or_default(),
+        })
     }
 
     fn request(&self, from: &str, to: &str) -> Request {
@@ -308,6 +323,11 @@ impl HttpSwitch {
             patience.pause().await;
         }
     }
+}
+
+/// The name within `name (value)`.
+fn bare(shown: &str, value: &str) -> String {
+    shown.strip_suffix(&format!(" ({value})")).unwrap_or(shown).to_owned()
 }
 
 #[cfg(test)]

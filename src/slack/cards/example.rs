@@ -207,6 +207,7 @@ pub fn plan() -> ActionPlan {
                 diff: vec![Words::verbatim("image: shop:1.3.0 → shop:1.2.3")],
                 needs: vec![Words::verbatim("patch deployments/shop in production")],
                 risk: Risk::Reversible,
+                configured_at: None,
                 provider: "http".into(),
                 spec: json!({}),
             },
@@ -219,6 +220,7 @@ pub fn plan() -> ActionPlan {
                 diff: vec![],
                 needs: vec![],
                 risk: Risk::Reversible,
+                configured_at: None,
                 provider: "http".into(),
                 spec: json!({}),
             },
@@ -226,6 +228,7 @@ pub fn plan() -> ActionPlan {
         why: ["error rate 7.2 % for 5 min (limit 5 %)", "v1.3.0 went live 6 min before"].map(Words::verbatim).into(),
         cautions: vec!["bad data rather than bad code".into()],
         will_not: vec!["the database".into()],
+        stays_done: vec![],
         verification: vec![
             Verification { check: "health".into(), title: "health page".into() },
             Verification { check: "errors".into(), title: "error rate".into() },

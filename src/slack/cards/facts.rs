@@ -170,6 +170,9 @@ const fn run_of(fact: &Fact) -> Option<RunId> {
         | Fact::VerificationFinished { run, .. }
         | Fact::StopAsked { run }
         | Fact::RunFinished { run, .. }
+        | Fact::StepSkipped { run, .. }
+        | Fact::RunResumed { run, .. }
+        | Fact::HandedOver { run, .. }
         | Fact::RunSettled { run, .. } => Some(*run),
         _ => None,
     }
@@ -183,7 +186,8 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
     let own = match fact {
         Fact::PlanAsked { action, request, .. } => {
             let after = request.after.map(|run| run.to_string());
-            json!({"title": action.title, "to": request.to, "after": after})
+            let undo_of = request.undo_of.map(|run| run.to_string());
+            json!({"title": action.title, "to": request.to, "after": after, "undo_of": undo_of})
         }
         Fact::PlanShown { plan, digest, expires_at, .. } => {
             let (from, to) = plan.from_to();
@@ -209,6 +213,15 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
             let mut vars = finished(pen, outcome)?;
             vars["digest"] = json!(digest(state));
             vars
+        }
+        Fact::StepSkipped { step, reason, .. } => {
+            json!({"step": step + 1, "step_title": planned(step).map(|step| &step.title), "reason": reason})
+        }
+        Fact::RunResumed { step, .. } => {
+            json!({"step": step + 1, "step_title": planned(step).map(|step| &step.title)})
+        }
+        Fact::HandedOver { name, user, text, .. } => {
+            json!({"who": {"id": user.as_ref().map(|user| &user.0), "name": name}, "text": text})
         }
         Fact::RunSettled { happened, .. } => json!({"happened": happened}),
         _ => json!({}),
