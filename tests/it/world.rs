@@ -382,7 +382,7 @@ fn payloads(ws: &Workspace) -> Vec<(String, Value)> {
 /// What must never reach a person: a label's key instead of its words, or a template's own marks.
 pub fn raw_words(payload: &Value) -> Vec<String> {
     let raw = regex::Regex::new(
-        r"\{\{|\}\}|\b(refusal|reply|usage|fault|fact|view|button|verdict|confirm|help|home|notice|run|step|look|undone|reason|receipt|provider|trouble|words|[a-z]+_fault)\.[a-z_]+",
+        r"\{\{|\}\}|\b(refusal|reply|usage|fault|fact|view|button|verdict|confirm|help|home|notice|run|step|look|undone|reason|receipt|provider|trouble|words|kubernetes|[a-z]+_fault)\.[a-z_]+",
     )
     .expect("the pattern is sound");
     let mut texts = Vec::new();
