@@ -244,6 +244,9 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         approval: ApprovalRule { by: vec![], needed: 1, requester_may: false, expires_after: Millis::minutes(15) },
         checklist: vec![],
         choosing: Choosing::Nothing,
+        drill: None,
+        break_glass: None,
+        window: None,
     };
     let run = Run {
         id: "run_7_1".parse().unwrap(),
@@ -265,6 +268,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         output: None,
         settled: None,
         handed_to: None,
+        glass: None,
         settled_by: None,
     };
     run.approved_plan().unwrap()

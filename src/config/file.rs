@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::words::{
-    ApproverWord, At, Email, Entries, Length, Link, Locale, Name, Phone, Prefix, SlackChannel, SlackPerson, Zone,
+    ApproverWord, At, CalendarDay, Day, Email, Entries, Length, Link, Locale, Name, Phone, Prefix, SlackChannel,
+    SlackPerson, TimeOfDay, Zone,
 };
 use crate::actions::check::CheckConfig;
 use crate::actions::config::LimitsConfig;
@@ -38,6 +39,9 @@ pub(super) struct File {
     /// The Kubernetes clusters that actions reach.
     #[serde(default)]
     pub clusters: Entries<ClusterConfig>,
+    /// When actions may be approved (P8).
+    #[serde(default)]
+    pub windows: Entries<Window>,
     /// What people may run.
     #[serde(default)]
     pub actions: Entries<Action>,
@@ -251,6 +255,8 @@ pub(super) struct Action {
     /// Who must agree (P6).
     #[serde(default)]
     pub approval: Approval,
+    /// When it may be approved, by a name under `windows` (P8); always when it is not said.
+    pub window: Option<At<Name>>,
     /// What is ticked first (P5).
     #[serde(default)]
     pub checklist: Vec<Item>,
@@ -281,6 +287,63 @@ pub(super) struct Approval {
     pub requester_may: bool,
     /// How long a plan can be approved.
     pub expires: Option<Length>,
+    /// Other rules for drills.
+    pub drill: Option<Drill>,
+    /// Who may approve alone in an emergency; nobody when it is not said.
+    pub break_glass: Option<BreakGlass>,
+}
+
+/// An approval's `drill:`
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Drill {
+    /// Who may; anybody in the channel when nobody is named.
+    #[serde(default)]
+    pub by: Vec<At<ApproverWord>>,
+    /// How many; by the risk when it is not said.
+    pub needed: Option<At<u8>>,
+    /// The person who asked may be one of them.
+    #[serde(default)]
+    pub requester_may: bool,
+    /// How long a plan can be approved.
+    pub expires: Option<Length>,
+}
+
+/// An approval's `break_glass:`
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BreakGlass {
+    /// Who may, each alone.
+    pub by: At<Vec<At<ApproverWord>>>,
+}
+
+/// One of `windows:`
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Window {
+    /// The days of the week.
+    pub days: At<Vec<Day>>,
+    /// When it opens on such a day.
+    pub from: TimeOfDay,
+    /// When it closes.
+    pub to: At<TimeOfDay>,
+    /// Whose clock; the team's zone when it is not said.
+    pub zone: Option<Zone>,
+    /// Days on which it stays closed.
+    #[serde(default)]
+    pub freezes: Vec<Freeze>,
+}
+
+/// One of a window's `freezes:`
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Freeze {
+    /// The first day.
+    pub from: CalendarDay,
+    /// The last day.
+    pub to: At<CalendarDay>,
+    /// Why.
+    pub why: String,
 }
 
 /// One line of a `checklist:`

@@ -246,6 +246,34 @@ word!(
         }),
     }
 );
+word!(
+    /// A day of the week.
+    Day(i8),
+    "a day of the week such as tuesday",
+    r"^[a-z]+$",
+    1,
+    |text| {
+        let known = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+        let place = known.iter().zip(1..).find(|(day, _)| **day == text.to_lowercase());
+        place.map(|(_, number)| number).ok_or_else(|| format!("“{text}” is no day of the week · {}", super::near::cure(text, known)))
+    }
+);
+word!(
+    /// A time of day.
+    TimeOfDay(jiff::civil::Time),
+    "a time of day such as 09:00",
+    r"^[0-9]",
+    jiff::civil::Time::midnight(),
+    |text| jiff::civil::Time::strptime("%H:%M", text).map_err(|_| format!("“{text}” is not a time of day · write one such as 09:00"))
+);
+word!(
+    /// A day of the calendar.
+    CalendarDay(jiff::civil::Date),
+    "a day such as 2026-12-20",
+    r"^[0-9]",
+    jiff::civil::Date::ZERO,
+    |text| text.parse().map_err(|_| format!("“{text}” is not a day · write one such as 2026-12-20"))
+);
 
 /// Who may approve, as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -35,11 +35,12 @@ impl Engine {
         vec![Report::Diagnosed { diagnostic, results }]
     }
 
-    pub(super) async fn offer(&self, action: &str, to: &ReplyTo) -> Vec<Report> {
+    pub(super) async fn offer(&self, action: &str, dry_run: bool, to: &ReplyTo) -> Vec<Report> {
         let choices = self.parts.actions.choices(action).await;
         vec![Report::Offered {
             action: action.to_owned(),
             choices: choices.map_err(|fault| fault.words()),
+            dry_run,
             to: to.clone(),
         }]
     }

@@ -145,7 +145,9 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
     let report = match effect {
         Effect::Page { page, .. } => Report::PageFailed { page: *page, why },
         Effect::Plan { run } => Report::Planned { run: *run, plan: Err(why) },
-        Effect::Offer { action, to } => Report::Offered { action: action.clone(), choices: Err(why), to: to.clone() },
+        Effect::Offer { action, dry_run, to } => {
+            Report::Offered { action: action.clone(), choices: Err(why), dry_run: *dry_run, to: to.clone() }
+        }
         Effect::Run { run } => Report::RunLost { run: *run, why },
         Effect::Diagnose { diagnostic, service } => {
             let result = CheckResult {

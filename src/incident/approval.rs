@@ -130,6 +130,9 @@ pub struct PlanRequest {
     /// The run whose changes it is to take back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undo_of: Option<RunId>,
+    /// The plan is only to be seen: it is never approved and never runs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// Everything an approver needs to know, and exactly what will be executed.

@@ -233,6 +233,9 @@ pub enum Report {
         action: String,
         /// What can be chosen, or why nobody can say.
         choices: Result<Vec<Choice>, Words>,
+        /// Only the plan is to be seen.
+        #[serde(default)]
+        dry_run: bool,
         /// Who asked.
         to: ReplyTo,
     },
@@ -414,6 +417,9 @@ pub enum Effect {
     Offer {
         /// The action's key.
         action: String,
+        /// Only the plan is to be seen.
+        #[serde(default)]
+        dry_run: bool,
         /// Who asked.
         to: ReplyTo,
     },
@@ -465,6 +471,9 @@ pub enum Sheet {
     Choices {
         /// The action's key.
         action: String,
+        /// Only the plan is to be seen.
+        #[serde(default)]
+        dry_run: bool,
         /// What can be chosen.
         choices: Vec<Choice>,
     },
@@ -516,7 +525,7 @@ impl Effect {
         match self {
             Effect::Page { page, .. } => format!("page:{page}"),
             Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
-            Effect::Offer { action, to } => format!("offer:{of}:{action}:{}", to.name()),
+            Effect::Offer { action, to, .. } => format!("offer:{of}:{action}:{}", to.name()),
             Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
             Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
             Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),

@@ -27,4 +27,5 @@ pub mod timeline;
 pub mod update;
 pub mod waiting;
 pub mod wake;
+pub mod window;
 pub mod words;

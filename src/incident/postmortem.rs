@@ -88,7 +88,10 @@ pub struct RunRecord {
     pub asked: Mark,
     /// Who approved, and when.
     pub approved: Vec<Mark>,
-    /// How it ended: `done`, `failed`, `stale`, `unknown`, `stopped`, `rejected`, `expired`, `no_plan`, `open`.
+    /// Why one person approved it alone, where one did.
+    pub glass: Option<String>,
+    /// How it ended: `done`, `failed`, `stale`, `unknown`, `stopped`, `rejected`, `expired`, `rehearsed`,
+    /// `no_plan`, `open`.
     pub outcome: &'static str,
     /// Why, where there is something to say.
     pub why: Option<Words>,
@@ -181,6 +184,7 @@ fn record(run: &super::state::Run) -> RunRecord {
         },
         Phase::Rejected { reason, .. } => ("rejected", reason.clone().map(Words::verbatim)),
         Phase::Expired => ("expired", None),
+        Phase::Rehearsed => ("rehearsed", None),
         Phase::PlanFailed { why } => ("no_plan", Some(why.clone())),
         _ => ("open", None),
     };
@@ -193,6 +197,7 @@ fn record(run: &super::state::Run) -> RunRecord {
         digest: run.digest.as_ref().map(|digest| digest.short().to_owned()),
         asked: run.asked.clone(),
         approved: run.approvals.iter().map(|approval| Mark { by: approval.by.clone(), at: approval.at }).collect(),
+        glass: run.glass.as_ref().map(|(_, reason)| reason.clone()),
         outcome,
         why,
         took: run.started_at.zip(run.ended_at).map(|(start, end)| end.since(start)),

@@ -70,7 +70,9 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
                 draft.show(Card::Diagnostic(*diagnostic)).show(Card::Incident);
             }
         }
-        Report::Offered { action, choices, to } => draft.offered(action, choices.clone(), to.clone()),
+        Report::Offered { action, choices, dry_run, to } => {
+            draft.offered(action, choices.clone(), *dry_run, to.clone());
+        }
         Report::Planned { run, plan } => draft.plan_made(*run, plan.clone()),
         Report::RunStarted { run, .. }
         | Report::StepStarted { run, .. }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ApprovalRule, CheckItem, Choosing, Class, Risk};
+use super::approval::{ApprovalRule, Approver, CheckItem, Choosing, Class, Risk};
 use super::id::{ChannelId, UserId};
 use super::people::Contact;
 use super::severity::Severity;
 use super::state::Incident;
 use super::time::Millis;
+use super::window::Window;
 
 /// Everything `decide` needs to know about the team.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -101,6 +102,23 @@ pub struct RunbookAction {
     /// Whether a person may or must say where it goes.
     #[serde(default, skip_serializing_if = "Choosing::is_nothing")]
     pub choosing: Choosing,
+    /// Who may approve in a drill, where that is another rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<ApprovalRule>,
+    /// Who may approve alone in an emergency, for everybody to see; nobody when it is not configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Vec<Approver>>,
+    /// When it may be approved (P8); always when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+}
+
+impl RunbookAction {
+    /// The action with the rules that hold in this incident: a drill may have its own.
+    pub fn in_incident(&self, drill: bool) -> Self {
+        let approval = self.drill.as_ref().filter(|_| drill).unwrap_or(&self.approval).clone();
+        Self { approval, ..self.clone() }
+    }
 }
 
 impl Rules {

@@ -1,13 +1,16 @@
 //! A runbook action between asking and outcome: planning, approval, announcement, release (field procedures P1–P7).
 
+use std::collections::BTreeSet;
+
 use super::approval::{ActionPlan, Approver, Choice, Outcome, PlanRequest, Risk};
 use super::decision::{Context, Effect, ReplyTo, Sheet};
 use super::draft::Draft;
 use super::id::{RunId, UserId};
+use super::people::{Contact, Role};
 use super::rules::RunbookAction;
 use super::state::{Incident, Phase, Run};
 use super::time::Millis;
-use super::timeline::{Card, Fact};
+use super::timeline::{Card, Fact, PageWhy};
 use super::words::{Refusal, Words};
 
 /// How long a run waits for Slack to take the “in progress” message before it runs all the same (P3): a rollback
@@ -27,17 +30,21 @@ impl Draft<'_> {
                 .with("title", action.title.as_str()));
         }
         let run = self.next_run();
-        self.fact(Fact::PlanAsked { run, action: Box::new(action.clone()), request });
+        let action = Box::new(action.in_incident(self.incident.drill));
+        self.fact(Fact::PlanAsked { run, action, request });
         // The card comes with the plan: a new message is noticed by those whom it names, an edit is not.
         self.effect(Effect::Plan { run }).show(Card::Incident);
         Ok(run)
     }
 
     /// What can be chosen came back: whoever asked is shown it.
-    pub fn offered(&mut self, action: &str, choices: Result<Vec<Choice>, Words>, to: ReplyTo) {
+    pub fn offered(&mut self, action: &str, choices: Result<Vec<Choice>, Words>, dry_run: bool, to: ReplyTo) {
         let words = match choices {
             Ok(choices) if !choices.is_empty() => {
-                self.effect(Effect::ReplyWith { to, sheet: Sheet::Choices { action: action.to_owned(), choices } });
+                self.effect(Effect::ReplyWith {
+                    to,
+                    sheet: Sheet::Choices { action: action.to_owned(), dry_run, choices },
+                });
                 return;
             }
             Ok(_) => Words::new("reply.no_choice"),
@@ -53,7 +60,7 @@ impl Draft<'_> {
         let Some(state) = self.incident.runs.get(&run).filter(|state| state.phase == Phase::Planning) else {
             return;
         };
-        let (allowed, rule) = (state.action.risk, state.action.approval.clone());
+        let (allowed, rule, dry_run) = (state.action.risk, state.action.approval.clone(), state.request.dry_run);
         let plan = plan.and_then(|plan| within(plan, allowed));
         match plan {
             Err(why) => {
@@ -61,17 +68,36 @@ impl Draft<'_> {
             }
             Ok(plan) => {
                 let (digest, risk) = (plan.digest(), plan.risk());
-                let expires_at = self.context.now + rule.expires_after;
+                // Nobody may approve while the window is closed, so the time to do it begins when it opens.
+                let begins = state.action.window.as_ref().and_then(|window| window.closed(self.context.now));
+                let begins = begins.and_then(|closed| closed.opens_at).unwrap_or(self.context.now);
+                let expires_at = begins + rule.expires_after;
                 self.fact(Fact::PlanShown { run, plan, digest, expires_at });
-                if rule.needed > 0 {
+                if rule.needed > 0 && !dry_run {
                     self.invite(approvers(&self.incident, &rule.by));
                 }
-                if rule.needed == 0 && risk == Risk::ReadOnly {
+                if rule.needed == 0 && risk == Risk::ReadOnly && !dry_run {
                     self.release_run(run, false);
                 }
             }
         }
         self.show(Card::Run(run)).show(Card::Incident);
+    }
+
+    /// One person approves alone, in an emergency: everybody sees it, and those in charge are told at once.
+    pub fn break_glass(&mut self, run: RunId, reason: &str) {
+        self.fact(Fact::GlassBroken { run, reason: reason.to_owned() }).notice();
+        let first = self.incident.severity.policy.levels.first();
+        let mut told: Vec<Contact> = first.map(|level| level.contacts.clone()).unwrap_or_default();
+        let commander = self.incident.roles.get(&Role::Commander);
+        told.extend(commander.and_then(|user| self.context.rules.contact_of(user)).cloned());
+        let mut known = BTreeSet::new();
+        for contact in told {
+            let own = contact.slack.as_ref() == self.context.by.person();
+            if !own && known.insert(contact.key.clone()) {
+                self.page(&contact, PageWhy::GlassBroken, Some(reason.to_owned()));
+            }
+        }
     }
 
     /// All approvals are there: the channel is told, and then it runs (P3).

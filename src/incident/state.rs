@@ -451,6 +451,7 @@ impl Incident {
             | Fact::StepSkipped { run, .. }
             | Fact::RunResumed { run, .. }
             | Fact::HandedOver { run, .. }
+            | Fact::GlassBroken { run, .. }
             | Fact::RunSettled { run, .. } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.apply(entry, mark);

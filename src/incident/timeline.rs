@@ -95,6 +95,8 @@ pub enum PageWhy {
     Fallback,
     /// A run that did not end well was given to them.
     HandedOver,
+    /// Somebody approved an action alone, in an emergency.
+    GlassBroken,
     /// The status update is overdue and those in charge before them did not write it (M7).
     UpdateOverdue,
 }
@@ -308,6 +310,16 @@ pub enum Fact {
         run: RunId,
         /// The plan they read.
         digest: Digest,
+        /// Why they did not wait for the window, where it was closed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        override_reason: Option<String>,
+    },
+    /// Somebody approves alone, in an emergency.
+    GlassBroken {
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
     },
     /// All approvals are there; the channel is told, then it runs (P3).
     Approved {

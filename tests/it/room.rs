@@ -142,6 +142,9 @@ fn approve(plan: &ActionPlan) -> Run {
         approval,
         checklist: vec![],
         choosing: Choosing::Nothing,
+        drill: None,
+        break_glass: None,
+        window: None,
     };
     Run {
         id: RUN.parse().expect("it is a run's name"),
@@ -164,5 +167,6 @@ fn approve(plan: &ActionPlan) -> Run {
         settled: None,
         settled_by: None,
         handed_to: None,
+        glass: None,
     }
 }

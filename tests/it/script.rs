@@ -99,6 +99,9 @@ pub fn rules() -> Rules {
         },
         checklist: vec![CheckItem { key: "backup".into(), text: "A backup exists".into(), required: true }],
         choosing: Choosing::Nothing,
+        drill: None,
+        break_glass: None,
+        window: None,
     };
     Rules {
         severities: vec![one, two, three],

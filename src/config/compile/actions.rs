@@ -10,6 +10,7 @@ use crate::config::words::{At, Name};
 use crate::incident::approval::{ApprovalRule, Approver, CheckItem, Risk, Verification};
 use crate::incident::rules::{RunbookAction, Service};
 use crate::incident::time::Millis;
+use crate::incident::window::{Freeze, Window};
 
 /// How long a plan can be approved when nothing else is said.
 const EXPIRES_AFTER: Millis = Millis::minutes(30);
@@ -44,6 +45,9 @@ impl Sources<'_> {
                 risk: written.risk.value,
                 approval: self.approval(key, written, contacts, findings),
                 checklist: checklist(written, findings),
+                drill: self.drill(key, written, contacts, findings),
+                break_glass: self.break_glass(written, contacts, findings),
+                window: self.window(written, findings),
                 choosing: written.steps.iter().map(StepConfig::choosing).max().unwrap_or_default(),
             };
             actions.insert(key.0.clone(), action);
@@ -59,6 +63,100 @@ impl Sources<'_> {
         findings: &mut Findings<'_>,
     ) -> ApprovalRule {
         let said = &written.approval;
+        self.rule(key, written, said, contacts, findings)
+    }
+
+    /// The rules of a drill, which are checked like the others.
+    fn drill(
+        &self,
+        key: &At<Name>,
+        written: &file::Action,
+        contacts: &Contacts,
+        findings: &mut Findings<'_>,
+    ) -> Option<ApprovalRule> {
+        let drill = written.approval.drill.as_ref()?;
+        let said = file::Approval {
+            by: drill.by.clone(),
+            needed: drill.needed.clone(),
+            requester_may: drill.requester_may,
+            expires: drill.expires.clone(),
+            ..file::Approval::default()
+        };
+        Some(self.rule(key, written, &said, contacts, findings))
+    }
+
+    fn break_glass(
+        &self,
+        written: &file::Action,
+        contacts: &Contacts,
+        findings: &mut Findings<'_>,
+    ) -> Option<Vec<Approver>> {
+        let glass = written.approval.break_glass.as_ref()?;
+        if glass.by.is_empty() {
+            findings.fault(
+                Some(glass.by.place),
+                "nobody may break the glass".to_owned(),
+                "name somebody, or leave break_glass away",
+            );
+        }
+        Some(self.approvers(&glass.by, contacts, findings))
+    }
+
+    fn window(&self, written: &file::Action, findings: &mut Findings<'_>) -> Option<Window> {
+        let name = written.window.as_ref()?;
+        if !self.refers("windows", "window", &self.file.windows, &name.0, name.place, findings) {
+            return None;
+        }
+        let window = self.file.windows.get(&name.0)?;
+        let zone = window.zone.as_ref().unwrap_or(&self.file.workspace.zone);
+        let freezes = window.freezes.iter().map(|freeze| Freeze {
+            from: freeze.from.0,
+            to: freeze.to.value.0,
+            why: freeze.why.clone(),
+        });
+        Some(Window {
+            name: name.0.clone(),
+            zone: zone.0.clone(),
+            days: window.days.iter().map(|day| day.0).collect(),
+            from: window.from.0,
+            to: window.to.value.0,
+            freezes: freezes.collect(),
+        })
+    }
+
+    /// Windows that never open and freezes that end before they begin are noted.
+    pub fn check_windows(&self, findings: &mut Findings<'_>) {
+        for (key, window) in &self.file.windows.0 {
+            if window.days.is_empty() {
+                findings.fault(Some(window.days.place), format!("the window “{}” never opens", key.0), "name its days");
+            }
+            if window.to.value.0 <= window.from.0 {
+                findings.fault(
+                    Some(window.to.place),
+                    format!("the window “{}” closes before it opens", key.0),
+                    "write a later time",
+                );
+            }
+            for freeze in &window.freezes {
+                if freeze.to.value.0 < freeze.from.0 {
+                    findings.fault(
+                        Some(freeze.to.place),
+                        "the freeze ends before it begins".to_owned(),
+                        "write a later day",
+                    );
+                }
+            }
+        }
+    }
+
+    fn rule(
+        &self,
+        key: &At<Name>,
+        written: &file::Action,
+        said: &file::Approval,
+        contacts: &Contacts,
+        findings: &mut Findings<'_>,
+    ) -> ApprovalRule {
         let by = self.approvers(&said.by, contacts, findings);
         let needed = said.needed.as_ref().map_or_else(|| usual(written.risk.value), |needed| needed.value);
         let place = said.needed.as_ref().map(|needed| needed.place).or(Some(key.place));

@@ -60,6 +60,7 @@ pub(super) fn compile(
         contacts,
     };
     sources.rooms(findings);
+    sources.check_windows(findings);
     let watch = sources.watch(&rules.contacts, findings);
     Config {
         rules,

@@ -3,8 +3,9 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::tokens::plain_word;
 use super::{Text, must_be_open};
-use crate::incident::approval::Outcome;
+use crate::incident::approval::{Class, Outcome};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
 use crate::incident::id::{RunId, UserId};
@@ -18,6 +19,14 @@ use crate::incident::words::{Refusal, Words};
 pub struct Approve {
     /// The run whose plan it is.
     pub run: RunId,
+    /// Why it cannot wait until its window opens.
+    #[arg(long = "override", value_parser = plain_word, value_name = "text")]
+    #[serde(default)]
+    pub override_reason: Option<String>,
+    /// Why one person has to be enough.
+    #[arg(long, value_parser = plain_word, value_name = "text")]
+    #[serde(default)]
+    pub break_glass: Option<String>,
 }
 
 /// Reject a plan.
@@ -77,13 +86,17 @@ pub enum Truth {
 impl Approve {
     pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
         let (state, user) = may_judge(context, incident, self.run)?;
-        if context.by == &state.asked.by && !state.action.approval.requester_may {
-            return Err(Refusal::new("refusal.requester"));
+        match &self.break_glass {
+            Some(reason) => may_break_glass(incident, state, user, reason)?,
+            None if context.by == &state.asked.by && !state.action.approval.requester_may => {
+                return Err(Refusal::new("refusal.requester"));
+            }
+            None => run::must_be_approver(context, incident, &state.action.approval.by, user)?,
         }
         if state.approvals.iter().any(|approval| &approval.by == context.by) {
             return Err(Refusal::new("refusal.approved_already"));
         }
-        run::must_be_approver(context, incident, &state.action.approval.by, user)?;
+        let override_reason = self.window(context, state)?;
         let missing: Vec<serde_json::Value> =
             state.missing_items().iter().map(|item| item.text.as_str().into()).collect();
         if !missing.is_empty() {
@@ -91,13 +104,41 @@ impl Approve {
         }
         let digest = state.digest.clone().ok_or_else(|| Refusal::new("refusal.still_planning"))?;
         let mut draft = Draft::of(context, incident);
-        draft.fact(Fact::ApprovalGiven { run: self.run, digest });
+        if let Some(reason) = &self.break_glass {
+            draft.break_glass(self.run, reason);
+        }
+        draft.fact(Fact::ApprovalGiven { run: self.run, digest, override_reason });
         if draft.incident.runs.get(&self.run).is_some_and(|state| state.missing_approvals() == 0) {
             draft.approved(self.run);
         }
         draft.invite_actor().show(Card::Run(self.run)).refresh();
         Ok(draft.finish())
     }
+}
+
+impl Approve {
+    /// The reason why the window does not count, where it is closed. Only what is urgent need not wait for it (P8).
+    fn window(&self, context: Context<'_>, state: &Run) -> Result<Option<String>, Refusal> {
+        let Some(window) = &state.action.window else { return Ok(None) };
+        let Some(closed) = window.closed(context.now) else { return Ok(None) };
+        let is_urgent = state.action.class == Class::Urgent;
+        let reason = self.override_reason.as_ref().filter(|reason| is_urgent && !reason.trim().is_empty());
+        if reason.is_some() {
+            return Ok(reason.cloned());
+        }
+        let refusal = Refusal::new("refusal.window_closed").with("window", window.name.as_str());
+        let opens_at = closed.opens_at.map(|at| at.0);
+        Err(refusal.with("why", closed.why).with("opens_at", opens_at).with("urgent", is_urgent))
+    }
+}
+
+/// Checks that this person may approve alone. Without a word in the configuration nobody may.
+fn may_break_glass(incident: &Incident, state: &Run, user: &UserId, reason: &str) -> Result<(), Refusal> {
+    let Some(by) = &state.action.break_glass else { return Err(Refusal::new("refusal.no_break_glass")) };
+    if reason.trim().is_empty() {
+        return Err(Refusal::new("refusal.break_glass_needs_reason"));
+    }
+    run::must_be_named(incident, by, user)
 }
 
 impl Reject {
@@ -184,6 +225,7 @@ fn pending<'i>(context: Context<'_>, incident: &'i Incident, run: RunId) -> Resu
         Phase::Pending => must_be_open(incident).map(|()| state),
         Phase::Planning => Err(Refusal::new("refusal.still_planning")),
         Phase::PlanFailed { .. } => Err(Refusal::new("refusal.no_plan")),
+        Phase::Rehearsed => Err(Refusal::new("refusal.rehearsal")),
         Phase::Expired => Err(Refusal::new("refusal.plan_expired")),
         Phase::Rejected { mark, .. } => Err(by_whom("refusal.rejected_already", mark)),
         Phase::Announcing { .. } | Phase::Released | Phase::Running | Phase::Verifying | Phase::Finished { .. } => {

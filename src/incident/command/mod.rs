@@ -172,7 +172,7 @@ impl Command {
     /// The incident that the command itself names.
     pub fn incident(&self) -> Option<IncidentId> {
         match self {
-            Command::Approve(Approve { run }) | Command::Reject(Reject { run, .. }) => Some(run.incident),
+            Command::Approve(Approve { run, .. }) | Command::Reject(Reject { run, .. }) => Some(run.incident),
             Command::Tick(Tick { run, .. }) | Command::Untick(Untick { run, .. }) => Some(run.incident),
             Command::Stop(Stop { run }) | Command::Settle(Settle { run, .. }) => Some(run.incident),
             Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => Some(run.incident),

@@ -20,6 +20,10 @@ pub struct Rollback {
     #[arg(long, value_parser = plain_word, value_name = "text")]
     #[serde(default)]
     pub to: Option<String>,
+    /// Only show the plan.
+    #[arg(long)]
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Plan any runbook action; a choice when none is named.
@@ -31,13 +35,17 @@ pub struct RunAction {
     #[arg(long, value_parser = plain_word, value_name = "text")]
     #[serde(default)]
     pub to: Option<String>,
+    /// Only show the plan.
+    #[arg(long)]
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 impl Rollback {
     pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
         must_be_open(incident)?;
         if let Some(action) = self.action.as_deref().and_then(|key| context.rules.actions.get(key)) {
-            return ask(context, incident, action, self.to.as_ref());
+            return ask(context, incident, action, request(self.to.as_ref(), self.dry_run));
         }
         let service = match &self.action {
             Some(word) => Some(&context.rules.service(word).ok_or_else(|| unknown(context, word, true))?.key),
@@ -49,7 +57,7 @@ impl Rollback {
         let offered = if of_service.is_empty() { rollbacks.collect() } else { of_service };
         match offered.as_slice() {
             [] => Err(Refusal::new("refusal.no_rollback")),
-            [only] => ask(context, incident, only, self.to.as_ref()),
+            [only] => ask(context, incident, only, request(self.to.as_ref(), self.dry_run)),
             _ => Ok(choose(context, true)),
         }
     }
@@ -63,30 +71,35 @@ impl RunAction {
             None => Ok(choose(context, false)),
             Some(key) => {
                 let action = context.rules.actions.get(key).ok_or_else(|| unknown(context, key, false))?;
-                ask(context, incident, action, self.to.as_ref())
+                ask(context, incident, action, request(self.to.as_ref(), self.dry_run))
             }
         }
     }
+}
+
+fn request(to: Option<&String>, dry_run: bool) -> PlanRequest {
+    PlanRequest { to: to.cloned(), dry_run, ..PlanRequest::default() }
 }
 
 fn ask(
     context: Context<'_>,
     incident: &Incident,
     action: &RunbookAction,
-    to: Option<&String>,
+    request: PlanRequest,
 ) -> Result<Decision, Refusal> {
-    match (action.choosing, to) {
+    match (action.choosing, &request.to) {
         (Choosing::Nothing, Some(_)) => {
             return Err(Refusal::new("refusal.nothing_to_choose").with("title", action.title.as_str()));
         }
         (Choosing::Must, None) => {
-            let offer = Effect::Offer { action: action.key.clone(), to: context.reply.clone() };
+            let offer =
+                Effect::Offer { action: action.key.clone(), dry_run: request.dry_run, to: context.reply.clone() };
             return Ok(Decision { facts: Vec::new(), effects: vec![offer] });
         }
         _ => {}
     }
     let mut draft = Draft::of(context, incident);
-    let run = draft.ask_plan(action, PlanRequest { to: to.cloned(), ..PlanRequest::default() })?;
+    let run = draft.ask_plan(action, request)?;
     draft.invite_actor();
     draft.reply(Words::new("reply.planning").with("title", action.title.as_str()).with("run", run.to_string()));
     Ok(draft.finish())

@@ -25,6 +25,8 @@ pub enum Phase {
         /// Why.
         why: Words,
     },
+    /// The plan was only to be seen, and is.
+    Rehearsed,
     /// Waiting for approvals.
     Pending,
     /// Approved; the channel is being told (P3).
@@ -153,12 +155,16 @@ pub struct Run {
     /// Who has it now that it did not end well.
     #[serde(default)]
     pub handed_to: Option<HandedTo>,
+    /// Who approved it alone, and why.
+    #[serde(default)]
+    pub glass: Option<(Mark, String)>,
 }
 
 impl Run {
     /// Approvals still missing.
     pub fn missing_approvals(&self) -> usize {
-        usize::from(self.action.approval.needed).saturating_sub(self.approvals.len())
+        let needed = if self.glass.is_some() { 1 } else { usize::from(self.action.approval.needed) };
+        needed.saturating_sub(self.approvals.len())
     }
 
     /// The first step, from 0, that is not known to be done.
@@ -258,6 +264,7 @@ impl Run {
             settled: None,
             settled_by: None,
             handed_to: None,
+            glass: None,
         }
     }
 
@@ -269,6 +276,10 @@ impl Run {
                 self.digest = Some(digest.clone());
                 self.expires_at = Some(*expires_at);
                 self.phase = Phase::Pending;
+                if self.request.dry_run {
+                    self.phase = Phase::Rehearsed;
+                    self.ended_at = Some(mark.at);
+                }
             }
             Fact::PlanFailed { why, .. } => {
                 self.phase = Phase::PlanFailed { why: why.clone() };
@@ -319,6 +330,7 @@ impl Run {
                 self.output = output.clone();
                 self.phase = Phase::Finished { outcome: outcome.clone() };
             }
+            Fact::GlassBroken { reason, .. } => self.glass = Some((mark, reason.clone())),
             Fact::StepSkipped { step, reason, .. } => {
                 self.steps.truncate(*step);
                 self.steps.push(StepState { skipped: Some((mark, reason.clone())), ..StepState::began(entry.at) });

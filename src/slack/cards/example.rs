@@ -154,7 +154,7 @@ impl Stage {
         self.plan_shown();
         self.after(10).by("U0ENGINEER", Fact::ItemTicked { run: RUN, item: "queue".into(), ticked: true });
         let digest = self.plan.digest();
-        self.after(5).by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest });
+        self.after(5).by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest, override_reason: None });
         let run_by = self.now + Millis::seconds(10);
         self.by("U0LEAD", Fact::Approved { run: RUN, run_by });
         self.after(1).vigie(Fact::RunReleased { run: RUN, announced: true });
@@ -316,6 +316,9 @@ fn rules() -> Rules {
             CheckItem { key: "told".into(), text: "Support is told".into(), required: false },
         ],
         choosing: Choosing::Nothing,
+        drill: None,
+        break_glass: None,
+        window: None,
     };
     let service =
         Service { key: "shop".into(), title: "Web shop".into(), checks: plan().verification, aliases: vec![] };

@@ -173,6 +173,7 @@ const fn run_of(fact: &Fact) -> Option<RunId> {
         | Fact::StepSkipped { run, .. }
         | Fact::RunResumed { run, .. }
         | Fact::HandedOver { run, .. }
+        | Fact::GlassBroken { run, .. }
         | Fact::RunSettled { run, .. } => Some(*run),
         _ => None,
     }
@@ -187,18 +188,23 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
         Fact::PlanAsked { action, request, .. } => {
             let after = request.after.map(|run| run.to_string());
             let undo_of = request.undo_of.map(|run| run.to_string());
-            json!({"title": action.title, "to": request.to, "after": after, "undo_of": undo_of})
+            json!({"title": action.title, "to": request.to, "after": after, "undo_of": undo_of, "dry_run": request.dry_run})
         }
         Fact::PlanShown { plan, digest, expires_at, .. } => {
             let (from, to) = plan.from_to();
-            json!({"title": plan.title, "from": from, "to": to, "digest": digest.short(), "expires_at": expires_at.0})
+            let dry_run = state.is_some_and(|run| run.request.dry_run);
+            let expires_at = (!dry_run).then_some(expires_at.0);
+            json!({"title": plan.title, "from": from, "to": to, "digest": digest.short(), "expires_at": expires_at})
         }
         Fact::PlanFailed { why, .. } => json!({"why": why}),
         Fact::ItemTicked { item, ticked, .. } => {
             let known = state.and_then(|run| run.action.checklist.iter().find(|known| &known.key == item));
             json!({"text": known.map_or(item, |known| &known.text), "ticked": ticked})
         }
-        Fact::ApprovalGiven { digest, .. } => json!({"digest": digest.short()}),
+        Fact::ApprovalGiven { digest, override_reason, .. } => {
+            json!({"digest": digest.short(), "override": override_reason})
+        }
+        Fact::GlassBroken { reason, .. } => json!({"reason": reason}),
         Fact::PlanRejected { reason, .. } => json!({"reason": reason}),
         Fact::RunReleased { announced, .. } => json!({"announced": announced}),
         Fact::StepStarted { step, .. } => {

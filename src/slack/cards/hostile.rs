@@ -107,7 +107,7 @@ pub fn over(text: &str, outcome: Outcome) -> Stage {
     let some = || Some(text.to_owned());
     let digest = stage.incident().runs[&RUN].digest.clone().unwrap();
     stage.by("U0ENGINEER", Fact::ItemTicked { run: RUN, item: "queue".into(), ticked: true });
-    stage.by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest });
+    stage.by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest, override_reason: None });
     let run_by = stage.now;
     stage.by("U0LEAD", Fact::Approved { run: RUN, run_by });
     stage.vigie(Fact::RunReleased { run: RUN, announced: false });

@@ -188,6 +188,7 @@ fn every_member_of_a_family_has_its_words() {
         "happened",
         "not_happened",
         "expired",
+        "rehearsed",
     ];
     let families: [(&str, &[&str]); 13] = [
         ("class_limit", &["urgent", "planned", "preventive"]),
@@ -199,7 +200,7 @@ fn every_member_of_a_family_has_its_words() {
         ("run.header", &runs),
         ("run.state", &runs),
         ("run.result", &["done", "stale", "failed", "unknown", "stopped"]),
-        ("run.step", &["done", "running", "to_come", "failed", "unknown", "stale", "not_done"]),
+        ("run.step", &["done", "running", "to_come", "failed", "unknown", "stale", "not_done", "skipped"]),
         ("verdict", &["pass", "warn", "fail", "hung"]),
         ("view.update", &["title", "submit"]),
         ("view.start", &["title", "submit"]),

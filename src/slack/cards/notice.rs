@@ -68,7 +68,7 @@ fn plain(scene: &Scene<'_>, pen: &Pen<'_>, entry: &Entry) -> Said {
 
 const fn emoji(fact: &Fact) -> &'static str {
     match fact {
-        Fact::Declared { .. } | Fact::LadderExhausted => "🚨",
+        Fact::Declared { .. } | Fact::LadderExhausted | Fact::GlassBroken { .. } => "🚨",
         Fact::Escalated { .. } | Fact::Paged { .. } => "📟",
         Fact::Acknowledged => "👀",
         Fact::SeverityChanged { .. } => "📶",

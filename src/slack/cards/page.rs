@@ -59,6 +59,7 @@ fn reason(pen: &Pen<'_>, incident: &Incident, page: &PageState) -> (&'static str
         }
         PageWhy::ByHand => ("page.why.by_hand", json!({"who": pen.actor(&page.mark.by)})),
         PageWhy::HandedOver => ("page.why.handed_over", json!({"who": pen.actor(&page.mark.by)})),
+        PageWhy::GlassBroken => ("page.why.glass_broken", json!({"who": pen.actor(&page.mark.by)})),
         PageWhy::Worse => ("page.why.worse", json!({"severity": incident.severity.label})),
         PageWhy::Fallback => ("page.why.fallback", json!({})),
         PageWhy::UpdateOverdue => ("page.why.update_overdue", json!({})),

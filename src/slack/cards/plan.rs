@@ -6,7 +6,7 @@ use super::blocks::{Button, Confirm, Part, Style};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said};
 use crate::incident::approval::{ActionPlan, Approver, CheckItem, Class, PlannedStep, Risk};
-use crate::incident::state::Run;
+use crate::incident::state::{Phase, Run};
 
 /// Lines of one list; the rest is counted.
 const SHOWN: usize = 6;
@@ -24,7 +24,10 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let checks: Vec<String> = plan.verification.iter().map(|check| check.title.clone()).collect();
     let needs = needs(pen, plan)?;
     let stays_done = plan.stays_done.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
+    let rehearsed =
+        if run.phase == Phase::Rehearsed { pen.say("run.rehearsed", json!({}))? } else { Mrkdwn::default() };
     let lines = vec![
+        rehearsed,
         change(pen, run)?,
         steps(pen, plan)?,
         listed(pen, "plan.why", &why)?,
@@ -38,7 +41,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     ];
     let mut parts = vec![Part::Text(Mrkdwn::join(lines, "\n"))];
     parts.extend(checklist(pen, run)?);
-    parts.push(Part::Text(approvals(pen, run)?));
+    parts.push(Part::Text(Mrkdwn::join([approvals(pen, run)?, window(pen, run)?, glass(pen, run)?], "\n")));
     Ok(parts)
 }
 
@@ -151,6 +154,9 @@ fn tickable(pen: &Pen<'_>, run: &Run, item: &CheckItem) -> Said<Part> {
     let ticked = run.ticked.contains(&item.key);
     let line =
         pen.say("plan.checklist_item", json!({"ticked": ticked, "text": item.text, "required": item.required}))?;
+    if run.phase == Phase::Rehearsed {
+        return Ok(Part::Text(line));
+    }
     let (id, label) = if ticked { ("untick", "button.untick") } else { ("tick", "button.tick") };
     let button = Button::new(id, pen.word(label)?, format!("{id} {} {}", run.id, item.key));
     Ok(Part::beside(line, button))
@@ -167,9 +173,30 @@ pub(super) fn approvals(pen: &Pen<'_>, run: &Run) -> Said {
         "who": given,
         "may": may_approve(pen, &rule.by)?,
         "requester_may": rule.requester_may,
-        "expires_at": run.expires_at.map(|at| at.0),
+        "expires_at": run.expires_at.filter(|_| run.phase != Phase::Rehearsed).map(|at| at.0),
     });
     pen.say("plan.approvals", vars)
+}
+
+/// When it may be approved, where that is not always.
+fn window(pen: &Pen<'_>, run: &Run) -> Said {
+    let Some(window) = &run.action.window else { return Ok(Mrkdwn::default()) };
+    let closed = window.closed(pen.now);
+    let vars = json!({
+        "window": window.name,
+        "closed": closed.is_some(),
+        "why": closed.as_ref().and_then(|closed| closed.why.as_ref()),
+        "opens_at": closed.as_ref().and_then(|closed| closed.opens_at).map(|at| at.0),
+        "urgent": run.action.class == Class::Urgent,
+        "run": run.id.to_string(),
+    });
+    pen.say("plan.window", vars)
+}
+
+/// Who may approve alone, where somebody may.
+fn glass(pen: &Pen<'_>, run: &Run) -> Said {
+    let Some(by) = &run.action.break_glass else { return Ok(Mrkdwn::default()) };
+    pen.say("plan.break_glass", json!({"may": may_approve(pen, by)?, "run": run.id.to_string()}))
 }
 
 /// The people and roles who may approve; empty for anybody.

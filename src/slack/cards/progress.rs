@@ -102,7 +102,11 @@ fn approved_by(pen: &Pen<'_>, run: &Run) -> Said {
         return Ok(Mrkdwn::default());
     }
     let who: Vec<Value> = run.approvals.iter().map(|approval| pen.actor(&approval.by)).collect();
-    pen.say("run.approved_by", json!({"who": who}))
+    let glass = match &run.glass {
+        Some((mark, reason)) => pen.say("run.glass", json!({"who": pen.actor(&mark.by), "reason": reason}))?,
+        None => Mrkdwn::default(),
+    };
+    Ok(Mrkdwn::join([pen.say("run.approved_by", json!({"who": who}))?, glass], "\n"))
 }
 
 fn handed_to(pen: &Pen<'_>, run: &Run) -> Said {

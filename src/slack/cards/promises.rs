@@ -65,6 +65,7 @@ fn every_sheet() -> [Sheet; 8] {
         Sheet::Actions { rollbacks: false },
         Sheet::Choices {
             action: "rollback-shop".into(),
+            dry_run: true,
             choices: (0..60)
                 .map(|n| Choice { value: format!("web-{n}"), label: Words::verbatim("revision ".repeat(90)) })
                 .collect(),

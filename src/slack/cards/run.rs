@@ -29,7 +29,7 @@ fn body(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     match &run.phase {
         Phase::Planning => said("run.planning", json!({})),
         Phase::PlanFailed { why } => said("run.plan_failed", json!({"why": why})),
-        Phase::Pending => plan::to_approve(pen, run),
+        Phase::Pending | Phase::Rehearsed => plan::to_approve(pen, run),
         Phase::Announcing { .. } => progress::announcing(pen, run),
         Phase::Released | Phase::Running | Phase::Verifying => progress::live(pen, run),
         Phase::Finished { outcome } => progress::result(pen, run, outcome),
@@ -67,6 +67,7 @@ pub(super) fn phase_word(run: &Run) -> &'static str {
         Phase::Finished { outcome } => outcome_word(outcome),
         Phase::Rejected { .. } => "rejected",
         Phase::Expired => "expired",
+        Phase::Rehearsed => "rehearsed",
     }
 }
 
@@ -93,6 +94,9 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
     }
     let buttons = match &run.phase {
         Phase::Planning | Phase::Verifying => vec![],
+        Phase::Rehearsed if open => {
+            vec![Button::new("again", pen.word("button.plan_for_real")?, again_line(run)).primary()]
+        }
         Phase::Pending if open => vec![plan::approve(pen, run)?, reject(pen, run)?],
         Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
         Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,

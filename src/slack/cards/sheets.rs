@@ -36,7 +36,9 @@ pub fn draw(scene: &Scene<'_>, sheet: &Sheet, locale: Locale) -> Said<Drawn> {
         (Sheet::Status, Some(incident)) => (card::first_line(&pen, incident)?, card::body(&pen, incident)?),
         (Sheet::Timeline, Some(incident)) => timeline(scene, &pen, incident)?,
         (Sheet::Actions { rollbacks }, Some(incident)) => actions(&pen, incident, *rollbacks)?,
-        (Sheet::Choices { action, choices }, Some(incident)) => to_choose(&pen, incident, action, choices)?,
+        (Sheet::Choices { action, dry_run, choices }, Some(incident)) => {
+            to_choose(&pen, incident, action, *dry_run, choices)?
+        }
         (_, None) => {
             let said = pen.say("refusal.no_incident", json!({}))?;
             (said.clone(), vec![Part::Text(said)])
@@ -130,12 +132,13 @@ fn actions(pen: &Pen<'_>, incident: &Incident, rollbacks: bool) -> Said<Page> {
 }
 
 /// Where an action can go; each button asks for a plan and changes nothing.
-fn to_choose(pen: &Pen<'_>, incident: &Incident, action: &str, choices: &[Choice]) -> Said<Page> {
+fn to_choose(pen: &Pen<'_>, incident: &Incident, action: &str, dry_run: bool, choices: &[Choice]) -> Said<Page> {
     let title = pen.rules.actions.get(action).map_or(action, |action| action.title.as_str());
     let head = pen.say("choices.title", json!({"title": title}))?;
     let mut parts = vec![Part::Text(head.clone())];
     for choice in choices.iter().take(SHOWN) {
-        let line = format!("run --in {} {action} --to {}", incident.id, quote(&choice.value));
+        let dry = if dry_run { " --dry-run" } else { "" };
+        let line = format!("run --in {} {action} --to {}{dry}", incident.id, quote(&choice.value));
         let button = Button::new("plan", pen.word("button.plan")?, line);
         parts.push(Part::beside(pen.say("choices.line", json!({"name": choice.label}))?, button));
     }
