@@ -24,6 +24,7 @@ mod lever;
 mod lists;
 mod page;
 mod payloads;
+mod permission;
 mod platforms;
 mod postmortem;
 mod practice;

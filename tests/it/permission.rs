@@ -1,0 +1,161 @@
+//! When and by whom a plan may be approved, beyond the everyday rule: dry runs, drills, windows, broken glass (P6, P8).
+
+use vigie::incident::approval::Outcome;
+use vigie::incident::state::{Phase, Run};
+
+use crate::lever::{Lever, action};
+use crate::world::{World, shown, ts};
+
+/// The switch's action with more about its approval, and the team's other sections.
+async fn team(lever: &Lever, more: &str, sections: &str) -> World {
+    let action = action("flags-back", "Put the flags back", more, &[lever.step("flags", "v1")]);
+    World::open_changed(&[("actions:\n", &format!("{sections}{action}"))]).await
+}
+
+async fn declared(world: &World, line: &str) -> String {
+    world.types("U0ONCALL", "C0GENERAL", line).await;
+    world.channel(1).await
+}
+
+async fn run(world: &World) -> Run {
+    world.incident(1).await.runs.into_values().next_back().expect("there is a run")
+}
+
+const DONE: Phase = Phase::Finished { outcome: Outcome::Done };
+
+#[tokio::test]
+async fn a_dry_run_shows_everything_and_touches_nothing() {
+    let lever = Lever::open().await;
+    let world = team(&lever, "", "").await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back --dry-run").await;
+    let card = world.message(&channel, "Dry run: Put the flags back");
+    for line in
+        ["*v2 → v1* · flags", "Nothing was changed, and it cannot be approved", "can be changed back", "Plan for real"]
+    {
+        assert!(shown(&card).contains(line), "{line} is not in {}", shown(&card));
+    }
+    assert!(!card.to_string().contains("approve run_1_1"), "{card:#}");
+    assert_eq!(run(&world).await.phase, Phase::Rehearsed);
+    world.types("U0LEAD", &channel, "approve run_1_1").await;
+    world.whisper("U0LEAD", "This was a dry run");
+    world.pass(60).await;
+    assert_eq!((run(&world).await.phase, lever.positions()), (Phase::Rehearsed, vec!["v2".to_owned()]));
+
+    world.clicks("U0ONCALL", &channel, &ts(&card), "Plan for real").await;
+    let plan = world.message(&channel, "approve run_1_2");
+    world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
+    assert_eq!((run(&world).await.phase, lever.positions()), (DONE, vec!["v2".to_owned(), "v1".to_owned()]));
+    assert!(world.timeline("U0LEAD", 1).await.contains("<@U0ONCALL> asked for a dry run: Put the flags back"));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_drill_has_the_rules_of_a_drill() {
+    let lever = Lever::open().await;
+    let more = "      drill: { by: [oncall], requester_may: true }\n";
+    let world = team(&lever, more, "").await;
+    let channel = declared(&world, "start sev2 --drill checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    let plan = world.message(&channel, "approve run_1_1");
+    world.types("U0LEAD", &channel, "approve run_1_1").await;
+    world.whisper("U0LEAD", "may decide this");
+    world.clicks("U0ONCALL", &channel, &ts(&plan), "approve").await;
+    assert_eq!(run(&world).await.phase, DONE);
+
+    // In earnest the everyday rule holds.
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500 again").await;
+    let earnest = world.channel(2).await;
+    lever.push("v2");
+    world.types("U0ONCALL", &earnest, "rollback flags-back").await;
+    world.types("U0ONCALL", &earnest, "approve run_2_1").await;
+    world.whisper("U0ONCALL", "You asked for this, so somebody else must approve it");
+    world.close().await;
+}
+
+/// The world's clock stands at three in the morning of a Friday in Paris.
+const WINDOWS: &str = "windows:
+  deploys:
+    days: [tuesday, wednesday, thursday]
+    from: \"09:00\"
+    to: \"12:00\"
+";
+
+#[tokio::test]
+async fn outside_its_window_only_what_is_urgent_is_approved_and_only_with_a_reason_that_everybody_sees() {
+    let lever = Lever::open().await;
+    let world = team(&lever, "    window: deploys\n", WINDOWS).await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    let plan = world.message(&channel, "approve run_1_1");
+    let line = "*Window:* deploys, closed now, opens 24 November 2026, 09:00";
+    assert!(shown(&plan).contains(line), "{}", shown(&plan));
+    world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
+    let refused = shown(&world.whisper("U0LEAD", "The window “deploys” is closed"));
+    assert!(refused.contains("it opens 24 November 2026, 09:00") && refused.contains("`--override`"), "{refused}");
+    world.types("U0LEAD", &channel, "approve run_1_1 --override \"orders are being lost\"").await;
+    assert_eq!(run(&world).await.phase, DONE);
+    let timeline = world.timeline("U0LEAD", 1).await;
+    assert!(timeline.contains("outside its window: orders are being lost"), "{timeline}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_plan_that_is_not_urgent_waits_for_its_window_and_can_be_approved_in_it() {
+    let lever = Lever::open().await;
+    let action = action("flags-back", "Put the flags back", "    window: deploys\n", &[lever.step("flags", "v1")]);
+    let action = action.replace("class: urgent", "class: planned");
+    let world = World::open_changed(&[("actions:\n", &format!("{WINDOWS}{action}"))]).await;
+    let channel = declared(&world, "start sev3 the flags are old").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    world.types("U0LEAD", &channel, "approve run_1_1 --override \"I want to go home\"").await;
+    let refused = shown(&world.whisper("U0LEAD", "The window “deploys” is closed"));
+    assert!(!refused.contains("--override"), "{refused}");
+    // From Friday 03:00 to Tuesday 09:10 in Paris.
+    world.pass((4 * 24 + 6) * 60 + 10).await;
+    assert_eq!(run(&world).await.phase, Phase::Pending, "its time to be approved begins when the window opens");
+    world.types("U0LEAD", &channel, "approve run_1_1").await;
+    assert_eq!(run(&world).await.phase, DONE);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_glass_is_broken_only_by_those_named_with_a_reason_and_everybody_hears_it() {
+    let lever = Lever::open().await;
+    let more = "      needed: 2\n      break_glass: { by: [oncall] }\n";
+    let world = team(&lever, more, "").await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "role commander @U0CTO").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    let plan = shown(&world.message(&channel, "approve run_1_1"));
+    assert!(plan.contains("*Emergency:* <@U0ONCALL> may approve alone"), "{plan}");
+    world.types("U0LEAD", &channel, "approve run_1_1 --break-glass \"me too\"").await;
+    world.whisper("U0LEAD", "may decide this");
+    assert_eq!(run(&world).await.phase, Phase::Pending);
+
+    let paged = world.dms("U0CTO").len();
+    world.types("U0ONCALL", &channel, "approve run_1_1 --break-glass \"nobody answers\"").await;
+    assert_eq!(run(&world).await.phase, DONE);
+    world.message(
+        &channel,
+        "🚨 <@U0ONCALL> broke the glass and approves Put the flags back (run_1_1) alone: nobody answers",
+    );
+    assert_eq!(world.dms("U0CTO").len(), paged + 1, "whoever is in charge is told");
+    let page = shown(world.dms("U0CTO").last().expect("a page"));
+    assert!(page.contains("<@U0ONCALL> approved an action alone, breaking the glass"), "{page}");
+    let card = shown(&world.message(&channel, "🚨 Glass broken by <@U0ONCALL>: nobody answers"));
+    assert!(card.contains("Done: Put the flags back"), "{card}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn nobody_breaks_a_glass_that_the_configuration_does_not_have() {
+    let lever = Lever::open().await;
+    let world = team(&lever, "", "").await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    let told = world.asks("U0LEAD", &channel, "approve run_1_1 --break-glass \"it burns\"").await;
+    assert_eq!(told, "The configuration lets nobody approve this alone.");
+    assert_eq!(run(&world).await.phase, Phase::Pending);
+    world.close().await;
+}
