@@ -37,6 +37,7 @@ async fn a_dry_run_shows_everything_and_touches_nothing() {
     }
     assert!(!card.to_string().contains("approve run_1_1"), "{card:#}");
     assert_eq!(run(&world).await.phase, Phase::Rehearsed);
+    world.joins("U0LEAD", &channel).await;
     world.types("U0LEAD", &channel, "approve run_1_1").await;
     world.whisper("U0LEAD", "This was a dry run");
     world.pass(60).await;
@@ -58,6 +59,7 @@ async fn a_drill_has_the_rules_of_a_drill() {
     let channel = declared(&world, "start sev2 --drill checkout returns 500").await;
     world.types("U0ONCALL", &channel, "rollback flags-back").await;
     let plan = world.message(&channel, "approve run_1_1");
+    world.joins("U0LEAD", &channel).await;
     world.types("U0LEAD", &channel, "approve run_1_1").await;
     world.whisper("U0LEAD", "may decide this");
     world.clicks("U0ONCALL", &channel, &ts(&plan), "approve").await;
@@ -88,11 +90,11 @@ async fn outside_its_window_only_what_is_urgent_is_approved_and_only_with_a_reas
     let channel = declared(&world, "start sev2 checkout returns 500").await;
     world.types("U0ONCALL", &channel, "rollback flags-back").await;
     let plan = world.message(&channel, "approve run_1_1");
-    let line = "*Window:* deploys, closed now, opens 24 November 2026, 09:00";
+    let line = "*Window:* deploys, closed now, opens <!date^1795507200^";
     assert!(shown(&plan).contains(line), "{}", shown(&plan));
     world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
     let refused = shown(&world.whisper("U0LEAD", "The window “deploys” is closed"));
-    assert!(refused.contains("it opens 24 November 2026, 09:00") && refused.contains("`--override`"), "{refused}");
+    assert!(refused.contains("it opens <!date^1795507200^") && refused.contains("`--override`"), "{refused}");
     world.types("U0LEAD", &channel, "approve run_1_1 --override \"orders are being lost\"").await;
     assert_eq!(run(&world).await.phase, DONE);
     let timeline = world.timeline("U0LEAD", 1).await;
@@ -125,7 +127,7 @@ async fn the_glass_is_broken_only_by_those_named_with_a_reason_and_everybody_hea
     let more = "      needed: 2\n      break_glass: { by: [oncall] }\n";
     let world = team(&lever, more, "").await;
     let channel = declared(&world, "start sev2 checkout returns 500").await;
-    world.types("U0ONCALL", &channel, "role commander @U0CTO").await;
+    world.types("U0ONCALL", &channel, "role commander <@U0CTO>").await;
     world.types("U0ONCALL", &channel, "rollback flags-back").await;
     let plan = shown(&world.message(&channel, "approve run_1_1"));
     assert!(plan.contains("*Emergency:* <@U0ONCALL> may approve alone"), "{plan}");
