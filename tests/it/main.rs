@@ -9,6 +9,7 @@ mod channels;
 mod clicks;
 mod command_line;
 mod commands;
+mod compare;
 mod database;
 mod diagnose;
 mod doors;

@@ -225,10 +225,7 @@ pub fn plan() -> ActionPlan {
         why: ["error rate 7.2 % for 5 min (limit 5 %)", "v1.3.0 went live 6 min before"].map(Words::verbatim).into(),
         cautions: vec!["bad data rather than bad code".into()],
         will_not: vec!["the database".into()],
-        verification: vec![
-            Verification { check: "health".into(), title: "health page".into() },
-            Verification { check: "errors".into(), title: "error rate".into() },
-        ],
+        verification: vec![Verification::new("health", "health page"), Verification::new("errors", "error rate")],
         expected: Millis::seconds(40),
     }
 }
@@ -241,6 +238,7 @@ pub fn results() -> Vec<CheckResult> {
         value: Words::verbatim(value),
         limit: limit.map(Words::verbatim),
         took: Millis(took),
+        figure: None,
     };
     vec![
         result("pay", "payment provider", Verdict::Hung, "", None, 15_000),
