@@ -50,10 +50,14 @@ pub fn of_request(error: &(dyn Error + 'static)) -> Words {
     }
 }
 
-/// What is wrong with the certificate that a server showed. An I/O error hides what it wraps from its own sources.
+/// What is wrong with the certificate that a server showed. I/O errors hide what they wrap from their own sources, and
+/// may wrap each other.
 fn of_certificate(error: &(dyn Error + 'static)) -> Option<Words> {
-    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let fault = wrapped.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref::<rustls::Error>())?;
+    let mut inmost = error;
+    while let Some(inner) = inmost.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        inmost = inner;
+    }
+    let fault = inmost.downcast_ref::<rustls::Error>()?;
     let rustls::Error::InvalidCertificate(fault) = fault else { return None };
     match fault {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

@@ -82,7 +82,7 @@ mod tests {
     use crate::actions::check::http::HttpCheck;
     use crate::actions::toy::world;
     use crate::english::english;
-    use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+    use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
     use rustls::ServerConfig;
     use rustls::pki_types::PrivateKeyDer;
     use serde_json::json;
@@ -95,6 +95,7 @@ mod tests {
         let issuer_key = KeyPair::generate().unwrap();
         let mut issuer = CertificateParams::default();
         issuer.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        issuer.distinguished_name.push(DnType::CommonName, uuid::Uuid::now_v7().to_string());
         let root = issuer.self_signed(&issuer_key).unwrap();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
