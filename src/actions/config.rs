@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::check::CheckConfig;
-use super::kubernetes::ClusterConfig;
+use super::kubernetes::{ClusterConfig, Needs};
 use super::length;
 use super::provider::StepConfig;
 use crate::incident::approval::{Class, Risk};
@@ -180,6 +180,16 @@ impl ActionsConfig {
     pub fn check(&self, service: Option<&str>, name: &str) -> Option<&CheckConfig> {
         let (service, check) = name.split_once('/').or_else(|| service.map(|service| (service, name)))?;
         self.services.get(service)?.iter().find(|candidate| candidate.key == check)
+    }
+
+    /// What Vigie must be allowed in a cluster for all that is configured there; nothing when there is no such cluster.
+    pub fn needs_in(&self, cluster: &str) -> Option<Needs> {
+        self.clusters.get(cluster)?;
+        let mut needs = Needs::default();
+        for step in self.actions.values().flat_map(|action| &action.steps).filter_map(|step| step.kubernetes.as_ref()) {
+            needs.add_step(cluster, step);
+        }
+        Some(needs)
     }
 
     /// The credentials in all steps and checks.

@@ -2,6 +2,7 @@
 //!
 //! It puts parts together and starts them. It may not decide anything, and nothing but `cli` and the tests may use it.
 
+pub mod action;
 pub mod doctor;
 pub mod practice;
 pub mod serve;

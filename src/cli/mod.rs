@@ -3,6 +3,7 @@
 //! Exit codes: 0 when it went well, 1 when it did not (the reason is one sentence on standard error, or the list of
 //! faults), 2 when what was typed is not understood. Colour only on a terminal; `--json` where a script may want it.
 
+mod action;
 mod backup;
 mod check;
 mod doctor;
@@ -68,6 +69,9 @@ pub enum Verb {
     Postmortem(Postmortem),
     /// List incidents, the newest first
     Incidents(Incidents),
+    /// Work with runbook actions from a terminal
+    #[command(subcommand)]
+    Action(Action),
     /// Copy the whole database into one file, checked, also while the bot runs
     Backup(Backup),
     /// Fill an empty database, SQLite or PostgreSQL, from a backup; nothing is done on it before `vigie resume`
@@ -76,6 +80,27 @@ pub enum Verb {
     Resume,
     /// Print what makes a shell complete vigie's commands: source <(vigie completions bash)
     Completions(Completions),
+}
+
+/// `vigie action`
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Print the least that Vigie must be allowed in a Kubernetes cluster: vigie action rbac | kubectl apply -f -
+    Rbac(Rbac),
+}
+
+/// `vigie action rbac`
+#[derive(Debug, Args)]
+pub struct Rbac {
+    /// The configuration: a file, or a folder of .yml files
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+    /// The cluster, by its key in the configuration [default: the only one there is]
+    #[arg(long, value_name = "KEY")]
+    pub cluster: Option<String>,
+    /// Who Vigie is there: user:NAME, group:NAME or serviceaccount:NAMESPACE/NAME
+    #[arg(long, value_name = "SUBJECT", default_value = "user:vigie")]
+    pub subject: String,
 }
 
 /// `vigie backup`
@@ -236,6 +261,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Verb::Migrate) => migrate::migrate().await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Completions(args)) => completions(args.shell).map(|()| ExitCode::SUCCESS),
         Some(Verb::Incidents(args)) => incidents::list(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Action(Action::Rbac(args))) => action::rbac(&args).map(|()| ExitCode::SUCCESS),
         Some(Verb::Postmortem(args)) => postmortem::print_one(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Backup(args)) => backup::backup(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Restore(args)) => backup::restore(&args).await.map(|()| ExitCode::SUCCESS),

@@ -1,4 +1,4 @@
-//! Checks: one figure each, looked at and judged (rows H1, H2, H4–H7).
+//! Checks: one figure each, looked at and judged (rows H1, H2, H4–H7, V3).
 
 mod bounds;
 pub mod command;
@@ -8,6 +8,7 @@ pub mod log;
 pub mod metrics;
 pub mod prometheus;
 pub mod tcp;
+pub mod vercel;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ use self::log::LogCheck;
 use self::metrics::MetricsCheck;
 use self::prometheus::PrometheusCheck;
 use self::tcp::TcpCheck;
+use self::vercel::VercelCheck;
 use super::World;
 use super::config::{ConfigFault, fault};
 use super::length;
@@ -146,6 +148,8 @@ checks! {
     log: LogCheck,
     /// A port that takes connections.
     tcp: TcpCheck,
+    /// The log of a deployment at Vercel (V3).
+    vercel: VercelCheck,
 }
 
 impl CheckConfig {

@@ -4,7 +4,9 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use kube::core::Status;
-use kube::core::params::{GetParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
+use kube::core::params::{
+    DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
+};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ use super::super::World;
 use super::super::redact::Redactor;
 use super::super::stopwatch::{Stopwatch, pause, within};
 use super::cluster::{Cluster, refused_access};
+use super::kinds::{Kind, PODS};
 use super::rights::Right;
 use crate::incident::words::Words;
 
@@ -28,16 +31,16 @@ const SLOW_CHANGE: Duration = Duration::from_secs(30);
 /// Objects on one page of a list.
 const PAGE: u32 = 500;
 
-/// A kind of object, where it stands in the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kind {
-    pub group: &'static str,
-    pub plural: &'static str,
+/// A change of one object, in one of the languages for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Body {
+    /// A list of operations.
+    Json(Value),
+    /// What is to be laid over the object; null takes a field away.
+    Merge(Value),
+    /// The same, with lists merged by their entries' names.
+    Strategic(Value),
 }
-
-pub(super) const DEPLOYMENTS: Kind = Kind { group: "apps", plural: "deployments" };
-pub(super) const REPLICA_SETS: Kind = Kind { group: "apps", plural: "replicasets" };
-pub(super) const PODS: Kind = Kind { group: "", plural: "pods" };
 
 /// One namespace of one cluster, for one piece of work with its deadline.
 pub(super) struct Site<'a> {
@@ -90,6 +93,15 @@ impl Trouble {
         }
     }
 
+    /// What was asked for may be the case all the same.
+    pub(super) fn may_have_happened(&self) -> bool {
+        match self {
+            Trouble::NoAccess(_) => false,
+            Trouble::NoAnswer { sent, .. } => *sent,
+            Trouble::Refused(status) => status.code >= 500,
+        }
+    }
+
     /// The object changed since it was read.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Trouble::Refused(status) if status.code == 409)
@@ -101,7 +113,7 @@ impl Trouble {
     }
 
     /// What asked for it would say; `right` is what was tried.
-    pub(super) fn words(&self, site: &Site<'_>, right: &Right<'_>) -> Words {
+    pub(super) fn words(&self, site: &Site<'_>, right: &Right) -> Words {
         let cluster = site.cluster.key.as_str();
         match self {
             Trouble::NoAccess(why) => {
@@ -184,8 +196,7 @@ impl<'a> Site<'a> {
 
     /// Where the objects of a kind stand.
     fn at(&self, kind: Kind) -> kube::core::Request {
-        let version = if kind.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/v1", kind.group) };
-        kube::core::Request::new(format!("{version}/namespaces/{}/{}", self.namespace, kind.plural))
+        kube::core::Request::new(kind.path(self.namespace))
     }
 
     /// Sends one request once.
@@ -254,26 +265,37 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// A change by JSON patch, sent once. A rehearsal changes nothing.
-    pub(super) async fn patch(
-        &self,
-        kind: Kind,
-        name: &str,
-        operations: &Value,
-        rehearsal: bool,
-    ) -> Result<Value, Trouble> {
+    /// A change, sent once. A rehearsal changes nothing.
+    pub(super) async fn patch(&self, kind: Kind, name: &str, body: &Body, rehearsal: bool) -> Result<Value, Trouble> {
         let params =
             PatchParams { dry_run: rehearsal, field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        let call = self.at(kind).patch(name, &params, &Patch::Merge(operations));
+        let call = match body {
+            Body::Json(said) | Body::Merge(said) => self.at(kind).patch(name, &params, &Patch::Merge(said)),
+            Body::Strategic(said) => self.at(kind).patch(name, &params, &Patch::Strategic(said)),
+        };
         let mut call = call.map_err(Trouble::unsent)?;
-        // kube's own JSON patch brings two more crates for the sake of this header.
-        call.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json-patch+json"));
-        let longest = if rehearsal { self.one_look() } else { self.left().min(SLOW_CHANGE) };
-        self.ask(call, longest).await
+        if matches!(body, Body::Json(_)) {
+            // kube's own JSON patch brings two more crates for the sake of this header.
+            call.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json-patch+json"));
+        }
+        self.ask(call, self.one_change(rehearsal)).await
+    }
+
+    /// Deletes exactly this object, and what it owns with it. Sent once; another one of the same name is left alone.
+    pub(super) async fn delete(&self, kind: Kind, name: &str, uid: &str, rehearsal: bool) -> Result<(), Trouble> {
+        let exactly = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let params = DeleteParams { dry_run: rehearsal, ..DeleteParams::background().preconditions(exactly) };
+        let call = self.at(kind).delete(name, &params).map_err(Trouble::unsent)?;
+        self.ask(call, self.one_change(rehearsal)).await.map(|_| ())
+    }
+
+    /// How long one change may take now.
+    fn one_change(&self, rehearsal: bool) -> Duration {
+        if rehearsal { self.one_look() } else { self.left().min(SLOW_CHANGE) }
     }
 
     /// Whether we may do this, as the server says itself.
-    pub(super) async fn may(&self, right: &Right<'_>) -> Result<bool, Trouble> {
+    pub(super) async fn may(&self, right: &Right) -> Result<bool, Trouble> {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

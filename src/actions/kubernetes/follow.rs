@@ -6,27 +6,23 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
-use super::super::stopwatch::{pause, within};
-use super::call::{DEPLOYMENTS, Event, Events, Site};
-use super::deployment::Object;
+use super::super::stopwatch::{Stopwatch, pause, within};
+use super::call::{Event, Events, Site};
+use super::change::Part;
+use super::deed::Place;
+use super::kinds::What;
+use super::object::Object;
 use super::pods;
-use super::revision::Revision;
+use super::rights::Right;
+use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// Without news for so long the object is looked at.
 const SILENCE: Duration = Duration::from_secs(2);
 /// What is left for saying why, after the deadline.
 const TO_SAY_WHY: Duration = Duration::from_secs(6);
-
-/// What is rolled out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Goal<'a> {
-    pub name: &'a str,
-    pub uid: &'a str,
-    /// The template's fingerprint when it is there.
-    pub fingerprint: &'a str,
-    pub revision: &'a Revision,
-}
+/// A StatefulSet whose counts stand still for so long may block itself.
+const STANDSTILL: Millis = Millis::seconds(5);
 
 /// Where a roll-out stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +31,9 @@ pub(super) enum Standing {
     Rolling,
     /// The controller's own deadline has passed.
     GaveUp,
-    /// The template is another one again.
+    /// It is another change's roll-out now.
     Overtaken,
-    /// Another Deployment of the same name.
+    /// Another object of the same name.
     Replaced,
 }
 
@@ -50,20 +46,17 @@ pub(super) enum End {
 
 /// Where it stands. The controller's “deadline exceeded” of the bad roll-out before stands on for a while after the
 /// change: it counts only once it was seen to be gone, which is kept in `fresh`.
-pub(super) fn standing(object: &Object, goal: &Goal<'_>, fresh: &mut bool) -> Standing {
-    if object.uid() != goal.uid {
+pub(super) fn standing(object: &Object, part: &Part, key: &str, fresh: &mut bool) -> Standing {
+    if object.uid() != part.uid() {
         return Standing::Replaced;
     }
-    if object.fingerprint() != goal.fingerprint {
+    if part.place(object, key) != Place::After {
         return Standing::Overtaken;
     }
     if object.number("/status/observedGeneration") < object.number("/metadata/generation") {
         return Standing::Rolling;
     }
-    let wanted = object.wanted_replicas();
-    let [all, updated, available] =
-        ["replicas", "updatedReplicas", "availableReplicas"].map(|field| object.number(&format!("/status/{field}")));
-    if updated >= wanted && all <= updated && available >= updated {
+    if is_complete(part.thing.what, object) {
         return Standing::Complete;
     }
     let reason = object.condition("Progressing").and_then(|condition| condition.get("reason")?.as_str());
@@ -75,19 +68,68 @@ pub(super) fn standing(object: &Object, goal: &Goal<'_>, fresh: &mut bool) -> St
     Standing::Rolling
 }
 
-/// `deployment/web: 1 of 3 updated, 2 available`.
-pub(super) fn counts(key: &'static str, object: &Object, name: &str) -> Words {
+/// All pods are new, there and available, as `kubectl rollout status` has it.
+pub(super) fn is_complete(what: What, object: &Object) -> bool {
+    let Counts { wanted, updated, available } = Counts::of(what, object);
+    let all = object.number("/status/replicas");
+    match what {
+        What::StatefulSet => {
+            let left_alone = object.number("/spec/updateStrategy/rollingUpdate/partition");
+            let one_revision = object.text("/status/updateRevision") == object.text("/status/currentRevision");
+            all == wanted
+                && available >= wanted
+                && if left_alone > 0 { updated >= wanted - left_alone } else { one_revision }
+        }
+        What::DaemonSet => updated >= wanted && available >= wanted,
+        _ => updated >= wanted && all <= wanted && available >= updated,
+    }
+}
+
+/// How many pods of a workload are where they should be.
+struct Counts {
+    wanted: i64,
+    updated: i64,
+    available: i64,
+}
+
+impl Counts {
+    fn of(what: What, object: &Object) -> Self {
+        let status = |field: &str| object.number(&format!("/status/{field}"));
+        match what {
+            What::DaemonSet => Self {
+                wanted: status("desiredNumberScheduled"),
+                updated: status("updatedNumberScheduled"),
+                available: status("numberAvailable"),
+            },
+            What::StatefulSet => Self {
+                wanted: object.wanted_replicas(),
+                updated: status("updatedReplicas"),
+                available: status("readyReplicas"),
+            },
+            _ => Self {
+                wanted: object.wanted_replicas(),
+                updated: status("updatedReplicas"),
+                available: status("availableReplicas"),
+            },
+        }
+    }
+}
+
+/// `web: 1 of 3 updated, 2 available`.
+pub(super) fn counts(key: &'static str, what: What, object: &Object) -> Words {
+    let Counts { wanted, updated, available } = Counts::of(what, object);
     Words::new(key)
-        .with("name", name)
-        .with("wanted", object.wanted_replicas())
-        .with("updated", object.number("/status/updatedReplicas"))
-        .with("available", object.number("/status/availableReplicas"))
+        .with("name", object.name())
+        .with("wanted", wanted)
+        .with("updated", updated)
+        .with("available", available)
 }
 
 /// One roll-out that is followed.
 pub(super) struct Following<'a> {
     pub site: &'a Site<'a>,
-    pub goal: Goal<'a>,
+    pub part: &'a Part,
+    pub key: &'a str,
     pub progress: &'a (dyn Fn(Words) + Send + Sync),
 }
 
@@ -95,38 +137,63 @@ impl Following<'_> {
     /// Follows it from the object that is known until it is complete, has failed, or no time is left.
     pub(super) async fn to_the_end(&self, mut object: Object) -> End {
         let (mut fresh, mut watch, mut told) = (false, None, None);
+        let mut unchanged = Stopwatch::start();
         loop {
-            match standing(&object, &self.goal, &mut fresh) {
+            match standing(&object, self.part, self.key, &mut fresh) {
                 Standing::Complete => return End::Complete(object),
                 Standing::GaveUp => return self.failed("kubernetes.gave_up", &object).await,
                 Standing::Overtaken => {
-                    let words = Words::new("kubernetes.changed_meanwhile").with("name", self.goal.name);
+                    let words = Words::new("kubernetes.changed_meanwhile").with("name", object.name());
                     return fault(words.with("who", object.changed_by()));
                 }
-                Standing::Replaced => return fault(Words::new("kubernetes.replaced").with("name", self.goal.name)),
+                Standing::Replaced => return fault(Words::new("kubernetes.replaced").with("name", object.name())),
                 Standing::Rolling => {
-                    let now = counts("kubernetes.rolling", &object, self.goal.name);
+                    let now = self.counts("kubernetes.rolling", &object);
                     if told.as_ref() != Some(&now) {
                         (self.progress)(now.clone());
                         told = Some(now);
+                        unchanged = Stopwatch::start();
+                    } else if self.may_block_itself() && unchanged.took() >= STANDSTILL {
+                        self.free(&object).await;
+                        unchanged = Stopwatch::start();
                     }
                 }
             }
             match self.news(&mut watch, &object).await {
                 News::Is(newer) => object = newer,
-                News::Gone => return fault(Words::new("kubernetes.gone").with("name", self.goal.name)),
+                News::Gone => return fault(Words::new("kubernetes.gone").with("name", object.name())),
                 News::Late => return self.failed("kubernetes.late", &object).await,
                 News::Silent(why) => return End::Unknown(why),
             }
         }
     }
 
+    fn counts(&self, key: &'static str, object: &Object) -> Words {
+        counts(key, self.part.thing.what, object)
+    }
+
+    fn may_block_itself(&self) -> bool {
+        self.part.thing.what == What::StatefulSet && self.part.deed.changes_pods()
+    }
+
+    /// A StatefulSet waits for a pod that is not ready even when the pod's own template is the trouble and already gone.
+    /// Such a pod is deleted, so that it is made anew from the template that is wanted.
+    async fn free(&self, object: &Object) {
+        for pod in pods::left_behind(self.site, object).await {
+            match self.site.delete(super::kinds::PODS, pod.name(), pod.uid(), false).await {
+                Ok(()) => (self.progress)(Words::new("kubernetes.freed").with("name", pod.name())),
+                Err(trouble) => tracing::warn!(?trouble, pod = pod.name(), "a pod that blocks could not be deleted"),
+            }
+        }
+    }
+
     /// The next state of the object, or why there is none any more.
     async fn news(&self, watch: &mut Option<Events>, object: &Object) -> News {
+        let (kind, name) = (self.part.thing.kind(), self.part.name());
         loop {
             let left = self.site.left();
             if watch.is_none() && !left.is_zero() {
-                *watch = self.site.events(DEPLOYMENTS, self.goal.name, object.version()).await.ok();
+                *watch = self.site.events(kind, name, object.version()).await.ok();
             }
             if let Some(events) = watch {
                 match within(SILENCE.min(left), events.next()).await {
@@ -141,13 +208,12 @@ impl Following<'_> {
                 pause(SILENCE.min(left) / 4).await;
             }
             let over = self.site.left().is_zero();
-            match self.site.look(DEPLOYMENTS, self.goal.name).await {
+            match self.site.look(kind, name).await {
                 Ok(_) if over => return News::Late,
                 Ok(value) => return News::Is(Object(value)),
                 Err(trouble) if trouble.is_absent() => return News::Gone,
                 Err(trouble) => {
-                    let right = super::rights::Right::one("get", DEPLOYMENTS, self.goal.name);
-                    let why = trouble.words(self.site, &right);
+                    let why = trouble.words(self.site, &Right::one("get", kind, name));
                     (self.progress)(why.clone());
                     *watch = None;
                     if over || !trouble.passes() {
@@ -160,10 +226,10 @@ impl Following<'_> {
 
     /// It did not become ready: the pods say why.
     async fn failed(&self, key: &'static str, object: &Object) -> End {
-        let looking = within(TO_SAY_WHY, pods::reasons(self.site, object, self.goal.revision)).await;
+        let looking = within(TO_SAY_WHY, pods::reasons(self.site, self.part.thing.what, object)).await;
         let reasons = looking.unwrap_or_else(|_| pods::Reasons::unseen());
         let within_ms = u64::try_from(self.site.within().as_millis()).unwrap_or(u64::MAX);
-        let why = counts(key, object, self.goal.name).with("within_ms", within_ms).with("reasons", reasons.why);
+        let why = self.counts(key, object).with("within_ms", within_ms).with("reasons", reasons.why);
         End::Failed { why, output: reasons.output }
     }
 }

@@ -1,69 +1,186 @@
-//! Kubernetes: roll-outs of the team's workloads, undone as `kubectl` would undo them (K1).
+//! Kubernetes: what a team does by hand with `kubectl`, with a plan that says everything beforehand (K1–K14).
+//!
+//! An operation is one file here and one line in the table below. Most of them change objects that are there, one request
+//! each: `change` does that, and at most once; `follow` waits for the pods; `deed` says what is compared and what is sent.
 //!
 //! What this provider may not do: run `kubectl` or anything else on the host but the program that a kubeconfig names for
 //! its credentials; put a value of an environment or a secret into a plan; send a change that could happen twice.
 
 mod call;
+mod change;
 mod cluster;
-mod deployment;
+mod deed;
 mod follow;
+mod image;
+mod kinds;
+mod object;
+mod pausing;
 mod pods;
+mod restart;
 mod revision;
 mod rights;
+mod roles;
+mod scale;
 mod undo;
+mod wait;
+mod workloads;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use self::call::Site;
+use self::call::{Site, Trouble};
 pub use self::cluster::{ClusterConfig, Clusters, Impersonation};
-use self::undo::Planned;
+use self::image::SetImage;
+use self::kinds::is_label;
+use self::pausing::{Pause, Resume};
+use self::restart::Restart;
+use self::rights::{Allowed, Right};
+pub use self::roles::{Needs, Subject};
+use self::scale::{Scale, ScaleBack};
+use self::undo::Undo;
+use self::wait::Wait;
 use super::World;
 use super::config::{ConfigFault, fault};
-use super::provider::{
-    ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
-};
+use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
-/// How workloads are written, before their name.
-const DEPLOYMENT: &str = "deployment/";
+/// One kind of change in a namespace.
+#[async_trait]
+trait Operation: fmt::Debug + Send + Sync {
+    /// What it changes, as people write it: `deployment/web`. Others keep off meanwhile.
+    fn names(&self) -> Vec<String>;
 
-/// A change in one namespace of one cluster.
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Kubernetes {
-    /// The cluster, by its key under `clusters`.
-    pub cluster: String,
-    /// The namespace.
-    pub namespace: String,
-    /// What it can do to the world; reversible when it is not said.
-    pub risk: Option<Risk>,
-    /// Goes back to the revision before the one that runs.
-    pub undo: Undo,
+    /// The worst it can do when the step says nothing else.
+    fn risk(&self) -> Risk;
+
+    /// What must be allowed: asked before the plan, and printed as a role.
+    fn rights(&self) -> Vec<Right>;
+
+    /// Adds every fault of its configuration.
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>);
+
+    /// What it would do. Only reads, and lets the server rehearse.
+    async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft>;
+
+    /// Does what was planned, or takes up what this step has begun.
+    async fn execute(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> StepResult;
+
+    /// Whether it happened, and whether it is over.
+    async fn check(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> Happened;
 }
 
-/// Which workloads go back, together.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Undo {
-    /// Each as `deployment/name`.
-    pub workloads: Vec<String>,
+/// What an operation would do.
+struct Draft {
+    title: Words,
+    from: Option<String>,
+    to: String,
+    diff: Vec<Words>,
+    /// The operation's own absolute facts.
+    facts: Value,
+    /// What is changed besides the names of the configuration, as people write it.
+    also: Vec<String>,
+}
+
+/// Why there is nothing to be planned.
+#[derive(Debug)]
+enum NoDraft {
+    /// It cannot work, for this reason.
+    Refused(Words),
+    /// There is no earlier state.
+    Nothing(Words),
+    /// It is there already.
+    Already(String),
+    /// It could not be read, or the server refuses; the right is what was tried.
+    Trouble(Trouble, Right),
+}
+
+impl NoDraft {
+    /// A refusal of the server is its last word; other trouble only means that something could not be read.
+    fn fault(self, site: &Site<'_>, target: &str) -> PlanFault {
+        let target = target.to_owned();
+        match self {
+            NoDraft::Refused(why) => PlanFault::Refused { target, why },
+            NoDraft::Nothing(why) => PlanFault::NothingToGoBackTo(why),
+            NoDraft::Already(to) => PlanFault::AlreadyThere { target, to },
+            NoDraft::Trouble(trouble, right) => {
+                let why = trouble.words(site, &right);
+                if trouble.passes() || matches!(trouble, Trouble::NoAccess(_)) {
+                    PlanFault::Unreadable { target, why }
+                } else {
+                    PlanFault::Refused { target, why }
+                }
+            }
+        }
+    }
+}
+
+/// Makes the configuration from the table of operations: each is a field, exactly one of which is set.
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident: $operation:ty),* $(,)?) => {
+        /// A change in one namespace of one cluster.
+        #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct Kubernetes {
+            /// The cluster, by its key under `clusters`.
+            pub cluster: String,
+            /// The namespace.
+            pub namespace: String,
+            /// What it can do to the world; each operation has its own when it is not said.
+            pub risk: Option<Risk>,
+            $($(#[$doc])* pub $name: Option<Box<$operation>>,)*
+        }
+
+        impl Kubernetes {
+            const OPERATIONS: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            fn set(&self) -> Vec<(&'static str, &dyn Operation)> {
+                let mut set: Vec<(&'static str, &dyn Operation)> = Vec::new();
+                $(if let Some(operation) = &self.$name {
+                    set.push((stringify!($name), operation.as_ref()));
+                })*
+                set
+            }
+        }
+    };
+}
+
+operations! {
+    /// Goes back to the revision before the one that runs (K1).
+    undo: Undo,
+    /// Waits until roll-outs are complete (K3).
+    wait: Wait,
+    /// Stops a roll-out where it is (K4).
+    pause: Pause,
+    /// Lets a paused roll-out go on (K4).
+    resume: Resume,
+    /// Makes all pods anew (K5).
+    restart: Restart,
+    /// Sets containers to known images (K6).
+    set_image: SetImage,
+    /// Changes how many pods there are; the cluster remembers the former number (K7).
+    scale: Scale,
+    /// Goes back to the number of pods that the cluster remembers (K7).
+    scale_back: ScaleBack,
 }
 
 #[async_trait]
 impl ActionProvider for Kubernetes {
     fn target(&self) -> Cow<'_, str> {
-        format!("{} ({}, {})", self.undo.workloads.join(", "), self.namespace, self.cluster).into()
+        let names: Vec<String> = self.set().iter().flat_map(|(_, operation)| operation.names()).collect();
+        format!("{} ({}, {})", names.join(", "), self.namespace, self.cluster).into()
     }
 
     fn risk(&self) -> Risk {
-        self.risk.unwrap_or(Risk::Reversible)
+        let own = || self.operation().map_or(Risk::Destructive, |(_, operation)| operation.risk());
+        self.risk.unwrap_or_else(own)
     }
 
     fn usually_within(&self) -> Millis {
@@ -78,76 +195,73 @@ impl ActionProvider for Kubernetes {
         if !is_label(&self.namespace) {
             faults.push(fault(format!("{path}.namespace"), "this is no name of a namespace; write for example shop"));
         }
-        let all = &self.undo.workloads;
-        let place = format!("{path}.undo.workloads");
-        if all.is_empty() {
-            faults.push(fault(&place, "nothing would go back; name at least one, such as deployment/web"));
+        let set = self.set();
+        if set.len() != 1 {
+            let sentence = format!("a step in a cluster is exactly one of {}", Self::OPERATIONS.join(", "));
+            faults.push(fault(path, sentence));
         }
-        for (index, workload) in all.iter().enumerate() {
-            let place = format!("{place}[{index}]");
-            if !workload.strip_prefix(DEPLOYMENT).is_some_and(is_name) {
-                faults.push(fault(place, format!("“{workload}” is no workload; write for example deployment/web")));
-            } else if all.iter().take(index).any(|earlier| earlier == workload) {
-                faults.push(fault(place, format!("“{workload}” stands here twice; once is enough")));
-            }
+        for (name, operation) in set {
+            operation.validate(&format!("{path}.{name}"), faults);
         }
     }
 
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         let target = self.target().into_owned();
+        let refused = |why: Words| PlanFault::Refused { target: target.clone(), why };
+        let (name, operation) = self.operation().ok_or_else(|| refused(reconfigured()))?;
         // Half of the time: a cluster that does not answer is to be named, and not only the planning that took too long.
         let site = self.site(cx.world, cx.within / 2);
         let site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
-        let (all, needs) = undo::plan(&site, &self.names(), &target).await?;
-        let (from, to) = (each(&all, |one| one.from.clone()), each(&all, Planned::to));
-        let named: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
-        let title = Words::new("kubernetes.title_undo")
-            .with("names", named)
-            .with("from", from.as_str())
-            .with("to", to.as_str());
+        let rights = operation.rights();
+        let (allowed, draft) = tokio::join!(rights::check(&site, &rights), operation.plan(&site));
+        let needs = match allowed {
+            Allowed::All(needs) => needs,
+            Allowed::Unsaid => Vec::new(),
+            Allowed::Lacks(why) => return Err(refused(why)),
+        };
+        let draft = draft.map_err(|why| why.fault(&site, &target))?;
+        let also = draft.also.iter().map(|name| self.lock(name));
         Ok(PlannedStep {
-            title,
+            title: draft.title,
+            locks: self.locks(operation).into_iter().chain(also).collect(),
             target,
-            locks: self.locks(),
-            from: Some(from),
-            to,
-            diff: all.iter().flat_map(|one| one.diff.clone()).collect(),
+            from: draft.from,
+            to: draft.to,
+            diff: draft.diff,
             needs,
             risk: self.risk(),
             provider: String::new(),
-            spec: serde_json::to_value(&all).unwrap_or_default(),
+            spec: json!({"operation": name, "facts": draft.facts}),
         })
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
-        let all = match self.approved(step) {
-            Ok(all) => all,
-            Err(found) => return StepResult::stale(found),
-        };
-        match self.site(cx.world, cx.within) {
-            Ok(site) => undo::execute(&site, &all, cx).await,
+        match self.approved(step).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
+            Ok(((operation, facts), site)) => operation.execute(facts, &site, cx).await,
             Err(why) => StepResult::stale(why),
         }
     }
 
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
-        let looked = self.approved(step).and_then(|all| Ok((all, self.site(cx.world, cx.within)?)));
-        match looked {
-            Ok((all, site)) => undo::check(&site, &all, cx).await,
+        match self.approved(step).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
+            Ok(((operation, facts), site)) => operation.check(facts, &site, cx).await,
             Err(why) => Happened::CannotTell { why },
         }
     }
 }
 
 impl Kubernetes {
-    fn names(&self) -> Vec<&str> {
-        self.undo.workloads.iter().filter_map(|workload| workload.strip_prefix(DEPLOYMENT)).collect()
+    fn operation(&self) -> Option<(&'static str, &dyn Operation)> {
+        self.set().into_iter().next()
     }
 
-    /// What nobody else may change meanwhile, in the words of every operation on these workloads.
-    fn locks(&self) -> Vec<String> {
-        let lock = |workload: &String| format!("kubernetes/{}/{}/{workload}", self.cluster, self.namespace);
-        self.undo.workloads.iter().map(lock).collect()
+    fn lock(&self, name: &str) -> String {
+        format!("kubernetes/{}/{}/{name}", self.cluster, self.namespace)
+    }
+
+    /// What nobody else may change meanwhile, in the words of every operation on the same things.
+    fn locks(&self, operation: &dyn Operation) -> Vec<String> {
+        operation.names().iter().map(|name| self.lock(name)).collect()
     }
 
     fn site<'a>(&'a self, world: &'a World, within: Duration) -> Result<Site<'a>, Words> {
@@ -155,29 +269,12 @@ impl Kubernetes {
         Ok(Site::new(cluster, &self.namespace, world, within))
     }
 
-    /// The approved facts, if today's configuration still means the same.
-    fn approved(&self, step: &PlannedStep) -> Result<Vec<Planned>, Words> {
-        if step.locks == self.locks() { spec_of(step) } else { Err(reconfigured()) }
+    /// The operation with its approved facts, if today's configuration still means the same.
+    fn approved<'s>(&'s self, step: &'s PlannedStep) -> Result<(&'s dyn Operation, &'s Value), Words> {
+        let (name, operation) = self.operation().ok_or_else(reconfigured)?;
+        let is_same = step.spec["operation"] == name && step.locks.starts_with(&self.locks(operation));
+        if is_same { Ok((operation, &step.spec["facts"])) } else { Err(reconfigured()) }
     }
-}
-
-/// The state of one alone, or of each with its name.
-fn each(all: &[Planned], state: impl Fn(&Planned) -> String) -> String {
-    match all {
-        [only] => state(only),
-        several => several.iter().map(|one| format!("{} {}", one.name, state(one))).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// A DNS label, as namespaces have it.
-fn is_label(name: &str) -> bool {
-    let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len()) && name.bytes().all(is_fit) && !name.starts_with('-') && !name.ends_with('-')
-}
-
-/// DNS labels with dots between them, as workloads have it.
-fn is_name(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::call::{PODS, Site};
-use super::deployment::{HASH_LABEL, Object};
-use super::revision::Revision;
+use super::call::{Site, Trouble};
+use super::kinds::{PODS, REPLICA_SETS, What};
+use super::object::{HASH_LABEL, Object};
 use crate::incident::words::Words;
 
 /// The last lines of the worst container's log that are shown.
@@ -36,17 +36,15 @@ enum Reason {
     NotReady,
 }
 
-/// Looks at the pods of the revision that is rolled out.
-pub(super) async fn reasons(site: &Site<'_>, deployment: &Object, revision: &Revision) -> Reasons {
-    let label = format!("{HASH_LABEL}={}", revision.hash);
-    let pods = match site.list(PODS, &label).await {
+/// Looks at the pods of what is rolled out.
+pub(super) async fn reasons(site: &Site<'_>, what: What, workload: &Object) -> Reasons {
+    let own = match of_this_roll_out(site, what, workload).await {
         Ok(pods) => pods,
         Err(trouble) => {
             tracing::warn!(?trouble, "the pods could not be looked at");
             return Reasons::unseen();
         }
     };
-    let own: Vec<Object> = pods.into_iter().map(Object).filter(|pod| pod.belongs_to(&revision.holder_uid)).collect();
     let found: Vec<(Reason, &Object, Option<String>)> = own
         .iter()
         .filter_map(|pod| {
@@ -55,13 +53,56 @@ pub(super) async fn reasons(site: &Site<'_>, deployment: &Object, revision: &Rev
         })
         .collect();
     let mut why = grouped(&found);
-    if let Some(said) = quota(deployment) {
+    if let Some(said) = quota(workload) {
         why.push(Words::new("kubernetes.pods_quota").with("said", said).into());
     }
     if why.is_empty() {
         why.push(Words::new("kubernetes.pods_silent").into());
     }
     Reasons { why, output: last_words(site, &found).await }
+}
+
+/// The pods of the template that is wanted now. The other kinds' pods stand for themselves: an old one that is not ready
+/// is what a StatefulSet waits for.
+async fn of_this_roll_out(site: &Site<'_>, what: What, workload: &Object) -> Result<Vec<Object>, Trouble> {
+    let (labels, owner) = if what == What::Deployment {
+        let sets = site.list(REPLICA_SETS, &workload.selector()).await?;
+        let wanted = workload.fingerprint();
+        let mut sets = sets.into_iter().map(Object);
+        let Some(set) = sets.find(|set| set.belongs_to(workload.uid()) && set.fingerprint() == wanted) else {
+            return Ok(Vec::new());
+        };
+        let hash = set.text("/metadata/labels/pod-template-hash");
+        (format!("{HASH_LABEL}={hash}"), set.uid().to_owned())
+    } else {
+        (workload.selector(), workload.uid().to_owned())
+    };
+    let pods = site.list(PODS, &labels).await?;
+    Ok(pods.into_iter().map(Object).filter(|pod| pod.belongs_to(&owner)).collect())
+}
+
+/// The names of its pods that are not ready.
+pub(super) async fn not_ready(site: &Site<'_>, what: What, workload: &Object) -> Result<Vec<String>, Trouble> {
+    let pods = of_this_roll_out(site, what, workload).await?;
+    Ok(pods.iter().filter(|pod| reason(pod).is_some()).map(|pod| pod.name().to_owned()).collect())
+}
+
+/// Pods of a StatefulSet that are not ready and not of the template that is wanted.
+pub(super) async fn left_behind(site: &Site<'_>, workload: &Object) -> Vec<Object> {
+    let pods = match of_this_roll_out(site, What::StatefulSet, workload).await {
+        Ok(pods) => pods,
+        Err(trouble) => {
+            tracing::warn!(?trouble, "the pods could not be looked at");
+            return Vec::new();
+        }
+    };
+    let wanted = workload.text("/status/updateRevision");
+    let is_left = |pod: &Object| {
+        pod.text("/metadata/labels/controller-revision-hash") != wanted
+            && !pod.is_being_deleted()
+            && reason(pod).is_some()
+    };
+    pods.into_iter().filter(is_left).collect()
 }
 
 /// What a crashing container printed last.
@@ -143,7 +184,7 @@ fn restarts(pod: &Object) -> i64 {
 }
 
 /// What the server says when no pod may be made.
-fn quota(deployment: &Object) -> Option<&str> {
-    let failure = deployment.condition("ReplicaFailure")?;
+fn quota(workload: &Object) -> Option<&str> {
+    let failure = workload.condition("ReplicaFailure")?;
     (failure.get("status")?.as_str()? == "True").then(|| failure.get("message")?.as_str())?
 }

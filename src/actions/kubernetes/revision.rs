@@ -1,24 +1,21 @@
-//! The revisions of a Deployment, and the one that a roll-back goes to.
+//! The revisions of a workload, and the one that a roll-back goes to.
 //!
-//! A revision is named by its ReplicaSet and its template's fingerprint. Its number is only shown: a roll-back gives
-//! the old template a new number, so “one back” means something else afterwards.
+//! A revision is named by what keeps it (a ReplicaSet, a ControllerRevision) and its template's fingerprint. Its number is
+//! only shown: a roll-back gives the old template a new number, so “one back” means something else afterwards.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::deployment::{HASH_LABEL, Object};
+use super::object::Object;
 
 /// One revision, in absolute terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Revision {
     pub number: i64,
-    /// The ReplicaSet that holds its template.
+    /// What keeps its template.
     pub holder: String,
     pub holder_uid: String,
-    /// The label by which the ReplicaSet's pods are found.
-    pub hash: String,
     pub fingerprint: String,
     pub images: BTreeMap<String, String>,
     pub cause: Option<String>,
@@ -26,18 +23,16 @@ pub(super) struct Revision {
 }
 
 impl Revision {
-    /// A ReplicaSet as a revision, if it is one.
-    fn of(set: &Object) -> Option<Self> {
-        let label = set.0.pointer("/metadata/labels")?.get(HASH_LABEL).and_then(Value::as_str);
+    /// What keeps a template as a revision, if it is one.
+    fn of(holder: &Object) -> Option<Self> {
         Some(Self {
-            number: set.revision()?,
-            holder: set.name().to_owned(),
-            holder_uid: set.uid().to_owned(),
-            hash: label?.to_owned(),
-            fingerprint: set.fingerprint(),
-            images: set.images(),
-            cause: set.cause().map(str::to_owned),
-            made_at: set.made_at().to_owned(),
+            number: holder.revision()?,
+            holder: holder.name().to_owned(),
+            holder_uid: holder.uid().to_owned(),
+            fingerprint: holder.fingerprint(),
+            images: holder.images(),
+            cause: holder.cause().map(str::to_owned),
+            made_at: holder.made_at().to_owned(),
         })
     }
 
@@ -55,14 +50,23 @@ pub(super) fn shown(images: &BTreeMap<String, String>, number: Option<i64>) -> S
     number.map_or(images.clone(), |number| format!("{images} · revision {number}"))
 }
 
-/// The revision before the one that runs: the newest older one whose template is another.
-pub(super) fn one_back(deployment: &Object, sets: &[Object]) -> Option<Revision> {
-    let running = deployment.fingerprint();
-    let own = sets.iter().filter(|set| set.belongs_to(deployment.uid()));
-    let revisions: Vec<Revision> = own.filter_map(Revision::of).collect();
-    let current = revisions.iter().filter(|one| one.fingerprint == running).map(|one| one.number).max();
-    let before = revisions
-        .into_iter()
-        .filter(|one| one.fingerprint != running && current.is_none_or(|current| one.number < current));
-    before.max_by_key(|one| one.number)
+/// All that are kept of this workload, the newest first.
+pub(super) fn history(workload: &Object, holders: &[Object]) -> Vec<Revision> {
+    let own = holders.iter().filter(|holder| holder.belongs_to(workload.uid()));
+    let mut revisions: Vec<Revision> = own.filter_map(Revision::of).collect();
+    revisions.sort_by_key(|one| std::cmp::Reverse(one.number));
+    revisions
+}
+
+/// The number of the revision that is wanted now.
+pub(super) fn current(workload: &Object, history: &[Revision]) -> Option<i64> {
+    let wanted = workload.fingerprint();
+    history.iter().find(|one| one.fingerprint == wanted).map(|one| one.number)
+}
+
+/// The revision before the one that is wanted now: the newest older one whose template is another.
+pub(super) fn one_back(workload: &Object, history: &[Revision]) -> Option<Revision> {
+    let (wanted, current) = (workload.fingerprint(), current(workload, history));
+    let is_before = |one: &&Revision| one.fingerprint != wanted && current.is_none_or(|current| one.number < current);
+    history.iter().find(is_before).cloned()
 }

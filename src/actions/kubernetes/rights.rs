@@ -1,27 +1,49 @@
-//! What Vigie needs to be allowed, asked of the server before anybody is asked.
+//! What Vigie needs to be allowed: asked of the server before anybody is asked, and printed as roles.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::call::{Kind, Site};
+use super::call::Site;
+use super::kinds::Kind;
 use crate::incident::words::Words;
 
 /// One thing that must be allowed in the namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Right<'a> {
-    pub verb: &'static str,
-    pub kind: Kind,
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    pub(super) kind: Kind,
+    /// A part of the object that has rights of its own: `log`.
+    pub(super) part: &'static str,
     /// The one object that it is needed for; all of the kind when it is not said.
-    pub name: Option<&'a str>,
+    pub(super) name: Option<String>,
+    pub(super) verb: &'static str,
+    /// Without it the step works all the same and can say less.
+    pub(super) is_extra: bool,
 }
 
-impl<'a> Right<'a> {
-    pub(super) const fn one(verb: &'static str, kind: Kind, name: &'a str) -> Self {
-        Self { verb, kind, name: Some(name) }
+impl Right {
+    pub(super) fn one(verb: &'static str, kind: Kind, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..Self::all(verb, kind) }
     }
 
     pub(super) const fn all(verb: &'static str, kind: Kind) -> Self {
-        Self { verb, kind, name: None }
+        Self { kind, part: "", name: None, verb, is_extra: false }
+    }
+
+    /// A right on a part of the kind's objects.
+    pub(super) const fn part(verb: &'static str, kind: Kind, part: &'static str) -> Self {
+        Self { kind, part, name: None, verb, is_extra: false }
+    }
+
+    /// Only to say more.
+    #[must_use]
+    pub(super) fn extra(mut self) -> Self {
+        self.is_extra = true;
+        self
+    }
+
+    /// As roles write it: `pods/log`.
+    pub(super) fn resource(&self) -> String {
+        if self.part.is_empty() { self.kind.plural.to_owned() } else { format!("{}/{}", self.kind.plural, self.part) }
     }
 
     /// As the API server wants to be asked about it.
@@ -30,8 +52,9 @@ impl<'a> Right<'a> {
             "verb": self.verb,
             "group": self.kind.group,
             "resource": self.kind.plural,
+            "subresource": self.part,
             "namespace": namespace,
-            "name": self.name.unwrap_or_default(),
+            "name": self.name.as_deref().unwrap_or_default(),
         })
     }
 
@@ -39,8 +62,8 @@ impl<'a> Right<'a> {
     pub(super) fn words(&self, namespace: &str) -> Words {
         Words::new("kubernetes.right")
             .with("verb", self.verb)
-            .with("resource", self.kind.plural)
-            .with("name", self.name)
+            .with("resource", self.resource())
+            .with("name", self.name.as_deref())
             .with("namespace", namespace)
     }
 
@@ -48,7 +71,7 @@ impl<'a> Right<'a> {
     pub(super) fn absent(&self, namespace: &str) -> Words {
         Words::new("kubernetes.absent")
             .with("resource", self.kind.plural)
-            .with("name", self.name)
+            .with("name", self.name.as_deref())
             .with("namespace", namespace)
     }
 }
@@ -64,14 +87,15 @@ pub(super) enum Allowed {
 }
 
 /// Asks about all of them at once.
-pub(super) async fn check(site: &Site<'_>, rights: &[Right<'_>]) -> Allowed {
+pub(super) async fn check(site: &Site<'_>, rights: &[Right]) -> Allowed {
+    let needed: Vec<&Right> = rights.iter().filter(|right| !right.is_extra).collect();
     let mut asked = Vec::new();
-    for right in rights {
+    for right in &needed {
         asked.push(site.may(right));
     }
     let answers = join_all(asked).await;
     let mut missing: Vec<Value> = Vec::new();
-    for (right, answer) in rights.iter().zip(answers) {
+    for (right, answer) in needed.iter().zip(answers) {
         match answer {
             Ok(true) => {}
             Ok(false) => missing.push(right.words(site.namespace).into()),
@@ -82,7 +106,7 @@ pub(super) async fn check(site: &Site<'_>, rights: &[Right<'_>]) -> Allowed {
         }
     }
     if missing.is_empty() {
-        Allowed::All(rights.iter().map(|right| right.words(site.namespace)).collect())
+        Allowed::All(needed.iter().map(|right| right.words(site.namespace)).collect())
     } else {
         Allowed::Lacks(Words::new("kubernetes.denied").with("rights", missing))
     }

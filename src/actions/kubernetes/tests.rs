@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::deployment::{Object, annotations_after, clean_template, differing};
-use super::follow::{Goal, Standing, standing};
-use super::revision::{Revision, one_back};
+use super::change::Part;
+use super::deed::Deed;
+use super::follow::{Standing, is_complete, standing};
+use super::kinds::{Thing, What};
+use super::object::{Object, annotations_after, clean_template, differing};
+use super::revision::{history, one_back};
 use super::*;
 
 fn template(image: &str) -> Value {
@@ -41,10 +44,8 @@ fn revision(number: i64, image: &str, owner: &str) -> Object {
 }
 
 fn stands(object: &Object, fresh: &mut bool) -> Standing {
-    let wanted = deployment("web:1");
-    let to = one_back(&deployment("web:2"), &[revision(1, "web:1", "u1")]).unwrap();
-    let fingerprint = wanted.fingerprint();
-    standing(object, &Goal { name: "web", uid: "u1", fingerprint: &fingerprint, revision: &to }, fresh)
+    let wait = Part::new(&Thing::new(What::Deployment, "web"), &deployment("web:1"), Deed::Wait, None, String::new());
+    standing(object, &wait, "run_1_1-step-1", fresh)
 }
 
 #[test]
@@ -60,9 +61,35 @@ fn a_roll_out_is_complete_only_when_all_pods_are_new_and_available_and_the_contr
     none.0["spec"]["replicas"] = json!(0);
     none.0["status"] = json!({"observedGeneration": 2});
     assert_eq!(stands(&none, &mut true), Standing::Complete, "no pods are wanted");
-    assert_eq!(stands(&deployment("web:3"), &mut true), Standing::Overtaken);
     none.0["metadata"]["uid"] = json!("u2");
     assert_eq!(stands(&none, &mut true), Standing::Replaced);
+}
+
+/// As `kubectl rollout status` has it for these kinds.
+#[test]
+fn a_stateful_set_is_complete_at_one_revision_and_a_daemon_set_on_every_node() {
+    let db = json!({
+        "spec": {"replicas": 2},
+        "status": {"replicas": 2, "readyReplicas": 2, "updatedReplicas": 2, "updateRevision": "b", "currentRevision": "b"},
+    });
+    assert!(is_complete(What::StatefulSet, &Object(db.clone())));
+    for (place, value) in [("readyReplicas", json!(1)), ("replicas", json!(3)), ("currentRevision", json!("a"))] {
+        let mut other = db.clone();
+        other["status"][place] = value;
+        assert!(!is_complete(What::StatefulSet, &Object(other)), "{place}");
+    }
+    let mut some = db;
+    some["spec"]["updateStrategy"] = json!({"rollingUpdate": {"partition": 1}});
+    some["status"]["currentRevision"] = json!("a");
+    some["status"]["updatedReplicas"] = json!(1);
+    assert!(is_complete(What::StatefulSet, &Object(some)), "the pods below the partition are left alone");
+    let agent = json!({"status": {"desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}});
+    assert!(is_complete(What::DaemonSet, &Object(agent.clone())));
+    for place in ["updatedNumberScheduled", "numberAvailable"] {
+        let mut other = agent.clone();
+        other["status"][place] = json!(2);
+        assert!(!is_complete(What::DaemonSet, &Object(other)), "{place}");
+    }
 }
 
 #[test]
@@ -80,7 +107,10 @@ fn the_deadline_of_the_roll_out_before_does_not_fail_this_one() {
 
 #[test]
 fn one_back_is_the_newest_older_revision_of_its_own_with_another_template() {
-    let number = |sets: &[Object]| one_back(&deployment("web:3"), sets).map(|one: Revision| one.number);
+    let number = |sets: &[Object]| {
+        let web = deployment("web:3");
+        one_back(&web, &history(&web, sets)).map(|one| one.number)
+    };
     let current = revision(3, "web:3", "u1");
     let same = revision(2, "web:3", "u1");
     assert_eq!(number(&[revision(1, "web:1", "u1"), same.clone(), current.clone()]), Some(1));
@@ -122,6 +152,7 @@ fn names_that_cannot_be_are_refused_where_they_stand() {
     for (workloads, place) in [
         (json!([]), "step.undo.workloads: "),
         (json!(["web"]), "step.undo.workloads[0]: "),
+        (json!(["job/web"]), "step.undo.workloads[0]: "),
         (json!(["deployment/Web"]), "step.undo.workloads[0]: "),
         (json!(["deployment/web", "deployment/web"]), "step.undo.workloads[1]: "),
     ] {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::{Incident, Phase};
 
-use super::plane::{Namespace, RIGHTS};
-use super::team::{Team, configuration};
+use super::plane::Namespace;
+use super::team::{Setting, Team};
 use crate::database::Database;
 use crate::faults::town::Town;
 use crate::faults::until;
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_roll_out_that_hangs_fails_at_its_deadline_with_the_pods_reasons() {
-    let Some(team) = Team::open_with(&RIGHTS, "deployment/web", "6s").await else { return };
+    let Some(team) = Team::having(Setting { within: "6s", ..Setting::default() }).await else { return };
     team.space.deployed("web", &["example/web:1-broken", "example/web:2"], 1).await;
     let (channel, card) = team.planned(1, "undo-web").await;
     let card = team.approved(&channel, &card).await;
@@ -31,7 +31,7 @@ async fn a_roll_out_that_hangs_fails_at_its_deadline_with_the_pods_reasons() {
 
 #[tokio::test]
 async fn a_roll_out_that_crashes_fails_with_its_last_log_lines() {
-    let Some(team) = Team::open_with(&RIGHTS, "deployment/web", "8s").await else { return };
+    let Some(team) = Team::having(Setting { within: "8s", ..Setting::default() }).await else { return };
     team.space.deployed("web", &["example/web:1-crash", "example/web:2"], 1).await;
     let (channel, card) = team.planned(1, "undo-web").await;
     let card = team.approved(&channel, &card).await;
@@ -76,10 +76,12 @@ async fn two_runs_on_one_workload_are_refused_whatever_the_action() {
 /// The next process takes the roll-out up where it is, and changes nothing twice.
 #[tokio::test]
 async fn a_bot_killed_in_the_middle_of_a_roll_out_takes_it_up_and_writes_nothing_twice() {
-    let Some(space) = Namespace::open(&RIGHTS).await else { return };
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting { within: "90s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
     space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
     let database = Database::fresh().await;
-    let town = Town::open_as(&database.url, &configuration(&space, "deployment/web", "90s")).await;
+    let town = Town::open_as(&database.url, &setting.configuration(&space)).await;
     let bot = town.start().await;
     let heard = async || (town.ws().open_sockets() > 0).then_some(());
     until("the bot hears", PATIENCE, heard).await;

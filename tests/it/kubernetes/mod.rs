@@ -1,8 +1,9 @@
 //! Roll-backs in a real Kubernetes through the whole bot: the command, the plan, the click, the cluster that really
-//! changed, the verification, the timeline (K1). Every test reads the server's own record of what the bot changed.
+//! changed, the verification, the timeline (K1–K16). Every test reads the server's own record of what the bot changed.
 
 mod faults;
 mod plane;
 mod progress;
+mod roll_outs;
 mod team;
 mod undo;

@@ -2,23 +2,17 @@
 //! would, and the server's own record of what the bot did there.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::faults::{skip, until};
 
 /// Nothing that is waited for takes longer, unless it never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// All that a roll-back needs.
-pub const RIGHTS: [(&str, &str, &[&str]); 4] = [
-    ("apps", "deployments", &["get", "watch", "patch"]),
-    ("apps", "replicasets", &["get", "list"]),
-    ("", "pods", &["list"]),
-    ("", "pods/log", &["get"]),
-];
 
 /// A namespace with its plane.
 pub struct Namespace {
@@ -27,8 +21,8 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new one in which the bot may do this; nothing where this machine has no whole control plane.
-    pub async fn open(rights: &[(&str, &str, &[&str])]) -> Option<Self> {
+    /// A new one in which the bot may do nothing yet; nothing where this machine has no whole control plane.
+    pub async fn open() -> Option<Self> {
         let Some(folder) = std::env::var_os("VIGIE_TEST_KUBE").map(PathBuf::from) else {
             skip("a test on Kubernetes: VIGIE_TEST_KUBE names no control plane");
             return None;
@@ -45,7 +39,6 @@ impl Namespace {
         let account = ["get", "serviceaccount", "default", "--output", "json"];
         let token = async || namespace.asked("admin", &account).await.ok()?.contains("\"secrets\"").then_some(());
         until("the namespace is ready", PATIENCE, token).await;
-        namespace.grant(rights).await;
         Some(namespace)
     }
 
@@ -63,11 +56,26 @@ impl Namespace {
         self.asked("admin", words).await.unwrap_or_else(|said| panic!("kubectl {words:?}: {said}"))
     }
 
+    /// Applies a manifest as the administrator.
+    pub async fn apply(&self, manifest: &str) {
+        let told = self.told("admin", &["apply", "--filename", "-"], manifest).await;
+        told.unwrap_or_else(|said| panic!("kubectl apply: {said}\n{manifest}"));
+    }
+
     async fn asked(&self, who: &str, words: &[&str]) -> Result<String, String> {
+        self.told(who, words, "").await
+    }
+
+    async fn told(&self, who: &str, words: &[&str], input: &str) -> Result<String, String> {
         let mut command = Command::new(self.program());
         command.env_clear().env("HOME", Path::new("/nonexistent")).args(["--namespace", &self.name]);
         command.arg("--kubeconfig").arg(self.kubeconfig(who)).args(words);
-        let ended = command.output().await.expect("kubectl can be started");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("kubectl can be started");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin.write_all(input.as_bytes()).await.expect("kubectl reads");
+        drop(stdin);
+        let ended = child.wait_with_output().await.expect("kubectl ends");
         let (said, cried) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
         if ended.status.success() { Ok(said.into_owned()) } else { Err(cried.into_owned()) }
     }
@@ -117,25 +125,37 @@ impl Namespace {
         }
     }
 
-    /// Binds the rights to the bot's user and waits until they count.
-    async fn grant(&self, rights: &[(&str, &str, &[&str])]) {
-        for (number, (group, resource, verbs)) in rights.iter().enumerate() {
-            let role = format!("vigie-{number}");
-            let resource = if group.is_empty() { (*resource).to_owned() } else { format!("{resource}.{group}") };
-            let verbs = format!("--verb={}", verbs.join(","));
-            self.kubectl(&["create", "role", &role, &verbs, &format!("--resource={resource}")]).await;
-            let named = format!("--role={role}");
-            self.kubectl(&["create", "rolebinding", &role, &named, "--user=vigie"]).await;
-        }
-        for (_, resource, verbs) in rights {
-            for verb in *verbs {
-                // After a slash `can-i` expects a name.
-                let (kind, part) = resource.split_once('/').unwrap_or((resource, ""));
-                let part = format!("--subresource={part}");
-                let words = ["auth", "can-i", *verb, kind, &part];
-                until("the rights count", PATIENCE, async || self.asked("bot", &words).await.ok()).await;
-            }
-        }
+    /// Lets the bot do what a manifest of roles says, and waits until that counts.
+    pub async fn grant(&self, manifest: &str) {
+        self.apply(manifest).await;
+        let first = |key: &str| {
+            let line = manifest.lines().find_map(|line| line.trim().trim_start_matches("- ").strip_prefix(key));
+            line.map(|list| list.trim_matches(['[', ']']).split(", ").next().unwrap_or_default().replace('"', ""))
+        };
+        let (verb, kind) = (first("verbs: ").expect("a verb"), first("resources: ").expect("a kind"));
+        // After a slash `can-i` expects a name.
+        let (kind, part) = kind.split_once('/').unwrap_or((&kind, ""));
+        let rule = manifest.split("  - apiGroups").nth(1).expect("a rule");
+        let name = rule.contains("resourceNames").then(|| first("resourceNames: ").expect("a name"));
+        let kind = name.map_or(kind.to_owned(), |name| format!("{kind}/{name}"));
+        let part = format!("--subresource={part}");
+        let words = ["auth", "can-i", verb.as_str(), &kind, &part];
+        until("the rights count", PATIENCE, async || self.asked("bot", &words).await.ok()).await;
+    }
+
+    /// An object once something is the case.
+    pub async fn once(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let seen = async || {
+            let object = self.get(what).await;
+            is_so(&object).then_some(object)
+        };
+        until(&format!("{what} is as it should be"), PATIENCE, seen).await
+    }
+
+    /// The names of the pods with these labels.
+    pub async fn pods(&self, labels: &str) -> Vec<String> {
+        let pods = self.kubectl(&["get", "pods", "--selector", labels, "--output", "name"]).await;
+        pods.lines().map(str::to_owned).collect()
     }
 
     /// What the bot changed in this namespace, as the server recorded it: verb, object and answer. Rehearsals change

@@ -1,11 +1,12 @@
 //! A team whose web service runs in the cluster: the practice team, with actions and a check on a namespace.
 
 use serde_json::Value;
+use vigie::app::action::rbac;
 use vigie::app::practice::CONFIG;
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::{Phase, Run};
 
-use super::plane::{Namespace, RIGHTS};
+use super::plane::Namespace;
 use crate::world::{World, shown, ts};
 
 /// The team, its bot and its namespace.
@@ -18,13 +19,37 @@ pub struct Team {
 const SERVICES: &str = "services:\n  shop:\n";
 const ACTIONS: &str = "actions:\n  rollback-shop:\n";
 
-/// What is put before them: a service that is checked by its roll-out, a cluster, and two actions on the same workloads.
-fn sections(space: &Namespace, workloads: &str, within: &str) -> (String, String) {
-    let (kubectl, admin) = (space.program(), space.kubeconfig("admin"));
-    let (kubectl, admin, bot) = (kubectl.display(), admin.display(), space.kubeconfig("bot"));
-    let (name, bot) = (&space.name, bot.display());
-    let service = format!(
-        "services:
+/// What the team has in the cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// Its actions: key, risk, and the one thing that each does.
+    pub actions: &'a [(&'a str, &'a str, &'a str)],
+    /// What is looked at afterwards, in kubectl's words.
+    pub check: &'a str,
+    /// How long a step may take.
+    pub within: &'a str,
+}
+
+impl Default for Setting<'_> {
+    fn default() -> Self {
+        Self {
+            actions: &[("undo-web", "reversible", UNDO_WEB), ("undo-web-too", "reversible", UNDO_WEB)],
+            check: "rollout, status, deployment/web, --timeout=20s",
+            within: "1m",
+        }
+    }
+}
+
+const UNDO_WEB: &str = "undo: { workloads: [deployment/web] }";
+
+impl Setting<'_> {
+    /// What is put before the sections of the practice: a service that is looked at, a cluster, and the actions.
+    fn sections(&self, space: &Namespace) -> (String, String) {
+        let (kubectl, admin) = (space.program(), space.kubeconfig("admin"));
+        let (kubectl, admin, bot) = (kubectl.display(), admin.display(), space.kubeconfig("bot"));
+        let (name, bot, check, within) = (&space.name, bot.display(), self.check, self.within);
+        let service = format!(
+            "services:
   web:
     title: Web
     checks:
@@ -32,61 +57,90 @@ fn sections(space: &Namespace, workloads: &str, within: &str) -> (String, String
         title: Roll-out
         within: 30s
         command:
-          argv: [\"{kubectl}\", --kubeconfig, \"{admin}\", --namespace, {name}, rollout, status, deployment/web, --timeout=20s]
+          argv: [\"{kubectl}\", --kubeconfig, \"{admin}\", --namespace, {name}, {check}]
   shop:
 "
-    );
-    let action = |key: &str| {
-        format!(
-            "  {key}:
+        );
+        let action = |(key, risk, operation): &(&str, &str, &str)| {
+            format!(
+                "  {key}:
     title: Roll the web back
     service: web
     rollback: true
     class: urgent
-    risk: reversible
+    risk: {risk}
     expected: 1m
-    approval: {{ by: [lead, dba] }}
+    approval: {{ by: [lead, dba], needed: 1 }}
     steps:
       - within: {within}
         kubernetes:
           cluster: production
           namespace: {name}
-          undo: {{ workloads: [{workloads}] }}
+          {operation}
     verify: [rollout]
     verify_within: 30s
 "
-        )
-    };
-    let actions = format!(
-        "clusters:
+            )
+        };
+        let actions: String = self.actions.iter().map(action).collect();
+        let actions = format!(
+            "clusters:
   production:
     kubeconfig: \"{bot}\"
 actions:
-{}{}  rollback-shop:
-",
-        action("undo-web"),
-        action("undo-web-too")
-    );
-    (service, actions)
-}
+{actions}  rollback-shop:
+"
+        );
+        (service, actions)
+    }
 
-/// The practice configuration with the team's own parts.
-pub fn configuration(space: &Namespace, workloads: &str, within: &str) -> String {
-    let (service, actions) = sections(space, workloads, within);
-    CONFIG.replacen(SERVICES, &service, 1).replacen(ACTIONS, &actions, 1)
+    /// The practice configuration with the team's own parts.
+    pub fn configuration(&self, space: &Namespace) -> String {
+        let (service, actions) = self.sections(space);
+        CONFIG.replacen(SERVICES, &service, 1).replacen(ACTIONS, &actions, 1)
+    }
+
+    /// What `vigie action rbac` prints for it.
+    pub fn roles(&self, space: &Namespace) -> String {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let text = self.configuration(space);
+        let config = vigie::config::parse("vigie.yml", &text, &|name| {
+            let value = match name {
+                "SHOP_URL" | "PHONES_URL" => "http://127.0.0.1:4001",
+                "PHONES_ACCOUNT" => "AC00000000000000000000000000000001",
+                "PHONES_TOKEN" | "PHONES_SECRET" => "practice-practice",
+                "SMTP_PORT" => "4003",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        let config = config.unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        rbac(&config, None, "user:vigie").expect("there is something to be allowed")
+    }
 }
 
 impl Team {
-    /// With all rights, one workload and much time.
+    /// With one workload and much time.
     pub async fn open() -> Option<Self> {
-        Self::open_with(&RIGHTS, "deployment/web", "1m").await
+        Self::having(Setting::default()).await
     }
 
-    pub async fn open_with(rights: &[(&str, &str, &[&str])], workloads: &str, within: &str) -> Option<Self> {
-        let space = Namespace::open(rights).await?;
-        let (service, actions) = sections(&space, workloads, within);
+    /// With actions of one's own, and with exactly the rights that Vigie says it needs for them.
+    pub async fn doing(actions: &[(&str, &str, &str)], check: &str) -> Option<Self> {
+        Self::having(Setting { actions, check, ..Setting::default() }).await
+    }
+
+    pub async fn having(setting: Setting<'_>) -> Option<Self> {
+        let space = Namespace::open().await?;
+        space.grant(&setting.roles(&space)).await;
+        Some(Self::on(space, setting).await)
+    }
+
+    /// With the rights that there are.
+    pub async fn on(space: Namespace, setting: Setting<'_>) -> Self {
+        let (service, actions) = setting.sections(&space);
         let world = World::open_changed(&[(SERVICES, &service), (ACTIONS, &actions)]).await;
-        Some(Self { world, space })
+        Self { world, space }
     }
 
     /// Declares an incident and asks for a plan; its channel.
@@ -108,6 +162,12 @@ impl Team {
     pub async fn approved(&self, channel: &str, card: &Value) -> String {
         self.world.clicks("U0LEAD", channel, &ts(card), "approve").await;
         shown(&self.world.again(channel, card))
+    }
+
+    /// Declares an incident, has the action planned and approved, and waits for its end: how plan and end read.
+    pub async fn through(&self, incident: i64, action: &str) -> (String, String) {
+        let (channel, card) = self.planned(incident, action).await;
+        (shown(&card), self.approved(&channel, &card).await)
     }
 
     pub async fn run(&self, incident: i64) -> Run {

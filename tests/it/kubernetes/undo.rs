@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 use vigie::incident::timeline::Fact;
 
-use super::plane::RIGHTS;
-use super::team::Team;
+use super::plane::Namespace;
+use super::team::{Setting, Team};
 use crate::world::shown;
 
 fn one_write(name: &str) -> Vec<Value> {
@@ -61,8 +61,8 @@ async fn a_deployment_is_rolled_back_as_the_card_said() {
 
 #[tokio::test]
 async fn front_and_back_end_are_rolled_back_as_one_action() {
-    let open = Team::open_with(&RIGHTS, "deployment/web, deployment/api", "1m").await;
-    let Some(team) = open else { return };
+    let both = [("undo-web", "reversible", "undo: { workloads: [deployment/web, deployment/api] }")];
+    let Some(team) = Team::doing(&both, "rollout, status, deployment/web, --timeout=20s").await else { return };
     team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
     team.space.deployed("api", &["example/api:7", "example/api:8"], 1).await;
     let (channel, card) = team.planned(1, "undo-web").await;
@@ -169,8 +169,12 @@ async fn what_cannot_go_back_is_said_before_anybody_is_asked() {
 
 #[tokio::test]
 async fn a_missing_right_is_named_before_anybody_is_asked() {
-    let rights = [("apps", "deployments", &["get", "watch"][..]), ("apps", "replicasets", &["get", "list"])];
-    let Some(team) = Team::open_with(&rights, "deployment/web", "1m").await else { return };
+    let Some(space) = Namespace::open().await else { return };
+    let (setting, log) = (Setting::default(), "    resources: [\"pods/log\"]\n    verbs: [\"get\"]\n");
+    let roles = setting.roles(&space).replace(", \"patch\"", "").replace("[\"pods\"]", "[\"podtemplates\"]");
+    assert!(roles.contains(log), "{roles}");
+    space.grant(&roles).await;
+    let team = Team::on(space, setting).await;
     team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
     let channel = team.asks_for(1, "undo-web").await;
     let name = &team.space.name;

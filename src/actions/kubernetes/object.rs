@@ -1,6 +1,6 @@
-//! A Deployment and its ReplicaSets as the API server tells of them.
+//! An object as the API server tells of it: a workload, or what keeps one of its former templates.
 //!
-//! They are read and written back as plain JSON: a template that went through typed structs would lose every field that
+//! Objects are read and written back as plain JSON: a template that went through typed structs would lose every field that
 //! these do not know.
 
 use std::collections::BTreeMap;
@@ -26,12 +26,12 @@ const ITS_OWN: &[&str] = &[
     "deprecated.deployment.rollback.to",
 ];
 
-/// A Deployment or one of its ReplicaSets.
+/// An object of any kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Object(pub(super) Value);
 
 impl Object {
-    fn text(&self, pointer: &str) -> &str {
+    pub(super) fn text(&self, pointer: &str) -> &str {
         self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
@@ -69,17 +69,18 @@ impl Object {
         self.text("/metadata/creationTimestamp")
     }
 
-    fn annotations(&self) -> Option<&Map<String, Value>> {
+    pub(super) fn annotations(&self) -> Option<&Map<String, Value>> {
         self.0.pointer("/metadata/annotations").and_then(Value::as_object)
     }
 
-    fn annotation(&self, key: &str) -> Option<&str> {
+    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations()?.get(key)?.as_str()
     }
 
     /// The number that `kubectl rollout history` shows; a roll-back gives an old template a new one.
     pub(super) fn revision(&self) -> Option<i64> {
-        self.annotation(REVISION)?.parse().ok()
+        let kept = || self.0.get("revision").and_then(Value::as_i64);
+        self.annotation(REVISION).and_then(|number| number.parse().ok()).or_else(kept)
     }
 
     pub(super) fn cause(&self) -> Option<&str> {
@@ -91,15 +92,42 @@ impl Object {
         self.annotation(MARK)
     }
 
-    /// What its pods are made from.
+    /// What its pods are made from; a ControllerRevision keeps it as a part of its data.
     pub(super) fn template(&self) -> &Value {
-        self.0.pointer("/spec/template").unwrap_or(&Value::Null)
+        let kept = || self.0.pointer("/data/spec/template");
+        self.0.pointer("/spec/template").or_else(kept).unwrap_or(&Value::Null)
     }
 
     /// The template's fingerprint. Nothing else is compared: a Deployment's version moves with every pod that crashes,
     /// and its generation with every autoscaling.
     pub(super) fn fingerprint(&self) -> String {
         hex::encode(Sha256::digest(canonical(&clean_template(self.template())).to_string()))
+    }
+
+    /// The step whose restart its pods come from.
+    pub(super) fn restarted_by(&self) -> Option<&str> {
+        self.template().pointer("/metadata/annotations")?.get(super::deed::RESTARTED)?.as_str()
+    }
+
+    /// Pods get a new template only when somebody deletes them.
+    pub(super) fn changes_on_delete(&self) -> bool {
+        self.text("/spec/updateStrategy/type") == "OnDelete"
+    }
+
+    /// All containers of its template: the list they are in, their place there, their name.
+    pub(super) fn containers(&self) -> Vec<(&'static str, usize, &str)> {
+        let of = |list: &'static str| {
+            let containers = self.template().pointer(&format!("/spec/{list}")).and_then(Value::as_array);
+            let named = containers.into_iter().flatten().enumerate();
+            named.filter_map(move |(index, one)| Some((list, index, one.get("name")?.as_str()?)))
+        };
+        of("containers").chain(of("initContainers")).collect()
+    }
+
+    /// The image of a container, one that only prepares included.
+    pub(super) fn image_of(&self, container: &str) -> Option<&str> {
+        let (list, index, _) = self.containers().into_iter().find(|(.., name)| *name == container)?;
+        self.template().pointer(&format!("/spec/{list}/{index}/image"))?.as_str()
     }
 
     /// The image of each container.
@@ -144,10 +172,13 @@ impl Object {
     }
 }
 
-/// The template without the label by which the controller tells ReplicaSets apart: left in, it would stay in the
-/// Deployment for ever.
+/// The template without the label by which the controller tells ReplicaSets apart, which would stay in the Deployment for
+/// ever, and without the word by which a ControllerRevision says how it is laid over.
 pub(super) fn clean_template(template: &Value) -> Value {
     let mut clean = template.clone();
+    if let Some(fields) = clean.as_object_mut() {
+        fields.remove("$patch");
+    }
     if let Some(labels) = clean.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove(HASH_LABEL);
     }

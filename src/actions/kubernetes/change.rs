@@ -1,0 +1,462 @@
+//! Changing objects that are there, each at most once whatever becomes of the answers.
+//!
+//! Each change carries the version of the object that it was made for and a mark of the step it belongs to. So it may be
+//! sent again when its answer was lost: whichever copy arrives first moves the version, and every other one is refused.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::config::ConfigFault;
+use super::super::provider::{Happened, StepContext, StepResult};
+use super::super::stopwatch::pause;
+use super::call::{Site, Trouble};
+use super::deed::{Deed, Place};
+use super::follow::{End, Following, Standing, counts, standing};
+use super::kinds::Thing;
+use super::object::Object;
+use super::rights::Right;
+use super::{Draft, NoDraft, Operation};
+use crate::incident::approval::Risk;
+use crate::incident::words::Words;
+
+/// How often a plan is rehearsed anew when the object moves meanwhile.
+const REHEARSALS: u32 = 5;
+/// A request that a frozen server still holds may be carried out so long after it seemed lost.
+const HELD: Duration = Duration::from_secs(2);
+/// Between a refusal for a newer version and the next try.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// One object's part in a step. What could hold a secret is told by fingerprint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Part {
+    pub thing: Thing,
+    uid: String,
+    /// What is compared before acting; this, and nothing that moves by itself, makes a plan stale.
+    was: String,
+    /// The same afterwards, as the server rehearsed it.
+    result: String,
+    pub from: Option<String>,
+    pub to: String,
+    pub deed: Deed,
+    #[serde(skip)]
+    diff: Vec<Words>,
+    /// What keeps the revision that is gone back to, where it was just read.
+    #[serde(skip)]
+    holder: Option<Object>,
+}
+
+impl Part {
+    /// The deed on this object as it is now.
+    pub(super) fn new(thing: &Thing, object: &Object, deed: Deed, from: Option<String>, to: String) -> Self {
+        let (uid, was) = (object.uid().to_owned(), deed.state(object));
+        let thing = thing.clone();
+        Self { thing, uid, was, result: String::new(), from, to, deed, diff: Vec::new(), holder: None }
+    }
+
+    /// What a plan says about it besides from and to, one line each.
+    #[must_use]
+    pub(super) fn saying(mut self, diff: Vec<Words>) -> Self {
+        self.diff = diff;
+        self
+    }
+
+    /// What was just read of the revision that is gone back to.
+    #[must_use]
+    pub(super) fn held_by(mut self, holder: Object) -> Self {
+        self.holder = Some(holder);
+        self
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.thing.name
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    pub(super) fn place(&self, object: &Object, key: &str) -> Place {
+        self.deed.place(object, &self.was, &self.result, key)
+    }
+
+    fn says(&self, key: &'static str) -> Words {
+        Words::new(key).with("name", self.name())
+    }
+
+    fn right(&self, verb: &'static str) -> Right {
+        Right::one(verb, self.thing.kind(), self.name())
+    }
+}
+
+/// An operation that changes objects that are there, one request each.
+#[async_trait]
+pub(super) trait Patching: std::fmt::Debug + Send + Sync {
+    /// The objects, in the order in which they are changed.
+    fn things(&self) -> Vec<Thing>;
+
+    /// One line about the whole; it may use `names`, `from` and `to`.
+    fn title(&self) -> Words;
+
+    /// What must be allowed.
+    fn rights(&self) -> Vec<Right>;
+
+    /// Adds every fault of its configuration.
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>);
+
+    /// What it does to one object, from how that is now.
+    async fn part(&self, site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft>;
+
+    fn risk(&self) -> Risk {
+        Risk::Reversible
+    }
+}
+
+#[async_trait]
+impl<T: Patching> Operation for T {
+    fn names(&self) -> Vec<String> {
+        self.things().iter().map(ToString::to_string).collect()
+    }
+
+    fn risk(&self) -> Risk {
+        Patching::risk(self)
+    }
+
+    fn rights(&self) -> Vec<Right> {
+        Patching::rights(self)
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        Patching::validate(self, path, faults);
+    }
+
+    async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
+        let parts = plan_all(site, self, &self.things()).await?;
+        Ok(draft(self.title(), &parts))
+    }
+
+    async fn execute(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
+        match facts_of::<Vec<Part>>(facts) {
+            Ok(parts) => execute(site, &parts, cx).await,
+            Err(why) => StepResult::stale(why),
+        }
+    }
+
+    async fn check(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> Happened {
+        match facts_of::<Vec<Part>>(facts) {
+            Ok(parts) => check(site, &parts, cx).await,
+            Err(why) => Happened::CannotTell { why },
+        }
+    }
+}
+
+pub(super) fn facts_of<T: serde::de::DeserializeOwned>(facts: &Value) -> Result<T, Words> {
+    serde_json::from_value(facts.clone())
+        .map_err(|error| Words::new("step.unreadable_plan").with("why", error.to_string()))
+}
+
+/// What the parts come to, for people and for the execution.
+pub(super) fn draft(title: Words, parts: &[Part]) -> Draft {
+    let from = parts.iter().all(|part| part.from.is_some());
+    let from = from.then(|| each(parts, |part| part.from.clone().unwrap_or_default()));
+    let to = each(parts, |part| part.to.clone());
+    let names: Vec<&str> = parts.iter().map(Part::name).collect();
+    Draft {
+        title: title.with("names", names).with("from", from.as_deref()).with("to", to.as_str()),
+        from,
+        to,
+        diff: parts.iter().flat_map(|part| part.diff.clone()).collect(),
+        facts: serde_json::to_value(parts).unwrap_or_default(),
+        also: Vec::new(),
+    }
+}
+
+/// The state of one alone, what all have in common, or the state of each with its name.
+fn each(all: &[Part], state: impl Fn(&Part) -> String) -> String {
+    let states: Vec<String> = all.iter().map(&state).collect();
+    match states.split_first() {
+        Some((first, others)) if others.iter().all(|other| other == first) => first.clone(),
+        _ => {
+            let named = all.iter().zip(states).map(|(one, state)| format!("{} {state}", one.name()));
+            named.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// Plans all of them and lets the server rehearse each.
+pub(super) async fn plan_all(
+    site: &Site<'_>,
+    operation: &dyn Patching,
+    things: &[Thing],
+) -> Result<Vec<Part>, NoDraft> {
+    let mut plans = Vec::new();
+    for thing in things {
+        plans.push(plan_one(site, operation, thing));
+    }
+    join_all(plans).await.into_iter().collect()
+}
+
+async fn plan_one(site: &Site<'_>, operation: &dyn Patching, thing: &Thing) -> Result<Part, NoDraft> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let object = site.get(thing.kind(), &thing.name).await;
+        let object =
+            Object(object.map_err(|trouble| NoDraft::Trouble(trouble, Right::one("get", thing.kind(), &thing.name)))?);
+        let part = operation.part(site, thing, &object).await?;
+        match rehearsed(site, part, &object).await {
+            Err(NoDraft::Trouble(trouble, _)) if trouble.is_conflict() && tries < REHEARSALS => {}
+            planned => return planned,
+        }
+    }
+}
+
+/// The part with what the server says it would come to.
+async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) -> Result<Part, NoDraft> {
+    if let Some(why) = part.deed.unfit(object) {
+        return Err(NoDraft::Refused(why));
+    }
+    if part.deed == Deed::Wait {
+        return Ok(part);
+    }
+    let body = part.deed.body(part.thing.what, object, part.holder.as_ref(), "rehearsal");
+    let after = site.patch(part.thing.kind(), part.name(), &body, true).await;
+    let after = after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?;
+    part.result = part.deed.state(&Object(after));
+    if part.result == part.was {
+        return Err(NoDraft::Already(part.deed.shown(object)));
+    }
+    Ok(part)
+}
+
+/// What is found before acting.
+enum Found {
+    /// This very step has changed it.
+    Ours(Object),
+    /// It is as it should be, by somebody else's doing.
+    There(Object),
+    /// As it was planned for, with what keeps the revision that is gone back to.
+    AsPlanned(Box<(Object, Option<Object>)>),
+    /// Something else.
+    Moved(Words),
+}
+
+async fn find(site: &Site<'_>, one: &Part, key: &str) -> Result<Found, Trouble> {
+    let object = match site.get(one.thing.kind(), one.name()).await {
+        Ok(value) => Object(value),
+        Err(trouble) if trouble.is_absent() => return Ok(Found::Moved(one.says("kubernetes.gone"))),
+        Err(trouble) => return Err(trouble),
+    };
+    if object.uid() != one.uid {
+        return Ok(Found::Moved(one.says("kubernetes.replaced")));
+    }
+    let ours = object.mark() == Some(key);
+    let place = one.place(&object, key);
+    if place == Place::After {
+        return Ok(if ours { Found::Ours(object) } else { Found::There(object) });
+    }
+    if ours {
+        return Ok(Found::Moved(one.says("kubernetes.done_before").with("who", object.changed_by())));
+    }
+    if let Some(why) = one.deed.unfit(&object) {
+        return Ok(Found::Moved(why));
+    }
+    if place == Place::Elsewhere {
+        let at = one.deed.shown(&object);
+        return Ok(Found::Moved(one.says("kubernetes.moved").with("who", object.changed_by()).with("at", at)));
+    }
+    let Deed::Undo(to) = &one.deed else { return Ok(Found::AsPlanned(Box::new((object, None)))) };
+    let gone = || Ok(Found::Moved(Words::new("kubernetes.revision_gone").with("at", to.shown())));
+    let holder = match site.get(one.thing.what.history(), &to.holder).await {
+        Ok(value) => Object(value),
+        Err(trouble) if trouble.is_absent() => return gone(),
+        Err(trouble) => return Err(trouble),
+    };
+    if holder.uid() != to.holder_uid || holder.fingerprint() != to.fingerprint {
+        return gone();
+    }
+    Ok(Found::AsPlanned(Box::new((object, Some(holder)))))
+}
+
+/// An object that is on its way, and whether this execution has changed it.
+pub(super) struct Written {
+    pub object: Object,
+    pub now: bool,
+}
+
+/// Changes one of them, at most once whatever becomes of the answers.
+pub(super) async fn write(site: &Site<'_>, one: &Part, key: &str) -> Result<Written, StepResult> {
+    let mut may_have_happened = false;
+    loop {
+        let trouble = match find(site, one, key).await {
+            Ok(Found::Ours(object)) => return Ok(Written { object, now: true }),
+            Ok(Found::There(object)) => return Ok(Written { object, now: false }),
+            Ok(Found::Moved(found)) => return Err(StepResult::stale(found)),
+            Ok(Found::AsPlanned(found)) => {
+                let body = one.deed.body(one.thing.what, &found.0, found.1.as_ref(), key);
+                match site.patch(one.thing.kind(), one.name(), &body, false).await {
+                    Ok(value) => return Ok(Written { object: Object(value), now: true }),
+                    Err(trouble) => trouble,
+                }
+            }
+            Err(trouble) => trouble,
+        };
+        may_have_happened |= trouble.may_have_happened();
+        let goes_on = trouble.is_conflict() || trouble.passes();
+        if !goes_on || site.left().is_zero() {
+            let why = trouble.words(site, &one.right("patch"));
+            return Err(if may_have_happened {
+                StepResult::unknown(why)
+            } else {
+                StepResult::failed(Words::new("step.unchanged").with("why", why))
+            });
+        }
+        pause(AGAIN).await;
+    }
+}
+
+/// Does what was planned, or takes up what this step has begun.
+pub(super) async fn execute(site: &Site<'_>, all: &[Part], cx: &StepContext<'_>) -> StepResult {
+    let key = cx.idempotency_key();
+    if all.len() > 1
+        && let Err(result) = nothing_moved(site, all, &key).await
+    {
+        return result;
+    }
+    let mut written: Vec<(&Part, Written)> = Vec::new();
+    for one in all {
+        match write(site, one, &key).await {
+            Ok(done) => written.push((one, done)),
+            Err(result) => return halfway(result, all, &written),
+        }
+    }
+    let mut followed = Vec::new();
+    for (one, written) in written {
+        followed.push(follow(site, one, written.object, cx));
+    }
+    ended(join_all(followed).await)
+}
+
+async fn follow<'p>(site: &Site<'_>, part: &'p Part, object: Object, cx: &StepContext<'_>) -> (&'p Part, End) {
+    if !part.deed.rolls_out() {
+        return (part, End::Complete(object));
+    }
+    let key = cx.idempotency_key();
+    let following = Following { site, part, key: &key, progress: cx.progress };
+    (part, following.to_the_end(object).await)
+}
+
+/// Several are changed together or not at all, as far as a look can tell.
+pub(super) async fn nothing_moved(site: &Site<'_>, all: &[Part], key: &str) -> Result<(), StepResult> {
+    for one in all {
+        let found = find(site, one, key).await;
+        match found {
+            Ok(Found::Moved(found)) => return Err(StepResult::stale(found)),
+            Ok(_) => {}
+            Err(trouble) => {
+                let why = trouble.words(site, &one.right("get"));
+                return Err(StepResult::failed(Words::new("step.unchanged").with("why", why)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One of several could not be changed after others were: nobody may take that for “nothing was done”.
+fn halfway(result: StepResult, all: &[Part], written: &[(&Part, Written)]) -> StepResult {
+    let changed: Vec<&str> = written.iter().filter(|(_, done)| done.now).map(|(one, _)| one.name()).collect();
+    if changed.is_empty() {
+        return result;
+    }
+    let left: Vec<&str> = all.iter().skip(written.len()).map(Part::name).collect();
+    let half = |why: Words| {
+        Words::new("kubernetes.half").with("changed", changed.clone()).with("left", left.clone()).with("why", why)
+    };
+    match result {
+        StepResult::Stale { found } => StepResult::failed(half(found)),
+        StepResult::Failed { why, output } => StepResult::Failed { why: half(why), output },
+        StepResult::Unknown { why, output } => StepResult::Unknown { why: half(why), output },
+        done @ StepResult::Done { .. } => done,
+    }
+}
+
+/// What all roll-outs together came to: what nobody knows outweighs what failed.
+fn ended(ends: Vec<(&Part, End)>) -> StepResult {
+    let (mut notes, mut live, mut failed, mut unknown) = (Vec::new(), Vec::new(), None, None);
+    let several = ends.len() > 1;
+    for (one, end) in ends {
+        match end {
+            End::Complete(object) => {
+                let at = one.deed.shown(&object);
+                notes.push(Value::from(done(one, &object)));
+                live.push(if several { format!("{} {at}", one.name()) } else { at });
+            }
+            End::Failed { why, output } => failed = failed.or(Some(StepResult::Failed { why, output })),
+            End::Unknown(why) => unknown = unknown.or(Some(StepResult::unknown(why))),
+        }
+    }
+    unknown.or(failed).unwrap_or_else(|| StepResult::Done {
+        note: Words::new("kubernetes.all").with("notes", notes),
+        output: None,
+        live: Some(live.join(", ")),
+    })
+}
+
+/// What is the case once it is over.
+fn done(one: &Part, object: &Object) -> Words {
+    let at = one.deed.shown(object);
+    if one.deed.rolls_out() {
+        counts("kubernetes.rolled", one.thing.what, object).with("at", at)
+    } else {
+        one.says("kubernetes.now_at").with("at", at)
+    }
+}
+
+/// Whether it happened, and whether it is over.
+pub(super) async fn check(site: &Site<'_>, all: &[Part], cx: &StepContext<'_>) -> Happened {
+    let key = cx.idempotency_key();
+    let mut seen = Vec::new();
+    for one in all {
+        match check_one(site, one, &key).await {
+            cannot @ Happened::CannotTell { .. } => return cannot,
+            told => seen.push(told),
+        }
+    }
+    // One that is not begun beside one that is: executing again takes up both.
+    let begun = seen.iter().position(|one| matches!(one, Happened::Begun { .. }));
+    let not = seen.iter().position(|one| matches!(one, Happened::No { .. }));
+    let all_not = seen.iter().all(|one| matches!(one, Happened::No { .. }));
+    let index = begun.or(not).unwrap_or_default();
+    match seen.into_iter().nth(index) {
+        Some(Happened::No { note }) if !all_not => Happened::Begun { note },
+        Some(told) => told,
+        None => Happened::CannotTell { why: Words::new("step.nothing") },
+    }
+}
+
+async fn check_one(site: &Site<'_>, one: &Part, key: &str) -> Happened {
+    let mut looked_twice = false;
+    loop {
+        match find(site, one, key).await {
+            Err(trouble) => return Happened::CannotTell { why: trouble.words(site, &one.right("get")) },
+            Ok(Found::Moved(why)) => return Happened::CannotTell { why },
+            Ok(Found::Ours(object) | Found::There(object)) => {
+                let is_over = !one.deed.rolls_out() || standing(&object, one, key, &mut false) == Standing::Complete;
+                return match is_over {
+                    true => Happened::Yes { note: done(one, &object) },
+                    false => Happened::Begun { note: counts("kubernetes.rolling", one.thing.what, &object) },
+                };
+            }
+            Ok(Found::AsPlanned(_)) if !looked_twice => {
+                looked_twice = true;
+                pause(HELD).await;
+            }
+            Ok(Found::AsPlanned(found)) => {
+                return Happened::No { note: one.says("kubernetes.still").with("at", one.deed.shown(&found.0)) };
+            }
+        }
+    }
+}

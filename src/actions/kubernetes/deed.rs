@@ -1,0 +1,171 @@
+//! What is done to one object: which of its fields tell whether it is done, and the one request that does it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::call::Body;
+use super::kinds::What;
+use super::object::{MARK, Object, annotations_after, clean_template};
+use super::revision::{Revision, shown};
+use crate::incident::words::Words;
+
+/// In a template: the step that restarted its pods. It is another one for every step, so no two restarts are one.
+pub(super) const RESTARTED: &str = "vigie/restarted";
+/// On a workload that was scaled by us: how many pods it wanted before.
+pub(super) const REMEMBERED: &str = "vigie/replicas";
+
+/// One change of one object, in absolute terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Deed {
+    /// Back to this revision (K1, K2).
+    Undo(Revision),
+    /// These images, by the containers' names (K6).
+    Image(BTreeMap<String, String>),
+    /// The same pods anew (K5).
+    Restart,
+    /// The roll-out stands still, or goes on (K4).
+    Pause(bool),
+    /// So many pods; what was wanted before is remembered, or forgotten again (K7).
+    Scale { to: i64, remembers: Option<i64> },
+    /// Nothing but waiting for the roll-out (K3).
+    Wait,
+}
+
+/// Where an object stands as to a deed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Before,
+    After,
+    Elsewhere,
+}
+
+impl Deed {
+    /// What is compared, and nothing that moves by itself.
+    pub(super) fn state(&self, object: &Object) -> String {
+        match self {
+            Deed::Undo(_) | Deed::Image(_) | Deed::Restart => object.fingerprint(),
+            Deed::Pause(_) => format!("{} {}", object.is_paused(), object.fingerprint()),
+            Deed::Scale { .. } => object.wanted_replicas().to_string(),
+            Deed::Wait => String::new(),
+        }
+    }
+
+    /// The state for people.
+    pub(super) fn shown(&self, object: &Object) -> String {
+        match self {
+            Deed::Undo(_) | Deed::Image(_) | Deed::Restart | Deed::Wait => shown(&object.images(), object.revision()),
+            Deed::Pause(_) => format!("paused={}", object.is_paused()),
+            Deed::Scale { .. } => format!("replicas={}", object.wanted_replicas()),
+        }
+    }
+
+    pub(super) fn place(&self, object: &Object, was: &str, result: &str, key: &str) -> Place {
+        let state = self.state(object);
+        let is_after = match self {
+            Deed::Restart => object.restarted_by() == Some(key),
+            Deed::Wait => true,
+            _ => state == result,
+        };
+        match is_after {
+            true => Place::After,
+            false if state == was => Place::Before,
+            false => Place::Elsewhere,
+        }
+    }
+
+    /// Pods are changed by it, and waited for.
+    pub(super) fn rolls_out(&self) -> bool {
+        !matches!(self, Deed::Pause(true))
+    }
+
+    /// Pods get another template by it.
+    pub(super) fn changes_pods(&self) -> bool {
+        matches!(self, Deed::Undo(_) | Deed::Image(_) | Deed::Restart)
+    }
+
+    /// Why it cannot be done to this object at all. The server itself would take the change of a paused Deployment, and
+    /// do nothing.
+    pub(super) fn unfit(&self, object: &Object) -> Option<Words> {
+        let says = |key| Words::new(key).with("name", object.name());
+        if object.is_being_deleted() {
+            return Some(says("kubernetes.being_deleted"));
+        }
+        if !self.changes_pods() {
+            return None;
+        }
+        if object.is_paused() {
+            return Some(says("kubernetes.paused"));
+        }
+        object.changes_on_delete().then(|| says("kubernetes.on_delete"))
+    }
+
+    /// The change itself, for exactly the version that was looked at, marked as this step's. `holder` keeps the
+    /// revision that is gone back to.
+    pub(super) fn body(&self, what: What, object: &Object, holder: Option<&Object>, key: &str) -> Body {
+        let laid_over = |mut change: Value, annotations: Value| {
+            let mut marked = json!({MARK: key});
+            add(&mut marked, annotations);
+            change["metadata"] = json!({"resourceVersion": object.version(), "annotations": marked});
+            change
+        };
+        match self {
+            Deed::Undo(_) => match holder {
+                Some(holder) if what == What::Deployment => Body::Json(json!([
+                    version(object),
+                    {"op": "replace", "path": "/spec/template", "value": clean_template(holder.template())},
+                    {"op": "add", "path": "/metadata/annotations", "value": annotations_after(object, holder, key)},
+                ])),
+                holder => {
+                    let kept = holder.and_then(|holder| holder.0.get("data")).cloned().unwrap_or_default();
+                    Body::Strategic(laid_over(json!({"spec": kept["spec"]}), Value::Null))
+                }
+            },
+            Deed::Image(images) => Body::Json(new_images(object, images, key)),
+            Deed::Restart => {
+                let template = json!({"metadata": {"annotations": {RESTARTED: key}}});
+                Body::Merge(laid_over(json!({"spec": {"template": template}}), Value::Null))
+            }
+            Deed::Pause(paused) => {
+                let paused = if *paused { Value::Bool(true) } else { Value::Null };
+                Body::Merge(laid_over(json!({"spec": {"paused": paused}}), Value::Null))
+            }
+            Deed::Scale { to, remembers } => {
+                let remembers = remembers.map(|count| count.to_string());
+                Body::Merge(laid_over(json!({"spec": {"replicas": to}}), json!({REMEMBERED: remembers})))
+            }
+            Deed::Wait => Body::Merge(laid_over(json!({}), Value::Null)),
+        }
+    }
+}
+
+fn add(to: &mut Value, more: Value) {
+    if let (Value::Object(to), Value::Object(more)) = (to, more) {
+        to.extend(more);
+    }
+}
+
+/// Refuses the change with 409 when the object has moved: a `test` of it would be refused without a word of why.
+fn version(object: &Object) -> Value {
+    json!({"op": "replace", "path": "/metadata/resourceVersion", "value": object.version()})
+}
+
+/// Images by the places of their containers, each with a test that it still is that container there: other patches would
+/// add one of an unknown name, or take all others away.
+fn new_images(object: &Object, images: &BTreeMap<String, String>, key: &str) -> Value {
+    let mut operations = vec![version(object)];
+    for (list, index, name) in object.containers() {
+        if let Some(image) = images.get(name) {
+            let at = format!("/spec/template/spec/{list}/{index}");
+            operations.push(json!({"op": "test", "path": format!("{at}/name"), "value": name}));
+            operations.push(json!({"op": "replace", "path": format!("{at}/image"), "value": image}));
+        }
+    }
+    operations.push(match object.annotations() {
+        Some(_) => json!({"op": "add", "path": "/metadata/annotations/vigie~1step", "value": key}),
+        None => json!({"op": "add", "path": "/metadata/annotations", "value": {MARK: key}}),
+    });
+    Value::Array(operations)
+}

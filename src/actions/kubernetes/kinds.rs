@@ -1,0 +1,124 @@
+//! Kinds of objects: where they stand in the API, and how people write them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of object, where it stands in the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    pub group: &'static str,
+    pub version: &'static str,
+    pub plural: &'static str,
+}
+
+impl Kind {
+    const fn of(group: &'static str, version: &'static str, plural: &'static str) -> Self {
+        Self { group, version, plural }
+    }
+
+    /// Where its objects stand in a namespace.
+    pub(super) fn path(&self, namespace: &str) -> String {
+        let Self { group, version, plural } = self;
+        let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        format!("{root}/namespaces/{namespace}/{plural}")
+    }
+}
+
+pub(super) const DEPLOYMENTS: Kind = Kind::of("apps", "v1", "deployments");
+pub(super) const STATEFUL_SETS: Kind = Kind::of("apps", "v1", "statefulsets");
+pub(super) const DAEMON_SETS: Kind = Kind::of("apps", "v1", "daemonsets");
+pub(super) const REPLICA_SETS: Kind = Kind::of("apps", "v1", "replicasets");
+pub(super) const CONTROLLER_REVISIONS: Kind = Kind::of("apps", "v1", "controllerrevisions");
+pub(super) const PODS: Kind = Kind::of("", "v1", "pods");
+pub(super) const SERVICES: Kind = Kind::of("", "v1", "services");
+pub(super) const CONFIG_MAPS: Kind = Kind::of("", "v1", "configmaps");
+pub(super) const SECRETS: Kind = Kind::of("", "v1", "secrets");
+
+/// What a step changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum What {
+    Deployment,
+    StatefulSet,
+    DaemonSet,
+    Service,
+    ConfigMap,
+    Secret,
+}
+
+impl What {
+    pub(super) const fn kind(self) -> Kind {
+        match self {
+            What::Deployment => DEPLOYMENTS,
+            What::StatefulSet => STATEFUL_SETS,
+            What::DaemonSet => DAEMON_SETS,
+            What::Service => SERVICES,
+            What::ConfigMap => CONFIG_MAPS,
+            What::Secret => SECRETS,
+        }
+    }
+
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            What::Deployment => "deployment",
+            What::StatefulSet => "statefulset",
+            What::DaemonSet => "daemonset",
+            What::Service => "service",
+            What::ConfigMap => "configmap",
+            What::Secret => "secret",
+        }
+    }
+
+    /// Where its former templates are kept.
+    pub(super) const fn history(self) -> Kind {
+        match self {
+            What::Deployment => REPLICA_SETS,
+            _ => CONTROLLER_REVISIONS,
+        }
+    }
+}
+
+/// The kinds that run pods from a template.
+pub(super) const WORKLOADS: [What; 3] = [What::Deployment, What::StatefulSet, What::DaemonSet];
+
+/// One object in the namespace: `deployment/web`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Thing {
+    pub what: What,
+    pub name: String,
+}
+
+impl Thing {
+    pub(super) fn new(what: What, name: &str) -> Self {
+        Self { what, name: name.to_owned() }
+    }
+
+    /// A workload as the configuration writes it.
+    pub(super) fn workload(text: &str) -> Option<Self> {
+        let (kind, name) = text.split_once('/')?;
+        let what = WORKLOADS.into_iter().find(|what| what.word() == kind)?;
+        is_name(name).then(|| Self::new(what, name))
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.what.kind()
+    }
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.what.word(), self.name)
+    }
+}
+
+/// A DNS label, as namespaces have it.
+pub(super) fn is_label(name: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(is_fit) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+/// DNS labels with dots between them, as most objects have it.
+pub(super) fn is_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_label)
+}

@@ -1,0 +1,108 @@
+//! Scaling to a number of pods, mostly none, and back to the former one (K7), which the cluster itself remembers: it is
+//! written on the workload in the same change.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use super::super::config::{ConfigFault, fault};
+use super::NoDraft;
+use super::call::Site;
+use super::change::{Part, Patching};
+use super::deed::{Deed, REMEMBERED};
+use super::kinds::{Thing, What};
+use super::object::Object;
+use super::rights::Right;
+use super::workloads::{all_of, of_following, validate_kinds};
+use crate::incident::words::Words;
+
+const SCALED: [What; 2] = [What::Deployment, What::StatefulSet];
+
+/// Which workloads get how many pods.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// Each as `deployment/name` or `statefulset/name`.
+    pub workloads: Vec<String>,
+    /// How many pods each gets; 0 stops what it does.
+    pub to: u32,
+}
+
+/// Which workloads go back to as many pods as they had before Vigie scaled them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleBack {
+    /// Each as `deployment/name` or `statefulset/name`.
+    pub workloads: Vec<String>,
+}
+
+#[async_trait]
+impl Patching for Scale {
+    fn things(&self) -> Vec<Thing> {
+        all_of(&self.workloads)
+    }
+
+    fn title(&self) -> Words {
+        Words::new("kubernetes.title_scale")
+    }
+
+    fn rights(&self) -> Vec<Right> {
+        rights(&self.things())
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        validate_kinds(&self.workloads, &SCALED, &format!("{path}.workloads"), faults);
+        if self.to > 10_000 {
+            faults.push(fault(format!("{path}.to"), "no cluster has so many pods; write for example 3"));
+        }
+    }
+
+    async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
+        let now = object.wanted_replicas();
+        // Somebody who scales what stands at 0 to 0 again shall not lose the count that matters.
+        let remembers = if now == 0 { remembered(object) } else { Some(now) };
+        Ok(scaled(thing, object, i64::from(self.to), remembers))
+    }
+}
+
+#[async_trait]
+impl Patching for ScaleBack {
+    fn things(&self) -> Vec<Thing> {
+        all_of(&self.workloads)
+    }
+
+    fn title(&self) -> Words {
+        Words::new("kubernetes.title_scale")
+    }
+
+    fn rights(&self) -> Vec<Right> {
+        rights(&self.things())
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        validate_kinds(&self.workloads, &SCALED, &format!("{path}.workloads"), faults);
+    }
+
+    async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
+        let Some(former) = remembered(object) else {
+            return Err(NoDraft::Nothing(
+                Words::new("kubernetes.nothing_remembered").with("name", thing.name.as_str()),
+            ));
+        };
+        Ok(scaled(thing, object, former, None))
+    }
+}
+
+fn scaled(thing: &Thing, object: &Object, to: i64, remembers: Option<i64>) -> Part {
+    let deed = Deed::Scale { to, remembers };
+    let from = deed.shown(object);
+    Part::new(thing, object, deed, Some(from), format!("replicas={to}"))
+}
+
+fn remembered(object: &Object) -> Option<i64> {
+    object.annotation(REMEMBERED)?.parse().ok()
+}
+
+fn rights(things: &[Thing]) -> Vec<Right> {
+    let patch = things.iter().map(|thing| Right::one("patch", thing.kind(), &thing.name));
+    patch.chain(of_following(things)).collect()
+}

@@ -1,0 +1,55 @@
+//! Waiting for a roll-out that somebody else has begun (K3). Changes nothing.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use super::super::config::ConfigFault;
+use super::NoDraft;
+use super::call::Site;
+use super::change::{Part, Patching};
+use super::deed::Deed;
+use super::follow::counts;
+use super::kinds::Thing;
+use super::object::Object;
+use super::revision::shown;
+use super::rights::Right;
+use super::workloads::{all_of, of_following, validate};
+use crate::incident::approval::Risk;
+use crate::incident::words::Words;
+
+/// Which roll-outs must be complete.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// Each as `deployment/name`, `statefulset/name` or `daemonset/name`.
+    pub workloads: Vec<String>,
+}
+
+#[async_trait]
+impl Patching for Wait {
+    fn things(&self) -> Vec<Thing> {
+        all_of(&self.workloads)
+    }
+
+    fn title(&self) -> Words {
+        Words::new("kubernetes.title_wait")
+    }
+
+    fn rights(&self) -> Vec<Right> {
+        of_following(&self.things())
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        validate(&self.workloads, &format!("{path}.workloads"), faults);
+    }
+
+    async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
+        let at = shown(&object.images(), object.revision());
+        let rolling = counts("kubernetes.rolling", thing.what, object);
+        Ok(Part::new(thing, object, Deed::Wait, None, at).saying(vec![rolling]))
+    }
+
+    fn risk(&self) -> Risk {
+        Risk::ReadOnly
+    }
+}

@@ -1,0 +1,207 @@
+//! The other things that are done to workloads: StatefulSets and DaemonSets, waiting, pausing, restarts, images, numbers.
+
+use serde_json::{Value, json};
+use vigie::incident::approval::Outcome;
+
+use super::plane::Namespace;
+use super::team::Team;
+
+const WEB: &str = "rollout, status, deployment/web, --timeout=20s";
+
+/// A StatefulSet or a DaemonSet with this image.
+fn set(kind: &str, name: &str, image: &str) -> String {
+    let more = if kind == "StatefulSet" { format!("  serviceName: {name}\n  replicas: 2\n") } else { String::new() };
+    format!(
+        "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{ name: {name} }}\nspec:\n{more}  selector: {{ matchLabels: {{ app: {name} }} }}\n  \
+         template:\n    metadata: {{ labels: {{ app: {name} }} }}\n    spec:\n      containers: [{{ name: {name}, image: \"{image}\" }}]\n"
+    )
+}
+
+/// With this history of images, the last one live; one that never becomes ready is not waited for.
+async fn set_with(space: &Namespace, kind: &str, name: &str, images: &[&str]) {
+    for image in images {
+        space.apply(&set(kind, name, image)).await;
+        let of = format!("{}/{name}", kind.to_lowercase());
+        if image.contains("broken") {
+            let seen = |object: &Value| object["status"]["observedGeneration"] == object["metadata"]["generation"];
+            space.once(&of, seen).await;
+        } else {
+            space.kubectl(&["rollout", "status", &of, "--timeout=60s"]).await;
+        }
+    }
+}
+
+fn image(object: &Value) -> &str {
+    object.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str).expect("an image")
+}
+
+#[tokio::test]
+async fn a_stateful_set_and_a_daemon_set_are_rolled_back_by_their_controller_revisions() {
+    let undo = [("undo", "reversible", "undo: { workloads: [statefulset/db, daemonset/agent] }")];
+    let Some(team) = Team::doing(&undo, "rollout, status, statefulset/db, --timeout=20s").await else { return };
+    set_with(&team.space, "StatefulSet", "db", &["example/db:1", "example/db:2"]).await;
+    set_with(&team.space, "DaemonSet", "agent", &["example/agent:7", "example/agent:8"]).await;
+    let (plan, done) = team.through(1, "undo").await;
+    for line in ["db: example/db:2 → example/db:1", "agent: example/agent:8 → example/agent:7", "as kept in db-"] {
+        assert!(plan.contains(line), "{line} is not in {plan}");
+    }
+    assert!(plan.contains("db example/db:2 · revision 2, agent example/agent:8 · revision 2"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    for (of, wanted) in [("statefulset/db", "example/db:1"), ("daemonset/agent", "example/agent:7")] {
+        let object = team.space.get(of).await;
+        assert_eq!(image(&object), wanted);
+        assert!(!object["spec"]["template"].to_string().contains("$patch"), "{object}");
+    }
+    let writes = [json!(["patch", "statefulsets/db", 200]), json!(["patch", "daemonsets/agent", 200])];
+    assert_eq!(team.space.writes(), writes);
+    team.close().await;
+}
+
+/// Its controller waits for ever for the pod of the bad template, although that template is gone.
+#[tokio::test]
+async fn a_stateful_set_that_blocks_itself_is_freed() {
+    let undo = [("undo", "reversible", "undo: { workloads: [statefulset/db] }")];
+    let Some(team) = Team::doing(&undo, "rollout, status, statefulset/db, --timeout=20s").await else { return };
+    set_with(&team.space, "StatefulSet", "db", &["example/db:1", "example/db:2-broken"]).await;
+    let stuck = |object: &Value| object["status"]["updatedReplicas"] == 1;
+    team.space.once("statefulset/db", stuck).await;
+    let (plan, done) = team.through(1, "undo").await;
+    assert!(plan.contains("not ready and deleted if they block: db-1"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.get("pod/db-1").await["spec"]["containers"][0]["image"], "example/db:1");
+    assert_eq!(team.space.writes(), [json!(["patch", "statefulsets/db", 200]), json!(["delete", "pods/db-1", 200])]);
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_roll_out_of_somebody_else_is_waited_for_and_nothing_is_changed() {
+    let wait = [("wait", "reversible", "wait: { workloads: [deployment/web] }")];
+    let Some(team) = Team::doing(&wait, WEB).await else { return };
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    team.space.set_image("web", "example/web:2-slow").await;
+    let (plan, done) = team.through(1, "wait").await;
+    assert!(plan.contains("Wait for the roll-out of web") && plan.contains("of 2 updated"), "{plan}");
+    assert!(done.contains("web runs example/web:2-slow · revision 2, 2 of 2 available"), "{done}");
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_bad_deploy_in_progress_is_paused_and_resumed() {
+    let actions = [
+        ("pause", "reversible", "pause: { workloads: [deployment/web] }"),
+        ("resume", "reversible", "resume: { workloads: [deployment/web] }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2-broken"], 2).await;
+    let (plan, done) = team.through(1, "pause").await;
+    for line in ["*paused=false → paused=true*", "web is at example/web:2-broken · revision 2", "web: 1 of 2 updated"]
+    {
+        assert!(plan.contains(line), "{line} is not in {plan}");
+    }
+    assert!(done.contains("web is at paused=true now"), "{done}");
+    assert_eq!(team.space.get("deployment/web").await["spec"]["paused"], true);
+    let again = team.asks_for(2, "pause").await;
+    team.world.message(&again, "is already at paused=true");
+    // What is repaired meanwhile goes out when it is resumed.
+    team.space.set_image("web", "example/web:3").await;
+    let (_, done) = team.through(3, "resume").await;
+    assert_eq!(team.outcome(3).await, Outcome::Done, "{done}");
+    assert!(team.space.get("deployment/web").await["spec"]["paused"].is_null());
+    assert!(done.contains("2 of 2 available"), "{done}");
+    let patch = json!(["patch", "deployments/web", 200]);
+    assert_eq!(team.space.writes(), [patch.clone(), patch]);
+    team.close().await;
+}
+
+/// The server takes two restarts of one second for one, where they are told apart by the time alone.
+#[tokio::test]
+async fn two_restarts_within_one_second_are_two_roll_outs() {
+    let restart = [("restart", "reversible", "restart: { workloads: [deployment/web] }")];
+    let Some(team) = Team::doing(&restart, WEB).await else { return };
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    let mut pods = vec![team.space.pods("app=web").await];
+    for incident in [1, 2] {
+        let (plan, done) = team.through(incident, "restart").await;
+        assert!(plan.contains("Restart web"), "{plan}");
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        team.space.once("pods", |pods| pods["items"].as_array().is_some_and(|items| items.len() == 2)).await;
+        let now = team.space.pods("app=web").await;
+        assert!(pods.iter().flatten().all(|former| !now.contains(former)), "{now:?} after {pods:?}");
+        pods.push(now);
+    }
+    let patch = json!(["patch", "deployments/web", 200]);
+    assert_eq!(team.space.writes(), [patch.clone(), patch]);
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_container_gets_its_known_good_image_and_the_other_is_left_alone() {
+    let actions = [
+        ("image", "reversible", "set_image: { workload: deployment/web, images: { web: \"example/web:1\" } }"),
+        ("wrong", "reversible", "set_image: { workload: deployment/web, images: { wep: \"example/web:1\" } }"),
+    ];
+    let Some(team) = Team::doing(&actions, WEB).await else { return };
+    let sidecar =
+        "      containers: [{ name: web, image: \"example/web:2\" }, { name: sidecar, image: \"example/side:5\" }]\n";
+    let two = set("Deployment", "web", "x").replace("      containers: [{ name: web, image: \"x\" }]\n", sidecar);
+    team.space.apply(&two).await;
+    team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    let refused = team.asks_for(1, "wrong").await;
+    team.world.message(&refused, "web has no container “wep”; there are web and sidecar");
+    let (plan, done) = team.through(2, "image").await;
+    assert!(plan.contains("web: example/web:2 → example/web:1") && !plan.contains("sidecar: "), "{plan}");
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    let containers = team.space.get("deployment/web").await["spec"]["template"]["spec"]["containers"].clone();
+    let images: Vec<&Value> = containers.as_array().expect("a list").iter().map(|one| &one["image"]).collect();
+    assert_eq!(images, ["example/web:1", "example/side:5"]);
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/web", 200])]);
+    team.close().await;
+}
+
+/// A container that has another name by then is neither added nor taken for the other.
+#[tokio::test]
+async fn a_container_renamed_after_the_plan_is_stale_and_nothing_is_added() {
+    let image =
+        [("image", "reversible", "set_image: { workload: deployment/web, images: { web: \"example/web:1\" } }")];
+    let Some(team) = Team::doing(&image, WEB).await else { return };
+    team.space.apply(&set("Deployment", "web", "example/web:2")).await;
+    team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    let (channel, card) = team.planned(1, "image").await;
+    team.space.apply(&set("Deployment", "web", "example/web:2").replace("[{ name: web,", "[{ name: shop,")).await;
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(1).await, Outcome::Stale { .. }), "{card}");
+    let containers = team.space.get("deployment/web").await["spec"]["template"]["spec"]["containers"].clone();
+    assert_eq!(containers.as_array().map(Vec::len), Some(1));
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+#[tokio::test]
+async fn workers_go_to_none_and_come_back_to_the_number_the_cluster_remembers() {
+    let actions = [
+        ("stop", "reversible", "scale: { workloads: [deployment/web], to: 0 }"),
+        ("back", "reversible", "scale_back: { workloads: [deployment/web] }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
+    team.space.deployed("web", &["example/web:1"], 3).await;
+    let early = team.asks_for(1, "back").await;
+    team.world.message(&early, "the cluster remembers no former number of pods for web");
+    let (plan, done) = team.through(2, "stop").await;
+    assert!(plan.contains("*replicas=3 → replicas=0*"), "{plan}");
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.pods("app=web").await, Vec::<String>::new(), "it is over when no pod is left");
+    assert_eq!(team.space.get("deployment/web").await["metadata"]["annotations"]["vigie/replicas"], "3");
+    let (plan, done) = team.through(3, "back").await;
+    assert!(plan.contains("*replicas=0 → replicas=3*"), "{plan}");
+    assert_eq!(team.outcome(3).await, Outcome::Done, "{done}");
+    let web = team.space.get("deployment/web").await;
+    assert_eq!(
+        (&web["status"]["availableReplicas"], &web["metadata"]["annotations"]["vigie/replicas"]),
+        (&json!(3), &Value::Null)
+    );
+    let patch = json!(["patch", "deployments/web", 200]);
+    assert_eq!(team.space.writes(), [patch.clone(), patch]);
+    team.close().await;
+}
