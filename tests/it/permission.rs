@@ -127,7 +127,7 @@ async fn the_glass_is_broken_only_by_those_named_with_a_reason_and_everybody_hea
     let more = "      needed: 2\n      break_glass: { by: [oncall] }\n";
     let world = team(&lever, more, "").await;
     let channel = declared(&world, "start sev2 checkout returns 500").await;
-    world.types("U0ONCALL", &channel, "role commander <@U0CTO>").await;
+    world.types("U0ONCALL", &channel, "role commander @cto").await;
     world.types("U0ONCALL", &channel, "rollback flags-back").await;
     let plan = shown(&world.message(&channel, "approve run_1_1"));
     assert!(plan.contains("*Emergency:* <@U0ONCALL> may approve alone"), "{plan}");
