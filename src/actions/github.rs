@@ -27,6 +27,8 @@ use crate::incident::words::Words;
 
 const VENDOR: &str = "GitHub";
 const BASE: &str = "https://api.github.com";
+/// How a run that ended well is shown.
+const WELL: &str = "✓";
 /// GitHub takes no more.
 const MOST_INPUTS: usize = 25;
 /// How many of the newest runs are looked through.
@@ -123,9 +125,9 @@ impl Run {
         self.conclusion.as_deref().filter(|_| self.is_over()).unwrap_or(&self.status)
     }
 
-    /// For people: `#42 success`.
+    /// For people of any language: `#42 ✓`, `#42 failure`.
     fn shown(&self) -> String {
-        format!("#{} {}", self.number, self.state())
+        format!("#{} {}", self.number, if self.state() == "success" { WELL } else { self.state() })
     }
 
     fn says(&self, key: &'static str, workflow: &str) -> Words {
@@ -195,7 +197,7 @@ impl ActionProvider for GithubWorkflow {
                 .with("ref", self.reference.as_str()),
             locks: self.locks(),
             from: last.map(Run::shown),
-            to: format!("{} success", self.workflow),
+            to: format!("{} {WELL}", self.workflow),
             diff,
             needs: Vec::new(),
             risk: self.risk(),

@@ -12,6 +12,7 @@ use super::World;
 use super::command::CommandStep;
 use super::config::{ConfigFault, fault};
 use super::env_file::EnvFile;
+use super::git::Git;
 use super::github::GithubWorkflow;
 use super::http_call::HttpCall;
 use super::http_switch::HttpSwitch;
@@ -305,6 +306,8 @@ providers! {
     netlify: Netlify,
     /// A workflow of GitHub Actions (G2).
     github_workflow: GithubWorkflow,
+    /// A branch of a git repository (G1).
+    git: Git,
 }
 
 impl StepConfig {

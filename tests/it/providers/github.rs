@@ -33,7 +33,7 @@ async fn a_workflow_is_started_once_and_followed_to_its_end_with_its_link() {
     let (desk, room) = scene(MARKED).await;
     let plan = room.planned().await;
     let step = &plan.steps[0];
-    assert_eq!((step.from.as_deref(), step.to.as_str()), (Some("#1 success"), "rollback.yml success"));
+    assert_eq!((step.from.as_deref(), step.to.as_str()), (Some("#1 ✓"), "rollback.yml ✓"));
     let lines: Vec<&str> = step.diff.iter().map(|line| line.key.as_str()).collect();
     assert_eq!(lines, ["words.verbatim", "workflow.last", "workflow.no_way_back"]);
     assert_eq!(step.diff[0].vars["text"], "environment = production");
@@ -165,7 +165,7 @@ async fn a_roll_back_workflow_is_run_from_slack() {
             runbook::TOKEN
         );
         let more = format!("{MARKED}, risk: reversible");
-        let step = format!("- {}", step(&desk, &more, runbook::TOKEN));
+        let step = format!("- within: 5s\n  {}", step(&desk, &more, runbook::TOKEN));
         let runbook = Runbook::open(locale, &check, &step).await;
         desk.with(|github| github.token = runbook.token());
         let (channel, card) = runbook.planned().await;
