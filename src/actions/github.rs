@@ -202,6 +202,7 @@ impl ActionProvider for GithubWorkflow {
             needs: Vec::new(),
             risk: self.risk(),
             provider: String::new(),
+            configured_at: None,
             spec: serde_json::to_value(&spec).unwrap_or_default(),
             target,
         })
@@ -239,7 +240,7 @@ impl ActionProvider for GithubWorkflow {
         let site = self.site(cx.world, cx.within);
         match site.look_for(&spec, &cx.idempotency_key(), cx.within).await {
             Ok(Found::Ours(run)) if run.is_over() && run.state() == "success" => {
-                Happened::Yes { note: run.says("workflow.ended", &self.workflow) }
+                Happened::Yes { note: run.says("workflow.ended", &self.workflow), live: Some(run.shown()) }
             }
             // One that failed happened, too; executing again takes it up and tells how it ended.
             Ok(Found::Ours(run)) => Happened::Begun { note: run.says("workflow.standing", &self.workflow) },

@@ -101,6 +101,7 @@ impl Planning<'_> {
             needs: Vec::new(),
             risk: config.usual_risk(),
             provider: String::new(),
+            configured_at: None,
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })
     }
@@ -346,7 +347,7 @@ pub(super) async fn check(config: &Git, spec: &Spec, cx: &StepContext<'_>) -> Ha
         let says = |key| Words::new(key).with("branch", spec.branch.as_str()).with("at", at.as_str());
         // The tag went with the change or not at all, and bears our name.
         if tagged.as_deref() == Some(&spec.head) {
-            return Happened::Yes { note: says("git.pushed").with("tag", tag(cx)) };
+            return Happened::Yes { note: says("git.pushed").with("tag", tag(cx)), live: Some(at) };
         }
         let Some(now) = now else { return Happened::CannotTell { why: says("git.no_branch") } };
         if mirror.git(&["merge-base", "--is-ancestor", &spec.head, &now]).await.is_err() {

@@ -5,5 +5,6 @@
 mod git;
 mod github;
 mod netlify;
+mod prism;
 mod vercel;
 mod vercel_variables;
