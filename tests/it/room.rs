@@ -66,7 +66,7 @@ impl Room {
     pub fn with_step_and_check(step: &str, check: &str) -> Self {
         let step = step.trim_end().replace('\n', "\n      ");
         Self::open(&format!(
-            "limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 4s }}
+            "limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 20s }}
 actions:
   go:
     title: Go
