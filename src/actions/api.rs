@@ -63,6 +63,12 @@ impl<'a> Api<'a> {
         Self { base: base.trim_end_matches('/'), headers, world, watch: Stopwatch::start(), within }
     }
 
+    /// With one more header field, for vendors that version their API so.
+    pub(super) fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.insert(name.to_owned(), SecretString::from(value));
+        self
+    }
+
     /// The time that is left.
     pub(super) fn left(&self) -> Duration {
         self.watch.left_of(self.within)

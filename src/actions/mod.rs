@@ -22,6 +22,8 @@ pub mod command;
 pub mod config;
 mod diagnose;
 pub mod env_file;
+pub mod git;
+pub mod github;
 pub mod http;
 pub mod http_call;
 pub mod http_switch;

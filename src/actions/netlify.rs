@@ -18,7 +18,7 @@ use super::lever::{self, Lever, Stand};
 use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -62,6 +62,9 @@ struct Spec {
     from_shown: String,
     to: String,
     to_shown: String,
+    /// It takes back what the configuration says.
+    #[serde(default)]
+    is_back: bool,
 }
 
 /// One deploy.
@@ -147,44 +150,37 @@ impl ActionProvider for Netlify {
         validate_credential(&self.token, path, faults);
     }
 
+    fn choosing(&self) -> Choosing {
+        if self.restore.to.is_none() { Choosing::May } else { Choosing::Nothing }
+    }
+
+    async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        let api = self.api(cx.world, cx.within / 2);
+        let live = self.live(&api).await.map_err(|trouble| self.fault(&trouble, &self.site))?;
+        let choice = |deploy: Deploy| Choice { label: made(&deploy), value: deploy.id };
+        Ok(self.older(&api, &live).await?.into_iter().map(choice).collect())
+    }
+
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
-        let target = self.target().into_owned();
-        let fault = |trouble: Trouble, what: &str| trouble.as_plan_fault(&target, VENDOR, what);
         // Half of the time: a vendor that does not answer is to be named, and not only the planning that took too long.
         let api = self.api(cx.world, cx.within / 2);
-        let live = self.live(&api).await.map_err(|trouble| fault(trouble, &self.site))?;
-        let to = match &self.restore.to {
-            Some(id) => self.fixed(&api, id, &target).await?,
-            None => {
-                let all = self.deploys(&api).await.map_err(|trouble| fault(trouble, &self.site))?;
-                let older = all.into_iter().filter(|deploy| deploy.created < live.created && deploy.has_served());
-                older.max_by_key(|deploy| deploy.created).ok_or_else(|| {
-                    let why = Words::new("netlify.no_earlier").with("site", self.site.as_str());
-                    PlanFault::NothingToGoBackTo(why.with("at", live.shown()))
-                })?
-            }
+        let live = self.live(&api).await.map_err(|trouble| self.fault(&trouble, &self.site))?;
+        let to = match self.restore.to.as_deref().or(cx.wanted) {
+            Some(id) => self.fixed(&api, id).await?,
+            None => self.older(&api, &live).await?.into_iter().next().ok_or_else(|| {
+                let why = Words::new("netlify.no_earlier").with("site", self.site.as_str());
+                PlanFault::NothingToGoBackTo(why.with("at", live.shown()))
+            })?,
         };
-        if to.id == live.id {
-            return Err(PlanFault::AlreadyThere { target, to: to.shown() });
-        }
-        let spec = Spec { from: live.id.clone(), from_shown: live.shown(), to: to.id.clone(), to_shown: to.shown() };
-        let made = Words::new("netlify.deploy").with("what", to.shown()).with("branch", to.branch.as_deref());
-        let made = made.with("published_at", to.published.map(|at| at.timestamp_millis()));
-        let locked = if live.is_locked { "netlify.locked" } else { "netlify.not_locked" };
-        let title = Words::new("netlify.title_restore").with("site", self.site.as_str());
-        Ok(PlannedStep {
-            title: title.with("from", live.shown()).with("to", to.shown()),
-            locks: self.locks(),
-            from: Some(live.shown()),
-            to: to.shown(),
-            diff: vec![made, Words::new(locked)],
-            needs: Vec::new(),
-            risk: self.risk(),
-            configured_at: None,
-            provider: String::new(),
-            spec: serde_json::to_value(&spec).unwrap_or_default(),
-            target,
-        })
+        self.step(&live, &to, false)
+    }
+
+    async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let spec: Spec = spec_of(done).map_err(PlanFault::NothingToGoBackTo)?;
+        let api = self.api(cx.world, cx.within / 2);
+        let live = self.live(&api).await.map_err(|trouble| self.fault(&trouble, &self.site))?;
+        let to = self.fixed(&api, &spec.from).await?;
+        self.step(&live, &to, true)
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
@@ -214,8 +210,8 @@ impl Netlify {
     /// The approved facts, if today's configuration still means the same.
     fn approved(&self, step: &PlannedStep) -> Result<Spec, Words> {
         let spec: Spec = spec_of(step)?;
-        let same = step.locks == self.locks() && self.restore.to.as_ref().is_none_or(|to| *to == spec.to);
-        if same { Ok(spec) } else { Err(reconfigured()) }
+        let same_place = spec.is_back || self.restore.to.as_ref().is_none_or(|to| *to == spec.to);
+        if same_place && step.locks == self.locks() { Ok(spec) } else { Err(reconfigured()) }
     }
 
     fn lever<'a>(&'a self, step: &'a PlannedStep, spec: Spec, cx: &'a StepContext<'_>) -> SiteLever<'a> {
@@ -234,16 +230,58 @@ impl Netlify {
         found.as_array().ok_or(Trouble::Garbled)?.iter().map(Deploy::read).collect()
     }
 
-    /// The deploy that the configuration names, if the site can show it.
-    async fn fixed(&self, api: &Api<'_>, id: &str, target: &str) -> Result<Deploy, PlanFault> {
+    /// Those that were live and are older, the newest first.
+    async fn older(&self, api: &Api<'_>, live: &Deploy) -> Result<Vec<Deploy>, PlanFault> {
+        let mut all = self.deploys(api).await.map_err(|trouble| self.fault(&trouble, &self.site))?;
+        all.retain(|deploy| deploy.created < live.created && deploy.has_served());
+        all.sort_by_key(|deploy| std::cmp::Reverse(deploy.created));
+        Ok(all)
+    }
+
+    /// The deploy of this id, if the site can show it.
+    async fn fixed(&self, api: &Api<'_>, id: &str) -> Result<Deploy, PlanFault> {
         let found = api.get(&["sites", &self.site, "deploys", id], &[]).await.and_then(|found| Deploy::read(&found));
-        let to = found.map_err(|trouble| trouble.as_plan_fault(target, VENDOR, id))?;
+        let to = found.map_err(|trouble| self.fault(&trouble, id))?;
         if to.state == "ready" {
             return Ok(to);
         }
         let why = Words::new("netlify.not_ready").with("what", to.shown()).with("state", to.state.as_str());
-        Err(PlanFault::Refused { target: target.to_owned(), why })
+        Err(PlanFault::Refused { target: self.target().into_owned(), why })
     }
+
+    fn fault(&self, trouble: &Trouble, what: &str) -> PlanFault {
+        trouble.as_plan_fault(&self.target(), VENDOR, what)
+    }
+
+    fn step(&self, live: &Deploy, to: &Deploy, is_back: bool) -> Result<PlannedStep, PlanFault> {
+        let target = self.target().into_owned();
+        if to.id == live.id {
+            return Err(PlanFault::AlreadyThere { target, to: to.shown() });
+        }
+        let (from, from_shown) = (live.id.clone(), live.shown());
+        let spec = Spec { from, from_shown, to: to.id.clone(), to_shown: to.shown(), is_back };
+        let locked = if live.is_locked { "netlify.locked" } else { "netlify.not_locked" };
+        let title = Words::new("netlify.title_restore").with("site", self.site.as_str());
+        Ok(PlannedStep {
+            title: title.with("from", live.shown()).with("to", to.shown()),
+            target,
+            locks: self.locks(),
+            from: Some(live.shown()),
+            to: to.shown(),
+            diff: vec![made(to), Words::new(locked)],
+            needs: Vec::new(),
+            risk: self.risk(),
+            provider: String::new(),
+            configured_at: None,
+            spec: serde_json::to_value(&spec).unwrap_or_default(),
+        })
+    }
+}
+
+/// What there is to know of a deploy.
+fn made(deploy: &Deploy) -> Words {
+    let words = Words::new("netlify.deploy").with("what", deploy.shown()).with("branch", deploy.branch.as_deref());
+    words.with("published_at", deploy.published.map(|at| at.timestamp_millis()))
 }
 
 /// The site of an approved plan.

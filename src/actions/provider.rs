@@ -12,6 +12,8 @@ use super::World;
 use super::command::CommandStep;
 use super::config::{ConfigFault, fault};
 use super::env_file::EnvFile;
+use super::git::Git;
+use super::github::GithubWorkflow;
 use super::http_call::HttpCall;
 use super::http_switch::HttpSwitch;
 use super::kubernetes::Kubernetes;
@@ -327,6 +329,10 @@ providers! {
     vercel: Vercel,
     /// A site at Netlify (N1).
     netlify: Netlify,
+    /// A workflow of GitHub Actions (G2).
+    github_workflow: GithubWorkflow,
+    /// A branch of a git repository (G1).
+    git: Git,
 }
 
 impl StepConfig {

@@ -32,6 +32,8 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("PAGER_SECRET", "0123456789abcdef"),
         ("VERCEL_TOKEN", "t8"),
         ("NETLIFY_TOKEN", "t9"),
+        ("GITHUB_TOKEN", "t10"),
+        ("GIT_TOKEN", "t11"),
         ("HEARTBEAT_URL", "https://alive.example.com/vigie"),
     ])
 }

@@ -66,7 +66,7 @@ impl Room {
     pub fn with_step_and_check(step: &str, check: &str) -> Self {
         let step = step.trim_end().replace('\n', "\n      ");
         Self::open(&format!(
-            "limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 4s }}
+            "limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 20s }}
 actions:
   go:
     title: Go
@@ -91,6 +91,22 @@ services:
 
     pub async fn planned(&self) -> ActionPlan {
         self.plan().await.unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    /// The same with what a person chose.
+    pub async fn planned_to(&self, wanted: &str) -> ActionPlan {
+        self.actions.make_plan("go", Some(wanted)).await.unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    /// What a person can choose between.
+    pub async fn choices(&self) -> Vec<String> {
+        let choices = self.actions.choices("go").await.unwrap_or_else(|fault| panic!("{fault}"));
+        choices.into_iter().map(|choice| choice.value).collect()
+    }
+
+    /// The plan that takes a done one back.
+    pub async fn planned_back(&self, done: &ActionPlan) -> ActionPlan {
+        self.actions.plan_back(done, &[0]).await.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
     /// The fault of a plan that cannot be made: key and variables.

@@ -27,7 +27,7 @@ use super::lever;
 use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -134,12 +134,28 @@ impl ActionProvider for Vercel {
         }
     }
 
+    fn choosing(&self) -> Choosing {
+        let is_open = |destination: &Option<Destination>| destination.as_ref().is_some_and(|found| found.to.is_none());
+        if is_open(&self.rollback) || is_open(&self.promote) { Choosing::May } else { Choosing::Nothing }
+    }
+
+    async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        moves::choices(self, &self.site(cx.world, cx.within / 2)).await
+    }
+
+    async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        if self.variables.is_some() {
+            return Err(PlanFault::NothingToGoBackTo(Words::new("step.no_way_back")));
+        }
+        moves::plan_back(self, &self.site(cx.world, cx.within / 2), done).await
+    }
+
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         // Half of the time: a vendor that does not answer is to be named, and not only the planning that took too long.
         let site = self.site(cx.world, cx.within / 2);
         match &self.variables {
             Some(wanted) => variables::plan(self, wanted, &site).await,
-            None => moves::plan(self, &site).await,
+            None => moves::plan(self, &site, cx.wanted).await,
         }
     }
 

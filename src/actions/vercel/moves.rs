@@ -10,10 +10,10 @@ use super::super::api::Trouble;
 use super::super::http::Method;
 use super::super::length;
 use super::super::lever::{Lever, Stand};
-use super::super::provider::{ActionProvider as _, PlanFault, reconfigured};
+use super::super::provider::{ActionProvider as _, PlanFault, reconfigured, spec_of};
 use super::deployments::{Deployment, Project, Shows};
 use super::{VENDOR, Vercel};
-use crate::incident::approval::PlannedStep;
+use crate::incident::approval::{Choice, PlannedStep};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -29,6 +29,17 @@ enum Kind {
     Alias,
 }
 
+impl Kind {
+    /// What takes it back.
+    fn back(self) -> Self {
+        match self {
+            Kind::Rollback => Kind::Promote,
+            Kind::Promote => Kind::Rollback,
+            Kind::Alias => Kind::Alias,
+        }
+    }
+}
+
 /// The approved facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Moves {
@@ -39,6 +50,9 @@ pub(super) struct Moves {
     /// The deployment that all of them show afterwards.
     to: String,
     to_shown: String,
+    /// It takes back what the configuration says.
+    #[serde(default)]
+    is_back: bool,
 }
 
 /// One domain, and what it showed when the plan was made.
@@ -55,7 +69,12 @@ impl Moves {
         let Some((kind, to)) = config.operation() else { return false };
         let configured = config.moved_domains();
         let all_configured = self.domains.iter().all(|domain| configured.contains(&domain.name.as_str()));
-        kind == self.kind && all_configured && to.is_none_or(|to| to == self.to)
+        let same = if self.is_back {
+            kind.back() == self.kind
+        } else {
+            kind == self.kind && to.is_none_or(|to| to == self.to)
+        };
+        same && all_configured
     }
 
     /// How a deployment is called in this plan.
@@ -90,10 +109,26 @@ impl Vercel {
     }
 }
 
-/// Plans what is configured.
-pub(super) async fn plan(config: &Vercel, site: &Project<'_>) -> Result<PlannedStep, PlanFault> {
+/// Plans what is configured; `wanted` is the deployment that a person chose.
+pub(super) async fn plan(config: &Vercel, site: &Project<'_>, wanted: Option<&str>) -> Result<PlannedStep, PlanFault> {
     let target = config.target().into_owned();
-    Planning { config, site, target: &target }.step().await
+    Planning { config, site, target: &target }.step(wanted).await
+}
+
+/// The deployments between which a person can choose.
+pub(super) async fn choices(config: &Vercel, site: &Project<'_>) -> Result<Vec<Choice>, PlanFault> {
+    let target = config.target().into_owned();
+    Planning { config, site, target: &target }.choices().await
+}
+
+/// Plans the way back of a step that was done.
+pub(super) async fn plan_back(
+    config: &Vercel,
+    site: &Project<'_>,
+    done: &PlannedStep,
+) -> Result<PlannedStep, PlanFault> {
+    let target = config.target().into_owned();
+    Planning { config, site, target: &target }.back(done).await
 }
 
 struct Planning<'a> {
@@ -111,15 +146,20 @@ impl Planning<'_> {
         PlanFault::Refused { target: self.target.to_owned(), why }
     }
 
-    async fn step(&self) -> Result<PlannedStep, PlanFault> {
-        let Self { config, site, .. } = *self;
+    /// The project's id, and what the domain shows.
+    async fn live(&self) -> Result<(String, Deployment), PlanFault> {
+        let domain = self.config.domain.as_deref().unwrap_or_default();
+        let now = self.site.shows(domain).await.map_err(|trouble| self.fault(&trouble, domain))?;
+        let project = self.site.project_of(&now).await.map_err(|trouble| self.fault(&trouble, &now.deployment))?;
+        let foreign = || self.refused(Words::new("vercel.no_domain").with("domain", domain));
+        Ok((project.ok_or_else(foreign)?, self.deployment(&now.deployment).await?))
+    }
+
+    async fn step(&self, wanted: Option<&str>) -> Result<PlannedStep, PlanFault> {
+        let config = self.config;
         let Some((kind, fixed)) = config.operation() else { return Err(self.refused(reconfigured())) };
-        let domain = config.domain.as_deref().unwrap_or_default();
-        let now = site.shows(domain).await.map_err(|trouble| self.fault(&trouble, domain))?;
-        let project = site.project_of(&now).await.map_err(|trouble| self.fault(&trouble, &now.deployment))?;
-        let project = project.ok_or_else(|| self.refused(Words::new("vercel.no_domain").with("domain", domain)))?;
-        let live = self.deployment(&now.deployment).await?;
-        let to = match (kind, fixed) {
+        let (project, live) = self.live().await?;
+        let to = match (kind, fixed.or(wanted)) {
             (_, Some(id)) => self.fixed(kind, id).await?,
             (Kind::Rollback, None) => self.before(&project, &live).await?,
             (Kind::Promote, None) => self.newest(&project, &live).await?,
@@ -129,16 +169,58 @@ impl Planning<'_> {
             Some(alias) => self.domains(&alias.domains, &to).await?,
             None if to.id == live.id => Vec::new(),
             None => {
-                let (name, from) = (domain.to_owned(), Some(live.id.clone()));
+                let (name, from) = (config.domain.clone().unwrap_or_default(), Some(live.id.clone()));
                 vec![Domain { name, from, from_shown: live.shown() }]
             }
         };
+        self.moved(kind, project, domains, &to, false).await
+    }
+
+    /// What is done is undone from where everything stands now.
+    async fn back(&self, done: &PlannedStep) -> Result<PlannedStep, PlanFault> {
+        let no_way = || PlanFault::NothingToGoBackTo(Words::new("step.no_way_back"));
+        let spec: Moves = spec_of(done).map_err(PlanFault::NothingToGoBackTo)?;
+        let mut before = spec.domains.iter().map(|domain| domain.from.as_deref());
+        let from = before.next().flatten().ok_or_else(no_way)?;
+        if before.any(|other| other != Some(from)) {
+            return Err(no_way());
+        }
+        let to = self.deployment(from).await?;
+        let names: Vec<String> = spec.domains.iter().map(|domain| domain.name.clone()).collect();
+        let domains = self.domains(&names, &to).await?;
+        self.moved(spec.kind.back(), spec.project, domains, &to, true).await
+    }
+
+    async fn moved(
+        &self,
+        kind: Kind,
+        project: String,
+        domains: Vec<Domain>,
+        to: &Deployment,
+        is_back: bool,
+    ) -> Result<PlannedStep, PlanFault> {
         if domains.is_empty() {
             return Err(PlanFault::AlreadyThere { target: self.target.to_owned(), to: to.shown() });
         }
         self.refuse_if_moving(&project).await?;
-        let moves = Moves { kind, project, domains, to: to.id.clone(), to_shown: to.shown() };
-        Ok(self.planned(&moves, &to))
+        let moves = Moves { kind, project, domains, to: to.id.clone(), to_shown: to.shown(), is_back };
+        Ok(self.planned(&moves, to))
+    }
+
+    async fn choices(&self) -> Result<Vec<Choice>, PlanFault> {
+        let Some((kind, _)) = self.config.operation() else { return Ok(Vec::new()) };
+        let (project, live) = self.live().await?;
+        let all = match kind {
+            Kind::Rollback => self.older(&project, &live).await?,
+            Kind::Promote => self.all(&project).await?,
+            Kind::Alias => Vec::new(),
+        };
+        let choice = |deployment: Deployment| {
+            let label = Words::new("vercel.deployment").with("what", deployment.shown());
+            let label = label.with("made_at", deployment.created).with("url", None::<&str>);
+            Choice { value: deployment.id, label }
+        };
+        Ok(all.into_iter().filter(|deployment| deployment.id != live.id).map(choice).collect())
     }
 
     async fn deployment(&self, id: &str) -> Result<Deployment, PlanFault> {
@@ -172,24 +254,33 @@ impl Planning<'_> {
         Ok(to)
     }
 
-    /// The newest that production can go back to.
+    /// Those that production can go back to, the newest first.
+    async fn older(&self, project: &str, live: &Deployment) -> Result<Vec<Deployment>, PlanFault> {
+        let mut older = self.site.production(project, Some(live)).await;
+        if let Ok(older) = &mut older {
+            older.retain(|deployment| deployment.created < live.created && deployment.is_candidate());
+        }
+        older.map_err(|trouble| self.fault(&trouble, &self.config.project))
+    }
+
+    async fn all(&self, project: &str) -> Result<Vec<Deployment>, PlanFault> {
+        let mut all = self.site.production(project, None).await;
+        if let Ok(all) = &mut all {
+            all.retain(Deployment::is_ready);
+        }
+        all.map_err(|trouble| self.fault(&trouble, &self.config.project))
+    }
+
     async fn before(&self, project: &str, live: &Deployment) -> Result<Deployment, PlanFault> {
-        let older = self.site.production(project, Some(live)).await;
-        let older = older.map_err(|trouble| self.fault(&trouble, &self.config.project))?;
-        let is_fit = |deployment: &Deployment| deployment.created < live.created && deployment.is_candidate();
-        older.into_iter().find(is_fit).ok_or_else(|| {
-            let domain = self.config.domain.as_deref();
-            PlanFault::NothingToGoBackTo(
-                Words::new("vercel.no_earlier").with("domain", domain).with("at", live.shown()),
-            )
+        self.older(project, live).await?.into_iter().next().ok_or_else(|| {
+            let words = Words::new("vercel.no_earlier").with("domain", self.config.domain.as_deref());
+            PlanFault::NothingToGoBackTo(words.with("at", live.shown()))
         })
     }
 
     /// The newest of all: what a rollback is undone with.
     async fn newest(&self, project: &str, live: &Deployment) -> Result<Deployment, PlanFault> {
-        let all = self.site.production(project, None).await;
-        let all = all.map_err(|trouble| self.fault(&trouble, &self.config.project))?;
-        Ok(all.into_iter().find(Deployment::is_ready).unwrap_or_else(|| live.clone()))
+        Ok(self.all(project).await?.into_iter().next().unwrap_or_else(|| live.clone()))
     }
 
     /// The domains that do not show it yet.

@@ -56,6 +56,18 @@ async fn a_deploy_is_restored_once_and_waited_for() {
 }
 
 #[tokio::test]
+async fn a_person_chooses_among_the_deploys_that_were_live_and_can_take_it_back() {
+    let (desk, room) = scene("{}").await;
+    assert_eq!(room.choices().await, ["66f0a2", "66f0a1"]);
+    let plan = room.planned_to("66f0a1").await;
+    assert_eq!(room.run(&plan).await.line(), "done");
+    assert_eq!(published(&desk), "66f0a1");
+    let back = room.planned_back(&plan).await;
+    let ran = room.run(&back).await;
+    assert_eq!((ran.line().as_str(), published(&desk).as_str()), ("done", "66f0a3"), "{}", ran.everything());
+}
+
+#[tokio::test]
 async fn what_moved_or_was_lost_is_told_apart() {
     let (desk, room) = scene("{}").await;
     let plan = room.planned().await;

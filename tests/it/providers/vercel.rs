@@ -107,6 +107,29 @@ async fn a_promotion_puts_the_newest_live_and_lets_new_ones_go_live_again() {
 }
 
 #[tokio::test]
+async fn a_person_chooses_among_what_production_can_go_back_to_and_can_take_it_back() {
+    let scene = Scene::open("rollback: {}").await;
+    scene.desk.with(|vercel| {
+        vercel.built("Even newer");
+        vercel.deployment("dpl_2").is_candidate = false;
+    });
+    assert_eq!(scene.room.choices().await, ["dpl_3", "dpl_1"]);
+    let plan = scene.room.planned_to("dpl_1").await;
+    assert_eq!(scene.room.run(&plan).await.line(), "done");
+    assert_eq!((scene.live().as_str(), scene.desk.with(|vercel| vercel.auto_assign)), ("dpl_1", false));
+
+    let back = scene.room.planned_back(&plan).await;
+    assert_eq!(
+        (back.steps[0].title.key.as_str(), back.steps[0].diff[1].key.as_str()),
+        ("vercel.title_promote", "vercel.auto_assign")
+    );
+    let ran = scene.room.run(&back).await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!((scene.live().as_str(), scene.desk.with(|vercel| vercel.auto_assign)), ("dpl_4", true));
+    assert_eq!(scene.desk.writes().len(), 2);
+}
+
+#[tokio::test]
 async fn a_preview_is_not_promoted_because_it_would_be_built_anew() {
     let scene = Scene::open("promote: { to: dpl_2 }").await;
     scene.desk.with(|vercel| vercel.deployment("dpl_2").is_production = false);

@@ -1,0 +1,210 @@
+//! Git: a commit's changes are taken back on a branch, a branch goes back, a state gets a tag (G1).
+//!
+//! What this provider may not do: rewrite a branch that is shared, push without a tag that keeps the state before, run a
+//! hook or obey a setting of a repository or of this machine, or put a credential into an argument list.
+
+mod change;
+mod mirror;
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use self::change::Spec;
+use super::config::{ConfigFault, fault};
+use super::provider::{
+    ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
+};
+use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::time::Millis;
+use crate::incident::words::Words;
+
+/// A change to one branch of a repository: exactly one of revert, reset and checkpoint.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Git {
+    /// Where it is: `https://`, `ssh://`, or a whole path. No credentials in it.
+    pub repository: String,
+    /// A folder that Vigie keeps; made when it is first needed.
+    pub mirror: PathBuf,
+    /// The branch.
+    pub branch: String,
+    /// Others work on the branch, so it is never reset; true when it is not said.
+    #[serde(default = "yes")]
+    pub shared: bool,
+    /// Who commits, as `Name <address>`.
+    pub author: Option<String>,
+    /// How Vigie is let in.
+    pub access: Option<Access>,
+    /// What it can do to the world; destructive for a reset, else reversible, when it is not said.
+    pub risk: Option<Risk>,
+    /// Takes a commit's changes back by a new commit.
+    pub revert: Option<Revert>,
+    /// Takes the branch to another commit.
+    pub reset: Option<Reset>,
+    /// Only sets a tag.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// How Vigie is let in: by a token or by a key.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// A token that may push, for `https://`.
+    #[schemars(with = "Option<String>")]
+    pub token: Option<SecretString>,
+    /// The file of a private key, for `ssh://`.
+    pub ssh_key: Option<PathBuf>,
+    /// The file with the other side's public keys.
+    pub known_hosts: Option<PathBuf>,
+}
+
+/// Which commit's changes are taken back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revert {
+    /// `newest`, or the commit; the newest when it is not said.
+    pub commit: Option<String>,
+    /// Only for a merge: which of its sides stays, 1 being the branch that was merged into.
+    pub mainline: Option<u32>,
+}
+
+/// Where a branch goes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    /// A tag or a commit.
+    pub to: String,
+}
+
+/// Nothing but the tag.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {}
+
+impl Access {
+    /// How ssh is called: with this key only, and never with a question.
+    fn ssh_command(&self) -> Option<String> {
+        let key = self.ssh_key.as_ref()?;
+        let quoted = |path: &PathBuf| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+        let known = self.known_hosts.as_ref().map(|path| format!(" -o UserKnownHostsFile={}", quoted(path)));
+        let options = "-F /dev/null -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes";
+        Some(format!("ssh {options} -i {}{}", quoted(key), known.unwrap_or_default()))
+    }
+}
+
+#[async_trait]
+impl ActionProvider for Git {
+    fn target(&self) -> Cow<'_, str> {
+        self.name().into()
+    }
+
+    fn risk(&self) -> Risk {
+        self.usual_risk()
+    }
+
+    fn usually_within(&self) -> Millis {
+        Millis::minutes(3)
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        self.access.iter().filter_map(|access| access.token.as_ref()).collect()
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        let chosen = [self.revert.is_some(), self.reset.is_some(), self.checkpoint.is_some()];
+        if chosen.iter().filter(|chosen| **chosen).count() != 1 {
+            faults.push(fault(path, "say what is done in exactly one way: revert, reset or checkpoint"));
+        }
+        if self.reset.is_some() && self.shared {
+            let sentence = "a branch that others work on is never reset; use revert, or say shared: false";
+            faults.push(fault(format!("{path}.reset"), sentence));
+        }
+        let is_fit =
+            ["https://", "http://", "ssh://", "git://", "/"].iter().any(|start| self.repository.starts_with(start));
+        if !is_fit || self.repository.chars().any(char::is_whitespace) {
+            let sentence = "write an address that begins with https:// or ssh://, or a whole path";
+            faults.push(fault(format!("{path}.repository"), sentence));
+        }
+        if url::Url::parse(&self.repository)
+            .is_ok_and(|url| url.password().is_some() || (url.scheme() != "ssh" && !url.username().is_empty()))
+        {
+            faults.push(fault(format!("{path}.repository"), "credentials do not belong into an address; use access"));
+        }
+        if self.mirror.is_relative() {
+            faults.push(fault(format!("{path}.mirror"), "write the whole path, beginning with /"));
+        }
+        let names = [
+            ("branch", Some(&self.branch)),
+            ("reset.to", self.reset.as_ref().map(|reset| &reset.to)),
+            ("revert.commit", self.revert.as_ref().and_then(|revert| revert.commit.as_ref())),
+        ];
+        for (name, _) in names.into_iter().filter(|(_, name)| name.is_some_and(|name| !is_name(name))) {
+            faults.push(fault(format!("{path}.{name}"), "this is no name that git knows; write for example main"));
+        }
+        if self.revert.as_ref().is_some_and(|revert| revert.mainline == Some(0)) {
+            faults.push(fault(format!("{path}.revert.mainline"), "sides are counted from 1"));
+        }
+    }
+
+    async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        // Not all of the time: what takes too long is to be named, and not only the planning.
+        change::plan(self, cx.world, cx.within * 3 / 4).await
+    }
+
+    async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
+        match self.approved(step) {
+            Ok(spec) => change::execute(self, &spec, cx).await,
+            Err(found) => StepResult::stale(found),
+        }
+    }
+
+    async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
+        match self.approved(step) {
+            Ok(spec) => change::check(self, &spec, cx).await,
+            Err(why) => Happened::CannotTell { why },
+        }
+    }
+}
+
+impl Git {
+    fn name(&self) -> String {
+        format!("{} ({})", self.branch, self.repository)
+    }
+
+    fn usual_risk(&self) -> Risk {
+        self.risk.unwrap_or(if self.reset.is_some() { Risk::Destructive } else { Risk::Reversible })
+    }
+
+    fn locks(&self) -> Vec<String> {
+        vec![format!("git/{}/{}", self.repository, self.branch)]
+    }
+
+    /// The committer's name and address.
+    fn author(&self) -> (String, String) {
+        let own = self.author.as_deref().and_then(|author| author.split_once('<'));
+        match own {
+            Some((name, address)) => (name.trim().to_owned(), address.trim_end().trim_end_matches('>').to_owned()),
+            None => ("Vigie".to_owned(), "vigie@localhost".to_owned()),
+        }
+    }
+
+    /// The approved facts, if today's configuration still means the same.
+    fn approved(&self, step: &PlannedStep) -> Result<Spec, Words> {
+        let spec: Spec = spec_of(step)?;
+        if step.locks == self.locks() && change::is_meant_by(&spec, self) { Ok(spec) } else { Err(reconfigured()) }
+    }
+}
+
+/// A branch, a tag or a commit, and nothing that git would read as an option or a range.
+fn is_name(text: &str) -> bool {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+    !text.is_empty() && text.chars().all(is_fit) && !text.starts_with(['-', '/', '.']) && !text.contains("..")
+}

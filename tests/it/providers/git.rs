@@ -1,0 +1,287 @@
+//! Git (G1) on real repositories: changes are taken back, branches go back, and what was there before keeps a tag.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use vigie::actions::ActionsConfig;
+use vigie::incident::approval::{Outcome, Risk};
+
+use crate::french::is_french;
+use crate::room::Room;
+use crate::runbook::Runbook;
+use crate::world::shown;
+
+/// A bare repository that others push to, and somebody's clone of it.
+struct Remote {
+    folder: TempDir,
+}
+
+impl Remote {
+    /// Two commits on `main`: the price is 10, then 20.
+    fn open() -> Self {
+        let remote = Self { folder: tempfile::tempdir().expect("a folder can be made") };
+        let bare = remote.bare();
+        remote.git(
+            remote.folder.path(),
+            &["init", "--quiet", "--bare", "--initial-branch=main", &bare.display().to_string()],
+        );
+        remote.git(remote.folder.path(), &["clone", "--quiet", &bare.display().to_string(), "clone"]);
+        remote.git(&remote.clone(), &["checkout", "--quiet", "-B", "main"]);
+        remote.commits("price", "10", "Prix initial");
+        remote.commits("price", "20", "Prix double");
+        remote
+    }
+
+    fn bare(&self) -> PathBuf {
+        self.folder.path().join("shop.git")
+    }
+
+    fn clone(&self) -> PathBuf {
+        self.folder.path().join("clone")
+    }
+
+    fn mirror(&self) -> PathBuf {
+        self.folder.path().join("mirror/shop.git")
+    }
+
+    fn git(&self, cwd: &Path, arguments: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.args(arguments).current_dir(cwd).env("HOME", self.folder.path()).env("GIT_CONFIG_NOSYSTEM", "1");
+        for (name, value) in [("NAME", "Ana"), ("EMAIL", "ana@example.com")] {
+            command.env(format!("GIT_AUTHOR_{name}"), value).env(format!("GIT_COMMITTER_{name}"), value);
+        }
+        let output = command.output().expect("git starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Somebody changes a file and pushes.
+    fn commits(&self, file: &str, text: &str, subject: &str) {
+        std::fs::write(self.clone().join(file), text).expect("it can be written");
+        self.git(&self.clone(), &["add", "."]);
+        self.git(&self.clone(), &["commit", "--quiet", "-m", subject]);
+        self.git(&self.clone(), &["push", "--quiet", "origin", "HEAD:main"]);
+    }
+
+    /// Somebody merges a branch that adds a file.
+    fn merges(&self) {
+        let clone = self.clone();
+        self.git(&clone, &["checkout", "--quiet", "-b", "coupon", "HEAD~1"]);
+        std::fs::write(clone.join("coupon"), "yes").expect("it can be written");
+        self.git(&clone, &["add", "."]);
+        self.git(&clone, &["commit", "--quiet", "-m", "Bon de remise"]);
+        self.git(&clone, &["checkout", "--quiet", "main"]);
+        self.git(&clone, &["merge", "--quiet", "--no-ff", "-m", "Fusion", "coupon"]);
+        self.git(&clone, &["push", "--quiet", "origin", "main"]);
+    }
+
+    /// What a name stands for at the remote.
+    fn at(&self, name: &str) -> String {
+        self.git(&self.bare(), &["rev-parse", name])
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.git(&self.bare(), &["show", &format!("main:{name}")])
+    }
+
+    fn count(&self) -> String {
+        self.git(&self.bare(), &["rev-list", "--count", "main"])
+    }
+
+    /// The remote refuses every push to `main` with these words.
+    fn protects(&self, words: &str) {
+        let hook = self.bare().join("hooks/update");
+        std::fs::create_dir_all(hook.parent().expect("a folder")).expect("it can be made");
+        std::fs::write(&hook, format!("#!/bin/sh\necho '{words}' >&2\n[ \"$1\" != refs/heads/main ]\n"))
+            .expect("it can be written");
+        std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).expect("it can be made to run");
+    }
+
+    fn step(&self, operation: &str) -> String {
+        let (bare, mirror) = (self.bare(), self.mirror());
+        format!(
+            "git: {{ repository: \"{}\", mirror: \"{}\", branch: main, {operation} }}",
+            bare.display(),
+            mirror.display()
+        )
+    }
+
+    fn room(&self, operation: &str) -> Room {
+        Room::with_step(&format!("within: 20s\n{}", self.step(operation)))
+    }
+}
+
+const TAG: &str = "refs/tags/vigie/before-run_7_1-step-1";
+
+#[tokio::test]
+async fn the_last_commit_is_reverted_and_pushed_with_a_tag() {
+    let remote = Remote::open();
+    let head = remote.at("main");
+    let room = remote.room("revert: {}");
+    let plan = room.planned().await;
+    let step = &plan.steps[0];
+    let short = &head[..7];
+    assert_eq!(step.from.as_deref(), Some(format!("{short} “Prix double”").as_str()));
+    assert_eq!((step.risk, step.title.key.as_str()), (Risk::Reversible, "git.title_revert"));
+    let lines: Vec<String> = step.diff.iter().map(ToString::to_string).collect();
+    assert!(lines.iter().any(|line| line.starts_with("price | 2")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("Ana: Prix initial")), "{lines:#?}");
+    assert_eq!(remote.at("main"), head, "planning changes nothing there");
+
+    let ran = room.run(&plan).await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!((remote.file("price").as_str(), remote.at(TAG)), ("10", head.clone()));
+    assert_eq!(remote.at("main~1"), head);
+    let message = remote.git(&remote.bare(), &["log", "-1", "--format=%an %ae%n%B", "main"]);
+    for line in [
+        "Vigie vigie@localhost",
+        "Revert \"Prix double\"",
+        &format!("This reverts commit {head}."),
+        "Vigie-Run: run_7_1-step-1",
+    ] {
+        assert!(message.contains(line), "{line} is not in {message}");
+    }
+    assert!(!remote.folder.path().join("mirror/shop.git.work").exists(), "the work tree is gone");
+}
+
+#[tokio::test]
+async fn a_merge_is_reverted_on_its_first_parent() {
+    let remote = Remote::open();
+    remote.merges();
+    assert!(remote.room("revert: {}").refusal().await.contains("git.is_merge"));
+    let ran = remote.room("revert: { mainline: 1 }").goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    let files = remote.git(&remote.bare(), &["ls-tree", "--name-only", "main"]);
+    assert_eq!((files.as_str(), remote.file("price").as_str()), ("price", "20"));
+    let refusal = remote.room("revert: { mainline: 1 }").refusal().await;
+    assert!(refusal.contains("git.no_merge"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_conflict_is_refused_with_the_files_named() {
+    let remote = Remote::open();
+    let commit = remote.at("main");
+    remote.commits("price", "30", "Prix triple");
+    let refusal = remote.room(&format!("revert: {{ commit: {commit} }}")).refusal().await;
+    assert!(refusal.contains("git.conflict") && refusal.contains("\"price\""), "{refusal}");
+    let refusal = remote.room("revert: { commit: deadbeef }").refusal().await;
+    assert!(refusal.contains("git.no_commit"), "{refusal}");
+    // What a conflict left behind is in nobody's way.
+    assert_eq!(remote.room("revert: {}").goes().await.line(), "done");
+    assert_eq!(remote.file("price"), "20");
+}
+
+#[tokio::test]
+async fn a_protected_branch_says_so_and_nothing_is_changed() {
+    let remote = Remote::open();
+    let head = remote.at("main");
+    remote.protects("main takes reviewed changes only");
+    let line = remote.room("revert: {}").goes().await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("git.protected"), "{line}");
+    assert!(line.contains("main takes reviewed changes only"), "{line}");
+    assert_eq!(remote.at("main"), head);
+    assert_eq!(remote.git(&remote.bare(), &["tag"]), "", "the tag goes with the change or not at all");
+}
+
+#[tokio::test]
+async fn a_branch_that_moved_is_stale_and_nothing_is_pushed() {
+    let remote = Remote::open();
+    let room = remote.room("revert: {}");
+    let plan = room.planned().await;
+    remote.commits("price", "30", "Prix triple");
+    let head = remote.at("main");
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("stale: git.moved") && line.contains("Prix triple"), "{line}");
+    assert_eq!(remote.at("main"), head);
+}
+
+#[tokio::test]
+async fn an_unshared_branch_goes_back_and_the_tag_keeps_the_rest() {
+    let remote = Remote::open();
+    let (head, before) = (remote.at("main"), remote.at("main~1"));
+    let room = remote.room(&format!("shared: false, reset: {{ to: {before} }}"));
+    let plan = room.planned().await;
+    assert_eq!((plan.risk(), plan.steps[0].diff[1].key.as_str()), (Risk::Destructive, "git.go_away"));
+    assert_eq!(room.run(&plan).await.line(), "done");
+    assert_eq!((remote.at("main"), remote.at(TAG)), (before, head));
+
+    let yaml = format!(
+        "actions: {{ go: {{ title: Go, class: urgent, risk: destructive, expected: 1m, verify: [], steps: [{{ {} }}] }} }}",
+        remote.step("reset: { to: v1 }")
+    );
+    let config: ActionsConfig = serde_saphyr::from_str(&yaml).expect("it can be read");
+    let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
+    assert!(faults.iter().any(|fault| fault.contains("others work on is never reset")), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_push_whose_answer_was_lost_is_found_by_its_tag_and_one_that_never_came_is_made() {
+    let remote = Remote::open();
+    let room = remote.room("revert: {}");
+    let plan = room.planned().await;
+    assert_eq!(room.run(&plan).await.line(), "done");
+    remote.git(&remote.clone(), &["pull", "--quiet", "origin", "main"]);
+    remote.commits("other", "1", "Autre chose");
+    let ran = room.taken_up(&plan).await;
+    assert_eq!((ran.line().as_str(), remote.count().as_str()), ("done", "4"), "{}", ran.everything());
+
+    let remote = Remote::open();
+    let room = remote.room("revert: {}");
+    let plan = room.planned().await;
+    let ran = room.taken_up(&plan).await;
+    assert_eq!((ran.line().as_str(), remote.count().as_str()), ("done", "3"), "{}", ran.everything());
+}
+
+#[tokio::test]
+async fn hooks_and_settings_around_it_do_not_run_here() {
+    let remote = Remote::open();
+    let room = remote.room("checkpoint: {}");
+    let plan = room.planned().await;
+    let (trap, sprung) = (remote.mirror().join("hooks/pre-push"), remote.folder.path().join("sprung"));
+    std::fs::create_dir_all(trap.parent().expect("a folder")).expect("it can be made");
+    std::fs::write(&trap, format!("#!/bin/sh\ntouch {}\n", sprung.display())).expect("it can be written");
+    std::fs::set_permissions(&trap, PermissionsExt::from_mode(0o755)).expect("it can be made to run");
+    assert_eq!(room.run(&plan).await.line(), "done");
+    assert!(!sprung.exists());
+    assert_eq!(remote.at(TAG), remote.at("main"));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let remote = Remote::open();
+    let step = remote.step("revert: {}");
+    let gone = Room::with_step(&step.replace("shop.git\", mirror", "gone.git\", mirror"));
+    assert!(gone.refusal().await.contains("git.no_access"));
+    let branch = Room::with_step(&step.replace("branch: main", "branch: mian"));
+    assert!(branch.refusal().await.contains("git.no_branch"));
+    std::fs::write(remote.folder.path().join("mirror/file"), "x").expect("it can be written");
+    let folder = Room::with_step(&step.replace("mirror/shop.git", "mirror"));
+    assert!(folder.refusal().await.contains("git.foreign_folder"));
+}
+
+/// G1, P3, P6 · from the slash command to the timeline, in both languages.
+#[tokio::test]
+async fn the_last_commit_is_taken_back_from_slack() {
+    for (locale, title) in [("en", "Take back"), ("fr", "Annuler")] {
+        let remote = Remote::open();
+        let head = remote.at("main");
+        let step = format!("- {}", remote.step("revert: {}"));
+        let runbook = Runbook::open(locale, "command: { argv: [\"true\"] }", &step).await;
+        let (channel, card) = runbook.planned().await;
+        let text = shown(&card);
+        assert!(text.contains(&format!("{title} {} “Prix double”", &head[..7])), "{text}");
+        let done = runbook.approved(&channel, &card).await;
+        assert_eq!(runbook.outcome().await, Outcome::Done, "{done}");
+        assert_eq!(remote.file("price"), "10");
+        assert!(done.contains("vigie/before-run_1_1-step-1"), "{done}");
+        let timeline = runbook.world.timeline("U0ONCALL", 1).await;
+        assert!(timeline.contains("Revert"), "{timeline}");
+        if locale == "fr" {
+            is_french(&runbook.world);
+        }
+        runbook.close_without(&[]).await;
+    }
+}
