@@ -281,6 +281,13 @@ impl<'a> Site<'a> {
         self.ask(call, self.one_change(rehearsal)).await
     }
 
+    /// Makes a new object. Sent once.
+    pub(super) async fn create(&self, kind: Kind, object: &Value, rehearsal: bool) -> Result<Value, Trouble> {
+        let params = PostParams { dry_run: rehearsal, field_manager: Some(MANAGER.to_owned()) };
+        let call = self.at(kind).create(&params, object.to_string().into_bytes()).map_err(Trouble::unsent)?;
+        self.ask(call, self.one_change(rehearsal)).await
+    }
+
     /// Deletes exactly this object, and what it owns with it. Sent once; another one of the same name is left alone.
     pub(super) async fn delete(&self, kind: Kind, name: &str, uid: &str, rehearsal: bool) -> Result<(), Trouble> {
         let exactly = Preconditions { uid: Some(uid.to_owned()), resource_version: None };

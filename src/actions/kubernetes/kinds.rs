@@ -31,6 +31,7 @@ pub(super) const DAEMON_SETS: Kind = Kind::of("apps", "v1", "daemonsets");
 pub(super) const REPLICA_SETS: Kind = Kind::of("apps", "v1", "replicasets");
 pub(super) const CONTROLLER_REVISIONS: Kind = Kind::of("apps", "v1", "controllerrevisions");
 pub(super) const PODS: Kind = Kind::of("", "v1", "pods");
+pub(super) const ENDPOINTS: Kind = Kind::of("", "v1", "endpoints");
 pub(super) const SERVICES: Kind = Kind::of("", "v1", "services");
 pub(super) const CONFIG_MAPS: Kind = Kind::of("", "v1", "configmaps");
 pub(super) const SECRETS: Kind = Kind::of("", "v1", "secrets");

@@ -10,6 +10,7 @@ mod call;
 mod change;
 mod cluster;
 mod deed;
+mod flags;
 mod follow;
 mod image;
 mod kinds;
@@ -21,7 +22,10 @@ mod revision;
 mod rights;
 mod roles;
 mod scale;
+mod secret;
+mod select;
 mod undo;
+mod users;
 mod wait;
 mod workloads;
 
@@ -36,6 +40,7 @@ use serde_json::{Value, json};
 
 use self::call::{Site, Trouble};
 pub use self::cluster::{ClusterConfig, Clusters, Impersonation};
+use self::flags::Flags;
 use self::image::SetImage;
 use self::kinds::is_label;
 use self::pausing::{Pause, Resume};
@@ -43,6 +48,8 @@ use self::restart::Restart;
 use self::rights::{Allowed, Right};
 pub use self::roles::{Needs, Subject};
 use self::scale::{Scale, ScaleBack};
+use self::secret::RestoreSecret;
+use self::select::Select;
 use self::undo::Undo;
 use self::wait::Wait;
 use super::World;
@@ -169,6 +176,12 @@ operations! {
     scale: Scale,
     /// Goes back to the number of pods that the cluster remembers (K7).
     scale_back: ScaleBack,
+    /// Switches Services to another set of pods (K8).
+    select: Select,
+    /// Sets keys of a ConfigMap and restarts what reads it (K9).
+    flags: Flags,
+    /// Puts a Secret back from a saved copy (K10).
+    put_secret_back: RestoreSecret,
 }
 
 #[async_trait]

@@ -174,6 +174,11 @@ fn reason(pod: &Object) -> Option<(Reason, Option<String>)> {
     Some(blamed.unwrap_or((Reason::NotReady, None)))
 }
 
+/// It serves: ready, and not on its way out.
+pub(super) fn is_ready(pod: &Object) -> bool {
+    !pod.is_being_deleted() && reason(pod).is_none()
+}
+
 fn containers(pod: &Object) -> impl Iterator<Item = &Value> {
     let of = |pointer: &str| pod.0.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
     of("/status/initContainerStatuses").chain(of("/status/containerStatuses"))

@@ -1,8 +1,10 @@
 //! Roll-backs in a real Kubernetes through the whole bot: the command, the plan, the click, the cluster that really
 //! changed, the verification, the timeline (K1–K16). Every test reads the server's own record of what the bot changed.
 
+mod configuration;
 mod faults;
 mod plane;
+mod process;
 mod progress;
 mod roll_outs;
 mod team;

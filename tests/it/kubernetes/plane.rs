@@ -143,6 +143,12 @@ impl Namespace {
         until("the rights count", PATIENCE, async || self.asked("bot", &words).await.ok()).await;
     }
 
+    /// Waits until the bot may no longer do this.
+    pub async fn until_denied(&self, verb: &str, what: &str) {
+        let words = ["auth", "can-i", verb, what];
+        until("the right is gone", PATIENCE, async || self.asked("bot", &words).await.err()).await;
+    }
+
     /// An object once something is the case.
     pub async fn once(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let seen = async || {
