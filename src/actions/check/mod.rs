@@ -23,6 +23,7 @@ use self::prometheus::PrometheusCheck;
 use self::tcp::TcpCheck;
 use super::World;
 use super::config::{ConfigFault, fault};
+use super::kubernetes::KubernetesCheck;
 use super::length;
 use super::stopwatch::{Stopwatch, within};
 use crate::incident::approval::{CheckResult, Verdict};
@@ -123,6 +124,8 @@ checks! {
     command: CommandCheck,
     /// A port that takes connections.
     tcp: TcpCheck,
+    /// What a Kubernetes cluster says (K16).
+    kubernetes: KubernetesCheck,
 }
 
 impl CheckConfig {

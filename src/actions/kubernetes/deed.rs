@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::call::Body;
+use super::call::Change;
 use super::kinds::What;
 use super::object::{MARK, Object, annotations_after, clean_template};
 use super::revision::{Revision, shown};
@@ -123,7 +123,7 @@ impl Deed {
 
     /// The change itself, for exactly the version that was looked at, marked as this step's. `holder` keeps the
     /// revision that is gone back to.
-    pub(super) fn body(&self, what: What, object: &Object, holder: Option<&Object>, key: &str) -> Body {
+    pub(super) fn body(&self, what: What, object: &Object, holder: Option<&Object>, key: &str) -> Change {
         let laid_over = |mut change: Value, annotations: Value| {
             let mut marked = json!({MARK: key});
             add(&mut marked, annotations);
@@ -132,35 +132,35 @@ impl Deed {
         };
         match self {
             Deed::Undo(_) => match holder {
-                Some(holder) if what == What::Deployment => Body::Json(json!([
+                Some(holder) if what == What::Deployment => Change::Json(json!([
                     version(object),
                     {"op": "replace", "path": "/spec/template", "value": clean_template(holder.template())},
                     {"op": "add", "path": "/metadata/annotations", "value": annotations_after(object, holder, key)},
                 ])),
                 holder => {
                     let kept = holder.and_then(|holder| holder.0.get("data")).cloned().unwrap_or_default();
-                    Body::Strategic(laid_over(json!({"spec": kept["spec"]}), Value::Null))
+                    Change::Strategic(laid_over(json!({"spec": kept["spec"]}), Value::Null))
                 }
             },
-            Deed::Image(images) => Body::Json(new_images(object, images, key)),
+            Deed::Image(images) => Change::Json(new_images(object, images, key)),
             Deed::Restart => {
                 let template = json!({"metadata": {"annotations": {RESTARTED: key}}});
-                Body::Merge(laid_over(json!({"spec": {"template": template}}), Value::Null))
+                Change::Merge(laid_over(json!({"spec": {"template": template}}), Value::Null))
             }
             Deed::Pause(paused) => {
                 let paused = if *paused { Value::Bool(true) } else { Value::Null };
-                Body::Merge(laid_over(json!({"spec": {"paused": paused}}), Value::Null))
+                Change::Merge(laid_over(json!({"spec": {"paused": paused}}), Value::Null))
             }
             Deed::Scale { to, remembers } => {
                 let remembers = remembers.map(|count| count.to_string());
-                Body::Merge(laid_over(json!({"spec": {"replicas": to}}), json!({REMEMBERED: remembers})))
+                Change::Merge(laid_over(json!({"spec": {"replicas": to}}), json!({REMEMBERED: remembers})))
             }
-            Deed::Wait => Body::Merge(laid_over(json!({}), Value::Null)),
-            Deed::Select { set, .. } => Body::Merge(laid_over(json!({"spec": {"selector": set}}), Value::Null)),
-            Deed::Data { set, .. } => Body::Merge(laid_over(json!({"data": set}), Value::Null)),
+            Deed::Wait => Change::Merge(laid_over(json!({}), Value::Null)),
+            Deed::Select { set, .. } => Change::Merge(laid_over(json!({"spec": {"selector": set}}), Value::Null)),
+            Deed::Data { set, .. } => Change::Merge(laid_over(json!({"data": set}), Value::Null)),
             Deed::Secret(_) => {
                 let values = holder.map(|saved| secret::laid_over(object, saved));
-                Body::Merge(laid_over(json!({"data": values.unwrap_or_else(|| json!({}))}), Value::Null))
+                Change::Merge(laid_over(json!({"data": values.unwrap_or_else(|| json!({}))}), Value::Null))
             }
         }
     }

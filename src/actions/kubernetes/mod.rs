@@ -6,17 +6,23 @@
 //! What this provider may not do: run `kubectl` or anything else on the host but the program that a kubeconfig names for
 //! its credentials; put a value of an environment or a secret into a plan; send a change that could happen twice.
 
+mod apply;
 mod call;
 mod change;
 mod cluster;
 mod deed;
+mod delete;
 mod flags;
 mod follow;
 mod image;
+mod job;
 mod kinds;
+mod look;
+mod manifests;
 mod object;
 mod pausing;
 mod pods;
+mod recreate;
 mod restart;
 mod revision;
 mod rights;
@@ -38,12 +44,17 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::apply::Apply;
 use self::call::{Site, Trouble};
 pub use self::cluster::{ClusterConfig, Clusters, Impersonation};
+use self::delete::Delete;
 use self::flags::Flags;
 use self::image::SetImage;
+use self::job::RunJob;
 use self::kinds::is_label;
+pub use self::look::KubernetesCheck;
 use self::pausing::{Pause, Resume};
+use self::recreate::RecreatePods;
 use self::restart::Restart;
 use self::rights::{Allowed, Right};
 pub use self::roles::{Needs, Subject};
@@ -82,6 +93,9 @@ trait Operation: fmt::Debug + Send + Sync {
 
     /// Whether it happened, and whether it is over.
     async fn check(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> Happened;
+
+    /// Takes away what it left lying, once its end is kept. May be lost.
+    async fn tidy(&self, _site: &Site<'_>, _cx: &StepContext<'_>) {}
 }
 
 /// What an operation would do.
@@ -182,6 +196,14 @@ operations! {
     flags: Flags,
     /// Puts a Secret back from a saved copy (K10).
     put_secret_back: RestoreSecret,
+    /// Applies a folder of saved manifests (K11).
+    apply: Apply,
+    /// Deletes Jobs, Pods or volume claims (K12).
+    delete: Delete,
+    /// Deletes pods so that they are made anew (K13).
+    recreate_pods: RecreatePods,
+    /// Runs something once (K14).
+    job: RunJob,
 }
 
 #[async_trait]
@@ -259,6 +281,12 @@ impl ActionProvider for Kubernetes {
         match self.approved(step).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
             Ok(((operation, facts), site)) => operation.check(facts, &site, cx).await,
             Err(why) => Happened::CannotTell { why },
+        }
+    }
+
+    async fn tidy(&self, cx: &StepContext<'_>) {
+        if let (Some((_, operation)), Ok(site)) = (self.operation(), self.site(cx.world, cx.within)) {
+            operation.tidy(&site, cx).await;
         }
     }
 }

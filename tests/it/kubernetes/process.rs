@@ -50,14 +50,19 @@ impl Outside {
         incident.runs.into_values().next()
     }
 
-    /// Declares an incident, has the action planned, and approves the plan.
-    pub async fn approves(&self, action: &str) {
+    /// Declares an incident and asks for a plan.
+    pub async fn asks(&self, action: &str) {
         let heard = async || (self.town.ws().open_sockets() > 0).then_some(());
         until("the bot hears", PATIENCE, heard).await;
         self.says("U0ONCALL", "start sev2 the web fails").await;
         let incident = async || self.town.store.incident("inc_1".parse().expect("an id")).await.ok().flatten();
         until("the incident", PATIENCE, incident).await;
         self.says("U0ONCALL", &format!("run --in inc_1 {action}")).await;
+    }
+
+    /// The same, and approves the plan.
+    pub async fn approves(&self, action: &str) {
+        self.asks(action).await;
         let pending = async || self.run().await.filter(|run| run.phase == Phase::Pending);
         until("the plan", PATIENCE, pending).await;
         self.says("U0LEAD", "approve run_1_1").await;
