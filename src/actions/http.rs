@@ -108,9 +108,16 @@ pub struct Answer {
     pub body: String,
     /// There was more.
     pub cut: bool,
+    /// Its header fields.
+    pub headers: HeaderMap,
 }
 
 impl Answer {
+    /// A header field that is plain text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The body as JSON.
     ///
     /// # Errors
@@ -171,6 +178,7 @@ impl Request {
         }
         let mut response = request.headers(headers).send().await.map_err(no_answer)?;
         let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         let mut cut = false;
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
@@ -181,7 +189,7 @@ impl Request {
                 break;
             }
         }
-        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), cut })
+        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), cut, headers })
     }
 }
 

@@ -16,6 +16,7 @@
 //! Secrets live in [`secrecy::SecretString`] fields of the configuration, never in a plan; everything that leaves
 //! the room as text has passed [`redact::Redactor`].
 
+mod api;
 pub mod check;
 pub mod command;
 pub mod config;
@@ -27,6 +28,7 @@ pub mod http_switch;
 pub mod json;
 pub mod kubernetes;
 pub mod length;
+mod lever;
 mod plan;
 pub mod process;
 pub mod provider;
@@ -36,6 +38,7 @@ mod stopwatch;
 mod template;
 #[cfg(test)]
 pub(crate) mod toy;
+pub mod vercel;
 mod verify;
 
 use std::collections::BTreeMap;

@@ -17,6 +17,7 @@ use super::http_switch::HttpSwitch;
 use super::kubernetes::Kubernetes;
 use super::length;
 use super::template::{Filling, placeholders, unknown};
+use super::vercel::Vercel;
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::id::RunId;
 use crate::incident::run::too_risky;
@@ -300,6 +301,8 @@ providers! {
     env_file: EnvFile,
     /// Workloads in a Kubernetes cluster (K1).
     kubernetes: Kubernetes,
+    /// A project at Vercel (V1).
+    vercel: Vercel,
 }
 
 impl StepConfig {

@@ -29,6 +29,7 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("WHATSAPP_TOKEN", "t7"),
         ("PAGERDUTY_KEY", "0123456789abcdef0123456789abcdef"),
         ("PAGER_SECRET", "0123456789abcdef"),
+        ("VERCEL_TOKEN", "t8"),
         ("HEARTBEAT_URL", "https://alive.example.com/vigie"),
     ])
 }

@@ -35,7 +35,8 @@ fn everything(world: &World) -> Vec<(String, String)> {
     all
 }
 
-fn is_french(world: &World) {
+/// Demands that everything which was shown is French.
+pub fn is_french(world: &World) {
     let english = Regex::new(ENGLISH).expect("the pattern is sound");
     let no_words = Regex::new(NO_WORDS).expect("the pattern is sound");
     let mut found: Vec<String> = Vec::new();

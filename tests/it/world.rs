@@ -48,12 +48,21 @@ impl World {
 
     /// The same with the practice team's configuration changed: each text is replaced by the other.
     pub async fn open_changed(changes: &[(&str, &str)]) -> Self {
+        Self::open_changed_in("en", changes).await
+    }
+
+    /// The same in another language.
+    pub async fn open_changed_in(locale: &str, changes: &[(&str, &str)]) -> Self {
         let mut config = CONFIG.to_owned();
         for (from, to) in changes {
             assert!(config.contains(from), "the practice configuration does not say “{from}”");
             config = config.replace(from, to);
         }
-        Self::open_with(|options| options.config = Some(config)).await
+        Self::open_with(|options| {
+            options.locale = locale.to_owned();
+            options.config = Some(config);
+        })
+        .await
     }
 
     /// The same on a database that is there already.

@@ -1,0 +1,162 @@
+//! The table of what is seen and what it means, on a lever that plays a list of looks.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::actions::toy::{plain, plainly, world};
+
+struct Played {
+    looks: Mutex<Vec<Result<Stand, Trouble>>>,
+    answers: Mutex<Vec<Result<(), Trouble>>>,
+    sent: Mutex<usize>,
+}
+
+impl Played {
+    /// The last look is seen for ever.
+    fn new(looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> Self {
+        Self { looks: Mutex::new(looks.to_vec()), answers: Mutex::new(answers.to_vec()), sent: Mutex::new(0) }
+    }
+
+    fn sent(&self) -> usize {
+        *self.sent.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Lever for Played {
+    fn target(&self) -> &str {
+        "shop"
+    }
+
+    fn vendor(&self) -> &'static str {
+        "Vendor"
+    }
+
+    fn settle(&self) -> Duration {
+        Duration::from_millis(60)
+    }
+
+    async fn stand(&self) -> Result<Stand, Trouble> {
+        let mut looks = self.looks.lock().unwrap();
+        if looks.len() > 1 { looks.remove(0) } else { looks[0].clone() }
+    }
+
+    async fn throw(&self) -> Result<(), Trouble> {
+        *self.sent.lock().unwrap() += 1;
+        self.answers.lock().unwrap().remove(0)
+    }
+}
+
+fn start() -> Result<Stand, Trouble> {
+    Ok(Stand::AtStart("v2".into()))
+}
+fn there() -> Result<Stand, Trouble> {
+    Ok(Stand::There("v1".into()))
+}
+fn moving() -> Result<Stand, Trouble> {
+    Ok(Stand::Moving("v2".into()))
+}
+fn half() -> Result<Stand, Trouble> {
+    Ok(Stand::Half("v1, v2".into()))
+}
+fn elsewhere() -> Result<Stand, Trouble> {
+    Ok(Stand::Elsewhere("v3".into()))
+}
+fn lost() -> Trouble {
+    Trouble::NoAnswer { sent: true, why: Words::new("reason.broken_off") }
+}
+fn no(status: u16) -> Trouble {
+    Trouble::Said { status, message: None, wait: None }
+}
+
+async fn with_context<T>(act: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
+    let world = world();
+    let cx = StepContext {
+        world: &world,
+        run: "run_7_1".parse().unwrap(),
+        step: 0,
+        fence: 1,
+        within: Duration::from_millis(300),
+        progress: &|_| {},
+    };
+    act(&cx).await
+}
+
+/// What became of it, in one line, and how many requests were sent.
+async fn thrown(looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> (String, usize) {
+    let lever = Played::new(looks, answers);
+    let result = with_context(async |cx| plain(throw(&lever, cx).await)).await;
+    let line = match result {
+        StepResult::Done { note, live, .. } => {
+            assert_eq!(live.as_deref(), Some("v1"));
+            format!("done: {note}")
+        }
+        StepResult::Stale { found } => format!("stale: {found}"),
+        StepResult::Failed { why, .. } => format!("failed: {why}"),
+        StepResult::Unknown { why, .. } => format!("unknown: {why}"),
+    };
+    (line, lever.sent())
+}
+
+#[tokio::test]
+async fn a_lever_is_thrown_once_and_followed() {
+    let slow = thrown(&[start(), start(), moving(), moving(), there()], &[Ok(())]).await;
+    assert_eq!(slow, ("done: shop is at v1".into(), 1));
+    assert_eq!(thrown(&[there()], &[]).await, ("done: shop already was at v1".into(), 0));
+    assert_eq!(thrown(&[elsewhere()], &[]).await, ("stale: shop is at v3".into(), 0));
+    // Somebody else's move ends first; where it ends decides.
+    assert_eq!(thrown(&[moving(), there()], &[]).await.1, 0);
+    assert_eq!(thrown(&[moving(), start(), there()], &[Ok(())]).await.1, 1);
+    assert_eq!(thrown(&[half(), there()], &[Ok(())]).await.1, 1);
+}
+
+#[tokio::test]
+async fn a_no_means_that_nothing_was_changed_unless_a_part_was() {
+    let (line, _) = thrown(&[start()], &[Err(no(409))]).await;
+    assert_eq!(line, "failed: Vendor is busy with another change (409); nothing was changed");
+    let (line, _) = thrown(&[start(), elsewhere()], &[Err(no(409))]).await;
+    assert_eq!(line, "stale: shop is at v3");
+    let (line, _) = thrown(&[start(), half()], &[Err(no(403))]).await;
+    assert_eq!(line, "failed: shop is at v1, v2, only in part: the token may not do that at Vendor (403)");
+    let (line, sent) = thrown(&[Err(no(401))], &[]).await;
+    assert!(line.starts_with("failed: shop could not be read before the change") && sent == 0, "{line}");
+}
+
+#[tokio::test]
+async fn what_nobody_saw_end_is_unknown() {
+    let (line, sent) = thrown(&[start()], &[Err(lost())]).await;
+    assert!(line.starts_with("unknown: the answer of shop was lost") && sent == 1, "{line}");
+    let (line, _) = thrown(&[start()], &[Ok(())]).await;
+    assert_eq!(line, "unknown: shop said yes, but it still is at v2 after 60 ms");
+    let (line, sent) = thrown(&[start(), moving()], &[Ok(())]).await;
+    assert!(line.starts_with("unknown: shop is being moved, but still is at v2 after") && sent == 1, "{line}");
+    let (line, _) = thrown(&[start(), Err(no(500))], &[Ok(())]).await;
+    assert!(line.starts_with("unknown: shop said yes, but could not be read afterwards"), "{line}");
+    let (line, sent) = thrown(&[moving()], &[]).await;
+    assert!(line.starts_with("failed: somebody else") && sent == 0, "{line}");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_settled_by_looking() {
+    let cases = [
+        (vec![there()], "yes"),
+        (vec![start(), start(), there()], "yes"),
+        (vec![moving()], "begun"),
+        (vec![half()], "begun"),
+        (vec![start()], "no"),
+        (vec![elsewhere()], "cannot tell"),
+        (vec![Err(no(500))], "cannot tell"),
+    ];
+    for (looks, wanted) in cases {
+        let lever = Played::new(&looks, &[]);
+        let happened = with_context(async |cx| plainly(settled(&lever, cx).await)).await;
+        let word = match happened {
+            Happened::Yes { .. } => "yes",
+            Happened::No { .. } => "no",
+            Happened::Begun { .. } => "begun",
+            Happened::CannotTell { .. } => "cannot tell",
+        };
+        assert_eq!(word, wanted, "{looks:?}");
+        assert_eq!(lever.sent(), 0);
+    }
+}
