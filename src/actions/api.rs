@@ -236,6 +236,12 @@ pub(super) fn validate_credential(token: &SecretString, path: &str, faults: &mut
     }
 }
 
+/// Letters, digits, dots, hyphens and underscores, as ids, names and domains have it.
+pub(super) fn is_plain(text: &str) -> bool {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (1..=253).contains(&text.len()) && text.chars().all(is_fit) && !text.starts_with('.') && !text.ends_with('.')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,7 @@ pub mod json;
 pub mod kubernetes;
 pub mod length;
 mod lever;
+pub mod netlify;
 mod plan;
 pub mod process;
 pub mod provider;

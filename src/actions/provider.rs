@@ -16,6 +16,7 @@ use super::http_call::HttpCall;
 use super::http_switch::HttpSwitch;
 use super::kubernetes::Kubernetes;
 use super::length;
+use super::netlify::Netlify;
 use super::template::{Filling, placeholders, unknown};
 use super::vercel::Vercel;
 use crate::incident::approval::{PlannedStep, Risk};
@@ -301,8 +302,10 @@ providers! {
     env_file: EnvFile,
     /// Workloads in a Kubernetes cluster (K1).
     kubernetes: Kubernetes,
-    /// A project at Vercel (V1).
+    /// A project at Vercel (V1, V2).
     vercel: Vercel,
+    /// A site at Netlify (N1).
+    netlify: Netlify,
 }
 
 impl StepConfig {

@@ -30,6 +30,7 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("PAGERDUTY_KEY", "0123456789abcdef0123456789abcdef"),
         ("PAGER_SECRET", "0123456789abcdef"),
         ("VERCEL_TOKEN", "t8"),
+        ("NETLIFY_TOKEN", "t9"),
         ("HEARTBEAT_URL", "https://alive.example.com/vigie"),
     ])
 }

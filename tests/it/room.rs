@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
 use vigie::actions::{Actions, ActionsConfig, Execution, PlanFault};
-use vigie::incident::approval::{ActionPlan, Approval, ApprovalRule, Class, Outcome, Risk};
+use vigie::incident::approval::{ActionPlan, Approval, ApprovalRule, CheckResult, Class, Outcome, Risk};
 use vigie::incident::decision::Report;
 use vigie::incident::id::UserId;
 use vigie::incident::people::Actor;
@@ -59,6 +59,11 @@ impl Room {
 
     /// One action `go` of one step without a verification.
     pub fn with_step(step: &str) -> Self {
+        Self::with_step_and_check(step, "command: { argv: [\"true\"] }")
+    }
+
+    /// The same with what the service `shop` is looked at by.
+    pub fn with_step_and_check(step: &str, check: &str) -> Self {
         let step = step.trim_end().replace('\n', "\n      ");
         Self::open(&format!(
             "limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 4s }}
@@ -74,7 +79,8 @@ actions:
     - {step}
 services:
   shop:
-    - {{ key: there, command: {{ argv: [\"true\"] }} }}
+    - key: there
+      {check}
 "
         ))
     }
@@ -108,6 +114,11 @@ services:
     /// Goes on with a run whose former owner was lost while it did its first step.
     pub async fn taken_up(&self, plan: &ActionPlan) -> Ran {
         self.resume(plan, Some(0)).await
+    }
+
+    /// What the check of the service sees now.
+    pub async fn looks(&self) -> CheckResult {
+        self.actions.diagnose("shop").await.pop().expect("there is one check")
     }
 
     async fn resume(&self, plan: &ActionPlan, in_doubt: Option<usize>) -> Ran {

@@ -1,4 +1,4 @@
-//! Checks: one figure each, looked at and judged (rows H1, H2, H4, H5, H7).
+//! Checks: one figure each, looked at and judged (rows H1, H2, H4, H5, H7, V3).
 
 mod bounds;
 pub mod command;
@@ -7,6 +7,7 @@ pub mod http;
 pub mod metrics;
 pub mod prometheus;
 pub mod tcp;
+pub mod vercel;
 
 use std::fmt;
 
@@ -21,6 +22,7 @@ use self::http::HttpCheck;
 use self::metrics::MetricsCheck;
 use self::prometheus::PrometheusCheck;
 use self::tcp::TcpCheck;
+use self::vercel::VercelCheck;
 use super::World;
 use super::config::{ConfigFault, fault};
 use super::kubernetes::KubernetesCheck;
@@ -126,6 +128,8 @@ checks! {
     tcp: TcpCheck,
     /// What a Kubernetes cluster says (K16).
     kubernetes: KubernetesCheck,
+    /// The log of a deployment at Vercel (V3).
+    vercel: VercelCheck,
 }
 
 impl CheckConfig {

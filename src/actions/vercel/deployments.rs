@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::super::api::{Api, Trouble};
-use super::Vercel;
 
 /// How many older deployments are looked through.
 const MOST_LISTED: &str = "20";
@@ -78,15 +77,28 @@ fn commit(value: &Value) -> Option<String> {
 
 /// A domain, and what it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shows {
+pub(in super::super) struct Shows {
     pub deployment: String,
     pub project: Option<String>,
 }
 
-impl Vercel {
+/// A project at Vercel, for one piece of work.
+pub(in super::super) struct Project<'a> {
+    pub api: Api<'a>,
+    /// Its id or name, as configured.
+    pub name: &'a str,
+    pub team: Option<&'a str>,
+}
+
+impl Project<'_> {
+    /// The query of every request.
+    pub(in super::super) fn with_team<'q>(&'q self, more: &[(&'q str, &'q str)]) -> Vec<(&'q str, &'q str)> {
+        self.team.iter().map(|team| ("teamId", *team)).chain(more.iter().copied()).collect()
+    }
+
     /// What a domain shows.
-    pub(super) async fn shows(&self, api: &Api<'_>, domain: &str) -> Result<Shows, Trouble> {
-        let found = api.get(&["v4", "aliases", domain], &self.with_team(&[])).await?;
+    pub(in super::super) async fn shows(&self, domain: &str) -> Result<Shows, Trouble> {
+        let found = self.api.get(&["v4", "aliases", domain], &self.with_team(&[])).await?;
         // Vercel's description says that it is a list; what comes is one.
         let alias = found.get(0).unwrap_or(&found);
         let text = |name| alias.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -94,26 +106,25 @@ impl Vercel {
         Ok(Shows { deployment, project: text("projectId") })
     }
 
-    pub(super) async fn deployment(&self, api: &Api<'_>, id: &str) -> Result<Deployment, Trouble> {
-        let found = api.get(&["v13", "deployments", id], &self.with_team(&[])).await?;
+    pub(super) async fn deployment(&self, id: &str) -> Result<Deployment, Trouble> {
+        let found = self.api.get(&["v13", "deployments", id], &self.with_team(&[])).await?;
         Deployment::read(&found)
     }
 
     /// The id of the project, whichever way it is configured; `None` when the deployment belongs to another one.
-    pub(super) async fn project_of(&self, api: &Api<'_>, shows: &Shows) -> Result<Option<String>, Trouble> {
+    pub(super) async fn project_of(&self, shows: &Shows) -> Result<Option<String>, Trouble> {
         let Some(id) = &shows.project else { return Ok(None) };
-        if *id == self.project {
+        if id == self.name {
             return Ok(Some(id.clone()));
         }
-        let found = api.get(&["v13", "deployments", &shows.deployment], &self.with_team(&[])).await?;
-        let is_it = found.get("name").and_then(Value::as_str) == Some(&self.project);
+        let found = self.api.get(&["v13", "deployments", &shows.deployment], &self.with_team(&[])).await?;
+        let is_it = found.get("name").and_then(Value::as_str) == Some(self.name);
         Ok(is_it.then(|| id.clone()))
     }
 
     /// Ready production deployments, the newest first; with `before`, those that production could go back to.
     pub(super) async fn production(
         &self,
-        api: &Api<'_>,
         project: &str,
         before: Option<&Deployment>,
     ) -> Result<Vec<Deployment>, Trouble> {
@@ -123,7 +134,7 @@ impl Vercel {
         if let Some(until) = &until {
             query.extend([("until", until.as_str()), ("rollbackCandidate", "true")]);
         }
-        let found = api.get(&["v6", "deployments"], &self.with_team(&query)).await?;
+        let found = self.api.get(&["v6", "deployments"], &self.with_team(&query)).await?;
         let list = found.get("deployments").and_then(Value::as_array).ok_or(Trouble::Garbled)?;
         let mut list = list.iter().map(Deployment::read).collect::<Result<Vec<_>, _>>()?;
         list.sort_by_key(|deployment| std::cmp::Reverse(deployment.created));
@@ -131,8 +142,8 @@ impl Vercel {
     }
 
     /// Whether a rollback or a promotion is under way.
-    pub(super) async fn is_moving(&self, api: &Api<'_>, project: &str) -> Result<bool, Trouble> {
-        let found = api.get(&["v1", "projects", project, "promote", "aliases"], &self.with_team(&[])).await?;
+    pub(super) async fn is_moving(&self, project: &str) -> Result<bool, Trouble> {
+        let found = self.api.get(&["v1", "projects", project, "promote", "aliases"], &self.with_team(&[])).await?;
         let aliases = found.get("aliases").and_then(Value::as_array);
         let is_under_way = |alias: &Value| {
             matches!(alias.get("status").and_then(Value::as_str), Some("pending" | "in-progress" | "in_progress"))

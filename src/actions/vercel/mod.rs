@@ -1,10 +1,13 @@
-//! Vercel: production goes back to an earlier deployment, is promoted, or domains are pointed elsewhere (V1).
+//! Vercel: production goes back to an earlier deployment, is promoted, or domains are pointed elsewhere (V1); environment
+//! variables are kept, removed and put back (V2).
 //!
-//! What this provider may not do: build anything, or take Vercel's yes for the end of it. Vercel answers before it acts, so
-//! what the domain shows decides.
+//! What this provider may not do: build anything, take Vercel's yes for the end of it, or let a variable's value out. Vercel
+//! answers before it acts, so what the domain shows decides.
 
+mod copies;
 mod deployments;
 mod moves;
+mod variables;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,9 +16,11 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub(super) use self::deployments::Project;
 use self::moves::Moves;
+pub use self::variables::{Operation, Variables};
 use super::World;
-use super::api::{Api, validate_base, validate_credential};
+use super::api::{Api, is_plain, validate_base, validate_credential};
 use super::config::{ConfigFault, fault};
 use super::length;
 use super::lever;
@@ -26,10 +31,10 @@ use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
-const VENDOR: &str = "Vercel";
-const BASE: &str = "https://api.vercel.com";
+pub(super) const VENDOR: &str = "Vercel";
+pub(super) const BASE: &str = "https://api.vercel.com";
 
-/// A change to a project at Vercel: exactly one of rollback, promote and alias.
+/// A change to a project at Vercel: exactly one of rollback, promote, alias and variables.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vercel {
@@ -40,8 +45,8 @@ pub struct Vercel {
     /// An access token that may deploy.
     #[schemars(with = "String")]
     pub token: SecretString,
-    /// What customers type: says what is live, and when it is.
-    pub domain: String,
+    /// What customers type: says what is live, and when it is. Variables need none.
+    pub domain: Option<String>,
     /// Where the API is; Vercel's own when it is not said.
     pub base_url: Option<String>,
     /// What it can do to the world; reversible when it is not said.
@@ -55,6 +60,8 @@ pub struct Vercel {
     pub promote: Option<Destination>,
     /// Points domains to a deployment.
     pub alias: Option<Alias>,
+    /// Environment variables, by name.
+    pub variables: Option<Variables>,
 }
 
 /// Which deployment is meant.
@@ -78,11 +85,15 @@ pub struct Alias {
 #[async_trait]
 impl ActionProvider for Vercel {
     fn target(&self) -> Cow<'_, str> {
-        format!("{} (Vercel, {})", self.moved_domains().join(", "), self.project).into()
+        match &self.variables {
+            Some(_) => format!("{} (Vercel, env)", self.project).into(),
+            None => format!("{} (Vercel, {})", self.moved_domains().join(", "), self.project).into(),
+        }
     }
 
     fn risk(&self) -> Risk {
-        self.risk.unwrap_or(Risk::Reversible)
+        let only_looks = self.variables.as_ref().is_some_and(|variables| variables.operation == Operation::Save);
+        self.risk.unwrap_or(if only_looks { Risk::ReadOnly } else { Risk::Reversible })
     }
 
     fn usually_within(&self) -> Millis {
@@ -94,12 +105,17 @@ impl ActionProvider for Vercel {
     }
 
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
-        let chosen = [self.rollback.is_some(), self.promote.is_some(), self.alias.is_some()];
-        if chosen.iter().filter(|chosen| **chosen).count() != 1 {
-            faults.push(fault(path, "say what is done in exactly one way: rollback, promote or alias"));
+        let moves = [self.rollback.is_some(), self.promote.is_some(), self.alias.is_some()];
+        let chosen = moves.iter().filter(|chosen| **chosen).count() + usize::from(self.variables.is_some());
+        if chosen != 1 {
+            faults.push(fault(path, "say what is done in exactly one way: rollback, promote, alias or variables"));
         }
         validate_project(self, path, faults);
-        validate_domain(&self.domain, &format!("{path}.domain"), faults);
+        if let Some(variables) = &self.variables {
+            variables.validate(&format!("{path}.variables"), faults);
+        } else {
+            validate_domain(self.domain.as_deref().unwrap_or_default(), &format!("{path}.domain"), faults);
+        }
         let fixed = [
             ("rollback.to", self.rollback.as_ref().and_then(|destination| destination.to.as_ref())),
             ("promote.to", self.promote.as_ref().and_then(|destination| destination.to.as_ref())),
@@ -120,21 +136,31 @@ impl ActionProvider for Vercel {
 
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         // Half of the time: a vendor that does not answer is to be named, and not only the planning that took too long.
-        let api = self.api(cx.world, cx.within / 2);
-        moves::plan(self, &api).await
+        let site = self.site(cx.world, cx.within / 2);
+        match &self.variables {
+            Some(wanted) => variables::plan(self, wanted, &site).await,
+            None => moves::plan(self, &site).await,
+        }
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
-        let spec = match self.approved(step) {
-            Ok(spec) => spec,
-            Err(found) => return StepResult::stale(found),
-        };
-        lever::throw(&self.lever(step, spec, cx), cx).await
+        let site = self.site(cx.world, cx.within);
+        if let Some(wanted) = &self.variables {
+            return variables::execute(self, wanted, site, step, cx).await;
+        }
+        match self.approved(step) {
+            Ok(spec) => lever::throw(&self.lever(step, spec, site, cx), cx).await,
+            Err(found) => StepResult::stale(found),
+        }
     }
 
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
+        let site = self.site(cx.world, cx.within);
+        if let Some(wanted) = &self.variables {
+            return variables::check(self, wanted, site, step, cx).await;
+        }
         match self.approved(step) {
-            Ok(spec) => lever::settled(&self.lever(step, spec, cx), cx).await,
+            Ok(spec) => lever::settled(&self.lever(step, spec, site, cx), cx).await,
             Err(why) => Happened::CannotTell { why },
         }
     }
@@ -145,22 +171,19 @@ impl Vercel {
     fn moved_domains(&self) -> Vec<&str> {
         match &self.alias {
             Some(alias) => alias.domains.iter().map(String::as_str).collect(),
-            None => vec![&self.domain],
+            None => self.domain.as_deref().into_iter().collect(),
         }
     }
 
     /// Rollback, promotion and alias move the same thing.
     fn locks(&self) -> Vec<String> {
-        vec![format!("vercel/{}/{}/domains", self.team.as_deref().unwrap_or("-"), self.project)]
+        let what = if self.variables.is_some() { "variables" } else { "domains" };
+        vec![format!("vercel/{}/{}/{what}", self.team.as_deref().unwrap_or("-"), self.project)]
     }
 
-    fn api<'a>(&'a self, world: &'a World, within: Duration) -> Api<'a> {
-        Api::bearer(self.base_url.as_deref().unwrap_or(BASE), &self.token, world, within)
-    }
-
-    /// The query of every request.
-    fn with_team<'q>(&'q self, more: &[(&'q str, &'q str)]) -> Vec<(&'q str, &'q str)> {
-        self.team.iter().map(|team| ("teamId", team.as_str())).chain(more.iter().copied()).collect()
+    fn site<'a>(&'a self, world: &'a World, within: Duration) -> Project<'a> {
+        let api = Api::bearer(self.base_url.as_deref().unwrap_or(BASE), &self.token, world, within);
+        Project { api, name: &self.project, team: self.team.as_deref() }
     }
 
     /// The approved facts, if today's configuration still means the same.
@@ -169,9 +192,15 @@ impl Vercel {
         if step.locks == self.locks() && spec.is_meant_by(self) { Ok(spec) } else { Err(reconfigured()) }
     }
 
-    fn lever<'a>(&'a self, step: &'a PlannedStep, moves: Moves, cx: &'a StepContext<'_>) -> moves::DomainLever<'a> {
+    fn lever<'a>(
+        &'a self,
+        step: &'a PlannedStep,
+        moves: Moves,
+        site: Project<'a>,
+        cx: &StepContext<'_>,
+    ) -> moves::DomainLever<'a> {
         let note = format!("Vigie {}", cx.idempotency_key());
-        moves::DomainLever { config: self, api: self.api(cx.world, cx.within), moves, target: &step.target, note }
+        moves::DomainLever { config: self, site, moves, target: &step.target, note }
     }
 }
 
@@ -187,14 +216,8 @@ fn validate_project(config: &Vercel, path: &str, faults: &mut Vec<ConfigFault>) 
     validate_credential(&config.token, path, faults);
 }
 
-fn validate_domain(domain: &str, path: &str, faults: &mut Vec<ConfigFault>) {
+pub(super) fn validate_domain(domain: &str, path: &str, faults: &mut Vec<ConfigFault>) {
     if !domain.contains('.') || !is_plain(domain) {
         faults.push(fault(path, "write the domain alone, for example shop.example.com"));
     }
-}
-
-/// Letters, digits, dots, hyphens and underscores, as ids, names and domains have it.
-fn is_plain(text: &str) -> bool {
-    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    (1..=253).contains(&text.len()) && text.chars().all(is_fit) && !text.starts_with('.') && !text.ends_with('.')
 }

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::api::{Api, Trouble};
+use super::super::api::Trouble;
 use super::super::http::Method;
 use super::super::length;
 use super::super::lever::{Lever, Stand};
 use super::super::provider::{ActionProvider as _, PlanFault, reconfigured};
-use super::deployments::{Deployment, Shows};
+use super::deployments::{Deployment, Project, Shows};
 use super::{VENDOR, Vercel};
 use crate::incident::approval::PlannedStep;
 use crate::incident::time::Millis;
@@ -91,14 +91,14 @@ impl Vercel {
 }
 
 /// Plans what is configured.
-pub(super) async fn plan(config: &Vercel, api: &Api<'_>) -> Result<PlannedStep, PlanFault> {
+pub(super) async fn plan(config: &Vercel, site: &Project<'_>) -> Result<PlannedStep, PlanFault> {
     let target = config.target().into_owned();
-    Planning { config, api, target: &target }.step().await
+    Planning { config, site, target: &target }.step().await
 }
 
 struct Planning<'a> {
     config: &'a Vercel,
-    api: &'a Api<'a>,
+    site: &'a Project<'a>,
     target: &'a str,
 }
 
@@ -112,12 +112,12 @@ impl Planning<'_> {
     }
 
     async fn step(&self) -> Result<PlannedStep, PlanFault> {
-        let Self { config, api, .. } = *self;
+        let Self { config, site, .. } = *self;
         let Some((kind, fixed)) = config.operation() else { return Err(self.refused(reconfigured())) };
-        let now = config.shows(api, &config.domain).await.map_err(|trouble| self.fault(&trouble, &config.domain))?;
-        let project = config.project_of(api, &now).await.map_err(|trouble| self.fault(&trouble, &now.deployment))?;
-        let project = project
-            .ok_or_else(|| self.refused(Words::new("vercel.no_domain").with("domain", config.domain.as_str())))?;
+        let domain = config.domain.as_deref().unwrap_or_default();
+        let now = site.shows(domain).await.map_err(|trouble| self.fault(&trouble, domain))?;
+        let project = site.project_of(&now).await.map_err(|trouble| self.fault(&trouble, &now.deployment))?;
+        let project = project.ok_or_else(|| self.refused(Words::new("vercel.no_domain").with("domain", domain)))?;
         let live = self.deployment(&now.deployment).await?;
         let to = match (kind, fixed) {
             (_, Some(id)) => self.fixed(kind, id).await?,
@@ -129,7 +129,7 @@ impl Planning<'_> {
             Some(alias) => self.domains(&alias.domains, &to).await?,
             None if to.id == live.id => Vec::new(),
             None => {
-                let (name, from) = (config.domain.clone(), Some(live.id.clone()));
+                let (name, from) = (domain.to_owned(), Some(live.id.clone()));
                 vec![Domain { name, from, from_shown: live.shown() }]
             }
         };
@@ -142,11 +142,11 @@ impl Planning<'_> {
     }
 
     async fn deployment(&self, id: &str) -> Result<Deployment, PlanFault> {
-        self.config.deployment(self.api, id).await.map_err(|trouble| self.fault(&trouble, id))
+        self.site.deployment(id).await.map_err(|trouble| self.fault(&trouble, id))
     }
 
     async fn refuse_if_moving(&self, project: &str) -> Result<(), PlanFault> {
-        let moving = self.config.is_moving(self.api, project).await;
+        let moving = self.site.is_moving(project).await;
         if moving.map_err(|trouble| self.fault(&trouble, &self.config.project))? {
             return Err(self.refused(Words::new("vercel.busy")));
         }
@@ -174,11 +174,11 @@ impl Planning<'_> {
 
     /// The newest that production can go back to.
     async fn before(&self, project: &str, live: &Deployment) -> Result<Deployment, PlanFault> {
-        let older = self.config.production(self.api, project, Some(live)).await;
+        let older = self.site.production(project, Some(live)).await;
         let older = older.map_err(|trouble| self.fault(&trouble, &self.config.project))?;
         let is_fit = |deployment: &Deployment| deployment.created < live.created && deployment.is_candidate();
         older.into_iter().find(is_fit).ok_or_else(|| {
-            let domain = self.config.domain.as_str();
+            let domain = self.config.domain.as_deref();
             PlanFault::NothingToGoBackTo(
                 Words::new("vercel.no_earlier").with("domain", domain).with("at", live.shown()),
             )
@@ -187,7 +187,7 @@ impl Planning<'_> {
 
     /// The newest of all: what a rollback is undone with.
     async fn newest(&self, project: &str, live: &Deployment) -> Result<Deployment, PlanFault> {
-        let all = self.config.production(self.api, project, None).await;
+        let all = self.site.production(project, None).await;
         let all = all.map_err(|trouble| self.fault(&trouble, &self.config.project))?;
         Ok(all.into_iter().find(Deployment::is_ready).unwrap_or_else(|| live.clone()))
     }
@@ -196,7 +196,7 @@ impl Planning<'_> {
     async fn domains(&self, names: &[String], to: &Deployment) -> Result<Vec<Domain>, PlanFault> {
         let mut domains = Vec::new();
         for name in names {
-            let from = match self.config.shows(self.api, name).await {
+            let from = match self.site.shows(name).await {
                 Ok(Shows { deployment, .. }) => Some(deployment),
                 Err(trouble) if trouble.is(404) => None,
                 Err(trouble) => return Err(self.fault(&trouble, name)),
@@ -257,7 +257,7 @@ fn lines(moves: &Moves, to: &Deployment) -> Vec<Words> {
 /// The domains of an approved plan.
 pub(super) struct DomainLever<'a> {
     pub config: &'a Vercel,
-    pub api: Api<'a>,
+    pub site: Project<'a>,
     pub moves: Moves,
     pub target: &'a str,
     /// What Vercel keeps beside a rollback.
@@ -267,7 +267,7 @@ pub(super) struct DomainLever<'a> {
 impl DomainLever<'_> {
     /// What a domain shows now.
     async fn seen(&self, domain: &Domain) -> Result<Option<String>, Trouble> {
-        match self.config.shows(&self.api, &domain.name).await {
+        match self.site.shows(&domain.name).await {
             Ok(shows) => Ok(Some(shows.deployment)),
             Err(trouble) if trouble.is(404) && domain.from.is_none() => Ok(None),
             Err(trouble) => Err(trouble),
@@ -277,7 +277,7 @@ impl DomainLever<'_> {
     async fn point(&self, domain: &Domain) -> Result<(), Trouble> {
         let path = ["v2", "deployments", &self.moves.to, "aliases"];
         let body = json!({"alias": domain.name});
-        self.api.send(Method::Post, &path, &self.config.with_team(&[]), Some(body)).await.map(|_| ())
+        self.site.api.send(Method::Post, &path, &self.site.with_team(&[]), Some(body)).await.map(|_| ())
     }
 }
 
@@ -311,7 +311,7 @@ impl Lever for DomainLever<'_> {
             Ok(Stand::Elsewhere(told))
         } else if there > 0 {
             Ok(Stand::Half(told))
-        } else if moves.kind != Kind::Alias && self.config.is_moving(&self.api, &moves.project).await? {
+        } else if moves.kind != Kind::Alias && self.site.is_moving(&moves.project).await? {
             Ok(Stand::Moving(told))
         } else {
             Ok(Stand::AtStart(told))
@@ -332,7 +332,7 @@ impl Lever for DomainLever<'_> {
                 return Ok(());
             }
         };
-        self.api.send(Method::Post, &path, &self.config.with_team(&more), None).await.map(|_| ())
+        self.site.api.send(Method::Post, &path, &self.site.with_team(&more), None).await.map(|_| ())
     }
 
     fn refusal(&self, trouble: &Trouble) -> Words {

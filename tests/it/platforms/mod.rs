@@ -2,6 +2,7 @@
 //! count readings instead of waiting. A desk stands in front of each: it loses, delays and spoils on order, and keeps what
 //! came by.
 
+pub mod netlify;
 pub mod vercel;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! Vercel's side: deployments, domains, one rollback or promotion at a time that ends after so many readings.
+//! Vercel's side: deployments, domains, one rollback or promotion at a time that ends after so many
+//! readings, environment variables, a log.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,18 @@ struct Under {
     readings_left: usize,
 }
 
+/// One environment variable.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    pub id: String,
+    pub key: String,
+    pub value: String,
+    /// `encrypted` can be read back, `sensitive` cannot.
+    pub kind: String,
+    pub target: Vec<String>,
+    pub updated: i64,
+}
+
 /// A project of a team, with its deployments.
 pub struct Vercel {
     pub token: String,
@@ -42,6 +55,10 @@ pub struct Vercel {
     /// After how many readings a rollback or a promotion is over.
     pub readings: usize,
     under_way: Option<Under>,
+    pub variables: Vec<Variable>,
+    made: i64,
+    /// What the live deployment said, oldest first.
+    pub log: Vec<String>,
 }
 
 pub const PROJECT: &str = "prj_shop1";
@@ -61,6 +78,9 @@ impl Vercel {
             is_hobby: false,
             readings: 2,
             under_way: None,
+            variables: Vec::new(),
+            made: 0,
+            log: Vec::new(),
         };
         for message in ["Add the cart", "Fix the cart", "New checkout"] {
             vercel.built(message);
@@ -86,6 +106,70 @@ impl Vercel {
             self.domains.insert(DOMAIN.to_owned(), id.clone());
         }
         id
+    }
+
+    /// Somebody sets a variable by hand.
+    pub fn set(&mut self, key: &str, value: &str, kind: &str, target: &[&str]) {
+        let target: Vec<String> = target.iter().map(|one| (*one).to_owned()).collect();
+        self.made += 1;
+        let updated = FIRST + self.made;
+        let found = self.variables.iter_mut().find(|one| one.key == key && one.target == target);
+        if let Some(found) = found {
+            (found.value, found.kind, found.updated) = (value.to_owned(), kind.to_owned(), updated);
+            return;
+        }
+        let (id, key, value, kind) = (format!("env{}", self.made), key.to_owned(), value.to_owned(), kind.to_owned());
+        self.variables.push(Variable { id, key, value, kind, target, updated });
+    }
+
+    /// What a variable is set to; nothing when there is none.
+    pub fn value(&self, key: &str) -> Option<String> {
+        self.variables.iter().find(|one| one.key == key).map(|one| one.value.clone())
+    }
+
+    fn put(&mut self, body: &Value) -> Said {
+        let text = |name: &str| body[name].as_str().expect("it is a text").to_owned();
+        let target: Vec<&str> = body["target"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        self.set(&text("key"), &text("value"), &text("type"), &target);
+        let made = self.variables.iter().find(|one| one.key == text("key")).map(|one| shown(one, "(encrypted)"));
+        Said::new(201, json!({"created": made, "failed": []}))
+    }
+
+    fn read(&self, id: &str) -> Said {
+        match self.variables.iter().find(|one| one.id == id) {
+            None => no(404, "not_found", "The variable was not found"),
+            Some(one) => {
+                let is_readable = one.kind != "sensitive";
+                let mut body = shown(one, if is_readable { &one.value } else { "" });
+                body["decrypted"] = is_readable.into();
+                Said::new(200, body)
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &str) -> Said {
+        match self.variables.iter().position(|one| one.id == id) {
+            None => no(404, "not_found", "The variable was not found"),
+            Some(at) => Said::new(200, shown(&self.variables.remove(at), "(encrypted)")),
+        }
+    }
+
+    fn events(&self, call: &Call) -> Said {
+        let event = |(at, line): (usize, &String)| {
+            let created = FIRST + i64::try_from(at).expect("few lines");
+            let info = json!({"type": "stdout", "name": "web", "entrypoint": "web"});
+            json!({
+                "type": "stdout",
+                "created": created,
+                "payload": {"deploymentId": self.live(), "info": info, "text": line, "id": at.to_string(), "date": created, "serial": at.to_string()},
+            })
+        };
+        let mut lines: Vec<Value> = self.log.iter().enumerate().map(event).collect();
+        if call.query.get("direction").map(String::as_str) == Some("backward") {
+            lines.reverse();
+        }
+        lines.truncate(call.query["limit"].parse().expect("limit is a number"));
+        Said::new(200, lines.into())
     }
 
     pub fn deployment(&mut self, id: &str) -> &mut Deployment {
@@ -249,6 +333,14 @@ impl Platform for Vercel {
                 let domain = call.body["alias"].as_str().unwrap_or_default().to_owned();
                 self.point(id, &domain)
             }
+            ("GET", ["v10", "projects", PROJECT, "env"]) => {
+                let all: Vec<Value> = self.variables.iter().map(|one| shown(one, "(encrypted)")).collect();
+                Said::new(200, json!({"envs": all}))
+            }
+            ("GET", ["v1", "projects", PROJECT, "env", id]) => self.read(id),
+            ("POST", ["v10", "projects", PROJECT, "env"]) => self.put(&call.body),
+            ("DELETE", ["v9", "projects", PROJECT, "env", id]) => self.remove(id),
+            ("GET", ["v3", "deployments", id, "events"]) if *id == self.live() => self.events(call),
             _ => no(404, "not_found", "There is nothing at this address"),
         }
     }
@@ -256,6 +348,18 @@ impl Platform for Vercel {
 
 fn no(status: u16, code: &str, message: &str) -> Said {
     Said::new(status, json!({"error": {"code": code, "message": message}}))
+}
+
+fn shown(one: &Variable, value: &str) -> Value {
+    json!({
+        "id": one.id,
+        "key": one.key,
+        "value": value,
+        "type": one.kind,
+        "target": one.target,
+        "createdAt": FIRST,
+        "updatedAt": one.updated,
+    })
 }
 
 fn meta(found: &Deployment) -> Value {

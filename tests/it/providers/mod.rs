@@ -2,4 +2,6 @@
 //! (`platforms`), and real programs where there are some. Each has its table of what may go wrong, played in the actions
 //! room (`room`), and one way through the whole bot (`runbook`).
 
+mod netlify;
 mod vercel;
+mod vercel_variables;

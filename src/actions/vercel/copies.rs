@@ -1,0 +1,92 @@
+//! Copies of a project's variables on the disk: written beside and renamed, for the owner's eyes only. Blocking; values are
+//! read and written here and shown nowhere.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::variables::Variable;
+use crate::incident::words::Words;
+use crate::reason;
+
+/// What a file of a copy holds.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Contents {
+    pub variables: Vec<Variable>,
+    /// Names of those whose values Vercel shows nobody.
+    pub unreadable: Vec<String>,
+}
+
+/// A copy.
+pub(super) struct Copy {
+    pub name: String,
+    pub digest: String,
+    pub contents: Contents,
+}
+
+fn said<T>(path: &Path, key: &'static str, result: io::Result<T>) -> Result<T, Words> {
+    result.map_err(|error| Words::new(key).with("path", path.display().to_string()).with("why", reason::of_io(&error)))
+}
+
+/// The names of a project's copies, the newest first: a time stands in each, so their order is that of the alphabet.
+pub(super) fn names(folder: &Path, project: &str) -> Result<Vec<String>, Words> {
+    let prefix = format!("{project}.");
+    let mut names = Vec::new();
+    for entry in said(folder, "file.not_listed", fs::read_dir(folder))? {
+        let name = said(folder, "file.not_listed", entry)?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&prefix) && name.ends_with(ENDING) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(names)
+}
+
+/// The copy that a step of a run has made.
+pub(super) fn made_by(folder: &Path, project: &str, key: &str) -> Result<Option<String>, Words> {
+    let ending = format!(".{key}{ENDING}");
+    Ok(names(folder, project)?.into_iter().find(|name| name.ends_with(&ending)))
+}
+
+const ENDING: &str = ".json";
+
+/// Reads a copy.
+pub(super) fn read(folder: &Path, name: &str) -> Result<Copy, Words> {
+    let path = folder.join(name);
+    let bytes = said(&path, "file.not_read", fs::read(&path))?;
+    let contents = serde_json::from_slice(&bytes).map_err(|_| Words::new("vercel.no_copy_file").with("copy", name))?;
+    Ok(Copy { name: name.to_owned(), digest: hex::encode(Sha256::digest(&bytes)), contents })
+}
+
+/// Writes a copy named `<project>.<time>.<key>.json`, the time being the disk's own; its name.
+pub(super) fn write(folder: &Path, project: &str, key: &str, contents: &Contents) -> Result<String, Words> {
+    let beside = folder.join(format!(".vigie-{key}-{project}"));
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => said(&beside, "file.not_removed", Err(error))?,
+        _ => {}
+    }
+    let written = write_new(&beside, contents);
+    if written.is_err() && beside.exists() {
+        said(&beside, "file.not_removed", fs::remove_file(&beside))?;
+    }
+    let written = said(&beside, "file.not_written", written)?;
+    let stamp = written.format("%Y%m%dT%H%M%SZ");
+    let name = format!("{project}.{stamp}.{key}{ENDING}");
+    let copy = folder.join(&name);
+    said(&copy, "file.not_written", fs::rename(&beside, &copy))?;
+    said(folder, "file.not_flushed", File::open(folder).and_then(|folder| folder.sync_all()))?;
+    Ok(name)
+}
+
+fn write_new(path: &PathBuf, contents: &Contents) -> io::Result<DateTime<Utc>> {
+    let bytes = serde_json::to_vec_pretty(contents)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    Ok(file.metadata()?.modified()?.into())
+}

@@ -1,0 +1,213 @@
+//! Vercel's variables (V2) and log (V3): names are shown, values nowhere.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::json;
+use tempfile::TempDir;
+use vigie::incident::approval::{Outcome, Risk, Verdict};
+
+use crate::platforms::vercel::{DOMAIN, Vercel};
+use crate::platforms::{Desk, Trouble, Which};
+use crate::room::{Ran, Room};
+use crate::runbook::{self, Runbook};
+use crate::world::shown;
+
+const TOKEN: &str = "vercel-token-for-tests";
+const VALUE: &str = "value-nobody-may-see";
+
+struct Scene {
+    desk: Desk<Vercel>,
+    copies: TempDir,
+}
+
+fn step(desk: &Desk<Vercel>, copies: &TempDir, wanted: &str, token: &str) -> String {
+    format!(
+        "vercel: {{ project: prj_shop1, team: team_shop1, token: \"{token}\", base_url: \"{}\", settle: 100ms, \
+         variables: {{ copies: \"{}\", {wanted} }} }}",
+        desk.url,
+        copies.path().display()
+    )
+}
+
+impl Scene {
+    async fn open() -> Self {
+        let desk = Desk::open(Vercel::new()).await;
+        desk.with(|vercel| {
+            vercel.set("NEW_CHECKOUT", VALUE, "encrypted", &["production"]);
+            vercel.set("SHOP_URL", "https://shop.example.com", "encrypted", &["preview", "production"]);
+        });
+        Self { desk, copies: tempfile::tempdir().expect("a folder can be made") }
+    }
+
+    fn room(&self, wanted: &str) -> Room {
+        Room::with_step(&format!("within: 2s\n{}", step(&self.desk, &self.copies, wanted, TOKEN)))
+    }
+
+    /// The names of the copies, oldest first.
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.copies.path()).expect("the folder can be read");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        self.desk.with(|vercel| vercel.value(key))
+    }
+}
+
+fn is_done(ran: &Ran) {
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert!(!ran.everything().contains(VALUE), "{}", ran.everything());
+}
+
+#[tokio::test]
+async fn variables_are_saved_by_name_and_their_values_are_nowhere_but_in_the_copy() {
+    let scene = Scene::open().await;
+    scene.desk.with(|vercel| vercel.set("PAYMENT", VALUE, "sensitive", &["production"]));
+    let room = scene.room("do: save");
+    let plan = room.planned().await;
+    assert_eq!((plan.risk(), plan.steps[0].to.as_str()), (Risk::ReadOnly, "NEW_CHECKOUT, PAYMENT, SHOP_URL"));
+    assert!(plan.steps[0].diff.iter().any(|line| line.key == "vercel.sensitive"), "{plan:#?}");
+    assert!(!format!("{plan:?}").contains(VALUE));
+    is_done(&room.run(&plan).await);
+    let names = scene.names();
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert!(names[0].starts_with("prj_shop1.20") && names[0].ends_with(".run_7_1-step-1.json"), "{names:?}");
+    let path = scene.copies.path().join(&names[0]);
+    let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let kept = std::fs::read_to_string(&path).expect("it can be read");
+    assert!(kept.contains(VALUE) && kept.contains("\"unreadable\": [\n    \"PAYMENT\""), "{kept}");
+    assert!(scene.desk.writes().is_empty());
+    // The same run, taken up: the copy is there already.
+    is_done(&room.taken_up(&plan).await);
+    assert_eq!(scene.names().len(), 1);
+}
+
+#[tokio::test]
+async fn removed_variables_come_back_from_the_copy_that_was_kept_before() {
+    let scene = Scene::open().await;
+    let room = scene.room("do: remove, names: [NEW_CHECKOUT, NEVER_THERE], environments: [production]");
+    let plan = room.planned().await;
+    let keys: Vec<&str> = plan.steps[0].diff.iter().map(|line| line.key.as_str()).collect();
+    assert_eq!(keys, ["vercel.next_build", "file.copy_in", "vercel.absent"]);
+    is_done(&room.run(&plan).await);
+    assert_eq!(scene.value("NEW_CHECKOUT"), None);
+    assert!(scene.value("SHOP_URL").is_some() && scene.names().len() == 1);
+    assert!(room.refusal().await.contains("vercel.no_variables"));
+
+    scene
+        .desk
+        .with(|vercel| vercel.set("SHOP_URL", "https://other.example.com", "encrypted", &["preview", "production"]));
+    let room = scene.room("do: restore");
+    let plan = room.planned().await;
+    assert_eq!(plan.steps[0].diff[0].key, "vercel.come_back");
+    assert!(!format!("{plan:?}").contains(VALUE));
+    // The copy of the restoring run is made before anything is put back; the run's name is the same here.
+    std::fs::rename(scene.copies.path().join(&scene.names()[0]), scene.copies.path().join("prj_shop1.2026.first.json"))
+        .expect("it can be renamed");
+    let plan = room.planned().await;
+    is_done(&room.run(&plan).await);
+    assert_eq!(scene.value("NEW_CHECKOUT").as_deref(), Some(VALUE));
+    assert_eq!(scene.value("SHOP_URL").as_deref(), Some("https://other.example.com"), "the copy does not hold it");
+    assert_eq!(scene.names().len(), 2);
+}
+
+#[tokio::test]
+async fn a_sensitive_variable_is_said_to_be_lost_for_good() {
+    let scene = Scene::open().await;
+    scene.desk.with(|vercel| vercel.set("PAYMENT", VALUE, "sensitive", &["production"]));
+    let plan = scene.room("do: remove, names: [PAYMENT]").planned().await;
+    assert_eq!((plan.risk(), plan.steps[0].diff[0].key.as_str()), (Risk::Destructive, "vercel.sensitive"));
+    let refusal = scene.room("do: remove, names: [SHOP_URL], environments: [production]").refusal().await;
+    assert!(refusal.contains("vercel.wider"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_restore_cut_off_in_the_middle_is_taken_up() {
+    let scene = Scene::open().await;
+    is_done(&scene.room("do: save").goes().await);
+    std::fs::rename(scene.copies.path().join(&scene.names()[0]), scene.copies.path().join("prj_shop1.2026.first.json"))
+        .expect("it can be renamed");
+    scene.desk.with(|vercel| {
+        vercel.set("NEW_CHECKOUT", "on", "encrypted", &["production"]);
+        vercel.set("SHOP_URL", "https://other.example.com", "encrypted", &["preview", "production"]);
+    });
+    let room = scene.room("do: restore, copy: prj_shop1.2026.first.json");
+    let plan = room.planned().await;
+    scene.desk.next(Which::Write, Trouble::LosesAnswer);
+    let ran = room.run(&plan).await;
+    assert!(ran.line().starts_with("unknown: ") && !ran.everything().contains(VALUE), "{}", ran.everything());
+    is_done(&room.taken_up(&plan).await);
+    assert_eq!(scene.value("NEW_CHECKOUT").as_deref(), Some(VALUE));
+    assert_eq!(scene.value("SHOP_URL").as_deref(), Some("https://shop.example.com"));
+    assert_eq!(scene.desk.writes().len(), 2, "each was put once");
+}
+
+#[tokio::test]
+async fn what_moved_meanwhile_is_stale_and_what_vercel_quotes_is_not_repeated() {
+    let scene = Scene::open().await;
+    let room = scene.room("do: remove, names: [NEW_CHECKOUT]");
+    let plan = room.planned().await;
+    scene.desk.with(|vercel| vercel.set("NEW_CHECKOUT", "off", "encrypted", &["production"]));
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("stale: step.is_at") && line.contains("NEW_CHECKOUT"), "{line}");
+    assert!(scene.desk.writes().is_empty());
+
+    let plan = room.planned().await;
+    let quoting = json!({"error": {"code": "bad_request", "message": format!("cannot touch {VALUE}")}});
+    scene.desk.next(Which::Write, Trouble::Says(400, quoting));
+    let ran = room.run(&plan).await;
+    assert!(
+        ran.line().starts_with("failed: step.unchanged") && !ran.everything().contains(VALUE),
+        "{}",
+        ran.everything()
+    );
+}
+
+#[tokio::test]
+async fn errors_in_the_log_of_the_live_deployment_are_counted() {
+    let desk = Desk::open(Vercel::new()).await;
+    let check = format!(
+        "vercel: {{ team: team_shop1, token: {TOKEN}, domain: {DOMAIN}, base_url: \"{}\", filter: \"ERROR|Error:\", \
+         limits: {{ warn_above: 0, fail_above: 2 }} }}",
+        desk.url
+    );
+    let room = Room::with_step_and_check("command: { target: t, argv: [\"true\"], to: done }", &check);
+    let seen = async |lines: &[&str]| {
+        desk.with(|vercel| vercel.log = lines.iter().map(|line| (*line).to_owned()).collect());
+        let result = room.looks().await;
+        (result.verdict, result.value.to_string())
+    };
+    assert_eq!(seen(&["GET / 200"]).await.0, Verdict::Pass);
+    let (verdict, value) = seen(&["ERROR one", "GET / 200", &format!("ERROR two {TOKEN}")]).await;
+    assert_eq!(verdict, Verdict::Warn);
+    assert!(value.contains("ERROR two [redacted]") && !value.contains("ERROR one"), "{value}");
+    assert_eq!(seen(&["ERROR", "Error: x", "ERROR"]).await.0, Verdict::Fail);
+    desk.with(|vercel| vercel.token = "another-token-altogether".into());
+    let (verdict, value) = seen(&[]).await;
+    assert!(verdict == Verdict::Fail && value.contains("api.unknown_us"), "{value}");
+}
+
+/// V2 · from the slash command to the timeline.
+#[tokio::test]
+async fn a_switch_of_the_new_version_is_removed_and_its_value_is_shown_to_nobody() {
+    let scene = Scene::open().await;
+    let wanted = "do: remove, names: [NEW_CHECKOUT]";
+    let step = format!("- {}", step(&scene.desk, &scene.copies, wanted, runbook::TOKEN));
+    let runbook = Runbook::open("en", "command: { argv: [\"true\"] }", &step).await;
+    scene.desk.with(|vercel| vercel.token = runbook.token());
+    let (channel, card) = runbook.planned().await;
+    let text = shown(&card);
+    for line in ["Remove NEW_CHECKOUT", "prj_shop1 (Vercel, env)", "takes effect with the next deployment"] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    let done = runbook.approved(&channel, &card).await;
+    assert_eq!(runbook.outcome().await, Outcome::Done, "{done}");
+    assert_eq!((scene.value("NEW_CHECKOUT"), scene.names().len()), (None, 1));
+    let timeline = runbook.world.timeline("U0ONCALL", 1).await;
+    assert!(timeline.contains("NEW_CHECKOUT"), "{timeline}");
+    runbook.close_without(&[VALUE]).await;
+}
