@@ -174,6 +174,7 @@ impl ActionProvider for CommandStep {
             diff,
             needs: Vec::new(),
             risk: self.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })
@@ -313,7 +314,7 @@ impl CommandStep {
             Err(fault) => return Happened::CannotTell { why: fault.words() },
         };
         if from.as_ref() == Some(&spec.to) {
-            Happened::Yes { note: self.at("step.is_at", from.as_ref()) }
+            Happened::Yes { note: self.at("step.is_at", from.as_ref()), live: None }
         } else if from == spec.from {
             Happened::No { note: self.at("step.still_at", from.as_ref()) }
         } else {
@@ -334,7 +335,7 @@ fn happened(run: Result<Finished, NotStarted>) -> Happened {
     };
     let says = |key| Words::new(key).with("last", finished.last_line());
     match finished.ended {
-        Ended::Exit(0) => Happened::Yes { note: says("step.checker_yes") },
+        Ended::Exit(0) => Happened::Yes { note: says("step.checker_yes"), live: None },
         Ended::Exit(1) => Happened::No { note: says("step.checker_no") },
         Ended::Exit(code) => Happened::CannotTell { why: says("step.checker_exit").with("code", code) },
         Ended::Signal(signal) => Happened::CannotTell { why: says("step.checker_signal").with("signal", signal) },

@@ -154,6 +154,7 @@ impl ActionProvider for HttpCall {
             diff: vec![Words::verbatim(spec.request.shown())],
             needs: Vec::new(),
             risk: self.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })
@@ -191,7 +192,7 @@ impl ActionProvider for HttpCall {
         };
         match probe.settled(cx).await {
             Ok(found) if same(&found, &probe.equals) => {
-                Happened::Yes { note: self.says("step.is_at").with("at", shown(&found)) }
+                Happened::Yes { note: self.says("step.is_at").with("at", shown(&found)), live: None }
             }
             Ok(found) if spec.found.as_ref() == Some(&found) => {
                 Happened::No { note: self.says("step.still_at").with("at", shown(&found)) }

@@ -158,7 +158,10 @@ pub(super) async fn settled(lever: &dyn Lever, cx: &StepContext<'_>) -> Happened
     let patience = lever.settle().min(cx.within);
     loop {
         match lever.stand().await {
-            Ok(Stand::There(at)) => return Happened::Yes { note: says(lever, "step.is_at").with("at", at) },
+            Ok(Stand::There(at)) => {
+                let note = says(lever, "step.is_at").with("at", at.as_str());
+                return Happened::Yes { note, live: Some(at) };
+            }
             Ok(Stand::Half(at) | Stand::Moving(at)) => {
                 return Happened::Begun { note: says(lever, "lever.moving").with("at", at) };
             }

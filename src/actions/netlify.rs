@@ -180,6 +180,7 @@ impl ActionProvider for Netlify {
             diff: vec![made, Words::new(locked)],
             needs: Vec::new(),
             risk: self.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
             target,

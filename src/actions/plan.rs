@@ -1,26 +1,36 @@
 //! Making plans: every step in absolute terms, the figures of the moment, and what will be verified.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 
 use futures_util::future::join_all;
 
 use super::config::ActionConfig;
 use super::length;
-use super::provider::{PlanContext, PlanFault, StepConfig};
+use super::provider::{MOST_SHOWN, PlanContext, PlanFault, StepConfig};
 use super::stopwatch::within;
 use super::{Actions, Inner};
-use crate::incident::approval::{ActionPlan, CheckResult, PlannedStep, Risk, Verdict, Verification};
+use crate::incident::approval::{ActionPlan, CheckResult, Choice, Choosing, PlannedStep, Risk, Verdict, Verification};
 use crate::incident::words::Words;
 
 impl Actions {
-    /// The plan of an action, to be shown and approved. Only reads.
+    /// What an action leaves to choose. Only reads.
     ///
     /// # Errors
     /// [`PlanFault`], a sentence for the person who asked.
-    pub async fn make_plan(&self, action: &str) -> Result<ActionPlan, PlanFault> {
-        let config =
-            self.inner.config.actions.get(action).ok_or_else(|| PlanFault::UnknownAction(action.to_owned()))?;
-        let (steps, figures) = tokio::join!(self.inner.plan_steps(config), self.figures(config));
+    pub async fn choices(&self, action: &str) -> Result<Vec<Choice>, PlanFault> {
+        let config = self.inner.action(action)?;
+        let Some(step) = config.steps.iter().find(|step| !step.choosing().is_nothing()) else { return Ok(Vec::new()) };
+        self.inner.choices(step).await
+    }
+
+    /// The plan of an action, to be shown and approved; `wanted` is what was chosen. Only reads.
+    ///
+    /// # Errors
+    /// [`PlanFault`], a sentence for the person who asked.
+    pub async fn make_plan(&self, action: &str, wanted: Option<&str>) -> Result<ActionPlan, PlanFault> {
+        let config = self.inner.action(action)?;
+        let (steps, figures) = tokio::join!(self.inner.plan_steps(config, wanted), self.figures(config));
         let steps = steps?;
         refuse_a_target_twice(&steps)?;
         refuse_too_much(&steps, config.risk)?;
@@ -33,6 +43,47 @@ impl Actions {
             why: config.why.iter().map(Words::verbatim).chain(figures).collect(),
             cautions: config.cautions.clone(),
             will_not: config.will_not.clone(),
+            stays_done: Vec::new(),
+            verification: self.inner.verification(config),
+            expected: config.expected,
+        })
+    }
+
+    /// The plan that takes back what steps of another plan did, the last one first. Only reads.
+    ///
+    /// # Errors
+    /// [`PlanFault`], a sentence for the person who asked: nothing can be taken back, or it cannot be looked at.
+    pub async fn plan_back(&self, plan: &ActionPlan, begun: &[usize]) -> Result<ActionPlan, PlanFault> {
+        let config = self.inner.action(&plan.action)?;
+        let (mut steps, mut stays_done, mut is_back) = (Vec::new(), Vec::new(), None);
+        for (place, done) in begun.iter().rev().filter_map(|place| Some((*place, plan.steps.get(*place)?))) {
+            let place = done.configured_at.unwrap_or(place);
+            let Some(step) = config.steps.get(place) else { continue };
+            match self.inner.in_time(step, step.plan_back(done, &self.inner.context(None))).await {
+                Ok(step) => steps.push(PlannedStep { configured_at: Some(place), ..step }),
+                Err(fault @ PlanFault::AlreadyThere { .. }) => is_back = Some(fault),
+                Err(PlanFault::NothingToGoBackTo(why)) => {
+                    let words = Words::new("step.stays_done").with("title", done.title.clone());
+                    stays_done.push(words.with("why", why));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        if steps.is_empty() {
+            let why = Words::new("step.nothing_back").with("kept", stays_done);
+            return Err(is_back.unwrap_or(PlanFault::NothingToGoBackTo(why)));
+        }
+        refuse_too_much(&steps, config.risk)?;
+        Ok(ActionPlan {
+            action: plan.action.clone(),
+            title: format!("↩ {}", config.title),
+            service: config.service.clone(),
+            class: config.class,
+            steps,
+            why: self.figures(config).await,
+            cautions: Vec::new(),
+            will_not: Vec::new(),
+            stays_done,
             verification: self.inner.verification(config),
             expected: config.expected,
         })
@@ -53,19 +104,44 @@ impl Actions {
 }
 
 impl Inner {
-    async fn plan_steps(&self, config: &ActionConfig) -> Result<Vec<PlannedStep>, PlanFault> {
-        let plans = join_all(config.steps.iter().map(|step| self.plan_step(step))).await;
+    fn action(&self, key: &str) -> Result<&ActionConfig, PlanFault> {
+        self.config.actions.get(key).ok_or_else(|| PlanFault::UnknownAction(key.to_owned()))
+    }
+
+    async fn plan_steps(&self, config: &ActionConfig, wanted: Option<&str>) -> Result<Vec<PlannedStep>, PlanFault> {
+        let plans = join_all(config.steps.iter().map(|step| self.plan_step(step, wanted))).await;
         plans.into_iter().collect()
     }
 
-    async fn plan_step(&self, step: &StepConfig) -> Result<PlannedStep, PlanFault> {
+    async fn plan_step(&self, step: &StepConfig, wanted: Option<&str>) -> Result<PlannedStep, PlanFault> {
+        let wanted = wanted.filter(|_| !step.choosing().is_nothing());
+        if wanted.is_none() && step.choosing() == Choosing::Must {
+            let why = Words::new("step.not_chosen");
+            return Err(PlanFault::Refused { target: target(step), why });
+        }
+        self.in_time(step, step.plan(&self.context(wanted))).await
+    }
+
+    async fn choices(&self, step: &StepConfig) -> Result<Vec<Choice>, PlanFault> {
+        let Some((_, provider)) = step.provider() else { return Ok(Vec::new()) };
+        let choices = self.in_time(step, provider.choices(&self.context(None))).await?;
+        let redactor = &self.world.redactor;
+        let shown = |choice: Choice| Choice { label: redactor.words(choice.label, MOST_SHOWN), ..choice };
+        Ok(choices.into_iter().map(shown).collect())
+    }
+
+    fn context<'c>(&'c self, wanted: Option<&'c str>) -> PlanContext<'c> {
+        PlanContext { world: &self.world, within: length::duration(self.config.limits.plan_within), wanted }
+    }
+
+    async fn in_time<T>(
+        &self,
+        step: &StepConfig,
+        looking: impl Future<Output = Result<T, PlanFault>>,
+    ) -> Result<T, PlanFault> {
         let limit = self.config.limits.plan_within;
-        let cx = PlanContext { world: &self.world, within: length::duration(limit) };
-        let planned = within(length::duration(limit), step.plan(&cx)).await;
-        planned.unwrap_or_else(|_| {
-            let target = step.provider().map(|(_, provider)| provider.target().into_owned()).unwrap_or_default();
-            Err(PlanFault::TooSlow { target, within: limit })
-        })
+        let seen = within(length::duration(limit), looking).await;
+        seen.unwrap_or_else(|_| Err(PlanFault::TooSlow { target: target(step), within: limit }))
     }
 
     fn verification(&self, config: &ActionConfig) -> Vec<Verification> {
@@ -75,6 +151,10 @@ impl Inner {
         };
         config.verify.iter().filter_map(titled).collect()
     }
+}
+
+fn target(step: &StepConfig) -> String {
+    step.provider().map(|(_, provider)| provider.target().into_owned()).unwrap_or_default()
 }
 
 fn figure(result: &CheckResult) -> Words {

@@ -19,7 +19,7 @@ use super::length;
 use super::netlify::Netlify;
 use super::template::{Filling, placeholders, unknown};
 use super::vercel::Vercel;
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::id::RunId;
 use crate::incident::run::too_risky;
 use crate::incident::time::Millis;
@@ -43,11 +43,32 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
     /// Its credentials, for the redactor.
     fn secrets(&self) -> Vec<&SecretString>;
 
+    /// Whether a person may or must say where it goes ([`PlanContext::wanted`]).
+    fn choosing(&self) -> Choosing {
+        Choosing::Nothing
+    }
+
+    /// Where it can go, for a person to choose; each value can mean only one thing. Only reads.
+    ///
+    /// # Errors
+    /// [`PlanFault`]: it cannot be read.
+    async fn choices(&self, _cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        Ok(Vec::new())
+    }
+
     /// Says in absolute terms what would be done. Only reads; refuses what cannot work.
     ///
     /// # Errors
     /// [`PlanFault`]: there is nothing to go back to, it is already there, it cannot be read.
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault>;
+
+    /// The step that takes this one back, planned against the world as it is now (P7). Only reads.
+    ///
+    /// # Errors
+    /// [`PlanFault`]: it is back already, or there is no way back, which is what everybody says who does not know one.
+    async fn plan_back(&self, _done: &PlannedStep, _cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        Err(PlanFault::NothingToGoBackTo(Words::new("step.no_way_back")))
+    }
 
     /// Does what was planned. Looks first: already there is done, moved since the plan is stale, begun by this very
     /// run is taken up.
@@ -68,6 +89,8 @@ pub struct PlanContext<'a> {
     pub world: &'a World,
     /// How long one request or program may take.
     pub within: Duration,
+    /// What was chosen, in the words of [`Choice::value`] or of a person; only for a step that leaves a choice.
+    pub wanted: Option<&'a str>,
 }
 
 /// What a provider may use while executing and checking.
@@ -168,6 +191,8 @@ pub enum Happened {
     Yes {
         /// What was seen.
         note: Words,
+        /// The state that was seen, where it is more exact than what was planned.
+        live: Option<String>,
     },
     /// It did not.
     No {
@@ -314,13 +339,33 @@ impl StepConfig {
         self.set().into_iter().next()
     }
 
+    /// Whether a person may or must say where this step goes.
+    pub fn choosing(&self) -> Choosing {
+        self.provider().map(|(_, provider)| provider.choosing()).unwrap_or_default()
+    }
+
     /// The step in absolute terms, with the title and the provider's name filled in and every text redacted.
     pub(super) async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         let (name, provider) = self.provider().ok_or_else(|| PlanFault::Refused {
             target: self.title.clone().unwrap_or_default(),
             why: Words::new("step.no_kind").with("known", Self::KINDS.join(", ")),
         })?;
-        let mut step = provider.plan(cx).await?;
+        let step = provider.plan(cx).await?;
+        self.finished(step, name, cx)
+    }
+
+    /// The step that takes a done one back, filled in alike.
+    pub(super) async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let provider =
+            self.provider().filter(|(name, provider)| *name == done.provider && provider.target() == done.target);
+        let Some((name, provider)) = provider else {
+            return Err(PlanFault::NothingToGoBackTo(reconfigured()));
+        };
+        let step = provider.plan_back(done, cx).await?;
+        self.finished(step, name, cx)
+    }
+
+    fn finished(&self, mut step: PlannedStep, name: &str, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         if let Some(title) = &self.title {
             let filling = Filling { from: step.from.as_deref(), to: &step.to, target: &step.target };
             step.title = Words::verbatim(filling.text(title));

@@ -159,7 +159,8 @@ impl Single<'_, '_> {
 
     /// Today's configuration of a planned step, if it still is of the kind that was approved.
     fn provider(&self, index: usize, step: &PlannedStep) -> Result<Configured<'_>, Words> {
-        let config = self.inner.config.actions.get(&self.plan.action).and_then(|action| action.steps.get(index));
+        let config = self.inner.config.actions.get(&self.plan.action);
+        let config = config.and_then(|action| action.steps.get(step.configured_at.unwrap_or(index)));
         let found = config.and_then(|config| Some((config, config.provider()?)));
         match found {
             Some((config, (name, provider))) if name == step.provider && provider.target() == step.target => {
@@ -172,7 +173,9 @@ impl Single<'_, '_> {
     /// What became of the step that the former owner had begun.
     async fn settle_doubt(&self, index: usize, step: &PlannedStep, provider: &Configured<'_>) -> Result<Doubt, Halt> {
         match self.look(index, step, provider).await {
-            Happened::Yes { note } => Ok(Doubt::Done(Done { note: self.clean(note), output: None, live: None })),
+            Happened::Yes { note, live } => {
+                Ok(Doubt::Done(Done { note: self.clean(note), output: None, live: self.shown(live) }))
+            }
             Happened::No { note } => {
                 tracing::info!(run = %self.run, step = index, %note, "the interrupted step had not happened");
                 Ok(Doubt::NotBegun)
@@ -192,8 +195,7 @@ impl Single<'_, '_> {
         let result = result.unwrap_or_else(|_| StepResult::unknown(Words::new("step.no_result")));
         match result {
             StepResult::Done { note, output, live } => {
-                let live = live.map(|live| self.inner.world.redactor.short(&live, MOST_SHOWN));
-                Ok(Done { note: self.clean(note), output, live })
+                Ok(Done { note: self.clean(note), output, live: self.shown(live) })
             }
             StepResult::Stale { found } => Err(Halt::new(Outcome::Stale { step: index, found: self.clean(found) })),
             StepResult::Failed { why, output } => {
@@ -213,9 +215,9 @@ impl Single<'_, '_> {
         output: Option<String>,
     ) -> Result<Done, Halt> {
         let outcome = match self.look(index, step, provider).await {
-            Happened::Yes { note } => {
+            Happened::Yes { note, live } => {
                 let note = Words::new("step.all_the_same").with("note", note).with("lost", lost);
-                return Ok(Done { note: self.clean(note), output, live: None });
+                return Ok(Done { note: self.clean(note), output, live: self.shown(live) });
             }
             Happened::No { note } => Outcome::Failed { step: Some(index), why: self.clean(both(lost, note)) },
             // It had all the time it may take, so nobody knows yet how it ends.
@@ -263,6 +265,11 @@ impl Single<'_, '_> {
         }
         let why = Words::new("step.checks_failed").with("checks", bad);
         Ok(Halt::new(Outcome::Failed { step: None, why }))
+    }
+
+    /// A state without secrets and of bearable length.
+    fn shown(&self, live: Option<String>) -> Option<String> {
+        live.map(|live| self.inner.world.redactor.short(&live, MOST_SHOWN))
     }
 
     /// A sentence without secrets and of bearable length.

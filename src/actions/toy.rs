@@ -21,7 +21,9 @@ use super::run::NotCommitted;
 use super::stopwatch::pause;
 use super::{Actions, ActionsConfig, Redactor, World};
 use crate::english::english;
-use crate::incident::approval::{ActionPlan, Approval, ApprovalRule, ApprovedPlan, Class, Outcome, Risk, Verification};
+use crate::incident::approval::{
+    ActionPlan, Approval, ApprovalRule, ApprovedPlan, Choosing, Class, Outcome, Risk, Verification,
+};
 use crate::incident::decision::Report;
 use crate::incident::id::UserId;
 use crate::incident::people::Actor;
@@ -241,10 +243,12 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         risk: Risk::Destructive,
         approval: ApprovalRule { by: vec![], needed: 1, requester_may: false, expires_after: Millis::minutes(15) },
         checklist: vec![],
+        choosing: Choosing::Nothing,
     };
     let run = Run {
         id: "run_7_1".parse().unwrap(),
         action,
+        request: Default::default(),
         asked: mark.clone(),
         plan: Some(plan.clone()),
         digest: Some(digest.clone()),
@@ -260,6 +264,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         stop_asked: false,
         output: None,
         settled: None,
+        handed_to: None,
         settled_by: None,
     };
     run.approved_plan().unwrap()
@@ -329,7 +334,7 @@ pub(super) fn plain(result: StepResult) -> StepResult {
 /// Whether it happened, as an English team reads it.
 pub(super) fn plainly(happened: Happened) -> Happened {
     match happened {
-        Happened::Yes { note } => Happened::Yes { note: note.plain() },
+        Happened::Yes { note, live } => Happened::Yes { note: note.plain(), live },
         Happened::No { note } => Happened::No { note: note.plain() },
         Happened::Begun { note } => Happened::Begun { note: note.plain() },
         Happened::CannotTell { why } => Happened::CannotTell { why: why.plain() },

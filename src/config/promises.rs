@@ -189,7 +189,7 @@ fn many_faults_of_many_kinds_are_told_at_once() {
         "“soon” is not a length of time · write for example 30s, 15m, 2h or 1h 30m",
         "there is no key “chanel_prefix” here · did you mean “channel_prefix”?",
         "“@cto” is not a Slack member ID · in Slack open the profile",
-        "“other” is not known here · it can be after_current, before_current, first_other",
+        "“other” is not known here · it can be after_current, ask, before_current, first_other",
         "the variable PHONE_TOKEN is not set",
     ] {
         assert!(told.contains(sentence), "“{sentence}” is not in\n{told}");

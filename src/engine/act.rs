@@ -13,7 +13,7 @@ use super::Engine;
 use super::delivery::Setting;
 use super::patience::Trouble;
 use crate::actions::{Execution, NotCommitted};
-use crate::incident::decision::{Lane, Report};
+use crate::incident::decision::{Lane, ReplyTo, Report};
 use crate::incident::id::{DiagnosticId, RunId};
 use crate::incident::state::{Incident, Progress, Run};
 use crate::incident::words::Words;
@@ -35,11 +35,25 @@ impl Engine {
         vec![Report::Diagnosed { diagnostic, results }]
     }
 
+    pub(super) async fn offer(&self, action: &str, to: &ReplyTo) -> Vec<Report> {
+        let choices = self.parts.actions.choices(action).await;
+        vec![Report::Offered {
+            action: action.to_owned(),
+            choices: choices.map_err(|fault| fault.words()),
+            to: to.clone(),
+        }]
+    }
+
     pub(super) async fn plan(&self, setting: &Setting, run: RunId) -> Vec<Report> {
         let Some(state) = setting.incident.as_ref().and_then(|incident| incident.runs.get(&run)) else {
             return Vec::new();
         };
-        let plan = self.parts.actions.make_plan(&state.action.key).await;
+        let actions = &self.parts.actions;
+        let undone = state.request.undo_of.and_then(|run| setting.incident.as_ref()?.runs.get(&run));
+        let plan = match undone.and_then(|run| Some((run.plan.as_ref()?, run.begun_steps()))) {
+            Some((plan, begun)) => actions.plan_back(plan, &begun).await,
+            None => actions.make_plan(&state.action.key, state.request.to.as_deref()).await,
+        };
         vec![Report::Planned { run, plan: plan.map(Box::new).map_err(|fault| fault.words()) }]
     }
 
@@ -120,7 +134,7 @@ impl Engine {
 
 /// How many steps are done, and the one that was begun without being known to have ended.
 fn progress(state: &Run) -> (usize, Option<usize>) {
-    let done = state.steps.iter().take_while(|step| step.done.is_some()).count();
+    let done = state.first_open_step();
     (done, state.steps.get(done).map(|_| done))
 }
 

@@ -162,6 +162,7 @@ impl Engine {
         match &claimed.effect {
             Effect::Page { page, contact, way } => self.page(&setting, *page, contact, *way, claimed.attempts).await,
             Effect::Diagnose { diagnostic, service } => Ok(self.diagnose(*diagnostic, service).await),
+            Effect::Offer { action, to } => Ok(self.offer(action, to).await),
             Effect::Plan { run } => Ok(self.plan(&setting, *run).await),
             Effect::Run { run } => self.execute(claimed, &setting, *run).await,
             Effect::Deliver { update, destination, customer, only } => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::incident::approval::{CheckResult, Outcome, Verdict};
+use crate::incident::approval::{CheckResult, Verdict};
 use crate::incident::decision::{Effect, Report};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::words::Words;
@@ -112,7 +112,7 @@ fn worth(effect: &Effect) -> Millis {
         Effect::Page { .. } => Millis::seconds(30),
         Effect::Reply { .. } | Effect::ReplyWith { .. } => Millis::minutes(30),
         Effect::Home { .. } => Millis::minutes(5),
-        Effect::Diagnose { .. } | Effect::Plan { .. } => Millis::minutes(1),
+        Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } => Millis::minutes(1),
         Effect::Deliver { .. } => Millis::minutes(30),
         _ => Millis::minutes(24 * 60),
     }
@@ -145,9 +145,8 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
     let report = match effect {
         Effect::Page { page, .. } => Report::PageFailed { page: *page, why },
         Effect::Plan { run } => Report::Planned { run: *run, plan: Err(why) },
-        Effect::Run { run } => {
-            Report::RunFinished { run: *run, outcome: Outcome::Unknown { step: 0, why }, output: None }
-        }
+        Effect::Offer { action, to } => Report::Offered { action: action.clone(), choices: Err(why), to: to.clone() },
+        Effect::Run { run } => Report::RunLost { run: *run, why },
         Effect::Diagnose { diagnostic, service } => {
             let result = CheckResult {
                 check: service.clone(),

@@ -69,6 +69,9 @@ pub struct PlannedStep {
     pub needs: Vec<Words>,
     /// What it can do to the world.
     pub risk: Risk,
+    /// Which step of the action's configuration it is of, from 0, where that is not its own place in the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured_at: Option<usize>,
     /// Which provider planned it and will execute it.
     pub provider: String,
     /// The provider's own absolute facts; opaque to everybody else; holds no secret.
@@ -80,6 +83,53 @@ impl PlannedStep {
     pub fn locks(&self) -> &[String] {
         if self.locks.is_empty() { std::slice::from_ref(&self.target) } else { &self.locks }
     }
+}
+
+/// Whether an action leaves something to choose before its plan is made (K2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choosing {
+    /// It goes where its configuration says.
+    #[default]
+    Nothing,
+    /// It knows where to go when nobody says.
+    May,
+    /// Somebody has to say where it goes.
+    Must,
+}
+
+impl Choosing {
+    /// There is nothing to choose.
+    pub fn is_nothing(&self) -> bool {
+        *self == Choosing::Nothing
+    }
+}
+
+/// One of those between which a person chooses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What can only mean this one, now and when the plan is made.
+    pub value: String,
+    /// What people know it by, one line.
+    pub label: Words,
+}
+
+/// What a plan was asked for with, beside the action itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlanRequest {
+    /// What was chosen, where the action leaves a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The run in whose place it is asked for, for the world had moved since that one's plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<RunId>,
+    /// Who asked first, where Vigie asks again in their name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_name_of: Option<Actor>,
+    /// The run whose changes it is to take back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo_of: Option<RunId>,
 }
 
 /// Everything an approver needs to know, and exactly what will be executed.
@@ -101,6 +151,9 @@ pub struct ActionPlan {
     pub cautions: Vec<String>,
     /// What it will leave alone, where people might think otherwise.
     pub will_not: Vec<String>,
+    /// What was done and cannot be taken back, for a plan that takes back the rest; one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stays_done: Vec<Words>,
     /// The checks that must pass afterwards (P2), by key, with their titles.
     pub verification: Vec<Verification>,
     /// How long it usually takes.
@@ -311,12 +364,14 @@ mod tests {
                 diff: vec![],
                 needs: vec![],
                 risk: Risk::Reversible,
+                configured_at: None,
                 provider: "http".into(),
                 spec: serde_json::json!({"b": 1, "a": 2}),
             }],
             why: vec![],
             cautions: vec![],
             will_not: vec![],
+            stays_done: vec![],
             verification: vec![],
             expected: Millis::seconds(30),
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ActionPlan, CheckResult, Outcome};
+use super::approval::{ActionPlan, CheckResult, Choice, Outcome};
 use super::command::Command;
 use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
 use super::people::{Actor, Contact, Way};
@@ -35,6 +35,17 @@ pub enum ReplyTo {
     Terminal,
     /// To nobody.
     Nobody,
+}
+
+impl ReplyTo {
+    /// Whose turn it is to be answered, in the names of queues.
+    fn name(&self) -> &str {
+        match self {
+            ReplyTo::Person { user, .. } => &user.0,
+            ReplyTo::Terminal => "terminal",
+            ReplyTo::Nobody => "nobody",
+        }
+    }
 }
 
 /// Something that came in.
@@ -216,6 +227,15 @@ pub enum Report {
         /// The plan, or why there is none.
         plan: Result<Box<ActionPlan>, Words>,
     },
+    /// What can be chosen was looked up, or could not be.
+    Offered {
+        /// The action's key.
+        action: String,
+        /// What can be chosen, or why nobody can say.
+        choices: Result<Vec<Choice>, Words>,
+        /// Who asked.
+        to: ReplyTo,
+    },
     /// An execution began.
     RunStarted {
         /// The run.
@@ -266,6 +286,13 @@ pub enum Report {
         outcome: Outcome,
         /// The failing step's output.
         output: Option<String>,
+    },
+    /// Nobody will tell how an execution ends.
+    RunLost {
+        /// The run.
+        run: RunId,
+        /// Why.
+        why: Words,
     },
     /// A text reached a destination.
     TextDelivered {
@@ -383,6 +410,13 @@ pub enum Effect {
         /// The service.
         service: String,
     },
+    /// Look up what an action leaves to choose; reads only.
+    Offer {
+        /// The action's key.
+        action: String,
+        /// Who asked.
+        to: ReplyTo,
+    },
     /// Make the plan of an action; reads only.
     Plan {
         /// The run.
@@ -427,6 +461,13 @@ pub enum Sheet {
         /// Only rollbacks.
         rollbacks: bool,
     },
+    /// What an action leaves to choose, each with a button.
+    Choices {
+        /// The action's key.
+        action: String,
+        /// What can be chosen.
+        choices: Vec<Choice>,
+    },
 }
 
 /// The order in which the engine serves effects: a slow lane never delays another (durability rule 4).
@@ -463,7 +504,7 @@ impl Effect {
     pub fn lane(&self) -> Lane {
         match self {
             Effect::Page { .. } => Lane::Page,
-            Effect::Diagnose { .. } | Effect::Plan { .. } | Effect::Run { .. } => Lane::Action,
+            Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } | Effect::Run { .. } => Lane::Action,
             Effect::Deliver { .. } => Lane::Comms,
             _ => Lane::Chat,
         }
@@ -475,15 +516,15 @@ impl Effect {
         match self {
             Effect::Page { page, .. } => format!("page:{page}"),
             Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
+            Effect::Offer { action, to } => format!("offer:{of}:{action}:{}", to.name()),
             Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
             Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
             Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
             Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),
             Effect::Home { user } => format!("chat:home:{user}"),
-            Effect::Reply { to, .. } | Effect::ReplyWith { to, .. } => match to {
-                ReplyTo::Person { user, .. } => format!("chat:reply:{user}"),
-                ReplyTo::Terminal | ReplyTo::Nobody => "chat:reply".into(),
-            },
+            Effect::Reply { to: to @ ReplyTo::Person { .. }, .. }
+            | Effect::ReplyWith { to: to @ ReplyTo::Person { .. }, .. } => format!("chat:reply:{}", to.name()),
+            Effect::Reply { .. } | Effect::ReplyWith { .. } => "chat:reply".into(),
             _ => format!("chat:{of}"),
         }
     }

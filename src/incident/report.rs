@@ -70,6 +70,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
                 draft.show(Card::Diagnostic(*diagnostic)).show(Card::Incident);
             }
         }
+        Report::Offered { action, choices, to } => draft.offered(action, choices.clone(), to.clone()),
         Report::Planned { run, plan } => draft.plan_made(*run, plan.clone()),
         Report::RunStarted { run, .. }
         | Report::StepStarted { run, .. }
@@ -81,6 +82,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             }
         }
         Report::RunFinished { run, outcome, output } => draft.run_finished(*run, outcome.clone(), output.clone()),
+        Report::RunLost { run, why } => draft.run_lost(*run, why.clone()),
         Report::TextDelivered { update, customer, destination, note, remote_id } => {
             draft.fact(Fact::TextDelivered {
                 update: *update,
@@ -210,6 +212,7 @@ fn what(effect: &Effect) -> Words {
         Effect::OpenChannel => "undone.channel",
         Effect::Page { .. }
         | Effect::Diagnose { .. }
+        | Effect::Offer { .. }
         | Effect::Plan { .. }
         | Effect::Run { .. }
         | Effect::Deliver { .. } => "undone.other",

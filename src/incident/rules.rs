@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ApprovalRule, CheckItem, Class, Risk};
+use super::approval::{ApprovalRule, CheckItem, Choosing, Class, Risk};
 use super::id::{ChannelId, UserId};
 use super::people::Contact;
 use super::severity::Severity;
@@ -98,6 +98,9 @@ pub struct RunbookAction {
     pub approval: ApprovalRule,
     /// What is ticked first (P5).
     pub checklist: Vec<CheckItem>,
+    /// Whether a person may or must say where it goes.
+    #[serde(default, skip_serializing_if = "Choosing::is_nothing")]
+    pub choosing: Choosing,
 }
 
 impl Rules {

@@ -1,7 +1,7 @@
 //! A runbook action between asking and outcome: planning, approval, announcement, release (field procedures P1–P7).
 
-use super::approval::{ActionPlan, Approver, Outcome, Risk};
-use super::decision::{Context, Effect};
+use super::approval::{ActionPlan, Approver, Choice, Outcome, PlanRequest, Risk};
+use super::decision::{Context, Effect, ReplyTo, Sheet};
 use super::draft::Draft;
 use super::id::{RunId, UserId};
 use super::rules::RunbookAction;
@@ -19,7 +19,7 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// When the same action is under way already.
-    pub fn ask_plan(&mut self, action: &RunbookAction) -> Result<RunId, Refusal> {
+    pub fn ask_plan(&mut self, action: &RunbookAction, request: PlanRequest) -> Result<RunId, Refusal> {
         let same = self.incident.runs.values().find(|run| run.action.key == action.key && run.is_live());
         if let Some(run) = same {
             return Err(Refusal::new("refusal.run_under_way")
@@ -27,10 +27,25 @@ impl Draft<'_> {
                 .with("title", action.title.as_str()));
         }
         let run = self.next_run();
-        self.fact(Fact::PlanAsked { run, action: Box::new(action.clone()) });
+        self.fact(Fact::PlanAsked { run, action: Box::new(action.clone()), request });
         // The card comes with the plan: a new message is noticed by those whom it names, an edit is not.
         self.effect(Effect::Plan { run }).show(Card::Incident);
         Ok(run)
+    }
+
+    /// What can be chosen came back: whoever asked is shown it.
+    pub fn offered(&mut self, action: &str, choices: Result<Vec<Choice>, Words>, to: ReplyTo) {
+        let words = match choices {
+            Ok(choices) if !choices.is_empty() => {
+                self.effect(Effect::ReplyWith { to, sheet: Sheet::Choices { action: action.to_owned(), choices } });
+                return;
+            }
+            Ok(_) => Words::new("reply.no_choice"),
+            Err(why) => Words::new("reply.no_choices").with("why", why),
+        };
+        let title = self.context.rules.actions.get(action).map_or(action, |action| action.title.as_str());
+        let words = words.with("title", title);
+        self.effect(Effect::Reply { to, words });
     }
 
     /// The provider's plan came back: it is frozen and shown, or refused when it would do more than was configured.
@@ -68,6 +83,16 @@ impl Draft<'_> {
         }
     }
 
+    /// A run that had stopped goes on with `step`, after the channel was told (P3).
+    pub fn resume(&mut self, run: RunId, step: usize) {
+        let run_by = self.context.now + ANNOUNCE_WITHIN;
+        self.fact(Fact::RunResumed { run, step, run_by }).notice();
+        if self.incident.usable_channel().is_none() {
+            self.release_run(run, false);
+        }
+        self.show(Card::Run(run)).refresh();
+    }
+
     /// The channel knows (or cannot be told): the action lane may run it.
     pub fn release_run(&mut self, run: RunId, announced: bool) {
         self.fact(Fact::RunReleased { run, announced }).effect(Effect::Run { run });
@@ -94,8 +119,34 @@ impl Draft<'_> {
         if !matches!(state.phase, Phase::Released | Phase::Running | Phase::Verifying) {
             return;
         }
+        let moved = matches!(outcome, Outcome::Stale { .. }) && !state.stop_asked;
         self.fact(Fact::RunFinished { run, outcome, output }).notice();
+        if moved && self.incident.status.is_open() {
+            self.ask_again(run);
+        }
         self.show(Card::Run(run)).refresh();
+    }
+
+    /// Nobody will tell how the execution ends: it was given up, or a backup from its middle was restored.
+    pub fn run_lost(&mut self, run: RunId, why: Words) {
+        let Some(state) = self.incident.runs.get(&run) else {
+            return;
+        };
+        let step = state.first_open_step().min(state.plan.as_ref().map_or(0, |plan| plan.steps.len() - 1));
+        self.run_finished(run, Outcome::Unknown { step, why }, None);
+    }
+
+    /// The world had moved since the plan: whoever asked for it is shown a new one, which needs approvals of its own.
+    fn ask_again(&mut self, run: RunId) {
+        let Some(state) = self.incident.runs.get(&run) else {
+            return;
+        };
+        let (action, by) = (state.action.clone(), state.asked.by.clone());
+        let request = PlanRequest { after: Some(run), in_name_of: Some(by), ..state.request.clone() };
+        // Refused when somebody has asked for one already: then that one it is.
+        if let Err(refusal) = self.ask_plan(&action, request) {
+            self.reply(refusal.0);
+        }
     }
 }
 

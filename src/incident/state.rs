@@ -18,7 +18,7 @@ use super::time::{Instant, Millis};
 use super::timeline::{CapturedBy, Card, Entry, Fact, PageWhy};
 use super::words::Words;
 
-pub use run::{Phase, Progress, Run, StepState};
+pub use run::{HandedTo, Phase, Progress, Run, StepState};
 pub use update::{Arrival, CustomerText, Miss, StatusUpdate};
 
 /// Where an incident is in its life.
@@ -430,8 +430,8 @@ impl Incident {
                     round.results = Some(results.clone());
                 }
             }
-            Fact::PlanAsked { run, action } => {
-                self.runs.insert(*run, Run::asked(*run, action.as_ref().clone(), mark));
+            Fact::PlanAsked { run, action, request } => {
+                self.runs.insert(*run, Run::asked(*run, action.as_ref().clone(), request.clone(), mark));
             }
             Fact::PlanShown { run, .. }
             | Fact::PlanFailed { run, .. }
@@ -448,6 +448,9 @@ impl Incident {
             | Fact::VerificationFinished { run, .. }
             | Fact::StopAsked { run }
             | Fact::RunFinished { run, .. }
+            | Fact::StepSkipped { run, .. }
+            | Fact::RunResumed { run, .. }
+            | Fact::HandedOver { run, .. }
             | Fact::RunSettled { run, .. } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.apply(entry, mark);

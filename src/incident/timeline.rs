@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ActionPlan, CheckResult, Digest, Outcome};
+use super::approval::{ActionPlan, CheckResult, Digest, Outcome, PlanRequest};
 use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
 use super::people::{Actor, Contact, Role, Way};
 use super::severity::Severity;
@@ -93,6 +93,8 @@ pub enum PageWhy {
     Worse,
     /// Every level stayed silent.
     Fallback,
+    /// A run that did not end well was given to them.
+    HandedOver,
     /// The status update is overdue and those in charge before them did not write it (M7).
     UpdateOverdue,
 }
@@ -269,6 +271,9 @@ pub enum Fact {
         run: RunId,
         /// The action as configured at this moment.
         action: Box<super::rules::RunbookAction>,
+        /// What it was asked for with.
+        #[serde(default)]
+        request: PlanRequest,
     },
     /// The plan is made, frozen and shown.
     PlanShown {
@@ -385,6 +390,35 @@ pub enum Fact {
         outcome: Outcome,
         /// The output of the step that failed, redacted and capped.
         output: Option<String>,
+    },
+    /// A step that did not work is left out.
+    StepSkipped {
+        /// The run.
+        run: RunId,
+        /// The step, from 0.
+        step: usize,
+        /// Why it is not needed.
+        reason: String,
+    },
+    /// A run that had stopped goes on; the channel is told first (P3).
+    RunResumed {
+        /// The run.
+        run: RunId,
+        /// The step that is next, from 0.
+        step: usize,
+        /// When it goes on even if the channel could not be told.
+        run_by: Instant,
+    },
+    /// A run that did not end well was given to somebody.
+    HandedOver {
+        /// The run.
+        run: RunId,
+        /// Their name.
+        name: String,
+        /// Their Slack id.
+        user: Option<UserId>,
+        /// What they are told.
+        text: Option<String>,
     },
     /// A person said what really happened in a run whose end nobody knew.
     RunSettled {

@@ -84,7 +84,9 @@ pub fn involved(incident: &Incident) -> BTreeSet<UserId> {
 fn of_page(incident: &Incident, page: &PageState) -> Option<Waiting> {
     let answered = page.contact.slack.as_ref().is_some_and(|user| incident.acknowledged_by.contains(user));
     match page.why {
-        PageWhy::ByHand if incident.status.is_open() && !answered => Some(Waiting::Call { by: page.mark.by.clone() }),
+        PageWhy::ByHand | PageWhy::HandedOver if incident.status.is_open() && !answered => {
+            Some(Waiting::Call { by: page.mark.by.clone() })
+        }
         PageWhy::Level { .. } | PageWhy::Fallback if incident.status == Status::Triggered => Some(Waiting::Page),
         _ => None,
     }

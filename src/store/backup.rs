@@ -13,7 +13,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use super::db::{Arg, Args, Conn, Db, Row, Write, args};
 use super::inbox::{Target, receive_in};
 use super::{Store, StoreFault, incident_of, migrate, read, sql};
-use crate::incident::approval::Outcome;
 use crate::incident::decision::{Input, Report};
 use crate::incident::id::IncidentId;
 use crate::incident::state::{Incident, Phase, replay};
@@ -284,8 +283,7 @@ impl Write for Fill {
         conn.run(&sql::FORGET_RUNS, args![]).await?;
         conn.run(&sql::END_LEASES, args![]).await?;
         for run in &self.runs {
-            let outcome = Outcome::Unknown { step: 0, why: Words::new("trouble.restored") };
-            let report = Input::Report(Report::RunFinished { run: *run, outcome, output: None });
+            let report = Input::Report(Report::RunLost { run: *run, why: Words::new("trouble.restored") });
             let source = format!("restore:{run}:{}", self.now.0);
             receive_in(conn, &source, &Target::incident(run.incident), &report, self.now).await?;
         }

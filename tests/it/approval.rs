@@ -190,3 +190,74 @@ fn a_plan_that_waits_asks_nobody_any_more_once_the_incident_is_over() {
         assert!(back.contains("[run_7_1]"), "and asks again: {back}");
     }
 }
+
+#[test]
+fn a_stale_run_asks_for_a_new_plan_in_the_name_of_who_asked_first_and_never_by_itself_twice() {
+    let mut script = planned();
+    script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    let stale = |run: &str| Report::RunFinished {
+        run: run.parse().unwrap(),
+        outcome: Outcome::Stale { step: 0, found: Words::verbatim("v3") },
+        output: None,
+    };
+    let asked = script.then_report(stale("run_7_1"));
+    assert!(asked.contains("run_finished\n    plan_asked\n") && asked.contains("plan, "), "{asked}");
+    let run = &script.incident.as_ref().unwrap().runs[&"run_7_2".parse().unwrap()];
+    assert_eq!(run.asked.by, script.timeline.iter().find(|entry| entry.fact.kind() == "plan_asked").unwrap().by);
+    assert!(run.approvals.is_empty() && run.ticked.is_empty(), "what was said of the old plan counts for nothing");
+    assert_eq!(script.then_report(stale("run_7_1")), "  report run_finished\n", "it is told once");
+
+    script
+        .report(Report::Planned { run: "run_7_2".parse().unwrap(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    let refused = script.then("6m oncall approve run_7_2");
+    assert!(refused.contains("refusal.requester"), "{refused}");
+}
+
+#[test]
+fn a_stale_run_that_somebody_wanted_stopped_asks_for_nothing() {
+    let mut script = planned();
+    script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake\n5m lead stop run_7_1");
+    let outcome = Outcome::Stale { step: 0, found: Words::verbatim("v3") };
+    let ended = script.then_report(Report::RunFinished { run: "run_7_1".parse().unwrap(), outcome, output: None });
+    assert!(ended.contains("run_finished") && !ended.contains("plan_asked"), "{ended}");
+}
+
+#[test]
+fn an_execution_that_is_given_up_is_unknown_at_the_step_that_had_begun() {
+    let mut script = planned();
+    let run = "run_7_1".parse().unwrap();
+    let mut two = plan("v1", Risk::Reversible);
+    two.steps.push(two.steps[0].clone());
+    let mut script_of_two = Script::new();
+    script_of_two.play("0m oncall start sev2 checkout returns 500\n2m oncall rollback");
+    script_of_two.report(Report::Planned { run, plan: Ok(Box::new(two)) });
+    script_of_two.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    for (script, step, reports) in [
+        (&mut script, 0, vec![]),
+        (
+            &mut script_of_two,
+            1,
+            vec![
+                Report::StepStarted { run, step: 0 },
+                Report::StepFinished {
+                    run,
+                    step: 0,
+                    note: Words::verbatim("ok"),
+                    took: vigie::incident::time::Millis(1),
+                    output: None,
+                    live: None,
+                },
+                Report::StepStarted { run, step: 1 },
+            ],
+        ),
+    ] {
+        for report in reports {
+            script.report(report);
+        }
+        script.report(Report::RunLost { run, why: Words::verbatim("the database is gone") });
+        let outcome = Outcome::Unknown { step, why: Words::verbatim("the database is gone") };
+        let phase = &script.incident.as_ref().unwrap().runs[&run].phase;
+        assert_eq!(phase, &vigie::incident::state::Phase::Finished { outcome });
+    }
+}

@@ -1,11 +1,13 @@
 //! Promises to the user, one file each. One binary, so that it links once.
 
 mod acknowledge;
+mod aftermath;
 mod approval;
 mod backup;
 mod bad_input;
 mod bot;
 mod channels;
+mod choices;
 mod clicks;
 mod command_line;
 mod commands;
@@ -18,6 +20,7 @@ mod faults;
 mod french;
 mod home;
 mod kubernetes;
+mod lever;
 mod lists;
 mod page;
 mod payloads;

@@ -1,16 +1,12 @@
 //! Nothing is changed that was not shown, approved and still true, and everybody is told before (P1–P7).
 
-use std::sync::{Arc, Mutex};
-
-use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::{Phase, Run};
 use vigie::incident::timeline::{Card, Fact};
 use vigie::practice::Trouble;
 
+use crate::lever::{Lever, action};
 use crate::world::{World, shown, ts};
 
 const IMPATIENT: (&str, &str) = ("verify_within: 1m", "verify_within: 2s");
@@ -240,51 +236,45 @@ async fn what_somebody_else_has_already_done_is_found_done() {
     world.close().await;
 }
 
-type Lever = Arc<Mutex<Vec<String>>>;
-
-/// A switch with as many positions as one likes; what was asked for is kept.
-async fn lever() -> (String, Lever) {
-    async fn read(State(lever): State<Lever>) -> Json<Value> {
-        Json(json!({"active": lever.lock().expect("nobody panicked").last()}))
-    }
-    async fn put(State(lever): State<Lever>, Json(body): Json<Value>) -> Json<Value> {
-        lever.lock().expect("nobody panicked").push(body["to"].as_str().unwrap_or_default().to_owned());
-        Json(json!({}))
-    }
-    let lever: Lever = Arc::new(Mutex::new(vec!["v2".to_owned()]));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let address = format!("http://{}/lever", listener.local_addr().expect("it has an address"));
-    let routes = Router::new().route("/lever", get(read).put(put)).with_state(Arc::clone(&lever));
-    tokio::spawn(async move { axum::serve(listener, routes).await });
-    (address, lever)
-}
-
 #[tokio::test]
-async fn a_target_that_moved_between_plan_and_approval_is_left_alone() {
-    let (url, lever) = lever().await;
-    let action = format!(
-        "actions:\n  flags-back:\n    title: Put the flags back\n    service: shop\n    rollback: true\n    \
-         class: urgent\n    risk: reversible\n    expected: 30s\n    approval:\n      by: [lead]\n    steps:\n      \
-         - title: Flags from {{{{from}}}} to {{{{to}}}}\n        http_switch:\n          target: flags\n          \
-         read: {{ url: \"{url}\", current: /active }}\n          to: v1\n          \
-         set: {{ url: \"{url}\", method: PUT, body: {{ to: \"{{{{to}}}}\" }} }}\n    verify: [health]\n"
-    );
+async fn a_target_that_moved_between_plan_and_approval_is_left_alone_and_a_new_plan_asked_for() {
+    let lever = Lever::open().await;
+    let action = action("flags-back", "Put the flags back", "", &[lever.step("flags", "v1")]);
     let world = World::open_changed(&[("actions:\n", &action)]).await;
-    let channel = declared(&world).await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    let channel = world.channel(1).await;
     world.types("U0ONCALL", &channel, "rollback flags-back").await;
     let plan = world.message(&channel, "approve run_1_1");
-    lever.lock().expect("nobody panicked").push("v3".to_owned());
+    lever.push("v3");
     world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
-    let state = run(&world, 1).await;
+    let state = world.incident(1).await.runs.into_values().next().expect("there is a run");
     assert!(matches!(&state.phase, Phase::Finished { outcome: Outcome::Stale { step: 0, .. } }), "{state:?}");
     let card = shown(&world.again(&channel, &plan));
     for line in ["Not carried out: Put the flags back", "The plan expected v2. Found instead: flags is at v3."] {
         assert!(card.contains(line), "{line} is not in {card}");
     }
-    assert_eq!(*lever.lock().expect("nobody panicked"), ["v2", "v3"], "nothing was put");
-    // The card offers a new plan.
-    world.clicks("U0ONCALL", &channel, &ts(&plan), "Plan again").await;
-    world.message(&channel, "approve run_1_2");
+    assert!(!card.contains("Plan again"), "there is a new plan already: {card}");
+    assert_eq!(lever.positions(), ["v2", "v3"], "nothing was put");
+
+    let next = world.message(&channel, "approve run_1_2");
+    for line in ["*v3 → v1* · flags", "Asked by <@U0ONCALL>", "run_1_2, in the place of run_1_1", "*Approvals:* 0 of 1"]
+    {
+        assert!(shown(&next).contains(line), "{line} is not in {}", shown(&next));
+    }
+    world.clicks("U0ONCALL", &channel, &ts(&next), "approve").await;
+    world.whisper("U0ONCALL", "You asked for this, so somebody else must approve it");
+    world.clicks("U0LEAD", &channel, &ts(&next), "approve").await;
+    assert_eq!(run(&world, 1).await.phase, Phase::Finished { outcome: Outcome::Done });
+    assert_eq!(lever.positions(), ["v2", "v3", "v1"]);
+    let timeline = world.timeline("U0ONCALL", 1).await;
+    let digest = run(&world, 1).await.digest.expect("the plan has a digest");
+    for line in [
+        "A new plan was asked for in the place of run_1_1: Put the flags back (run_1_2)".to_owned(),
+        format!("Put the flags back started (run_1_2, plan {})", digest.short()),
+        format!("Put the flags back (run_1_2, plan {}): done", digest.short()),
+    ] {
+        assert!(timeline.contains(&line), "{line} is not in {timeline}");
+    }
     world.close().await;
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
 use vigie::actions::{Actions, ActionsConfig, Execution, PlanFault};
-use vigie::incident::approval::{ActionPlan, Approval, ApprovalRule, CheckResult, Class, Outcome, Risk};
+use vigie::incident::approval::{ActionPlan, Approval, ApprovalRule, CheckResult, Choosing, Class, Outcome, Risk};
 use vigie::incident::decision::Report;
 use vigie::incident::id::UserId;
 use vigie::incident::people::Actor;
@@ -86,7 +86,7 @@ services:
     }
 
     pub async fn plan(&self) -> Result<ActionPlan, PlanFault> {
-        self.actions.make_plan("go").await
+        self.actions.make_plan("go", None).await
     }
 
     pub async fn planned(&self) -> ActionPlan {
@@ -152,10 +152,12 @@ fn approve(plan: &ActionPlan) -> Run {
         risk: Risk::Destructive,
         approval,
         checklist: vec![],
+        choosing: Choosing::Nothing,
     };
     Run {
         id: RUN.parse().expect("it is a run's name"),
         action,
+        request: Default::default(),
         asked: mark.clone(),
         plan: Some(plan.clone()),
         digest: Some(digest.clone()),
@@ -172,5 +174,6 @@ fn approve(plan: &ActionPlan) -> Run {
         output: None,
         settled: None,
         settled_by: None,
+        handed_to: None,
     }
 }

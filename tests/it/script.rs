@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use vigie::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, Class, PlannedStep, Risk, Verification,
+    ActionPlan, ApprovalRule, Approver, CheckItem, Choosing, Class, PlannedStep, Risk, Verification,
 };
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Context, Decision, Effect, Input, ReplyTo, Report, decide};
@@ -98,6 +98,7 @@ pub fn rules() -> Rules {
             expires_after: Millis::minutes(15),
         },
         checklist: vec![CheckItem { key: "backup".into(), text: "A backup exists".into(), required: true }],
+        choosing: Choosing::Nothing,
     };
     Rules {
         severities: vec![one, two, three],
@@ -130,12 +131,14 @@ pub fn plan(to: &str, risk: Risk) -> ActionPlan {
             diff: vec![],
             needs: vec![],
             risk,
+            configured_at: None,
             provider: "http_switch".into(),
             spec: serde_json::json!({}),
         }],
         why: vec![],
         cautions: vec![],
         will_not: vec![],
+        stays_done: vec![],
         verification: vec![],
         expected: Millis::seconds(30),
     }

@@ -42,7 +42,7 @@ impl Bench {
     }
 
     async fn plan(&self, step: &CommandStep) -> Result<PlannedStep, PlanFault> {
-        step.plan(&PlanContext { world: &self.world, within: Duration::from_secs(10) }).await
+        step.plan(&PlanContext { world: &self.world, within: Duration::from_secs(10), wanted: None }).await
     }
 
     fn context(&self, within: Duration) -> StepContext<'_> {
@@ -158,7 +158,7 @@ async fn without_a_checking_program_the_planning_one_is_asked_and_else_nobody_ca
     let planned = bench.plan(&step).await.unwrap();
     assert_eq!(bench.check(&step, &planned).await, Happened::No { note: "shop files still is at 1.3.0".into() });
     bench.write("version", "1.2.3");
-    assert_eq!(bench.check(&step, &planned).await, Happened::Yes { note: "shop files is at 1.2.3".into() });
+    assert_eq!(bench.check(&step, &planned).await, Happened::Yes { note: "shop files is at 1.2.3".into(), live: None });
     bench.write("version", "9");
     assert!(matches!(bench.check(&step, &planned).await, Happened::CannotTell { .. }));
 

@@ -127,6 +127,7 @@ impl ActionProvider for EnvFile {
             diff,
             needs: Vec::new(),
             risk: self.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })
@@ -256,12 +257,12 @@ impl EnvFile {
         let Some((copy, digest)) = &spec.copy else {
             let saved = files::saved_by(&self.folder(&spec.path), &spec.path, key)?;
             return Ok(match saved {
-                Some(name) => Happened::Yes { note: about("file.saved", Path::new(&name)) },
+                Some(name) => Happened::Yes { note: about("file.saved", Path::new(&name)), live: None },
                 None => Happened::No { note: Words::new("file.no_copy_of_run") },
             });
         };
         Ok(if now.as_ref() == Some(digest) {
-            Happened::Yes { note: self.says("file.as_in_copy").with("copy", copy.display().to_string()) }
+            Happened::Yes { note: self.says("file.as_in_copy").with("copy", copy.display().to_string()), live: None }
         } else if now == spec.from {
             Happened::No { note: self.says("file.as_it_was") }
         } else {

@@ -55,7 +55,7 @@ impl Bench {
 }
 
 async fn planned(file: &EnvFile) -> Result<PlannedStep, PlanFault> {
-    file.plan(&PlanContext { world: &world(), within: Duration::from_secs(5) }).await
+    file.plan(&PlanContext { world: &world(), within: Duration::from_secs(5), wanted: None }).await
 }
 
 async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
@@ -97,7 +97,10 @@ async fn a_restore_keeps_the_mode_and_can_be_taken_back() {
     assert_eq!(bench.names().len(), 6, "nothing half-written is left: {:?}", bench.names());
     assert_eq!(
         looked(&file, &step).await,
-        Happened::Yes { note: format!("shop .env is as in {}", bench.path(".env.yesterday").display()).into() }
+        Happened::Yes {
+            note: format!("shop .env is as in {}", bench.path(".env.yesterday").display()).into(),
+            live: None
+        }
     );
     let back = planned(&file).await.unwrap();
     assert_eq!(back.title, format!("Restore shop .env from {saved}"));
@@ -141,7 +144,7 @@ async fn saving_makes_one_copy_that_a_look_finds_again() {
     let saved = bench.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1")).unwrap();
     assert_eq!(bench.read(&saved), NOW);
     assert_eq!(fs::metadata(bench.path(&saved)).unwrap().permissions().mode() & 0o777, 0o640);
-    assert_eq!(looked(&file, &step).await, Happened::Yes { note: format!("saved as {saved}").into() });
+    assert_eq!(looked(&file, &step).await, Happened::Yes { note: format!("saved as {saved}").into(), live: None });
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ fn context(world: &World) -> StepContext<'_> {
 }
 
 async fn planned(call: &HttpCall) -> Result<PlannedStep, PlanFault> {
-    call.plan(&PlanContext { world: &world(), within: WITHIN }).await
+    call.plan(&PlanContext { world: &world(), within: WITHIN, wanted: None }).await
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_call_whose_probe_shows_something_else_than_planned_is_stale() {
 #[tokio::test]
 async fn a_lost_answer_is_settled_by_the_probe_and_by_nobody_without_one() {
     for (probe, manner, wanted) in [
-        (true, Manner::LosesAnswer, Happened::Yes { note: "maintenance page is at on".into() }),
+        (true, Manner::LosesAnswer, Happened::Yes { note: "maintenance page is at on".into(), live: None }),
         (true, Manner::LosesRequest, Happened::No { note: "maintenance page still is at 1.3.0".into() }),
         (
             false,

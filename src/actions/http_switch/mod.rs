@@ -25,7 +25,7 @@ use super::provider::{
 };
 use super::stopwatch::Patience;
 use super::template::Filling;
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -84,32 +84,40 @@ impl ActionProvider for HttpSwitch {
         }
     }
 
+    fn choosing(&self) -> Choosing {
+        match &self.read.choices {
+            None => Choosing::Nothing,
+            Some(Choices { pick: Pick::Ask, .. }) => Choosing::Must,
+            Some(_) => Choosing::May,
+        }
+    }
+
+    async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        let Some(choices) = &self.read.choices else { return Ok(Vec::new()) };
+        let unreadable = |why| PlanFault::Unreadable { target: self.target.clone(), why };
+        let body = self.read_json(&self.read.url, cx.world, cx.within).await.map_err(unreadable)?;
+        let current = self.current(&body).map_err(unreadable)?;
+        let own = self.list_apart(choices, cx).await?;
+        let others = choices.others(own.as_ref().unwrap_or(&body), &self.target, &current)?;
+        let choice = |place: Place| Choice { label: Words::verbatim(place.shown()), value: place.value };
+        Ok(others.into_iter().map(choice).collect())
+    }
+
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         let unreadable = |why| PlanFault::Unreadable { target: self.target.clone(), why };
         let body = self.read_json(&self.read.url, cx.world, cx.within).await.map_err(unreadable)?;
         let current = self.current(&body).map_err(unreadable)?;
         let to = self.destination(&body, &current, cx).await?;
-        if to.value == current.value {
-            return Err(PlanFault::AlreadyThere { target: self.target.clone(), to: to.shown() });
-        }
-        let request = self.request(&current.value, &to.value);
-        let (from_shown, to_shown) = (current.shown(), to.shown());
-        let spec = Spec { from: current.value, to: to.value, request };
-        Ok(PlannedStep {
-            title: self.says("step.title_switch").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
-            target: self.target.clone(),
-            locks: Vec::new(),
-            diff: vec![
-                self.says("step.title_change").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
-                Words::verbatim(spec.request.shown()),
-            ],
-            from: Some(from_shown),
-            to: to_shown,
-            needs: Vec::new(),
-            risk: self.risk(),
-            provider: String::new(),
-            spec: serde_json::to_value(&spec).unwrap_or_default(),
-        })
+        self.step(current, to)
+    }
+
+    async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let unreadable = |why| PlanFault::Unreadable { target: self.target.clone(), why };
+        let spec: Spec = spec_of(done).map_err(PlanFault::NothingToGoBackTo)?;
+        let current = self.stand(cx.world, cx.within).await.map_err(unreadable)?;
+        // What it was called then.
+        let label = done.from.clone().filter(|from| *from != spec.from);
+        self.step(current, Place { label: label.map(|from| bare(&from, &spec.from)), value: spec.from })
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
@@ -138,7 +146,7 @@ impl ActionProvider for HttpSwitch {
             Err(why) => return Happened::CannotTell { why },
         };
         match self.settled(&spec.to, cx).await {
-            Ok(place) if place.value == spec.to => Happened::Yes { note: self.at("step.is_at", &place) },
+            Ok(place) if place.value == spec.to => Happened::Yes { note: self.at("step.is_at", &place), live: None },
             Ok(place) if place.value == spec.from => Happened::No { note: self.at("step.still_at", &place) },
             Ok(place) => Happened::CannotTell { why: self.at("step.elsewhere", &place) },
             Err(why) => Happened::CannotTell { why: self.says("step.unread").with("why", why) },
@@ -155,6 +163,32 @@ impl HttpSwitch {
     /// A sentence about where it stands.
     fn at(&self, key: &'static str, place: &Place) -> Words {
         self.says(key).with("at", place.shown())
+    }
+
+    /// The step from where it stands to where it is to go.
+    fn step(&self, current: Place, to: Place) -> Result<PlannedStep, PlanFault> {
+        if to.value == current.value {
+            return Err(PlanFault::AlreadyThere { target: self.target.clone(), to: to.shown() });
+        }
+        let request = self.request(&current.value, &to.value);
+        let (from_shown, to_shown) = (current.shown(), to.shown());
+        let spec = Spec { from: current.value, to: to.value, request };
+        Ok(PlannedStep {
+            title: self.says("step.title_switch").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
+            target: self.target.clone(),
+            locks: Vec::new(),
+            diff: vec![
+                self.says("step.title_change").with("from", from_shown.as_str()).with("to", to_shown.as_str()),
+                Words::verbatim(spec.request.shown()),
+            ],
+            from: Some(from_shown),
+            to: to_shown,
+            needs: Vec::new(),
+            risk: self.risk(),
+            configured_at: None,
+            provider: String::new(),
+            spec: serde_json::to_value(&spec).unwrap_or_default(),
+        })
     }
 
     fn request(&self, from: &str, to: &str) -> Request {
@@ -205,15 +239,19 @@ impl HttpSwitch {
         let Some(choices) = &self.read.choices else {
             return Err(PlanFault::NothingToGoBackTo(self.says("step.nowhere_to_go")));
         };
-        let own = match &choices.url {
-            Some(url) => Some(
-                self.read_json(url, cx.world, cx.within)
-                    .await
-                    .map_err(|why| PlanFault::Unreadable { target: self.target.clone(), why })?,
-            ),
-            None => None,
-        };
-        choices.pick(own.as_ref().unwrap_or(body), &self.target, current)
+        let own = self.list_apart(choices, cx).await?;
+        let list = own.as_ref().unwrap_or(body);
+        match cx.wanted {
+            Some(wanted) => choices.named(wanted, list, &self.target, current),
+            None => choices.pick(list, &self.target, current),
+        }
+    }
+
+    /// The list to choose from, where it is not in what the switch itself says.
+    async fn list_apart(&self, choices: &Choices, cx: &PlanContext<'_>) -> Result<Option<Value>, PlanFault> {
+        let Some(url) = &choices.url else { return Ok(None) };
+        let list = self.read_json(url, cx.world, cx.within).await;
+        list.map(Some).map_err(|why| PlanFault::Unreadable { target: self.target.clone(), why })
     }
 
     async fn set(&self, spec: &Spec, cx: &StepContext<'_>) -> StepResult {
@@ -285,6 +323,11 @@ impl HttpSwitch {
             patience.pause().await;
         }
     }
+}
+
+/// The name within `name (value)`.
+fn bare(shown: &str, value: &str) -> String {
+    shown.strip_suffix(&format!(" ({value})")).unwrap_or(shown).to_owned()
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ pub enum Pick {
     BeforeCurrent,
     /// The first that is not the current one.
     FirstOther,
+    /// The one that a person chooses, by its value or its name.
+    Ask,
 }
 
 /// How a switch is told where to go.
@@ -142,16 +144,12 @@ impl Read {
 
 impl Choices {
     pub(super) fn pick(&self, body: &Value, target: &str, current: &Place) -> Result<Place, PlanFault> {
-        let list = body.pointer(&self.list).and_then(Value::as_array).ok_or_else(|| PlanFault::Unreadable {
-            target: target.to_owned(),
-            why: Words::new("step.no_list").with("field", self.list.as_str()),
-        })?;
-        let is_current = |item: &&Value| {
-            item.pointer(&self.value).is_some_and(|value| same(value, &Value::String(current.value.clone())))
-        };
-        let fits = |item: &&Value| !is_current(item) && self.only.iter().all(|rule| rule.broken_by(item).is_none());
+        let list = self.list(body, target)?;
+        let is_current = |item: &&Value| self.is(item, &current.value);
+        let fits = |item: &&Value| self.fits(item, current);
         let mut here = list.iter();
         let found = match self.pick {
+            Pick::Ask => None,
             Pick::FirstOther => here.find(fits),
             Pick::AfterCurrent => here.find(is_current).and_then(|_| here.find(fits)),
             Pick::BeforeCurrent => {
@@ -159,12 +157,49 @@ impl Choices {
                 here.find(is_current).and_then(|_| here.find(fits))
             }
         };
-        let value = found.and_then(|item| at(item, &self.value));
-        let label = found.zip(self.label.as_deref()).and_then(|(item, label)| at(item, label));
-        value.map(|value| Place { value, label }).ok_or_else(|| {
+        found.and_then(|item| self.place(item)).ok_or_else(|| {
             let why = Words::new("step.no_other_version").with("target", target).with("at", current.shown());
             PlanFault::NothingToGoBackTo(why)
         })
+    }
+
+    /// Every item that it could go to, in the list's order.
+    pub(super) fn others(&self, body: &Value, target: &str, current: &Place) -> Result<Vec<Place>, PlanFault> {
+        let others = self.list(body, target)?.iter().filter(|item| self.fits(item, current));
+        Ok(others.filter_map(|item| self.place(item)).collect())
+    }
+
+    /// The item that is meant by its value, or by its name where only one has it.
+    pub(super) fn named(&self, wanted: &str, body: &Value, target: &str, current: &Place) -> Result<Place, PlanFault> {
+        let others = self.others(body, target, current)?;
+        let by_name: Vec<&Place> = others.iter().filter(|place| place.label.as_deref() == Some(wanted)).collect();
+        let found = others.iter().find(|place| place.value == wanted).or(match by_name.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        });
+        found.cloned().ok_or_else(|| PlanFault::Refused {
+            target: target.to_owned(),
+            why: Words::new("step.no_such_choice").with("target", target).with("wanted", wanted),
+        })
+    }
+
+    fn list<'b>(&self, body: &'b Value, target: &str) -> Result<&'b Vec<Value>, PlanFault> {
+        body.pointer(&self.list).and_then(Value::as_array).ok_or_else(|| PlanFault::Unreadable {
+            target: target.to_owned(),
+            why: Words::new("step.no_list").with("field", self.list.as_str()),
+        })
+    }
+
+    fn is(&self, item: &Value, value: &str) -> bool {
+        item.pointer(&self.value).is_some_and(|own| same(own, &Value::String(value.to_owned())))
+    }
+
+    fn fits(&self, item: &Value, current: &Place) -> bool {
+        !self.is(item, &current.value) && self.only.iter().all(|rule| rule.broken_by(item).is_none())
+    }
+
+    fn place(&self, item: &Value) -> Option<Place> {
+        Some(Place { value: at(item, &self.value)?, label: self.label.as_deref().and_then(|label| at(item, label)) })
     }
 }
 

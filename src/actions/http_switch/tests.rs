@@ -28,7 +28,7 @@ fn switch_at(url: &str, more: Value) -> HttpSwitch {
 }
 
 async fn plan_in(switch: &HttpSwitch, world: &World) -> Result<PlannedStep, PlanFault> {
-    switch.plan(&PlanContext { world, within: WITHIN }).await
+    switch.plan(&PlanContext { world, within: WITHIN, wanted: None }).await
 }
 
 async fn planned(switch: &HttpSwitch) -> Result<PlannedStep, PlanFault> {
@@ -111,6 +111,36 @@ async fn of_a_list_the_newest_good_one_after_the_current_is_chosen_and_shown_by_
 }
 
 #[tokio::test]
+async fn a_person_chooses_by_value_or_by_a_name_that_only_one_has() {
+    let shop = Shop::open().await;
+    shop.with(|shop| shop.current = "d3".into());
+    let read = |pick: &str| {
+        json!({
+            "url": format!("{}/version", shop.url),
+            "current": "/current",
+            "choices": {"list": "/history", "value": "/id", "label": "/version", "pick": pick},
+        })
+    };
+    let (must, may) = (json!({"read": read("ask")}), json!({"read": read("after_current")}));
+    let (must, may) = (switch_at(&shop.url, must), switch_at(&shop.url, may));
+    assert_eq!((must.choosing(), may.choosing()), (Choosing::Must, Choosing::May));
+    assert_eq!(switch(&shop).choosing(), Choosing::Nothing);
+    let world = world();
+    let context = |wanted| PlanContext { world: &world, within: WITHIN, wanted };
+    let choices = must.choices(&context(None)).await.unwrap();
+    let shown: Vec<(&str, String)> = choices.iter().map(|one| (one.value.as_str(), one.label.to_string())).collect();
+    assert_eq!(shown, [("d2", "1.2.9 (d2)".to_owned()), ("d1", "1.2.3 (d1)".to_owned())]);
+    for (switch, wanted, to) in [(&must, "d1", "d1"), (&must, "1.2.9", "d2"), (&may, "1.2.3", "d1")] {
+        let step = switch.plan(&context(Some(wanted))).await.unwrap();
+        assert_eq!(step.spec["to"], to, "{wanted}");
+    }
+    for wanted in ["d3", "d9"] {
+        let fault = must.plan(&context(Some(wanted))).await.unwrap_err();
+        assert!(matches!(fault, PlanFault::Refused { .. }), "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn switching_sends_one_request_with_the_runs_key_and_believes_only_what_it_reads() {
     let shop = Shop::open().await;
     let switch = switch(&shop);
@@ -182,10 +212,10 @@ async fn each_way_of_misbehaving_gives_its_own_result() {
 #[tokio::test]
 async fn a_look_after_a_lost_answer_tells_whether_it_happened_even_a_little_later() {
     let cases = [
-        (Manner::LosesAnswer, Happened::Yes { note: "shop version is at 1.2.3".into() }),
+        (Manner::LosesAnswer, Happened::Yes { note: "shop version is at 1.2.3".into(), live: None }),
         (
             Manner::LosesAnswerAndIsSlow(Duration::from_millis(80)),
-            Happened::Yes { note: "shop version is at 1.2.3".into() },
+            Happened::Yes { note: "shop version is at 1.2.3".into(), live: None },
         ),
         (Manner::LosesRequest, Happened::No { note: "shop version still is at 1.3.0".into() }),
     ];

@@ -477,6 +477,8 @@ pub(super) async fn check(site: &Site<'_>, all: &[Part], cx: &StepContext<'_>) -
     let index = begun.or(not).unwrap_or_default();
     match seen.into_iter().nth(index) {
         Some(Happened::No { note }) if !all_not => Happened::Begun { note },
+        // What one of several is at would be told of all.
+        Some(Happened::Yes { note, .. }) if all.len() > 1 => Happened::Yes { note, live: None },
         Some(told) => told,
         None => Happened::CannotTell { why: Words::new("step.nothing") },
     }
@@ -491,7 +493,7 @@ async fn check_one(site: &Site<'_>, one: &Part, key: &str) -> Happened {
             Ok(Found::Ours(object) | Found::There(object)) => {
                 let is_over = !one.deed.rolls_out() || standing(&object, one, key, &mut false) == Standing::Complete;
                 return match is_over {
-                    true => Happened::Yes { note: done(one, &object) },
+                    true => Happened::Yes { note: done(one, &object), live: Some(one.deed.shown(&object)) },
                     false => Happened::Begun { note: counts("kubernetes.rolling", one.thing.what, &object) },
                 };
             }

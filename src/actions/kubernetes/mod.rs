@@ -265,6 +265,7 @@ impl ActionProvider for Kubernetes {
             diff: draft.diff,
             needs,
             risk: self.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: json!({"operation": name, "facts": draft.facts}),
         })

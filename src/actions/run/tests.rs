@@ -48,7 +48,7 @@ struct Setup {
 async fn setup_with(note: &str) -> Setup {
     let shop = Shop::open().await;
     let actions = actions(&yaml(&shop, note));
-    let plan = actions.make_plan("rollback").await.unwrap();
+    let plan = actions.make_plan("rollback", None).await.unwrap();
     Setup { shop, actions, plan, journal: Journal::default(), stop: watch::Sender::new(false) }
 }
 
@@ -93,7 +93,7 @@ const NOTED: [&str; 5] = ["started 1", "finished 1: sh ended well", "verifying",
 async fn the_plan_has_the_figures_of_the_moment_and_the_verification() {
     let shop = Shop::open().await;
     shop.with(|shop| shop.health = vec![(500, json!({}))]);
-    let plan = actions(&yaml(&shop, "true")).make_plan("rollback").await.unwrap();
+    let plan = actions(&yaml(&shop, "true")).make_plan("rollback", None).await.unwrap();
     assert_eq!(plan.why.len(), 2);
     assert_eq!(plan.why[0], "The new version breaks the checkout");
     assert!(plan.why[1].starts_with("Health: 500 in ") && plan.why[1].ends_with("(limit 200)"), "{:?}", plan.why);
@@ -103,7 +103,7 @@ async fn the_plan_has_the_figures_of_the_moment_and_the_verification() {
     wanted.title = "Health".into();
     assert_eq!(plan.verification, [wanted]);
     shop.with(|shop| shop.health = vec![(200, json!({}))]);
-    let again = actions(&yaml(&shop, "true")).make_plan("rollback").await.unwrap();
+    let again = actions(&yaml(&shop, "true")).make_plan("rollback", None).await.unwrap();
     assert_eq!(again.why[1], "The only check passes at this moment.");
 }
 
@@ -111,8 +111,8 @@ async fn the_plan_has_the_figures_of_the_moment_and_the_verification() {
 async fn one_plan_changes_each_thing_once_and_an_unknown_action_is_named() {
     let shop = Shop::open().await;
     let twice = actions(&yaml(&shop, "true").replace("target: note", "target: shop version"));
-    assert_eq!(twice.make_plan("rollback").await, Err(PlanFault::SameTarget("shop version".into())));
-    let fault = twice.make_plan("rolback").await.unwrap_err();
+    assert_eq!(twice.make_plan("rollback", None).await, Err(PlanFault::SameTarget("shop version".into())));
+    let fault = twice.make_plan("rolback", None).await.unwrap_err();
     assert_eq!(fault.words(), "There is no action “rolback” in the configuration.");
 }
 
@@ -264,7 +264,7 @@ async fn a_run_whose_verification_fails_is_no_success() {
     let shop = Shop::open().await;
     let yaml = yaml(&shop, "true").replace("verify_within: 2s", "verify_within: 60ms");
     let actions = actions(&yaml);
-    let plan = actions.make_plan("rollback").await.unwrap();
+    let plan = actions.make_plan("rollback", None).await.unwrap();
     shop.with(|shop| shop.health = vec![(503, json!({}))]);
     let setup = Setup { shop, actions, plan, journal: Journal::default(), stop: watch::Sender::new(false) };
     let Ok(Outcome::Failed { step: None, why }) = setup.execute(2, None).await else { panic!() };

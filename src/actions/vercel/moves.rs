@@ -232,6 +232,7 @@ impl Planning<'_> {
             diff: lines(moves, to),
             needs: Vec::new(),
             risk: self.config.risk(),
+            configured_at: None,
             provider: String::new(),
             spec: serde_json::to_value(moves).unwrap_or_default(),
         }

@@ -279,6 +279,7 @@ pub(super) async fn plan(config: &Vercel, wanted: &Variables, site: &Project<'_>
         diff,
         needs: Vec::new(),
         risk,
+        configured_at: None,
         provider: String::new(),
         spec: serde_json::to_value(&spec).unwrap_or_default(),
     })
@@ -459,7 +460,7 @@ pub(super) async fn check(
     if spec.operation == Operation::Save {
         let keeping = Keeping { wanted, site: &site, key: cx.idempotency_key() };
         return match keeping.made().await {
-            Ok(Some(name)) => Happened::Yes { note: Words::new("vercel.kept").with("copy", name) },
+            Ok(Some(name)) => Happened::Yes { note: Words::new("vercel.kept").with("copy", name), live: None },
             Ok(None) => Happened::No { note: Words::new("file.no_copy_of_run") },
             Err(why) => Happened::CannotTell { why },
         };

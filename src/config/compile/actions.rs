@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Contacts, Sources};
+use crate::actions::provider::StepConfig;
 use crate::config::fault::Findings;
 use crate::config::file;
 use crate::config::words::{At, Name};
@@ -43,6 +44,7 @@ impl Sources<'_> {
                 risk: written.risk.value,
                 approval: self.approval(key, written, contacts, findings),
                 checklist: checklist(written, findings),
+                choosing: written.steps.iter().map(StepConfig::choosing).max().unwrap_or_default(),
             };
             actions.insert(key.0.clone(), action);
         }

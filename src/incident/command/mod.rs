@@ -4,6 +4,7 @@
 //! same [`Command`]; so there is one parser, one authorisation and one path. Help is generated from here.
 
 mod ack;
+mod aftermath;
 mod approve;
 mod cancel;
 mod diag;
@@ -33,8 +34,9 @@ use super::id::{IncidentId, UserId};
 use super::state::Incident;
 use super::words::{Refusal, Words};
 
-pub use self::tokens::plain_text;
+pub use self::tokens::{plain_text, quote};
 pub use ack::Ack;
+pub use aftermath::{Handover, Retry, Skip, Undo};
 pub use approve::{Approve, Reject, Settle, Stop, Tick, Untick};
 pub use cancel::Cancel;
 pub use diag::Diag;
@@ -109,6 +111,14 @@ pub enum Command {
     Stop(Stop),
     /// Say what really happened in a run whose end is unknown.
     Settle(Settle),
+    /// Go on with a run at the step that failed.
+    Retry(Retry),
+    /// Go on with a run after the step that failed.
+    Skip(Skip),
+    /// Plan to take back what a run did.
+    Undo(Undo),
+    /// Give a run to somebody, who is paged.
+    Handover(Handover),
     /// Write a status update.
     Update(Update),
     /// Send the customer text of an update.
@@ -165,6 +175,8 @@ impl Command {
             Command::Approve(Approve { run }) | Command::Reject(Reject { run, .. }) => Some(run.incident),
             Command::Tick(Tick { run, .. }) | Command::Untick(Untick { run, .. }) => Some(run.incident),
             Command::Stop(Stop { run }) | Command::Settle(Settle { run, .. }) => Some(run.incident),
+            Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => Some(run.incident),
+            Command::Undo(Undo { run }) | Command::Handover(Handover { run, .. }) => Some(run.incident),
             Command::Send(Send { update }) | Command::Hold(Hold { update, .. }) => Some(update.incident),
             _ => None,
         }
@@ -211,6 +223,10 @@ impl Command {
             Command::Untick(untick) => untick.decide(context, incident),
             Command::Stop(stop) => stop.decide(context, incident),
             Command::Settle(settle) => settle.decide(context, incident),
+            Command::Retry(retry) => retry.decide(context, incident),
+            Command::Skip(skip) => skip.decide(context, incident),
+            Command::Undo(undo) => undo.decide(context, incident),
+            Command::Handover(handover) => handover.decide(context, incident),
             Command::Update(update) => update.decide(context, incident),
             Command::Send(send) => send.decide(context, incident),
             Command::Hold(hold) => hold.decide(context, incident),

@@ -68,7 +68,11 @@ fn not_a_contact(context: Context<'_>, user: &UserId) -> Refusal {
     Refusal::new("refusal.not_a_contact").with("user", user.to_string()).with("known", known)
 }
 
-fn person(context: Context<'_>, word: &str) -> Result<Contact, Refusal> {
+/// The contact that a key or a mention means.
+///
+/// # Errors
+/// A refusal that names those there are.
+pub(super) fn person(context: Context<'_>, word: &str) -> Result<Contact, Refusal> {
     // Parsing a person cannot fail; only knowing them can.
     let who: Who = word.parse().unwrap_or(Who::Me);
     match &who {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::must_be_open;
+use super::tokens::plain_word;
+use crate::incident::approval::{Choosing, PlanRequest};
 use crate::incident::decision::{Context, Decision, Effect, Sheet};
 use crate::incident::draft::Draft;
 use crate::incident::rules::RunbookAction;
@@ -14,6 +16,10 @@ use crate::incident::words::{Refusal, Words};
 pub struct Rollback {
     /// The action's key, or the service's.
     pub action: Option<String>,
+    /// Where to go, for an action that leaves it open.
+    #[arg(long, value_parser = plain_word, value_name = "text")]
+    #[serde(default)]
+    pub to: Option<String>,
 }
 
 /// Plan any runbook action; a choice when none is named.
@@ -21,13 +27,17 @@ pub struct Rollback {
 pub struct RunAction {
     /// The action's key.
     pub action: Option<String>,
+    /// Where to go, for an action that leaves it open.
+    #[arg(long, value_parser = plain_word, value_name = "text")]
+    #[serde(default)]
+    pub to: Option<String>,
 }
 
 impl Rollback {
     pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
         must_be_open(incident)?;
         if let Some(action) = self.action.as_deref().and_then(|key| context.rules.actions.get(key)) {
-            return ask(context, incident, action);
+            return ask(context, incident, action, self.to.as_ref());
         }
         let service = match &self.action {
             Some(word) => Some(&context.rules.service(word).ok_or_else(|| unknown(context, word, true))?.key),
@@ -39,7 +49,7 @@ impl Rollback {
         let offered = if of_service.is_empty() { rollbacks.collect() } else { of_service };
         match offered.as_slice() {
             [] => Err(Refusal::new("refusal.no_rollback")),
-            [only] => ask(context, incident, only),
+            [only] => ask(context, incident, only, self.to.as_ref()),
             _ => Ok(choose(context, true)),
         }
     }
@@ -53,15 +63,30 @@ impl RunAction {
             None => Ok(choose(context, false)),
             Some(key) => {
                 let action = context.rules.actions.get(key).ok_or_else(|| unknown(context, key, false))?;
-                ask(context, incident, action)
+                ask(context, incident, action, self.to.as_ref())
             }
         }
     }
 }
 
-fn ask(context: Context<'_>, incident: &Incident, action: &RunbookAction) -> Result<Decision, Refusal> {
+fn ask(
+    context: Context<'_>,
+    incident: &Incident,
+    action: &RunbookAction,
+    to: Option<&String>,
+) -> Result<Decision, Refusal> {
+    match (action.choosing, to) {
+        (Choosing::Nothing, Some(_)) => {
+            return Err(Refusal::new("refusal.nothing_to_choose").with("title", action.title.as_str()));
+        }
+        (Choosing::Must, None) => {
+            let offer = Effect::Offer { action: action.key.clone(), to: context.reply.clone() };
+            return Ok(Decision { facts: Vec::new(), effects: vec![offer] });
+        }
+        _ => {}
+    }
     let mut draft = Draft::of(context, incident);
-    let run = draft.ask_plan(action)?;
+    let run = draft.ask_plan(action, PlanRequest { to: to.cloned(), ..PlanRequest::default() })?;
     draft.invite_actor();
     draft.reply(Words::new("reply.planning").with("title", action.title.as_str()).with("run", run.to_string()));
     Ok(draft.finish())

@@ -68,6 +68,16 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     Some((word.trim_matches(is_space).to_owned(), rest))
 }
 
+/// A text as it is written behind an option, so that it is read back as it is.
+pub fn quote(text: &str) -> String {
+    let begins_quoted = text.starts_with(['"', '“', '”', '„', '«']);
+    match text.contains(['"', '“', '”']) {
+        false if !text.is_empty() && !text.contains(is_space) && !begins_quoted => text.to_owned(),
+        false => format!("\"{text}\""),
+        true => format!("«{text}»"),
+    }
+}
+
 /// The option that a word is: `--drill`, or `—drill`, which a phone made of it. A lone dash is none.
 pub fn as_option(word: &str) -> Option<String> {
     let word = word.trim_start_matches('\n');
@@ -164,6 +174,13 @@ mod tests {
         assert_eq!(plain_text("ask <@U1|lead> in <#C1|ops>, not <!channel>"), "ask @lead in #ops, not @channel");
         assert_eq!(plain_text("a &lt;b&gt; &amp;lt; c < d"), "a <b> &lt; c < d");
         assert_eq!(plain_text("see <https://example.com/x>"), "see https://example.com/x");
+    }
+
+    #[test]
+    fn what_is_quoted_is_read_back_as_it_was() {
+        for text in ["web-5d9", "two words", "a \"b\" c", "«x", "“x” y", "1.2.3 (v1)"] {
+            assert_eq!(texts(&format!("--to {} --in inc_7", quote(text))), ["--to", text, "--in", "inc_7"]);
+        }
     }
 
     #[test]

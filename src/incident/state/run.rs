@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Mark;
-use crate::incident::approval::{ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Outcome};
-use crate::incident::id::RunId;
+use crate::incident::approval::{
+    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Outcome, PlanRequest,
+};
+use crate::incident::id::{RunId, UserId};
 use crate::incident::rules::RunbookAction;
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact};
@@ -66,6 +68,31 @@ pub struct StepState {
     /// The state that was seen in the end, where it can tell.
     #[serde(default)]
     pub live: Option<String>,
+    /// Who left it out after it had not worked, and why.
+    #[serde(default)]
+    pub skipped: Option<(Mark, String)>,
+}
+
+impl StepState {
+    fn began(started_at: Instant) -> Self {
+        Self { started_at, done: None, output: None, live: None, skipped: None }
+    }
+
+    /// It is done, or left out.
+    pub fn is_over(&self) -> bool {
+        self.done.is_some() || self.skipped.is_some()
+    }
+}
+
+/// To whom a run was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HandedTo {
+    /// Their name.
+    pub name: String,
+    /// Their Slack id.
+    pub user: Option<UserId>,
+    /// Who gave it, and when.
+    pub mark: Mark,
 }
 
 /// How a running step goes at this moment. Kept beside the timeline and never a fact: it may be lost, and the next one
@@ -87,6 +114,9 @@ pub struct Run {
     pub id: RunId,
     /// The action as configured when it was asked for.
     pub action: RunbookAction,
+    /// What it was asked for with.
+    #[serde(default)]
+    pub request: PlanRequest,
     /// Who asked, and when.
     pub asked: Mark,
     /// The plan, once there is one.
@@ -120,12 +150,44 @@ pub struct Run {
     /// Who said so, and when.
     #[serde(default)]
     pub settled_by: Option<Mark>,
+    /// Who has it now that it did not end well.
+    #[serde(default)]
+    pub handed_to: Option<HandedTo>,
 }
 
 impl Run {
     /// Approvals still missing.
     pub fn missing_approvals(&self) -> usize {
         usize::from(self.action.approval.needed).saturating_sub(self.approvals.len())
+    }
+
+    /// The first step, from 0, that is not known to be done.
+    pub fn first_open_step(&self) -> usize {
+        self.steps.iter().take_while(|step| step.is_over()).count()
+    }
+
+    /// The steps, from 0, that were begun and not left out: what may have to be taken back.
+    pub fn begun_steps(&self) -> Vec<usize> {
+        let begun = self.steps.iter().enumerate().filter(|(_, step)| step.skipped.is_none());
+        begun.map(|(place, _)| place).collect()
+    }
+
+    /// It has ended, and something that it began may be taken back.
+    pub fn can_be_undone(&self) -> bool {
+        let known = match &self.phase {
+            Phase::Finished { outcome: Outcome::Unknown { .. } } => self.settled.is_some(),
+            Phase::Finished { .. } => true,
+            _ => false,
+        };
+        known && !self.begun_steps().is_empty()
+    }
+
+    /// It has ended, and somebody has to do something about it.
+    pub fn ended_badly(&self) -> bool {
+        let bad = |outcome: &Outcome| {
+            matches!(outcome, Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Stopped { .. })
+        };
+        matches!(&self.phase, Phase::Finished { outcome } if bad(outcome))
     }
 
     /// Required items of the check list that nobody ticked.
@@ -160,7 +222,7 @@ impl Run {
     /// How the step that runs goes, if `seen` tells of it and not of one before, or of an execution that is gone.
     pub fn now<'p>(&self, seen: Option<&'p Progress>) -> Option<&'p Progress> {
         let seen = seen.filter(|_| self.phase == Phase::Running)?;
-        let running = self.steps.last().filter(|step| step.done.is_none())?;
+        let running = self.steps.last().filter(|step| !step.is_over())?;
         (seen.step + 1 == self.steps.len() && seen.at >= running.started_at).then_some(seen)
     }
 
@@ -172,11 +234,14 @@ impl Run {
 
 impl Run {
     /// A run that was just asked for.
-    pub(super) fn asked(id: RunId, action: RunbookAction, asked: Mark) -> Self {
+    pub(super) fn asked(id: RunId, action: RunbookAction, request: PlanRequest, asked: Mark) -> Self {
+        // Whoever asked first may not approve what Vigie asks for in their name either.
+        let by = request.in_name_of.clone().unwrap_or(asked.by);
         Self {
             id,
             action,
-            asked,
+            request,
+            asked: Mark { by, at: asked.at },
             plan: None,
             digest: None,
             expires_at: None,
@@ -192,6 +257,7 @@ impl Run {
             output: None,
             settled: None,
             settled_by: None,
+            handed_to: None,
         }
     }
 
@@ -236,7 +302,7 @@ impl Run {
             }
             Fact::StepStarted { step, .. } => {
                 self.steps.truncate(*step);
-                self.steps.push(StepState { started_at: mark.at, done: None, output: None, live: None });
+                self.steps.push(StepState::began(mark.at));
             }
             Fact::StepFinished { step, note, took, output, live, .. } => {
                 if let Some(state) = self.steps.get_mut(*step) {
@@ -252,6 +318,22 @@ impl Run {
                 self.ended_at = Some(mark.at);
                 self.output = output.clone();
                 self.phase = Phase::Finished { outcome: outcome.clone() };
+            }
+            Fact::StepSkipped { step, reason, .. } => {
+                self.steps.truncate(*step);
+                self.steps.push(StepState { skipped: Some((mark, reason.clone())), ..StepState::began(entry.at) });
+            }
+            Fact::RunResumed { step, run_by, .. } => {
+                self.steps.truncate(*step);
+                self.verification.clear();
+                self.output = None;
+                self.ended_at = None;
+                self.stop_asked = false;
+                self.handed_to = None;
+                self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq };
+            }
+            Fact::HandedOver { name, user, .. } => {
+                self.handed_to = Some(HandedTo { name: name.clone(), user: user.clone(), mark });
             }
             Fact::RunSettled { happened, .. } => {
                 self.settled = Some(*happened);

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use crate::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, Class, PlannedStep, Risk, Verdict, Verification,
+    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, Choosing, Class, PlanRequest, PlannedStep, Risk,
+    Verdict, Verification,
 };
 use crate::incident::id::{DiagnosticId, IncidentId, PageId, RunId, UpdateId, UserId};
 use crate::incident::people::{Actor, Contact, Role, Way};
@@ -137,7 +138,7 @@ impl Stage {
 
     pub fn plan_asked(&mut self) -> &mut Self {
         let action = Box::new(self.rules.actions["rollback-shop"].clone());
-        self.after(60).by("U0ENGINEER", Fact::PlanAsked { run: RUN, action })
+        self.after(60).by("U0ENGINEER", Fact::PlanAsked { run: RUN, action, request: PlanRequest::default() })
     }
 
     pub fn plan_shown(&mut self) -> &mut Self {
@@ -206,6 +207,7 @@ pub fn plan() -> ActionPlan {
                 diff: vec![Words::verbatim("image: shop:1.3.0 → shop:1.2.3")],
                 needs: vec![Words::verbatim("patch deployments/shop in production")],
                 risk: Risk::Reversible,
+                configured_at: None,
                 provider: "http".into(),
                 spec: json!({}),
             },
@@ -218,6 +220,7 @@ pub fn plan() -> ActionPlan {
                 diff: vec![],
                 needs: vec![],
                 risk: Risk::Reversible,
+                configured_at: None,
                 provider: "http".into(),
                 spec: json!({}),
             },
@@ -225,6 +228,7 @@ pub fn plan() -> ActionPlan {
         why: ["error rate 7.2 % for 5 min (limit 5 %)", "v1.3.0 went live 6 min before"].map(Words::verbatim).into(),
         cautions: vec!["bad data rather than bad code".into()],
         will_not: vec!["the database".into()],
+        stays_done: vec![],
         verification: vec![
             Verification { check: "health".into(), title: "health page".into() },
             Verification { check: "errors".into(), title: "error rate".into() },
@@ -311,6 +315,7 @@ fn rules() -> Rules {
             CheckItem { key: "queue".into(), text: "The order queue is drained".into(), required: true },
             CheckItem { key: "told".into(), text: "Support is told".into(), required: false },
         ],
+        choosing: Choosing::Nothing,
     };
     let service =
         Service { key: "shop".into(), title: "Web shop".into(), checks: plan().verification, aliases: vec![] };

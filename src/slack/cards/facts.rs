@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::pen::{Pen, Said};
 use super::{diagnostic, run, words};
-use crate::incident::approval::{CheckResult, Outcome};
+use crate::incident::approval::{CheckResult, Digest, Outcome};
 use crate::incident::id::{PageId, RunId, UserId};
 use crate::incident::people::{Actor, Role};
+use crate::incident::state::Run;
 use crate::incident::timeline::{Entry, Fact};
 use crate::render::Locale;
 use crate::slack::fault;
@@ -169,6 +170,9 @@ const fn run_of(fact: &Fact) -> Option<RunId> {
         | Fact::VerificationFinished { run, .. }
         | Fact::StopAsked { run }
         | Fact::RunFinished { run, .. }
+        | Fact::StepSkipped { run, .. }
+        | Fact::RunResumed { run, .. }
+        | Fact::HandedOver { run, .. }
         | Fact::RunSettled { run, .. } => Some(*run),
         _ => None,
     }
@@ -180,7 +184,11 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
     let id = id.to_string();
     let mut vars = object(json!({"run": id, "title": state.map_or(id.as_str(), run::title)}));
     let own = match fact {
-        Fact::PlanAsked { action, .. } => json!({"title": action.title}),
+        Fact::PlanAsked { action, request, .. } => {
+            let after = request.after.map(|run| run.to_string());
+            let undo_of = request.undo_of.map(|run| run.to_string());
+            json!({"title": action.title, "to": request.to, "after": after, "undo_of": undo_of})
+        }
         Fact::PlanShown { plan, digest, expires_at, .. } => {
             let (from, to) = plan.from_to();
             json!({"title": plan.title, "from": from, "to": to, "digest": digest.short(), "expires_at": expires_at.0})
@@ -200,12 +208,31 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
             "step": step + 1, "step_title": planned(step).map(|step| &step.title), "note": note, "took_ms": took.0,
         }),
         Fact::VerificationFinished { results, .. } => Value::Object(seen(pen, results)?),
-        Fact::RunFinished { outcome, .. } => finished(pen, outcome)?,
+        Fact::RunStarted { .. } => json!({"digest": digest(state)}),
+        Fact::RunFinished { outcome, .. } => {
+            let mut vars = finished(pen, outcome)?;
+            vars["digest"] = json!(digest(state));
+            vars
+        }
+        Fact::StepSkipped { step, reason, .. } => {
+            json!({"step": step + 1, "step_title": planned(step).map(|step| &step.title), "reason": reason})
+        }
+        Fact::RunResumed { step, .. } => {
+            json!({"step": step + 1, "step_title": planned(step).map(|step| &step.title)})
+        }
+        Fact::HandedOver { name, user, text, .. } => {
+            json!({"who": {"id": user.as_ref().map(|user| &user.0), "name": name}, "text": text})
+        }
         Fact::RunSettled { happened, .. } => json!({"happened": happened}),
         _ => json!({}),
     };
     vars.extend(object(own));
     Ok(vars)
+}
+
+/// The fingerprint of the plan that runs.
+fn digest(run: Option<&Run>) -> Option<&str> {
+    run?.digest.as_ref().map(Digest::short)
 }
 
 fn finished(pen: &Pen<'_>, outcome: &Outcome) -> Said<Value> {

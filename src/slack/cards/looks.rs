@@ -493,7 +493,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ✅ *health page:* 200 in 41 ms · within limits · 41 ms
     ○ error rate: not checked
     ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
-    [*Post customer update → update --in inc_7] [Mitigated → mitigate --in inc_7] [Diagnose → diag --in inc_7]
+    [*Post customer update → update --in inc_7] [Mitigated → mitigate --in inc_7] [Undo → undo run_7_1] [Diagnose → diag --in inc_7]
     "#);
     let why = || Words::verbatim("2 of 3 pods are not ready");
     insta::assert_snapshot!(look(&ended(Outcome::Failed { step: Some(1), why: why() }), Card::Run(RUN)), @r#"
@@ -506,7 +506,7 @@ fn a_result_says_what_is_and_what_comes_next() {
     ❌ Clear the page cache: failed
     ```pod web-1: ImagePullBackOff```
     ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
-    [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
+    [*Try again → retry run_7_1 ? Roll back the shop goes on where it stopped, as it was approved. It begins at once.] [Skip … → skip run_7_1] [Undo → undo run_7_1] [Hand over … → handover run_7_1] (menu: Plan again → run --in inc_7 rollback-shop; Write update → update --in inc_7; Diagnose → diag --in inc_7)
     "#);
     insta::assert_snapshot!(look(&ended(Outcome::Stale { step: 1, found: Words::verbatim("v1.2.9") }), Card::Run(RUN)), @r#"
     🟠 SEV2 · checkout returns 500 · ⚠️ Not carried out: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)

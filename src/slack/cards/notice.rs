@@ -73,7 +73,8 @@ const fn emoji(fact: &Fact) -> &'static str {
         Fact::Acknowledged => "👀",
         Fact::SeverityChanged { .. } => "📶",
         Fact::RoleAssigned { .. } => "🧭",
-        Fact::Approved { .. } => "📣",
+        Fact::Approved { .. } | Fact::RunResumed { .. } => "📣",
+        Fact::HandedOver { .. } => "🤝",
         Fact::Mitigated { .. } => "🩹",
         Fact::Resolved { .. } => "✅",
         Fact::Reopened { .. } => "🔁",
@@ -141,7 +142,7 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
             vars["why"] = json!(why);
             vars["steps_done"] = json!(titles(0, done)?);
             vars["steps_left"] = json!(titles((done + failed).min(planned.len()), planned.len())?);
-            vars["choices"] = Value::Null;
+            vars["choices"] = json!(choices(pen, run, step.is_some())?);
             pen.message("internal_rollback_failed", &vars)
         }
         _ => {
@@ -149,6 +150,20 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
             Ok(Mrkdwn::join([Mrkdwn::made(mark), progress::result_line(pen, run, outcome)?], " "))
         }
     }
+}
+
+/// What people can do now, as the commands they can type.
+fn choices(pen: &Pen<'_>, run: &Run, at_a_step: bool) -> Said<Vec<String>> {
+    let all = [
+        (true, "choice.retry", "retry"),
+        (at_a_step, "choice.skip", "skip"),
+        (run.can_be_undone(), "choice.undo", "undo"),
+        (true, "choice.hand_over", "handover"),
+    ];
+    let offered = all.into_iter().filter(|(offered, ..)| *offered);
+    offered
+        .map(|(_, key, command)| pen.plain(key, json!({"line": format!("/incident {command} {}", run.id)})))
+        .collect()
 }
 
 fn run_vars(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Value {

@@ -58,6 +58,7 @@ fn reason(pen: &Pen<'_>, incident: &Incident, page: &PageState) -> (&'static str
             ("page.why.level", json!({"level": level + 1, "levels": levels, "again": round > 0}))
         }
         PageWhy::ByHand => ("page.why.by_hand", json!({"who": pen.actor(&page.mark.by)})),
+        PageWhy::HandedOver => ("page.why.handed_over", json!({"who": pen.actor(&page.mark.by)})),
         PageWhy::Worse => ("page.why.worse", json!({"severity": incident.severity.label})),
         PageWhy::Fallback => ("page.why.fallback", json!({})),
         PageWhy::UpdateOverdue => ("page.why.update_overdue", json!({})),

@@ -23,6 +23,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let why = plan.why.iter().map(|why| pen.told(why)).collect::<Said<Vec<String>>>()?;
     let checks: Vec<String> = plan.verification.iter().map(|check| check.title.clone()).collect();
     let needs = needs(pen, plan)?;
+    let stays_done = plan.stays_done.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
     let lines = vec![
         change(pen, run)?,
         steps(pen, plan)?,
@@ -30,6 +31,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         risk(pen, plan)?,
         listed(pen, "plan.cautions", &plan.cautions)?,
         listed(pen, "plan.will_not", &plan.will_not)?,
+        listed(pen, "plan.stays_done", &stays_done)?,
         listed(pen, "plan.verification", &checks)?,
         listed(pen, "plan.needs", &needs)?,
         pen.say("plan.if_it_fails", json!({"steps": plan.steps.len()}))?,
@@ -185,6 +187,8 @@ pub(super) fn origin(pen: &Pen<'_>, run: &Run) -> Said {
         "who": pen.actor(&run.asked.by),
         "at": run.asked.at.0,
         "run": run.id.to_string(),
+        "undo_of": run.request.undo_of.map(|run| run.to_string()),
+        "after": run.request.after.map(|run| run.to_string()),
         "digest": run.digest.as_ref().map(|digest| digest.short()),
     });
     pen.say("run.origin", vars)

@@ -35,7 +35,7 @@ pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
 /// How it ended.
 pub(super) fn result(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
     let said = if run.settled.is_some() { settled(pen, run)? } else { result_line(pen, run, outcome)? };
-    let head = vec![said, approved_by(pen, run)?];
+    let head = vec![said, approved_by(pen, run)?, handed_to(pen, run)?];
     let mut parts = vec![Part::Text(Mrkdwn::join(head, "\n"))];
     parts.extend(lines(steps(pen, run, Some(outcome))?));
     if !run.verification.is_empty() {
@@ -105,6 +105,12 @@ fn approved_by(pen: &Pen<'_>, run: &Run) -> Said {
     pen.say("run.approved_by", json!({"who": who}))
 }
 
+fn handed_to(pen: &Pen<'_>, run: &Run) -> Said {
+    let Some(handed) = &run.handed_to else { return Ok(Mrkdwn::default()) };
+    let who = json!({"id": handed.user.as_ref().map(|user| &user.0), "name": handed.name});
+    pen.say("run.handed_to", json!({"who": who, "by": pen.actor(&handed.mark.by), "at": handed.mark.at.0}))
+}
+
 fn stopping(pen: &Pen<'_>, run: &Run) -> Said {
     if run.stop_asked { pen.say("run.stopping", json!({})) } else { Ok(Mrkdwn::default()) }
 }
@@ -137,6 +143,11 @@ fn step_line(
         Some(Outcome::Stale { step, .. }) if *step == place => Some("stale"),
         _ => None,
     };
+    let skipped = state.and_then(|state| state.skipped.as_ref());
+    if let Some((mark, reason)) = skipped {
+        let vars = json!({"title": planned.title, "who": pen.actor(&mark.by), "reason": reason});
+        return pen.say("run.step.skipped", vars);
+    }
     let word = match (ended_here, done, state, outcome) {
         (Some(word), ..) => word,
         (None, Some(_), ..) => "done",

@@ -7,6 +7,7 @@ use super::facts::{self, Medium};
 use super::hostile::{every_card, no_plan, open, outcomes, over};
 use super::limits::{check_lines, check_message};
 use super::{draw, sheets, topic, words};
+use crate::incident::approval::Choice;
 use crate::incident::approval::Outcome;
 use crate::incident::decision::Sheet;
 use crate::incident::timeline::{Card, Fact};
@@ -53,7 +54,7 @@ fn check_everything(stage: &Stage, seen: u64) {
     assert!(topic::topic(&scene, stage.incident()).unwrap().encode_utf16().count() <= 250);
 }
 
-fn every_sheet() -> [Sheet; 7] {
+fn every_sheet() -> [Sheet; 8] {
     [
         Sheet::Status,
         Sheet::Timeline,
@@ -62,6 +63,12 @@ fn every_sheet() -> [Sheet; 7] {
         Sheet::Help { topic: Some("severity".into()) },
         Sheet::Actions { rollbacks: true },
         Sheet::Actions { rollbacks: false },
+        Sheet::Choices {
+            action: "rollback-shop".into(),
+            choices: (0..60)
+                .map(|n| Choice { value: format!("web-{n}"), label: Words::verbatim("revision ".repeat(90)) })
+                .collect(),
+        },
     ]
 }
 

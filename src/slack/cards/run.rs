@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::blocks::{Button, Confirm, Part, told};
+use super::blocks::{Button, Choice, Confirm, Part, told};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline};
 use super::steps::Step;
 use super::{plan, progress};
 use crate::incident::approval::Outcome;
+use crate::incident::command::quote;
 use crate::incident::state::{Incident, Phase, Run, Status};
 use crate::slack::scene::{Drawn, Scene};
 
@@ -87,12 +88,16 @@ pub(super) fn went_well(run: &Run) -> bool {
 
 fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
     let open = incident.status.is_open();
+    if open && run.ended_badly() && !matches!(run.phase, Phase::Finished { outcome: Outcome::Unknown { .. } }) {
+        return after_failure(pen, incident, run);
+    }
     let buttons = match &run.phase {
         Phase::Planning | Phase::Verifying => vec![],
         Phase::Pending if open => vec![plan::approve(pen, run)?, reject(pen, run)?],
         Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
         Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,
         Phase::Finished { .. } if went_well(run) => after_success(pen, incident, run)?,
+        Phase::Finished { outcome: Outcome::Stale { .. } } if is_replaced(incident, run) => vec![],
         Phase::PlanFailed { .. } | Phase::Finished { .. } | Phase::Rejected { .. } | Phase::Expired if open => {
             vec![
                 again(pen, run)?.primary(),
@@ -103,6 +108,11 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
         _ => vec![],
     };
     Ok(Part::Row(buttons, vec![]))
+}
+
+/// A new plan was asked for in its place already.
+fn is_replaced(incident: &Incident, run: &Run) -> bool {
+    incident.runs.values().any(|other| other.request.after == Some(run.id))
 }
 
 fn reject(pen: &Pen<'_>, run: &Run) -> Said<Button> {
@@ -121,10 +131,49 @@ fn stop(pen: &Pen<'_>, run: &Run) -> Said<Button> {
     Ok(button.asking(confirm))
 }
 
+/// What people can do about a run that did not work (P7); the rest stands in the menu.
+fn after_failure(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
+    let at_a_step = !matches!(run.phase, Phase::Finished { outcome: Outcome::Failed { step: None, .. } });
+    let confirm = Confirm {
+        title: pen.word("confirm.retry.title")?,
+        text: pen.plain("confirm.retry.text", json!({"title": title(run)}))?,
+        yes: pen.word("button.retry")?,
+        no: pen.word("button.back")?,
+        danger: true,
+    };
+    let retry = Button::new("retry", pen.word("button.retry")?, format!("retry {}", run.id));
+    let mut buttons = vec![retry.primary().asking(confirm)];
+    if at_a_step {
+        buttons.push(Button::new("skip", pen.word("button.skip")?, format!("skip {}", run.id)));
+    }
+    if run.can_be_undone() {
+        buttons.push(undo(pen, run)?);
+    }
+    buttons.push(Button::new("hand_over", pen.word("button.hand_over")?, format!("handover {}", run.id)));
+    let menu = vec![
+        Choice::new(pen.word("button.plan_again")?, again_line(run)),
+        Step::Update.choice(pen, incident.id)?,
+        Step::Diagnose.choice(pen, incident.id)?,
+    ];
+    Ok(Part::Row(buttons, menu))
+}
+
+/// What it did is taken back, by a plan of its own.
+fn undo(pen: &Pen<'_>, run: &Run) -> Said<Button> {
+    Ok(Button::new("undo", pen.word("button.undo")?, format!("undo {}", run.id)))
+}
+
 /// A new plan of the same action.
 fn again(pen: &Pen<'_>, run: &Run) -> Said<Button> {
-    let line = format!("run --in {} {}", run.id.incident, run.action.key);
-    Ok(Button::new("again", pen.word("button.plan_again")?, line))
+    Ok(Button::new("again", pen.word("button.plan_again")?, again_line(run)))
+}
+
+fn again_line(run: &Run) -> String {
+    if let Some(undone) = run.request.undo_of {
+        return format!("undo {undone}");
+    }
+    let to = run.request.to.as_deref().map(|to| format!(" --to {}", quote(to))).unwrap_or_default();
+    format!("run --in {} {}{to}", run.id.incident, run.action.key)
 }
 
 /// A person looked and says what they saw: both answers unlock the target, so both are asked back.
@@ -149,6 +198,9 @@ fn after_success(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Vec<Butt
     let mut buttons = vec![tell(pen, incident, run)?];
     if matches!(incident.status, Status::Triggered | Status::Acknowledged) {
         buttons.push(Step::Mitigate.button(pen, incident.id)?);
+    }
+    if incident.status.is_open() && run.can_be_undone() {
+        buttons.push(undo(pen, run)?);
     }
     if incident.status.is_open() {
         buttons.push(Step::Diagnose.button(pen, incident.id)?);

@@ -7,7 +7,8 @@ use super::facts::{self, Medium};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline};
 use super::{incident as card, plan};
-use crate::incident::command::{CommandHelp, all_help};
+use crate::incident::approval::Choice;
+use crate::incident::command::{CommandHelp, all_help, quote};
 use crate::incident::decision::Sheet;
 use crate::incident::rules::RunbookAction;
 use crate::incident::state::Incident;
@@ -35,6 +36,7 @@ pub fn draw(scene: &Scene<'_>, sheet: &Sheet, locale: Locale) -> Said<Drawn> {
         (Sheet::Status, Some(incident)) => (card::first_line(&pen, incident)?, card::body(&pen, incident)?),
         (Sheet::Timeline, Some(incident)) => timeline(scene, &pen, incident)?,
         (Sheet::Actions { rollbacks }, Some(incident)) => actions(&pen, incident, *rollbacks)?,
+        (Sheet::Choices { action, choices }, Some(incident)) => to_choose(&pen, incident, action, choices)?,
         (_, None) => {
             let said = pen.say("refusal.no_incident", json!({}))?;
             (said.clone(), vec![Part::Text(said)])
@@ -125,6 +127,22 @@ fn actions(pen: &Pen<'_>, incident: &Incident, rollbacks: bool) -> Said<Page> {
         parts.push(Part::Text(pen.say("actions.more", json!({"more": more}))?));
     }
     Ok((title, parts))
+}
+
+/// Where an action can go; each button asks for a plan and changes nothing.
+fn to_choose(pen: &Pen<'_>, incident: &Incident, action: &str, choices: &[Choice]) -> Said<Page> {
+    let title = pen.rules.actions.get(action).map_or(action, |action| action.title.as_str());
+    let head = pen.say("choices.title", json!({"title": title}))?;
+    let mut parts = vec![Part::Text(head.clone())];
+    for choice in choices.iter().take(SHOWN) {
+        let line = format!("run --in {} {action} --to {}", incident.id, quote(&choice.value));
+        let button = Button::new("plan", pen.word("button.plan")?, line);
+        parts.push(Part::beside(pen.say("choices.line", json!({"name": choice.label}))?, button));
+    }
+    if let Some(more) = choices.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        parts.push(Part::Text(pen.say("choices.more", json!({"more": more, "action": action}))?));
+    }
+    Ok((head, parts))
 }
 
 pub(super) fn action_line(pen: &Pen<'_>, incident: &Incident, action: &RunbookAction) -> Said<Part> {

@@ -103,7 +103,7 @@ impl Step {
         Ok(Button::new(self.id(), self.text(pen)?, self.line(incident)))
     }
 
-    fn choice(self, pen: &Pen<'_>, incident: IncidentId) -> Said<Choice> {
+    pub(super) fn choice(self, pen: &Pen<'_>, incident: IncidentId) -> Said<Choice> {
         Ok(Choice::new(self.text(pen)?, self.line(incident)))
     }
 }

@@ -1,6 +1,6 @@
 //! A command line that somebody gave, by typing, clicking or filling in a dialog.
 
-use super::super::views;
+use super::super::views::{self, Reason};
 use super::Inbound;
 use crate::incident::command::{Command, Line, Modal};
 use crate::incident::decision::{Context, Input, ReplyTo, decide};
@@ -29,8 +29,10 @@ pub(super) struct Ask {
 enum Dialog<'c> {
     /// The command came without what it needs.
     Of(Modal<'c>),
-    /// A Reject button has no reason yet; who typed `reject run_7_1` did not want to give one.
-    Reject(RunId),
+    /// A button has no reason yet; who typed `reject run_7_1` did not want to give one.
+    Reason(Reason, RunId),
+    /// A button does not say yet to whom.
+    HandOver(RunId),
 }
 
 /// What became of it.
@@ -47,7 +49,13 @@ impl Ask {
     fn dialog(&self) -> Option<Dialog<'_>> {
         match &self.line.command {
             Command::Reject(reject) if self.clicked && reject.reason.optional().is_none() => {
-                Some(Dialog::Reject(reject.run))
+                Some(Dialog::Reason(Reason::Reject, reject.run))
+            }
+            Command::Skip(skip) if self.clicked && skip.reason.optional().is_none() => {
+                Some(Dialog::Reason(Reason::Skip, skip.run))
+            }
+            Command::Handover(handover) if self.clicked && handover.whom.is_none() => {
+                Some(Dialog::HandOver(handover.run))
             }
             command => command.modal().map(Dialog::Of),
         }
@@ -138,7 +146,8 @@ impl Inbound {
         let (scene, channel) = (self.scene(&shown), ask.channel.as_ref());
         let drawn = match dialog {
             Dialog::Of(modal) => views::modal(&scene, modal, &ask.user, channel),
-            Dialog::Reject(run) => views::reject(&scene, run, &ask.user, channel),
+            Dialog::Reason(reason, run) => views::reason(&scene, reason, run, &ask.user, channel),
+            Dialog::HandOver(run) => views::hand_over(&scene, run, &ask.user, channel),
         };
         let view = match drawn {
             Ok(view) => view,

@@ -55,6 +55,7 @@ impl Slack {
             Effect::LookForPin { by, message } => self.look_for_pin(by, message).await,
             Effect::Page { .. }
             | Effect::Diagnose { .. }
+            | Effect::Offer { .. }
             | Effect::Plan { .. }
             | Effect::Run { .. }
             | Effect::Deliver { .. } => {

@@ -3,9 +3,10 @@
 //! A dialog is another way to write a command line: what is sent off becomes a [`Line`], so there is one parser, one
 //! authorisation and one path. State is read from Slack's raw JSON, which keeps what typed models drop.
 
+mod hand_over;
 mod home;
 mod inputs;
-mod reject;
+mod reason;
 mod resolve;
 mod start;
 mod state;
@@ -24,8 +25,9 @@ use crate::incident::words::Words;
 use crate::render::RenderFault;
 use crate::slack::scene::Scene;
 
+pub use hand_over::hand_over;
 pub use home::home;
-pub use reject::reject;
+pub use reason::{Reason, reason};
 
 /// What somebody sent off with a dialog.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,8 +79,8 @@ pub fn read(payload: &Value) -> Result<Read, BTreeMap<String, Words>> {
         start::CALLBACK => start::read(&filled),
         update::CALLBACK => update::read(&filled),
         resolve::CALLBACK => resolve::read(&filled),
-        reject::CALLBACK => reject::read(&filled),
-        _ => Err(BTreeMap::new()),
+        hand_over::CALLBACK => hand_over::read(&filled),
+        other => Reason::of(other).map_or_else(|| Err(BTreeMap::new()), |asked| reason::read(asked, &filled)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{changed, home, incident_of, modal, read, reject};
+use super::{Reason, changed, hand_over, home, incident_of, modal, read, reason};
 use crate::incident::command::{Command, Line, Resolve, Start, Text, Update, parse};
 use crate::incident::id::{ChannelId, UserId};
 use crate::incident::people::Role;
@@ -72,7 +72,10 @@ fn dialogs_and_home_stay_within_slacks_limits_whatever_is_written() {
             for which in ["start", "update", "resolve"] {
                 check_view(&opened(&stage, which));
             }
-            check_view(&reject(&stage.scene(), RUN, &user("U0LEAD"), None).unwrap());
+            check_view(&hand_over(&stage.scene(), RUN, &user("U0LEAD"), None).unwrap());
+            for asked in [Reason::Reject, Reason::Skip] {
+                check_view(&reason(&stage.scene(), asked, RUN, &user("U0LEAD"), None).unwrap());
+            }
             for who in ["U0ENGINEER", "U0LEAD", "U0COMMS", "U0NOBODY"] {
                 let home = home(&stage.scene(), &user(who)).unwrap();
                 check_view(&home);
@@ -214,7 +217,7 @@ fn a_resolution_keeps_what_was_left_out_open() {
 fn a_rejection_may_say_why_or_not() {
     let mut stage = Stage::declared();
     stage.plan_shown();
-    let view = reject(&stage.scene(), RUN, &user("U0LEAD"), None).unwrap();
+    let view = reason(&stage.scene(), Reason::Reject, RUN, &user("U0LEAD"), None).unwrap();
     for (reason, line) in [("", "reject run_7_1"), ("too risky", "reject run_7_1 too risky")] {
         let (Command::Reject(read), Command::Reject(typed)) =
             (read(&sent_off(&view, &[("reason", reason)])).unwrap().line.command, parse(line).unwrap().command)

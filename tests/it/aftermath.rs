@@ -1,0 +1,243 @@
+//! A run that did not end well says what can be done about it, and each of it works (P7).
+
+use serde_json::{Value, json};
+use vigie::incident::approval::{Outcome, Risk};
+use vigie::incident::decision::Report;
+use vigie::incident::id::{ChannelId, MessageRef, RunId};
+use vigie::incident::state::{Phase, Run};
+use vigie::incident::timeline::Card;
+use vigie::incident::words::Words;
+
+use crate::lever::{Lever, action};
+use crate::script::{Script, plan};
+use crate::world::{World, shown, ts};
+
+/// Two switches that one action moves, and what became of it.
+struct Team {
+    world: World,
+    first: Lever,
+    second: Lever,
+    channel: String,
+    card: Value,
+}
+
+impl Team {
+    /// The action was approved; the second switch refuses.
+    async fn failed() -> Self {
+        let team = Self::planned("").await;
+        team.second.refuses(true);
+        team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "approve").await;
+        assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(1), .. }));
+        team
+    }
+
+    async fn planned(last: &str) -> Self {
+        let (first, second) = (Lever::open().await, Lever::open().await);
+        let steps = [first.step("first", "v1"), second.step("second", "v1"), last.to_owned()];
+        let action = action("both-back", "Put both back", "", &steps);
+        let world = World::open_changed(&[("actions:\n", &action)]).await;
+        world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+        let channel = world.channel(1).await;
+        world.types("U0ONCALL", &channel, "rollback both-back").await;
+        let card = world.message(&channel, "approve run_1_1");
+        Self { world, first, second, channel, card }
+    }
+
+    async fn run(&self, number: u32) -> Run {
+        let runs = self.world.incident(1).await.runs;
+        runs.into_values().find(|run| run.id.number == number).expect("there is such a run")
+    }
+
+    async fn outcome(&self, number: u32) -> Outcome {
+        match self.run(number).await.phase {
+            Phase::Finished { outcome } => outcome,
+            other => panic!("the run has not ended: {other:?}"),
+        }
+    }
+
+    fn shown(&self) -> String {
+        shown(&self.world.again(&self.channel, &self.card))
+    }
+}
+
+#[tokio::test]
+async fn a_failed_step_can_be_tried_again_without_repeating_those_before() {
+    let team = Team::failed().await;
+    let told = shown(&team.world.message(&team.channel, "Rollback stopped"));
+    for line in [
+        "Done: first from v2 to v1",
+        "To decide: try again: /incident retry run_1_1, skip the step: /incident skip run_1_1 …",
+        "undo what was done: /incident undo run_1_1",
+        "hand over: /incident handover run_1_1 …",
+    ] {
+        assert!(told.contains(line), "{line} is not in {told}");
+    }
+    team.world.clicks("U0ONCALL", &team.channel, &ts(&team.card), "retry").await;
+    assert!(shown(&team.world.whisper("U0ONCALL", "may decide this")).contains("Engineering lead"));
+
+    team.second.refuses(false);
+    team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "retry").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    assert_eq!(
+        (team.first.positions(), team.second.positions()),
+        (vec!["v2".into(), "v1".into()], vec!["v2".to_owned(), "v1".to_owned()])
+    );
+    team.world.message(&team.channel, "<@U0LEAD> lets Put both back go on (run_1_1) with step 2: second from v2 to v1");
+    team.world.close().await;
+}
+
+#[tokio::test]
+async fn a_step_is_skipped_only_with_a_reason_that_everybody_sees() {
+    let team = Team::failed().await;
+    team.world.types("U0LEAD", &team.channel, "skip run_1_1").await;
+    team.world.whisper("U0LEAD", "Say why the step is not needed");
+    team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "skip").await;
+    team.world.submits("U0LEAD", json!({"reason": "done by hand <!here>"})).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    assert_eq!(team.second.positions(), ["v2"], "it is left alone");
+    let card = team.shown();
+    assert!(card.contains("⏭️ second from v2 to v1: skipped by <@U0LEAD> · done by hand"), "{card}");
+    assert!(!card.contains("<!here>"));
+    let timeline = team.world.timeline("U0LEAD", 1).await;
+    assert!(
+        timeline.contains("<@U0LEAD> skipped step 2 of Put both back (run_1_1): second from v2 to v1"),
+        "{timeline}"
+    );
+    team.world.close().await;
+}
+
+#[tokio::test]
+async fn what_was_done_before_a_failure_is_taken_back_by_a_plan_of_its_own() {
+    let team = Team::failed().await;
+    team.second.refuses(false);
+    team.world.clicks("U0ONCALL", &team.channel, &ts(&team.card), "undo").await;
+    let card = team.world.message(&team.channel, "approve run_1_2");
+    for line in ["↩ Put both back", "*v1 → v2* · first", "first from v1 to v2", "run_1_2, taking back run_1_1"] {
+        assert!(shown(&card).contains(line), "{line} is not in {}", shown(&card));
+    }
+    assert!(!shown(&card).contains("second from"), "that one was not moved: {}", shown(&card));
+    assert_eq!(team.first.positions(), ["v2", "v1"], "nothing is taken back before somebody has approved it");
+    team.world.clicks("U0LEAD", &team.channel, &ts(&card), "approve").await;
+    assert_eq!(team.outcome(2).await, Outcome::Done);
+    assert_eq!(team.first.positions(), ["v2", "v1", "v2"]);
+    assert_eq!(team.second.positions(), ["v2"]);
+    team.world.close().await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_done_is_taken_back_in_reverse_and_what_has_no_way_back_is_named() {
+    let note = "      - title: Note it down\n        command: { target: note, risk: reversible, to: noted, argv: [\"true\"] }\n";
+    let team = Team::planned(note).await;
+    team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "approve").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    team.world.clicks("U0ONCALL", &team.channel, &ts(&team.card), "undo").await;
+    let card = team.world.message(&team.channel, "approve run_1_2");
+    let steps: Vec<String> =
+        team.run(2).await.plan.expect("it is planned").steps.iter().map(|s| s.target.clone()).collect();
+    assert_eq!(steps, ["second", "first"]);
+    let line = "*Cannot be taken back:* Note it down: there is no way back";
+    assert!(shown(&card).contains(line), "{}", shown(&card));
+    team.world.clicks("U0DBA", &team.channel, &ts(&card), "approve").await;
+    assert_eq!(team.outcome(2).await, Outcome::Done);
+    assert_eq!(team.first.positions(), ["v2", "v1", "v2"]);
+    assert_eq!(team.second.positions(), ["v2", "v1", "v2"]);
+    // It is back already, and that is said.
+    team.world.types("U0ONCALL", &team.channel, "undo run_1_1").await;
+    team.world.message(&team.channel, "is already at v2");
+    team.world.close().await;
+}
+
+#[tokio::test]
+async fn a_handed_over_run_pages_whoever_gets_it() {
+    let team = Team::failed().await;
+    assert!(team.world.dms("U0DBA").is_empty());
+    team.world.clicks("U0ONCALL", &team.channel, &ts(&team.card), "hand_over").await;
+    team.world.submits("U0ONCALL", json!({"whom": "dba", "message": "the second switch is yours"})).await;
+    let page = shown(&team.world.dms("U0DBA")[0]);
+    assert!(page.contains("<@U0ONCALL> hands a run over to you"), "{page}");
+    assert!(page.contains("the second switch is yours"), "{page}");
+    let card = team.shown();
+    assert!(card.contains("🤝 <@U0DBA> has it now (from <@U0ONCALL>"), "{card}");
+    team.world.message(&team.channel, "<@U0ONCALL> handed Put both back (run_1_1) over to <@U0DBA>");
+    team.world.types("U0ONCALL", &team.channel, "handover run_1_1").await;
+    team.world.whisper("U0ONCALL", "Say to whom");
+    team.world.close().await;
+}
+
+const RUN: &str = "run_7_1";
+
+fn id() -> RunId {
+    RUN.parse().unwrap()
+}
+
+fn ended(outcome: Outcome) -> Report {
+    Report::RunFinished { run: id(), outcome, output: None }
+}
+
+/// Approved at minute 4 by the lead and under way.
+fn running() -> Script {
+    let mut script = Script::new();
+    script.play("0m oncall start sev2 checkout returns 500");
+    script.report(Report::ChannelOpened { channel: ChannelId("C7".into()), name: "inc-7".into() });
+    script.play("1m oncall ack\n2m oncall rollback");
+    script.report(Report::Planned { run: id(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    script.report(Report::StepStarted { run: id(), step: 0 });
+    script
+}
+
+#[test]
+fn only_those_who_may_approve_go_on_and_only_while_the_approvals_are_fresh() {
+    let mut script = running();
+    let early = script.then("6m lead retry run_7_1\n6m lead skip run_7_1 no need\n6m lead undo run_7_1");
+    assert_eq!(early.matches("refusal.nothing_to_retry").count(), 2, "{early}");
+    assert!(early.contains("refusal.nothing_to_undo"), "{early}");
+    script.report(ended(Outcome::Failed { step: Some(0), why: Words::verbatim("no") }));
+    let others = script.then("6m comms retry run_7_1\n6m comms skip run_7_1 no need");
+    assert_eq!(others.matches("refusal.not_approver").count(), 2, "{others}");
+    let late = script.then("19m lead retry run_7_1\n19m lead skip run_7_1 no need");
+    assert_eq!(late.matches("refusal.approval_too_old").count(), 2, "{late}");
+}
+
+#[test]
+fn a_run_goes_on_after_the_channel_was_told_and_holds_its_target_from_then_on() {
+    let mut script = running();
+    script.report(ended(Outcome::Failed { step: Some(0), why: Words::verbatim("no") }));
+    assert!(!script.incident.as_ref().unwrap().runs[&id()].holds_targets());
+    let asked = script.then("6m cto retry run_7_1");
+    assert!(asked.contains("run_resumed") && !asked.contains("run_released"), "{asked}");
+    let run = script.incident.as_ref().unwrap().runs[&id()].clone();
+    assert!(run.holds_targets() && run.steps.is_empty() && run.ended_at.is_none(), "{run:?}");
+    let told = script.incident.as_ref().unwrap().seq;
+    let message = MessageRef { channel: ChannelId("C7".into()), ts: "1.1".into() };
+    let told = script.then_report(Report::CardPosted { card: Card::Notice(told), message });
+    assert!(told.contains("run_released\n    → run, "), "{told}");
+    assert!(script.incident.as_ref().unwrap().runs[&id()].approved_plan().is_some());
+    let twice = script.then("6m cto retry run_7_1");
+    assert!(twice.contains("refusal.nothing_to_retry"), "{twice}");
+}
+
+#[test]
+fn checks_that_failed_are_tried_again_and_never_skipped() {
+    let mut script = running();
+    let took = vigie::incident::time::Millis(1);
+    let note = Words::verbatim("ok");
+    script.report(Report::StepFinished { run: id(), step: 0, note, took, output: None, live: None });
+    script.report(ended(Outcome::Failed { step: None, why: Words::verbatim("health") }));
+    let skipped = script.then("6m lead skip run_7_1 it is well");
+    assert!(skipped.contains("refusal.nothing_to_skip"), "{skipped}");
+    script.play("6m lead retry run_7_1");
+    let run = &script.incident.as_ref().unwrap().runs[&id()];
+    assert_eq!((run.first_open_step(), run.steps.len()), (1, 1), "what is done stays done");
+}
+
+#[test]
+fn a_run_that_ended_well_cannot_be_handed_over() {
+    let mut script = running();
+    script.report(ended(Outcome::Done));
+    let refused = script.then("6m lead handover run_7_1 cto please\n6m lead retry run_7_1");
+    assert!(
+        refused.contains("refusal.nothing_to_hand_over") && refused.contains("refusal.nothing_to_retry"),
+        "{refused}"
+    );
+}
