@@ -163,7 +163,7 @@ impl Operation for Apply {
             }
             let note = Words::new("kubernetes.applied").with("objects", done);
             if done == folder.manifests.len() {
-                return Happened::Yes { note };
+                return Happened::Yes { note, live: None };
             }
             if done > 0 {
                 return Happened::Begun { note };

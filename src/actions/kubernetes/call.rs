@@ -50,6 +50,8 @@ pub(super) struct Site<'a> {
     cluster: &'a Cluster,
     pub(super) namespace: &'a str,
     pub(super) redactor: &'a Redactor,
+    /// Where a person says it goes, while planning.
+    pub(super) wanted: Option<&'a str>,
     watch: Stopwatch,
     within: Duration,
 }
@@ -212,7 +214,7 @@ pub(super) enum Event {
 impl<'a> Site<'a> {
     /// Begins a piece of work that may take so long.
     pub(super) fn new(cluster: &'a Cluster, namespace: &'a str, world: &'a World, within: Duration) -> Self {
-        Self { cluster, namespace, redactor: &world.redactor, watch: Stopwatch::start(), within }
+        Self { cluster, namespace, redactor: &world.redactor, wanted: None, watch: Stopwatch::start(), within }
     }
 
     /// The time that is left.

@@ -21,7 +21,7 @@ use super::object::Object;
 use super::rights::Right;
 use super::secret;
 use super::{Draft, NoDraft, Operation};
-use crate::incident::approval::Risk;
+use crate::incident::approval::{Choice, Choosing, Risk};
 use crate::incident::words::Words;
 
 /// How often a plan is rehearsed anew when the object moves meanwhile.
@@ -125,6 +125,16 @@ pub(super) trait Patching: std::fmt::Debug + Send + Sync {
         Risk::Reversible
     }
 
+    /// Whether a person says where it goes.
+    fn choosing(&self) -> Choosing {
+        Choosing::Nothing
+    }
+
+    /// Where it can go.
+    async fn choices(&self, _site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
+        Ok(Vec::new())
+    }
+
     /// More objects that it changes after these, found in the cluster.
     async fn found(&self, _site: &Site<'_>) -> Result<Vec<Thing>, NoDraft> {
         Ok(Vec::new())
@@ -157,6 +167,14 @@ impl<T: Patching> Operation for T {
 
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
         Patching::validate(self, path, faults);
+    }
+
+    fn choosing(&self) -> Choosing {
+        Patching::choosing(self)
+    }
+
+    async fn choices(&self, site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
+        Patching::choices(self, site).await
     }
 
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {

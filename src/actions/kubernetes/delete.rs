@@ -196,6 +196,7 @@ impl Operation for Delete {
                 let nobody: Vec<&str> = Vec::new();
                 return Happened::Yes {
                     note: Words::new("kubernetes.deleted").with("names", names).with("replaced", nobody),
+                    live: None,
                 };
             }
             let note = Words::new("kubernetes.still_there").with("names", names);

@@ -66,7 +66,7 @@ use self::wait::Wait;
 use super::World;
 use super::config::{ConfigFault, fault};
 use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured};
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -84,6 +84,16 @@ trait Operation: fmt::Debug + Send + Sync {
 
     /// Adds every fault of its configuration.
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>);
+
+    /// Whether a person says where it goes.
+    fn choosing(&self) -> Choosing {
+        Choosing::Nothing
+    }
+
+    /// Where it can go, for a person to choose.
+    async fn choices(&self, _site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
+        Ok(Vec::new())
+    }
 
     /// What it would do. Only reads, and lets the server rehearse.
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft>;
@@ -240,13 +250,28 @@ impl ActionProvider for Kubernetes {
         }
     }
 
+    fn choosing(&self) -> Choosing {
+        self.operation().map_or(Choosing::Nothing, |(_, operation)| operation.choosing())
+    }
+
+    async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        let target = self.target().into_owned();
+        let site = self.site(cx.world, cx.within / 2);
+        let site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
+        match self.operation() {
+            Some((_, operation)) => operation.choices(&site).await.map_err(|why| why.fault(&site, &target)),
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         let target = self.target().into_owned();
         let refused = |why: Words| PlanFault::Refused { target: target.clone(), why };
         let (name, operation) = self.operation().ok_or_else(|| refused(reconfigured()))?;
         // Half of the time: a cluster that does not answer is to be named, and not only the planning that took too long.
         let site = self.site(cx.world, cx.within / 2);
-        let site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
+        let mut site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
+        site.wanted = cx.wanted;
         let rights = operation.rights();
         let (allowed, draft) = tokio::join!(rights::check(&site, &rights), operation.plan(&site));
         let needs = match allowed {

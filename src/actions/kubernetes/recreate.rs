@@ -128,7 +128,7 @@ impl Operation for RecreatePods {
                 (pods.iter().filter(is_former).count(), pods.iter().filter(|pod| is_ready(pod)).count());
             if left == 0 && ready >= all.len() {
                 let note = Words::new("kubernetes.recreated").with("pods", all.len());
-                return Happened::Yes { note: note.with("selector", self.selector.as_str()) };
+                return Happened::Yes { note: note.with("selector", self.selector.as_str()), live: None };
             }
             let note = Words::new("kubernetes.recreating").with("left", left).with("ready", ready);
             if left < all.len() {

@@ -6,7 +6,7 @@ use vigie::incident::timeline::Fact;
 
 use super::plane::Namespace;
 use super::team::{Setting, Team};
-use crate::world::shown;
+use crate::world::{shown, ts};
 
 fn one_write(name: &str) -> Vec<Value> {
     vec![json!(["patch", format!("deployments/{name}"), 200])]
@@ -55,6 +55,44 @@ async fn a_deployment_is_rolled_back_as_the_card_said() {
     assert_eq!(live.as_deref(), Some("example/web:1 · revision 3"));
     let mark = &team.space.get("deployment/web").await["metadata"]["annotations"]["vigie/step"];
     assert_eq!(mark, "run_1_1-step-1");
+    assert_eq!(team.space.writes(), one_write("web"));
+    team.close().await;
+}
+
+/// By the name of the ReplicaSet that keeps it: numbers change with every roll-back.
+#[tokio::test]
+async fn the_history_is_offered_and_the_chosen_revision_is_what_runs() {
+    let choose = [("web-to", "reversible", "undo: { workloads: [deployment/web], choose: true }")];
+    let Some(team) = Team::doing(&choose, "rollout, status, deployment/web, --timeout=20s").await else { return };
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    team.space.kubectl(&["annotate", "deployment/web", "kubernetes.io/change-cause=the first"]).await;
+    team.space.set_image("web", "example/web:2").await;
+    team.space.kubectl(&["annotate", "--overwrite", "deployment/web", "kubernetes.io/change-cause=the second"]).await;
+    team.space.set_image("web", "example/web:3").await;
+    team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    let channel = team.asks_for(1, "web-to").await;
+    let offer = team.world.whisper("U0ONCALL", "where to?");
+    let text = shown(&offer);
+    for line in ["example/web:2 · revision 2", "example/web:1 · revision 1", "(the first)"] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    assert!(!text.contains("example/web:3"), "it is there already: {text}");
+    let sets: Value =
+        serde_json::from_str(&team.space.kubectl(&["get", "replicasets", "--output", "json"]).await).expect("JSON");
+    let first = sets["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|set| set.to_string().contains("\"image\":\"example/web:1\""));
+    let name = first.and_then(|set| set["metadata"]["name"].as_str()).expect("it is kept");
+    team.world.clicks("U0ONCALL", &channel, &ts(&offer), &format!("run --in inc_1 web-to --to {name}")).await;
+    let card = team.world.message(&channel, "approve run_1_1");
+    assert!(shown(&card).contains("example/web:3 · revision 3 → example/web:1 · revision 1"), "{}", shown(&card));
+    let done = team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.image("web").await, "example/web:1");
+    team.world.types("U0ONCALL", &channel, "run web-to --to 7").await;
+    team.world.message(&channel, "web has no revision “7”; there are");
     assert_eq!(team.space.writes(), one_write("web"));
     team.close().await;
 }
