@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::super::config::ConfigFault;
 use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::stopwatch::pause;
+use super::back;
 use super::call::{Site, Trouble};
 use super::deed::{Deed, Place};
 use super::follow::{End, Following, Standing, counts, standing};
@@ -88,6 +89,21 @@ impl Part {
 
     pub(super) fn uid(&self) -> &str {
         &self.uid
+    }
+
+    /// It is as it was before this part.
+    pub(super) fn is_undone(&self, object: &Object) -> bool {
+        self.deed.state(object) == self.was
+    }
+
+    /// It is as this part has left it.
+    pub(super) fn is_done(&self, object: &Object) -> bool {
+        self.deed.state(object) == self.result
+    }
+
+    /// What was compared before it.
+    pub(super) fn was(&self) -> &str {
+        &self.was
     }
 
     pub(super) fn place(&self, object: &Object, key: &str) -> Place {
@@ -187,6 +203,12 @@ impl<T: Patching> Operation for T {
         Ok(Draft { also, ..draft(self.title(), &parts) })
     }
 
+    async fn plan_back(&self, facts: &Value, site: &Site<'_>) -> Result<Draft, NoDraft> {
+        let done = facts_of::<Vec<Part>>(facts).map_err(NoDraft::Refused)?;
+        let parts = back::parts(site, &done).await?;
+        Ok(draft(Words::new("kubernetes.title_back"), &parts))
+    }
+
     async fn execute(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
         match facts_of::<Vec<Part>>(facts) {
             Ok(parts) => self.carry_out(&parts, site, cx).await,
@@ -269,7 +291,7 @@ async fn plan_one(site: &Site<'_>, operation: &dyn Patching, thing: &Thing) -> R
 }
 
 /// The part with what the server says it would come to.
-async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) -> Result<Part, NoDraft> {
+pub(super) async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) -> Result<Part, NoDraft> {
     if let Some(why) = part.deed.unfit(object) {
         return Err(NoDraft::Refused(why));
     }

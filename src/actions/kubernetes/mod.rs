@@ -7,6 +7,7 @@
 //! its credentials; put a value of an environment or a secret into a plan; send a change that could happen twice.
 
 mod apply;
+mod back;
 mod call;
 mod change;
 mod cluster;
@@ -37,6 +38,7 @@ mod workloads;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -97,6 +99,11 @@ trait Operation: fmt::Debug + Send + Sync {
 
     /// What it would do. Only reads, and lets the server rehearse.
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft>;
+
+    /// What would take it back, from how the cluster is now.
+    async fn plan_back(&self, _facts: &Value, _site: &Site<'_>) -> Result<Draft, NoDraft> {
+        Err(NoDraft::Nothing(Words::new("step.no_way_back")))
+    }
 
     /// Does what was planned, or takes up what this step has begun.
     async fn execute(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> StepResult;
@@ -272,28 +279,17 @@ impl ActionProvider for Kubernetes {
         let site = self.site(cx.world, cx.within / 2);
         let mut site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
         site.wanted = cx.wanted;
-        let rights = operation.rights();
-        let (allowed, draft) = tokio::join!(rights::check(&site, &rights), operation.plan(&site));
-        let needs = match allowed {
-            Allowed::All(needs) => needs,
-            Allowed::Unsaid => Vec::new(),
-            Allowed::Lacks(why) => return Err(refused(why)),
-        };
-        let draft = draft.map_err(|why| why.fault(&site, &target))?;
-        let also = draft.also.iter().map(|name| self.lock(name));
-        Ok(PlannedStep {
-            title: draft.title,
-            locks: self.locks(operation).into_iter().chain(also).collect(),
-            target,
-            from: draft.from,
-            to: draft.to,
-            diff: draft.diff,
-            needs,
-            risk: self.risk(),
-            configured_at: None,
-            provider: String::new(),
-            spec: json!({"operation": name, "facts": draft.facts}),
-        })
+        let draft = operation.plan(&site);
+        self.planned(&site, (name, operation), draft, target.clone()).await
+    }
+
+    async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let target = self.target().into_owned();
+        let (operation, facts) = self.approved(done).map_err(PlanFault::NothingToGoBackTo)?;
+        let site = self.site(cx.world, cx.within / 2);
+        let site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
+        let name = self.operation().map_or("", |(name, _)| name);
+        self.planned(&site, (name, operation), operation.plan_back(facts, &site), target).await
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
@@ -334,6 +330,38 @@ impl Kubernetes {
     fn site<'a>(&'a self, world: &'a World, within: Duration) -> Result<Site<'a>, Words> {
         let cluster = world.clusters.get(&self.cluster).ok_or_else(reconfigured)?;
         Ok(Site::new(cluster, &self.namespace, world, within))
+    }
+
+    /// The step that a draft comes to, if it will be allowed.
+    async fn planned(
+        &self,
+        site: &Site<'_>,
+        (name, operation): (&str, &dyn Operation),
+        draft: impl Future<Output = Result<Draft, NoDraft>> + Send,
+        target: String,
+    ) -> Result<PlannedStep, PlanFault> {
+        let rights = operation.rights();
+        let (allowed, draft) = tokio::join!(rights::check(site, &rights), draft);
+        let needs = match allowed {
+            Allowed::All(needs) => needs,
+            Allowed::Unsaid => Vec::new(),
+            Allowed::Lacks(why) => return Err(PlanFault::Refused { target, why }),
+        };
+        let draft = draft.map_err(|why| why.fault(site, &target))?;
+        let also = draft.also.iter().map(|name| self.lock(name));
+        Ok(PlannedStep {
+            title: draft.title,
+            locks: self.locks(operation).into_iter().chain(also).collect(),
+            target,
+            from: draft.from,
+            to: draft.to,
+            diff: draft.diff,
+            needs,
+            risk: self.risk(),
+            provider: String::new(),
+            configured_at: None,
+            spec: json!({"operation": name, "facts": draft.facts}),
+        })
     }
 
     /// The operation with its approved facts, if today's configuration still means the same.

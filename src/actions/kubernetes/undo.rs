@@ -113,7 +113,7 @@ impl Patching for Undo {
 }
 
 /// What keeps the former templates of a workload.
-async fn kept(site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Vec<Object>, NoDraft> {
+pub(super) async fn kept(site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Vec<Object>, NoDraft> {
     let kept = site.list(thing.what.history(), &object.selector()).await;
     let kept = kept.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", thing.what.history())))?;
     Ok(kept.into_iter().map(Object).collect())

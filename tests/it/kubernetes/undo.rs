@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
+use vigie::incident::state::Phase;
 use vigie::incident::timeline::Fact;
 
 use super::plane::Namespace;
@@ -56,6 +57,39 @@ async fn a_deployment_is_rolled_back_as_the_card_said() {
     let mark = &team.space.get("deployment/web").await["metadata"]["annotations"]["vigie/step"];
     assert_eq!(mark, "run_1_1-step-1");
     assert_eq!(team.space.writes(), one_write("web"));
+    team.close().await;
+}
+
+/// By a plan of its own, as everything else; and not where somebody else has changed it since.
+#[tokio::test]
+async fn what_was_done_is_taken_back_by_a_plan_of_its_own() {
+    let actions = [
+        ("undo-web", "reversible", "undo: { workloads: [deployment/web] }"),
+        ("stop-web", "reversible", "scale: { workloads: [deployment/web], to: 0 }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 2).await;
+    for (incident, action, line) in [
+        (1, "undo-web", "example/web:1 · revision 3 → example/web:2 · revision 2"),
+        (2, "stop-web", "replicas=0 → replicas=2"),
+    ] {
+        team.through(incident, action).await;
+        let channel = team.world.channel(incident).await;
+        team.world.types("U0ONCALL", &channel, &format!("undo run_{incident}_1")).await;
+        let card = team.world.message(&channel, &format!("approve run_{incident}_2"));
+        assert!(shown(&card).contains(line), "{line} is not in {}", shown(&card));
+        let done = team.approved(&channel, &card).await;
+        let run = team.world.incident(incident).await.runs.into_values().next_back().expect("a run");
+        assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{done}");
+    }
+    let web = team.space.get("deployment/web").await;
+    assert_eq!((team.space.image("web").await.as_str(), &web["spec"]["replicas"]), ("example/web:2", &json!(2)));
+    assert_eq!(team.space.writes().len(), 4);
+    let (channel, card) = team.planned(3, "undo-web").await;
+    team.approved(&channel, &card).await;
+    team.space.set_image("web", "example/web:9").await;
+    team.world.types("U0ONCALL", &channel, "undo run_3_1").await;
+    team.world.message(&channel, "web was changed since the plan by kubectl-set");
     team.close().await;
 }
 
