@@ -5,6 +5,8 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
+use rustls::CertificateError;
+
 use crate::incident::words::Words;
 
 /// What the operating system said.
@@ -31,6 +33,9 @@ pub fn of_request(error: &(dyn Error + 'static)) -> Words {
     let mut last = error;
     let mut is_name = false;
     loop {
+        if let Some(words) = of_certificate(last) {
+            return words;
+        }
         is_name |= last.to_string() == "dns error";
         match last.source() {
             Some(inner) => last = inner,
@@ -42,6 +47,27 @@ pub fn of_request(error: &(dyn Error + 'static)) -> Words {
         Some(error) => of_io(error),
         None if last.to_string().contains("connection closed") => Words::new("reason.broken_off"),
         None => Words::verbatim(last.to_string()),
+    }
+}
+
+/// What is wrong with the certificate that a server showed. I/O errors hide what they wrap from their own sources, and
+/// may wrap each other.
+fn of_certificate(error: &(dyn Error + 'static)) -> Option<Words> {
+    let mut inmost = error;
+    while let Some(inner) = inmost.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        inmost = inner;
+    }
+    let fault = inmost.downcast_ref::<rustls::Error>()?;
+    let rustls::Error::InvalidCertificate(fault) = fault else { return None };
+    match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            Some(Words::new("reason.certificate_ended"))
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Some(Words::new("reason.certificate_name"))
+        }
+        CertificateError::UnknownIssuer => Some(Words::new("reason.certificate_issuer")),
+        _ => None,
     }
 }
 

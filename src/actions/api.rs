@@ -291,7 +291,13 @@ mod tests {
             json!({"code": 404, "message": "no not-a-real-token"}),
             json!({"errors": [{"code": 1, "message": "no not-a-real-token"}]}),
         ] {
-            let answer = Answer { status: 403, body: body.to_string(), cut: false, headers: Default::default() };
+            let answer = Answer {
+                status: 403,
+                body: body.to_string(),
+                cut: false,
+                headers: Default::default(),
+                certificate: None,
+            };
             let trouble = api.read(&answer).unwrap_err();
             let words = trouble.words("Vendor", "x");
             assert_eq!((words.key.as_str(), &words.vars["said"]), ("api.denied", &json!("no [redacted]")));

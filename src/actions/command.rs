@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use regex::Regex;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::World;
 use super::config::{ConfigFault, fault};
-use super::process::{self, Deadline, Ended, Finished, NotStarted, Program};
+use super::process::{self, Counted, Deadline, Ended, Finished, NotStarted, Program};
 use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
@@ -108,12 +109,32 @@ impl Place {
         deadline: Deadline,
         progress: process::Progress<'_>,
     ) -> Result<Finished, NotStarted> {
+        process::run(&self.program(argv, extra, world, deadline), &world.redactor, progress).await
+    }
+
+    /// Only looks, and counts the lines that match.
+    pub(super) async fn count(
+        &self,
+        argv: &[String],
+        pattern: &Regex,
+        world: &World,
+        deadline: Deadline,
+    ) -> Result<(Finished, Counted), NotStarted> {
+        process::run_counting(&self.program(argv, &[], world, deadline), &world.redactor, pattern).await
+    }
+
+    fn program<'a>(
+        &'a self,
+        argv: &'a [String],
+        extra: &[(&str, &str)],
+        world: &World,
+        deadline: Deadline,
+    ) -> Program<'a> {
         let own = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let secrets = self.secrets.iter().map(|(name, value)| (name.as_str(), value.expose_secret()));
         let all = own.chain(secrets).chain(extra.iter().copied());
         let environment = process::environment(&world.environment, &self.pass, all);
-        let program = Program { argv, cwd: self.cwd.as_deref(), environment, deadline };
-        process::run(&program, &world.redactor, progress).await
+        Program { argv, cwd: self.cwd.as_deref(), environment, deadline }
     }
 }
 

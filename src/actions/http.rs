@@ -30,6 +30,7 @@ pub const MOST_BODY: usize = 1024 * 1024;
 pub fn client() -> Result<reqwest::Client, NoClient> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::for_http()?)
+        .tls_info(true)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(5))
@@ -110,6 +111,8 @@ pub struct Answer {
     pub cut: bool,
     /// Its header fields.
     pub headers: HeaderMap,
+    /// The certificate that the server showed, as DER, where the connection was encrypted.
+    pub certificate: Option<Vec<u8>>,
 }
 
 impl Answer {
@@ -179,6 +182,8 @@ impl Request {
         let mut response = request.headers(headers).send().await.map_err(no_answer)?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
+        let tls = response.extensions().get::<reqwest::tls::TlsInfo>();
+        let certificate = tls.and_then(|tls| tls.peer_certificate()).map(<[u8]>::to_vec);
         let mut body = Vec::new();
         let mut cut = false;
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
@@ -189,7 +194,7 @@ impl Request {
                 break;
             }
         }
-        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), cut, headers })
+        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), cut, headers, certificate })
     }
 }
 

@@ -30,7 +30,7 @@ impl Actions {
     /// [`PlanFault`], a sentence for the person who asked.
     pub async fn make_plan(&self, action: &str, wanted: Option<&str>) -> Result<ActionPlan, PlanFault> {
         let config = self.inner.action(action)?;
-        let (steps, figures) = tokio::join!(self.inner.plan_steps(config, wanted), self.figures(config));
+        let (steps, seen) = tokio::join!(self.inner.plan_steps(config, wanted), self.seen_now(config));
         let steps = steps?;
         refuse_a_target_twice(&steps)?;
         refuse_too_much(&steps, config.risk)?;
@@ -40,11 +40,11 @@ impl Actions {
             service: config.service.clone(),
             class: config.class,
             steps,
-            why: config.why.iter().map(Words::verbatim).chain(figures).collect(),
+            why: config.why.iter().map(Words::verbatim).chain(figures(&seen)).collect(),
             cautions: config.cautions.clone(),
             will_not: config.will_not.clone(),
             stays_done: Vec::new(),
-            verification: self.inner.verification(config),
+            verification: self.inner.verification(config, &seen).await,
             expected: config.expected,
         })
     }
@@ -74,32 +74,36 @@ impl Actions {
             return Err(is_back.unwrap_or(PlanFault::NothingToGoBackTo(why)));
         }
         refuse_too_much(&steps, config.risk)?;
+        let seen = self.seen_now(config).await;
         Ok(ActionPlan {
             action: plan.action.clone(),
             title: format!("↩ {}", config.title),
             service: config.service.clone(),
             class: config.class,
             steps,
-            why: self.figures(config).await,
+            why: figures(&seen),
             cautions: Vec::new(),
             will_not: Vec::new(),
             stays_done,
-            verification: self.inner.verification(config),
+            verification: self.inner.verification(config, &seen).await,
             expected: config.expected,
         })
     }
 
-    /// Why it is proposed: what the service's checks say at this moment.
-    async fn figures(&self, config: &ActionConfig) -> Vec<Words> {
+    /// What the service's checks say at this moment.
+    async fn seen_now(&self, config: &ActionConfig) -> Vec<CheckResult> {
         let Some(service) = &config.service else { return Vec::new() };
-        let limit = length::duration(self.inner.config.limits.why_within);
-        let results = self.look_at(service, limit).await;
-        let bad: Vec<Words> = results.iter().filter(|result| result.verdict > Verdict::Pass).map(figure).collect();
-        match (bad.is_empty(), results.len()) {
-            (true, 0) => Vec::new(),
-            (true, all) => vec![Words::new("look.all_pass").with("all", all)],
-            (false, _) => bad,
-        }
+        self.look_at(service, length::duration(self.inner.config.limits.why_within)).await
+    }
+}
+
+/// Why it is proposed: what is not as it should be.
+fn figures(seen: &[CheckResult]) -> Vec<Words> {
+    let bad: Vec<Words> = seen.iter().filter(|result| result.verdict > Verdict::Pass).map(figure).collect();
+    match (bad.is_empty(), seen.len()) {
+        (true, 0) => Vec::new(),
+        (true, all) => vec![Words::new("look.all_pass").with("all", all)],
+        (false, _) => bad,
     }
 }
 
@@ -144,12 +148,22 @@ impl Inner {
         seen.unwrap_or_else(|_| Err(PlanFault::TooSlow { target: target(step), within: limit }))
     }
 
-    fn verification(&self, config: &ActionConfig) -> Vec<Verification> {
-        let titled = |name: &String| {
+    /// The checks afterwards; those whose figure is held against the one from before, with that.
+    async fn verification(&self, config: &ActionConfig, seen: &[CheckResult]) -> Vec<Verification> {
+        let limit = length::duration(self.config.limits.why_within);
+        let named = config.verify.iter().map(|name| async move {
             let check = self.config.check(config.service.as_deref(), name)?;
-            Some(Verification { check: name.clone(), title: check.shown_title() })
-        };
-        config.verify.iter().filter_map(titled).collect()
+            let mut verification = Verification::new(name, check.shown_title());
+            if check.change().is_some() {
+                verification.before = match seen.iter().find(|result| result.check == *name) {
+                    Some(result) => result.figure.clone(),
+                    // Another service's check.
+                    None => check.look(&self.world, limit).await.figure,
+                };
+            }
+            Some(verification)
+        });
+        join_all(named).await.into_iter().flatten().collect()
     }
 }
 

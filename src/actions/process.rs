@@ -4,13 +4,17 @@
 //! A program that calls `setsid` leaves the group and outlives its deadline; only a container or a control group
 //! can hold it.
 
+mod count;
+
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+pub use count::{Counted, LineCount};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop, ProcessGroup};
+use regex::Regex;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::signal::unix::SignalKind;
 
@@ -171,9 +175,31 @@ fn last_lines(tail: &Tail, most: usize) -> String {
 /// # Errors
 /// [`NotStarted`] when there is no such program or directory, or it may not be run.
 pub async fn run(program: &Program<'_>, redactor: &Redactor, progress: Progress<'_>) -> Result<Finished, NotStarted> {
+    run_into(program, redactor, progress, (Kept::default(), Kept::default())).await.map(|(finished, _)| finished)
+}
+
+/// [`run`], and how many lines of both streams match, however much of them is thrown away.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_counting(
+    program: &Program<'_>,
+    redactor: &Redactor,
+    pattern: &Regex,
+) -> Result<(Finished, Counted), NotStarted> {
+    let counting = || Kept { count: Some(LineCount::of(pattern.clone())), ..Kept::default() };
+    let (finished, counted) = run_into(program, redactor, &|_| {}, (counting(), counting())).await?;
+    Ok((finished, Counted { newest: counted.newest.map(|line| redactor.lines(&line, false)), ..counted }))
+}
+
+async fn run_into(
+    program: &Program<'_>,
+    redactor: &Redactor,
+    progress: Progress<'_>,
+    (mut stdout, mut stderr): (Kept, Kept),
+) -> Result<(Finished, Counted), NotStarted> {
     let watch = Stopwatch::start();
     let mut group = Group::start(program)?;
-    let (mut stdout, mut stderr) = (Kept::default(), Kept::default());
     let (out_pipe, err_pipe) = (group.child.stdout().take(), group.child.stderr().take());
 
     let ended = {
@@ -195,7 +221,8 @@ pub async fn run(program: &Program<'_>, redactor: &Redactor, progress: Progress<
         ended
     };
     let took = watch.took();
-    Ok(Finished { ended, stdout: stdout.finish(redactor), stderr: stderr.finish(redactor), took })
+    let counted = stdout.counted().and(stderr.counted());
+    Ok((Finished { ended, stdout: stdout.finish(redactor), stderr: stderr.finish(redactor), took }, counted))
 }
 
 /// A process group that does not outlive its owner.
@@ -295,6 +322,8 @@ struct Kept {
     in_block: bool,
     /// What is kept begins in the middle of a line that was too long.
     in_line: bool,
+    /// Counts lines as they pass by.
+    count: Option<LineCount>,
 }
 
 impl Kept {
@@ -327,7 +356,14 @@ impl Kept {
         }
     }
 
+    fn counted(&mut self) -> Counted {
+        self.count.take().map(LineCount::finish).unwrap_or_default()
+    }
+
     fn take(&mut self, bytes: &[u8]) {
+        if let Some(count) = &mut self.count {
+            count.take(bytes);
+        }
         self.bytes.extend_from_slice(bytes);
         if self.bytes.len() <= 2 * KEPT_BYTES {
             return;

@@ -353,5 +353,5 @@ pub(super) fn in_short(outcome: Outcome) -> Outcome {
 
 /// A verification by its key.
 pub(super) fn verification(check: &str) -> Verification {
-    Verification { check: check.into(), title: check.into() }
+    Verification::new(check, check)
 }

@@ -21,17 +21,28 @@ impl Inner {
         let checks = plan.verification.iter().map(|named| async move {
             match self.config.check(plan.service.as_deref(), &named.check) {
                 // The result has the name that the plan gives, which may be that of another service's check.
-                Some(check) => CheckResult { check: named.check.clone(), ..self.until_good(check, limit, every).await },
+                Some(check) => {
+                    CheckResult { check: named.check.clone(), ..self.until_good(check, named, limit, every).await }
+                }
                 None => gone(named),
             }
         });
         join_all(checks).await
     }
 
-    async fn until_good(&self, check: &CheckConfig, limit: Duration, every: Duration) -> CheckResult {
+    async fn until_good(
+        &self,
+        check: &CheckConfig,
+        named: &Verification,
+        limit: Duration,
+        every: Duration,
+    ) -> CheckResult {
         let watch = Stopwatch::start();
         loop {
-            let seen = check.look(&self.world, watch.left_of(limit).max(every)).await;
+            let mut seen = check.look(&self.world, watch.left_of(limit).max(every)).await;
+            if let Some(change) = check.change() {
+                seen = change.judge(named.before.as_ref(), seen);
+            }
             let rest = watch.left_of(limit);
             if is_good(&seen) || rest <= every {
                 return seen;
@@ -56,5 +67,6 @@ fn gone(named: &Verification) -> CheckResult {
         value: Words::new("look.gone"),
         limit: None,
         took: Millis(0),
+        figure: None,
     }
 }

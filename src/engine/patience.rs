@@ -155,6 +155,7 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
                 value: why,
                 limit: None,
                 took: Millis::default(),
+                figure: None,
             };
             Report::Diagnosed { diagnostic: *diagnostic, results: vec![result] }
         }

@@ -161,12 +161,31 @@ pub struct ActionPlan {
 }
 
 /// One check of the verification plan (P2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
     /// The check's key in the configuration.
     pub check: String,
     /// What it looks at, for people.
     pub title: String,
+    /// What it saw when the plan was made, where the figure afterwards is held against that (D5, H6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Figure>,
+}
+
+impl Verification {
+    /// A check that needs nothing from before.
+    pub fn new(check: impl Into<String>, title: impl Into<String>) -> Self {
+        Self { check: check.into(), title: title.into(), before: None }
+    }
+}
+
+/// A figure that a check saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// The figure itself.
+    pub number: f64,
+    /// As people read it, with its unit.
+    pub shown: Words,
 }
 
 /// The fingerprint of a plan: SHA-256 over its canonical JSON, in hexadecimal.
@@ -329,6 +348,9 @@ pub struct CheckResult {
     pub limit: Option<Words>,
     /// How long it took.
     pub took: Millis,
+    /// The value as a figure, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figure: Option<Figure>,
 }
 
 /// The judgement of a check, worst last.

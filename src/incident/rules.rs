@@ -67,7 +67,7 @@ pub struct CustomerApproval {
 }
 
 /// Something the team runs and can look at.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Service {
     /// Its key in the configuration.
     pub key: String,

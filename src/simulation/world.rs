@@ -238,7 +238,8 @@ impl World {
             self.work().await;
             let next = self.next().await;
             match next {
-                Some(at) if at <= end => self.clock.advance(at.since(self.clock.now())),
+                // What is under way in the last moment comes to its end.
+                Some(at) if at <= end || !self.flights.is_empty() => self.clock.advance(at.since(self.clock.now())),
                 _ => break,
             }
             if step > MOST_STEPS {

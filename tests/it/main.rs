@@ -11,6 +11,7 @@ mod choices;
 mod clicks;
 mod command_line;
 mod commands;
+mod compare;
 mod database;
 mod diagnose;
 mod doors;

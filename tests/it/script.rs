@@ -79,7 +79,7 @@ pub fn rules() -> Rules {
     let shop = Service {
         key: "shop".into(),
         title: "Shop".into(),
-        checks: vec![Verification { check: "health".into(), title: "Health".into() }],
+        checks: vec![Verification::new("health", "Health")],
         aliases: vec!["checkout".into()],
     };
     let approver =

@@ -1,15 +1,21 @@
-//! An HTTP answer: its status, its JSON fields, its latency (rows H1, H4).
+//! An HTTP answer: its status, its JSON fields, a figure in it, its latency, and how long the server's certificate is
+//! still good (rows H1, H4).
+
+mod certificate;
+mod figure;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Check, Seen};
+use self::certificate::CertificateRule;
+use self::figure::FigureRule;
+use super::{Bounds, Check, Seen};
 use crate::actions::World;
 use crate::actions::config::{ConfigFault, fault};
 use crate::actions::http::{
-    Headers, Method, NoAnswer, Request, broken_rule, credentials, validate_headers, validate_url,
+    Answer, Headers, Method, NoAnswer, Request, broken_rule, credentials, validate_headers, validate_url,
 };
 use crate::actions::json::FieldRule;
 use crate::actions::length;
@@ -43,6 +49,12 @@ pub struct HttpCheck {
     /// A slower answer is bad.
     #[serde(default, deserialize_with = "length::read_some")]
     pub fail_after: Option<Millis>,
+    /// A figure in the answer, which `limits` are held against.
+    pub figure: Option<FigureRule>,
+    /// The limits of the figure.
+    pub limits: Option<Bounds>,
+    /// How long the server's certificate has to be good yet.
+    pub certificate: Option<CertificateRule>,
 }
 
 fn ok() -> Vec<u16> {
@@ -71,6 +83,24 @@ impl Check for HttpCheck {
         for (index, rule) in self.fields.iter().enumerate() {
             rule.validate(&format!("{path}.fields[{index}]"), faults);
         }
+        match (&self.figure, &self.limits) {
+            (Some(figure), Some(limits)) => {
+                figure.validate(&format!("{path}.figure"), faults);
+                limits.validate(&format!("{path}.limits"), faults);
+            }
+            (Some(_), None) => faults.push(fault(format!("{path}.limits"), "a figure needs limits")),
+            (None, Some(_)) => {
+                faults.push(fault(format!("{path}.figure"), "say where the figure stands, for example at: /count"));
+            }
+            (None, None) => {}
+        }
+        if let Some(certificate) = &self.certificate {
+            certificate.validate(&self.url, &format!("{path}.certificate"), faults);
+        }
+    }
+
+    fn limits(&self) -> Option<&Bounds> {
+        self.limits.as_ref()
     }
 
     async fn look(&self, world: &World, within: std::time::Duration) -> Seen {
@@ -82,7 +112,16 @@ impl Check for HttpCheck {
             Err(NoAnswer::Lost(why)) if watch.left_of(within).is_zero() => return Seen::hung(why),
             Err(NoAnswer::Lost(why)) => return Seen::fail(why),
         };
-        let took = watch.took();
+        let seen = self.judge(&answer, watch.took());
+        match &self.certificate {
+            Some(rule) => seen.and(rule.judge(&answer)),
+            None => seen,
+        }
+    }
+}
+
+impl HttpCheck {
+    fn judge(&self, answer: &Answer, took: Millis) -> Seen {
         let value = Words::new("look.answer").with("status", answer.status).with("took_ms", took.0);
         if !self.status.contains(&answer.status) {
             let wanted = self.status.iter().map(u16::to_string).collect::<Vec<_>>().join(" / ");
@@ -91,11 +130,13 @@ impl Check for HttpCheck {
         if let Some(broken) = broken_rule(&self.fields, &answer.body) {
             return Seen::fail(value.with("broken", broken));
         }
-        self.judged_by_latency(value.with("broken", Value::Null), took)
+        let seen = self.judged_by_latency(value.with("broken", Value::Null), took);
+        match (&self.figure, &self.limits) {
+            (Some(figure), Some(limits)) => figure.judge(answer, limits).or_worse(seen),
+            _ => seen,
+        }
     }
-}
 
-impl HttpCheck {
     fn judged_by_latency(&self, value: Words, took: Millis) -> Seen {
         let slower = |limit: Option<Millis>| limit.is_some_and(|limit| took > limit);
         let verdict = if slower(self.fail_after) {

@@ -73,6 +73,10 @@ impl Check for MetricsCheck {
         self.limits.validate(&format!("{path}.limits"), faults);
     }
 
+    fn limits(&self) -> Option<&Bounds> {
+        Some(&self.limits)
+    }
+
     async fn look(&self, world: &World, within: Duration) -> Seen {
         let watch = Stopwatch::start();
         let first = match self.read(world, watch.left_of(within)).await {

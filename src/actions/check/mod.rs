@@ -1,9 +1,10 @@
-//! Checks: one figure each, looked at and judged (rows H1, H2, H4, H5, H7, V3).
+//! Checks: one figure each, looked at and judged (rows H1, H2, H4–H7, V3).
 
 mod bounds;
 pub mod command;
 mod exposition;
 pub mod http;
+pub mod log;
 pub mod metrics;
 pub mod prometheus;
 pub mod tcp;
@@ -15,10 +16,11 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub use bounds::Bounds;
+pub use bounds::{Bounds, Change};
 
 use self::command::CommandCheck;
 use self::http::HttpCheck;
+use self::log::LogCheck;
 use self::metrics::MetricsCheck;
 use self::prometheus::PrometheusCheck;
 use self::tcp::TcpCheck;
@@ -28,7 +30,7 @@ use super::config::{ConfigFault, fault};
 use super::kubernetes::KubernetesCheck;
 use super::length;
 use super::stopwatch::{Stopwatch, within};
-use crate::incident::approval::{CheckResult, Verdict};
+use crate::incident::approval::{CheckResult, Figure, Verdict};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -44,12 +46,17 @@ pub trait Check: fmt::Debug + Send + Sync {
     /// Its credentials, for the redactor.
     fn secrets(&self) -> Vec<&SecretString>;
 
+    /// The limits of its figure, where it has one.
+    fn limits(&self) -> Option<&Bounds> {
+        None
+    }
+
     /// Looks once. `within` is how long it may take; whoever asks holds it to that.
     async fn look(&self, world: &World, within: std::time::Duration) -> Seen;
 }
 
 /// What a check saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
     /// Good or bad.
     pub verdict: Verdict,
@@ -57,11 +64,13 @@ pub struct Seen {
     pub value: Words,
     /// The limit it was held against.
     pub limit: Option<Words>,
+    /// The value as a figure, where it is one.
+    pub figure: Option<Figure>,
 }
 
 impl Seen {
     pub(super) fn new(verdict: Verdict, value: Words) -> Self {
-        Self { verdict, value, limit: None }
+        Self { verdict, value, limit: None, figure: None }
     }
 
     pub(super) fn fail(value: Words) -> Self {
@@ -70,6 +79,18 @@ impl Seen {
 
     pub(super) fn hung(value: Words) -> Self {
         Self::new(Verdict::Hung, value)
+    }
+
+    /// This and what another look at the same thing saw: both values, the worse verdict and its limit.
+    fn and(self, other: Seen) -> Self {
+        let value = Words::new("look.both").with("first", self.value.clone()).with("second", other.value.clone());
+        let worse = if other.verdict > self.verdict { other.limit } else { self.limit };
+        Self { verdict: self.verdict.max(other.verdict), value, limit: worse, figure: self.figure.or(other.figure) }
+    }
+
+    /// This, unless the other is worse; the figure stays.
+    fn or_worse(self, other: Seen) -> Self {
+        if other.verdict > self.verdict { Self { figure: self.figure, ..other } } else { self }
     }
 
     pub(super) fn with_limit(mut self, limit: Option<Words>) -> Self {
@@ -124,6 +145,8 @@ checks! {
     prometheus: PrometheusCheck,
     /// A program's exit code.
     command: CommandCheck,
+    /// Lines of a log, counted.
+    log: LogCheck,
     /// A port that takes connections.
     tcp: TcpCheck,
     /// What a Kubernetes cluster says (K16).
@@ -161,6 +184,11 @@ impl CheckConfig {
         self.result(seen, watch.took(), world)
     }
 
+    /// How its figure may differ from the one before an action, where that matters.
+    pub(super) fn change(&self) -> Option<&Change> {
+        self.kind().and_then(Check::limits).and_then(|limits| limits.than_before.as_ref())
+    }
+
     /// A result with the check's name, its value redacted and short.
     pub(super) fn result(&self, seen: Seen, took: Millis, world: &World) -> CheckResult {
         CheckResult {
@@ -170,6 +198,7 @@ impl CheckConfig {
             value: world.redactor.words(seen.value, MOST_VALUE),
             limit: seen.limit,
             took,
+            figure: seen.figure,
         }
     }
 

@@ -81,6 +81,10 @@ impl Check for PrometheusCheck {
         self.limits.validate(&format!("{path}.limits"), faults);
     }
 
+    fn limits(&self) -> Option<&Bounds> {
+        Some(&self.limits)
+    }
+
     async fn look(&self, world: &World, within: Duration) -> Seen {
         let watch = Stopwatch::start();
         let series = match self.ask("query", &[("query", self.query.clone())], world, within).await {
@@ -130,7 +134,7 @@ impl PrometheusCheck {
         if always {
             Seen { limit, ..now }
         } else {
-            Seen { verdict: Verdict::Warn, value: lasts("look.not_so_long", now.value), limit }
+            Seen { verdict: Verdict::Warn, value: lasts("look.not_so_long", now.value), limit, ..now }
         }
     }
 

@@ -60,6 +60,10 @@ impl Check for VercelCheck {
         self.limits.validate(&format!("{path}.limits"), faults);
     }
 
+    fn limits(&self) -> Option<&Bounds> {
+        Some(&self.limits)
+    }
+
     async fn look(&self, world: &World, within: Duration) -> Seen {
         let Ok(filter) = Regex::new(&self.filter) else { return Seen::fail(Words::new("look.broke")) };
         let api = Api::bearer(self.base_url.as_deref().unwrap_or(BASE), &self.token, world, within);
@@ -72,9 +76,10 @@ impl Check for VercelCheck {
             }
         };
         let found: Vec<&String> = lines.iter().filter(|line| filter.is_match(line)).collect();
-        let Seen { verdict, value, limit } = self.limits.judge(found.len() as f64);
+        let seen = self.limits.judge(found.len() as f64);
         let newest = found.first().map(|line| line.trim());
-        Seen::new(verdict, Words::new("look.lines").with("figure", value).with("newest", newest)).with_limit(limit)
+        let value = Words::new("look.lines").with("figure", seen.value.clone()).with("newest", newest);
+        Seen { value, ..seen }
     }
 }
 

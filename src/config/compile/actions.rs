@@ -129,8 +129,7 @@ fn checklist(written: &file::Action, findings: &mut Findings<'_>) -> Vec<CheckIt
 }
 
 fn service(key: &At<Name>, written: &file::Service) -> Service {
-    let checks =
-        written.checks.iter().map(|check| Verification { check: check.key.clone(), title: check.shown_title() });
+    let checks = written.checks.iter().map(|check| Verification::new(&check.key, check.shown_title()));
     Service {
         key: key.0.clone(),
         title: written.title.value.clone(),

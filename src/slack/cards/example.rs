@@ -229,10 +229,7 @@ pub fn plan() -> ActionPlan {
         cautions: vec!["bad data rather than bad code".into()],
         will_not: vec!["the database".into()],
         stays_done: vec![],
-        verification: vec![
-            Verification { check: "health".into(), title: "health page".into() },
-            Verification { check: "errors".into(), title: "error rate".into() },
-        ],
+        verification: vec![Verification::new("health", "health page"), Verification::new("errors", "error rate")],
         expected: Millis::seconds(40),
     }
 }
@@ -245,6 +242,7 @@ pub fn results() -> Vec<CheckResult> {
         value: Words::verbatim(value),
         limit: limit.map(Words::verbatim),
         took: Millis(took),
+        figure: None,
     };
     vec![
         result("pay", "payment provider", Verdict::Hung, "", None, 15_000),

@@ -173,6 +173,7 @@ fn seen(text: &str) -> Vec<CheckResult> {
         value: Words::verbatim(text),
         limit: Some(Words::verbatim(text)),
         took: Millis(41),
+        figure: None,
     };
     [Verdict::Hung, Verdict::Fail, Verdict::Warn, Verdict::Pass].into_iter().cycle().take(24).map(one).collect()
 }

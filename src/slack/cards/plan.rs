@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::blocks::{Button, Confirm, Part, Style};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said};
-use crate::incident::approval::{ActionPlan, Approver, CheckItem, Class, PlannedStep, Risk};
+use crate::incident::approval::{ActionPlan, Approver, CheckItem, Class, PlannedStep, Risk, Verification};
 use crate::incident::state::Run;
+use crate::incident::words::Words;
 
 /// Lines of one list; the rest is counted.
 const SHOWN: usize = 6;
@@ -21,7 +22,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         return Ok(vec![]);
     };
     let why = plan.why.iter().map(|why| pen.told(why)).collect::<Said<Vec<String>>>()?;
-    let checks: Vec<String> = plan.verification.iter().map(|check| check.title.clone()).collect();
+    let checks = plan.verification.iter().map(|check| verified(pen, check)).collect::<Said<Vec<String>>>()?;
     let needs = needs(pen, plan)?;
     let stays_done = plan.stays_done.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
     let lines = vec![
@@ -97,6 +98,16 @@ fn listed(pen: &Pen<'_>, key: &str, items: &[String]) -> Said {
             lines.extend(more(pen, several.len(), SHOWN)?);
             Ok(Mrkdwn::join(lines, "\n"))
         }
+    }
+}
+
+/// A check, and what it saw before where that will matter.
+fn verified(pen: &Pen<'_>, check: &Verification) -> Said<String> {
+    match &check.before {
+        Some(before) => pen.told(
+            &Words::new("plan.check_before").with("title", check.title.as_str()).with("before", before.shown.clone()),
+        ),
+        None => Ok(check.title.clone()),
     }
 }
 
