@@ -122,6 +122,11 @@ impl ActionsConfig {
         }
         for (key, checks) in &self.services {
             validate_checks(checks, &format!("services.{key}"), &mut faults);
+            for (index, check) in checks.iter().enumerate() {
+                if let Some(kubernetes) = &check.kubernetes {
+                    self.validate_cluster(&kubernetes.cluster, &format!("services.{key}[{index}]"), &mut faults);
+                }
+            }
         }
         for (key, cluster) in &self.clusters {
             cluster.validate(&format!("clusters.{key}"), &mut faults);
@@ -145,15 +150,18 @@ impl ActionsConfig {
         for (index, step) in action.steps.iter().enumerate() {
             let path = format!("{path}.steps[{index}]");
             step.validate(action.risk, &path, faults);
-            if let Some(kubernetes) = &step.kubernetes
-                && !self.clusters.contains_key(&kubernetes.cluster)
-            {
-                let sentence =
-                    format!("there is no cluster “{}” under clusters; {}", kubernetes.cluster, self.clusters());
-                faults.push(fault(format!("{path}.kubernetes.cluster"), sentence));
+            if let Some(kubernetes) = &step.kubernetes {
+                self.validate_cluster(&kubernetes.cluster, &path, faults);
             }
         }
         self.validate_verification(action, path, faults);
+    }
+
+    fn validate_cluster(&self, cluster: &str, path: &str, faults: &mut Vec<ConfigFault>) {
+        if !self.clusters.contains_key(cluster) {
+            let sentence = format!("there is no cluster “{cluster}” under clusters; {}", self.clusters());
+            faults.push(fault(format!("{path}.kubernetes.cluster"), sentence));
+        }
     }
 
     /// What can be written for a cluster.
@@ -188,6 +196,9 @@ impl ActionsConfig {
         let mut needs = Needs::default();
         for step in self.actions.values().flat_map(|action| &action.steps).filter_map(|step| step.kubernetes.as_ref()) {
             needs.add_step(cluster, step);
+        }
+        for check in self.services.values().flatten().filter_map(|check| check.kubernetes.as_ref()) {
+            needs.add_check(cluster, check);
         }
         Some(needs)
     }

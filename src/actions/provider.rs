@@ -78,6 +78,10 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
 
     /// Looks whether the step happened, after a lost answer or a crash. Only reads.
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened;
+
+    /// Takes away what a step that is done left lying. Only called once its end is committed: what it would look at after a
+    /// crash must be there until then. May be lost.
+    async fn tidy(&self, _cx: &StepContext<'_>) {}
 }
 
 /// What a provider may use while planning.

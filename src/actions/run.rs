@@ -42,6 +42,9 @@ pub struct NotCommitted(pub String);
 /// What a provider gets beyond its deadline to end by itself: a program needs it to be ended properly.
 const FUSE: Duration = Duration::from_secs(15);
 
+/// How long taking away what a step left lying may take.
+const TIDYING: Duration = Duration::from_secs(5);
+
 /// How a step ended that was not done.
 struct Halt {
     outcome: Outcome,
@@ -141,6 +144,11 @@ impl Single<'_, '_> {
             let Done { note, output, live } = done;
             let took = watch.took();
             self.report(Report::StepFinished { run: self.run, step: index, note, took, output, live }).await?;
+            let progress = |now: Words| self.tell(index, now);
+            let cx = self.context(index, &provider, &progress);
+            if within(TIDYING, provider.provider.tidy(&cx)).await.is_err() {
+                tracing::warn!(run = %self.run, step = index, "what a step left lying was not taken away in time");
+            }
         }
         Ok(Ok(()))
     }

@@ -27,6 +27,7 @@ use self::tcp::TcpCheck;
 use self::vercel::VercelCheck;
 use super::World;
 use super::config::{ConfigFault, fault};
+use super::kubernetes::KubernetesCheck;
 use super::length;
 use super::stopwatch::{Stopwatch, within};
 use crate::incident::approval::{CheckResult, Figure, Verdict};
@@ -148,6 +149,8 @@ checks! {
     log: LogCheck,
     /// A port that takes connections.
     tcp: TcpCheck,
+    /// What a Kubernetes cluster says (K16).
+    kubernetes: KubernetesCheck,
     /// The log of a deployment at Vercel (V3).
     vercel: VercelCheck,
 }

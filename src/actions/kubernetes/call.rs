@@ -3,11 +3,13 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use kube::client::Body;
 use kube::core::Status;
 use kube::core::params::{
     DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
 };
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use kube::core::subresource::LogParams;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderValue};
 use serde_json::{Value, json};
 
 use super::super::World;
@@ -16,6 +18,7 @@ use super::super::stopwatch::{Stopwatch, pause, within};
 use super::cluster::{Cluster, refused_access};
 use super::kinds::{Kind, PODS};
 use super::rights::Right;
+use crate::incident::time::Instant;
 use crate::incident::words::Words;
 
 /// A request of kube's, by http's own type.
@@ -33,7 +36,7 @@ const PAGE: u32 = 500;
 
 /// A change of one object, in one of the languages for it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Body {
+pub(super) enum Change {
     /// A list of operations.
     Json(Value),
     /// What is to be laid over the object; null takes a field away.
@@ -47,6 +50,8 @@ pub(super) struct Site<'a> {
     cluster: &'a Cluster,
     pub(super) namespace: &'a str,
     pub(super) redactor: &'a Redactor,
+    /// Where a person says it goes, while planning.
+    pub(super) wanted: Option<&'a str>,
     watch: Stopwatch,
     within: Duration,
 }
@@ -105,6 +110,31 @@ impl Trouble {
     /// The object changed since it was read.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Trouble::Refused(status) if status.code == 409)
+    }
+
+    /// What the server says of a field that no object of the kind has. It is told as the server's own trouble (500).
+    pub(super) fn unknown_field(&self) -> Option<&str> {
+        let Trouble::Refused(status) = self else { return None };
+        status.message.contains("field not declared in schema").then_some(status.message.as_str())
+    }
+
+    /// The fields that an apply would have taken from others.
+    pub(super) fn owned_by_others(&self) -> Option<Vec<String>> {
+        let Trouble::Refused(status) = self else { return None };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        let fields = causes.filter(|cause| cause.reason == "FieldManagerConflict");
+        let fields: Vec<String> = fields.map(|cause| format!("{} ({})", cause.field, cause.message)).collect();
+        (status.code == 409 && !fields.is_empty()).then_some(fields)
+    }
+
+    /// A disruption budget lets no more pod go now.
+    pub(super) fn is_held_by_a_budget(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if status.code == 429 && has_cause(status, "DisruptionBudget"))
+    }
+
+    /// What should answer is not there at the moment.
+    pub(super) fn is_unavailable(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if status.code == 503)
     }
 
     /// The object is not there.
@@ -170,6 +200,9 @@ fn innermost(error: &kube::Error) -> String {
 /// The events of one object.
 pub(super) type Events = futures_util::stream::BoxStream<'static, Result<Event, ()>>;
 
+/// The lines of a log.
+pub(super) type Lines = futures_util::stream::BoxStream<'static, std::io::Result<String>>;
+
 /// What a watch tells.
 pub(super) enum Event {
     /// The object as it is now.
@@ -181,7 +214,7 @@ pub(super) enum Event {
 impl<'a> Site<'a> {
     /// Begins a piece of work that may take so long.
     pub(super) fn new(cluster: &'a Cluster, namespace: &'a str, world: &'a World, within: Duration) -> Self {
-        Self { cluster, namespace, redactor: &world.redactor, watch: Stopwatch::start(), within }
+        Self { cluster, namespace, redactor: &world.redactor, wanted: None, watch: Stopwatch::start(), within }
     }
 
     /// The time that is left.
@@ -235,7 +268,16 @@ impl<'a> Site<'a> {
 
     /// All objects of a kind with these labels.
     pub(super) async fn list(&self, kind: Kind, labels: &str) -> Result<Vec<Value>, Trouble> {
-        let mut params = ListParams::default().labels(labels).limit(PAGE);
+        self.listing(kind, ListParams::default().labels(labels)).await
+    }
+
+    /// All objects of a kind with these fields.
+    pub(super) async fn list_fields(&self, kind: Kind, fields: &str) -> Result<Vec<Value>, Trouble> {
+        self.listing(kind, ListParams::default().fields(fields)).await
+    }
+
+    async fn listing(&self, kind: Kind, params: ListParams) -> Result<Vec<Value>, Trouble> {
+        let mut params = params.limit(PAGE);
         let mut all = Vec::new();
         loop {
             let call = self.at(kind).list(&params).map_err(Trouble::unsent)?;
@@ -266,18 +308,40 @@ impl<'a> Site<'a> {
     }
 
     /// A change, sent once. A rehearsal changes nothing.
-    pub(super) async fn patch(&self, kind: Kind, name: &str, body: &Body, rehearsal: bool) -> Result<Value, Trouble> {
+    pub(super) async fn patch(&self, kind: Kind, name: &str, body: &Change, rehearsal: bool) -> Result<Value, Trouble> {
         let params =
             PatchParams { dry_run: rehearsal, field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let call = match body {
-            Body::Json(said) | Body::Merge(said) => self.at(kind).patch(name, &params, &Patch::Merge(said)),
-            Body::Strategic(said) => self.at(kind).patch(name, &params, &Patch::Strategic(said)),
+            Change::Json(said) | Change::Merge(said) => self.at(kind).patch(name, &params, &Patch::Merge(said)),
+            Change::Strategic(said) => self.at(kind).patch(name, &params, &Patch::Strategic(said)),
         };
         let mut call = call.map_err(Trouble::unsent)?;
-        if matches!(body, Body::Json(_)) {
+        if matches!(body, Change::Json(_)) {
             // kube's own JSON patch brings two more crates for the sake of this header.
             call.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json-patch+json"));
         }
+        self.ask(call, self.one_change(rehearsal)).await
+    }
+
+    /// Makes an object be as a manifest says, under our name. With force what others own is taken from them.
+    pub(super) async fn apply(
+        &self,
+        kind: Kind,
+        name: &str,
+        manifest: &Value,
+        force: bool,
+        rehearsal: bool,
+    ) -> Result<Value, Trouble> {
+        let params = PatchParams { dry_run: rehearsal, force, ..PatchParams::apply(MANAGER) };
+        let params = params.validation_strict();
+        let call = self.at(kind).patch(name, &params, &Patch::Apply(manifest)).map_err(Trouble::unsent)?;
+        self.ask(call, self.one_change(rehearsal)).await
+    }
+
+    /// Makes a new object. Sent once.
+    pub(super) async fn create(&self, kind: Kind, object: &Value, rehearsal: bool) -> Result<Value, Trouble> {
+        let params = PostParams { dry_run: rehearsal, field_manager: Some(MANAGER.to_owned()) };
+        let call = self.at(kind).create(&params, object.to_string().into_bytes()).map_err(Trouble::unsent)?;
         self.ask(call, self.one_change(rehearsal)).await
     }
 
@@ -289,9 +353,20 @@ impl<'a> Site<'a> {
         self.ask(call, self.one_change(rehearsal)).await.map(|_| ())
     }
 
-    /// How long one change may take now.
+    /// Lets exactly this pod go, as far as its disruption budgets allow it. Sent once.
+    pub(super) async fn evict(&self, name: &str, uid: &str) -> Result<(), Trouble> {
+        let exactly = json!({
+            "metadata": {"name": name, "namespace": self.namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        });
+        let params = PostParams::default();
+        let call = self.at(PODS).create_subresource("eviction", name, &params, exactly.to_string().into_bytes());
+        self.ask(call.map_err(Trouble::unsent)?, self.one_change(false)).await.map(|_| ())
+    }
+
+    /// How long one change may take now. The last one may begin just before the end and gets a moment of its own.
     fn one_change(&self, rehearsal: bool) -> Duration {
-        if rehearsal { self.one_look() } else { self.left().min(SLOW_CHANGE) }
+        if rehearsal { self.one_look() } else { self.left().max(Duration::from_secs(1)).min(SLOW_CHANGE) }
     }
 
     /// Whether we may do this, as the server says itself.
@@ -328,15 +403,59 @@ impl<'a> Site<'a> {
         previous: bool,
         lines: i64,
     ) -> Result<String, Trouble> {
-        let params = kube::core::subresource::LogParams {
+        let params = LogParams {
             container: Some(container.to_owned()),
             previous,
             tail_lines: Some(lines),
             limit_bytes: Some(64 * 1024),
-            ..Default::default()
+            ..LogParams::default()
         };
+        self.log(pod, &params).await
+    }
+
+    /// The log of a pod of one container, line by line from the last ones on, until the container or the connection ends.
+    pub(super) async fn follow_log(&self, pod: &str, last: i64) -> Result<Lines, Trouble> {
+        use futures_util::{AsyncBufReadExt as _, StreamExt as _};
+        let params = LogParams { follow: true, tail_lines: Some(last), ..LogParams::default() };
         let call = self.at(PODS).logs(pod, &params).map_err(Trouble::unsent)?;
+        let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
+        let longest = self.one_look();
+        let log = within(longest, client.request_stream(call)).await;
+        Ok(log.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)?.lines().boxed())
+    }
+
+    /// What a container printed in the last seconds.
+    pub(super) async fn log_since(
+        &self,
+        pod: &str,
+        container: &str,
+        seconds: i64,
+        most: i64,
+    ) -> Result<String, Trouble> {
+        let params = LogParams {
+            container: Some(container.to_owned()),
+            since_seconds: Some(seconds),
+            limit_bytes: Some(most),
+            ..LogParams::default()
+        };
+        self.log(pod, &params).await
+    }
+
+    async fn log(&self, pod: &str, params: &LogParams) -> Result<String, Trouble> {
+        let call = self.at(PODS).logs(pod, params).map_err(Trouble::unsent)?;
         self.once(call, self.one_look()).await
+    }
+
+    /// The time in the cluster, as its API server stamps its answers.
+    pub(super) async fn time(&self) -> Result<Instant, Trouble> {
+        let call = axum::http::Request::get("/version").body(Body::empty()).map_err(|_| Trouble::garbled())?;
+        let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
+        let longest = self.one_look();
+        let answer = within(longest, client.send(call)).await;
+        let answer = answer.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)?;
+        let stamp = answer.headers().get(DATE).and_then(|stamp| stamp.to_str().ok());
+        let at = stamp.and_then(|stamp| chrono::DateTime::parse_from_rfc2822(stamp).ok());
+        at.map(|at| Instant(at.timestamp_millis())).ok_or_else(Trouble::garbled)
     }
 }
 

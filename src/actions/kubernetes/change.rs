@@ -13,14 +13,16 @@ use serde_json::Value;
 use super::super::config::ConfigFault;
 use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::stopwatch::pause;
+use super::back;
 use super::call::{Site, Trouble};
 use super::deed::{Deed, Place};
 use super::follow::{End, Following, Standing, counts, standing};
 use super::kinds::Thing;
 use super::object::Object;
 use super::rights::Right;
+use super::secret;
 use super::{Draft, NoDraft, Operation};
-use crate::incident::approval::Risk;
+use crate::incident::approval::{Choice, Choosing, Risk};
 use crate::incident::words::Words;
 
 /// How often a plan is rehearsed anew when the object moves meanwhile.
@@ -71,12 +73,37 @@ impl Part {
         self
     }
 
+    /// The part that takes this one back, from where it has led to.
+    pub(super) fn reversed(&self) -> Self {
+        let deed = match self.deed.clone() {
+            Deed::Select { set, former } => Deed::Select { set: former, former: set },
+            Deed::Data { set, former } => Deed::Data { set: former, former: set },
+            other => other,
+        };
+        Self { was: self.result.clone(), result: self.was.clone(), deed, ..self.clone() }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.thing.name
     }
 
     pub(super) fn uid(&self) -> &str {
         &self.uid
+    }
+
+    /// It is as it was before this part.
+    pub(super) fn is_undone(&self, object: &Object) -> bool {
+        self.deed.state(object) == self.was
+    }
+
+    /// It is as this part has left it.
+    pub(super) fn is_done(&self, object: &Object) -> bool {
+        self.deed.state(object) == self.result
+    }
+
+    /// What was compared before it.
+    pub(super) fn was(&self) -> &str {
+        &self.was
     }
 
     pub(super) fn place(&self, object: &Object, key: &str) -> Place {
@@ -113,6 +140,31 @@ pub(super) trait Patching: std::fmt::Debug + Send + Sync {
     fn risk(&self) -> Risk {
         Risk::Reversible
     }
+
+    /// Whether a person says where it goes.
+    fn choosing(&self) -> Choosing {
+        Choosing::Nothing
+    }
+
+    /// Where it can go.
+    async fn choices(&self, _site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
+        Ok(Vec::new())
+    }
+
+    /// More objects that it changes after these, found in the cluster.
+    async fn found(&self, _site: &Site<'_>) -> Result<Vec<Thing>, NoDraft> {
+        Ok(Vec::new())
+    }
+
+    /// Why these parts cannot be done together.
+    fn agree(&self, _parts: &[Part]) -> Result<(), Words> {
+        Ok(())
+    }
+
+    /// Does all of them.
+    async fn carry_out(&self, parts: &[Part], site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
+        execute(site, parts, cx).await
+    }
 }
 
 #[async_trait]
@@ -133,14 +185,33 @@ impl<T: Patching> Operation for T {
         Patching::validate(self, path, faults);
     }
 
+    fn choosing(&self) -> Choosing {
+        Patching::choosing(self)
+    }
+
+    async fn choices(&self, site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
+        Patching::choices(self, site).await
+    }
+
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
-        let parts = plan_all(site, self, &self.things()).await?;
-        Ok(draft(self.title(), &parts))
+        let found = self.found(site).await?;
+        let mut things = self.things();
+        things.extend(found.iter().filter(|thing| !self.things().contains(thing)).cloned());
+        let parts = plan_all(site, self, &things).await?;
+        self.agree(&parts).map_err(NoDraft::Refused)?;
+        let also = found.iter().map(ToString::to_string).collect();
+        Ok(Draft { also, ..draft(self.title(), &parts) })
+    }
+
+    async fn plan_back(&self, facts: &Value, site: &Site<'_>) -> Result<Draft, NoDraft> {
+        let done = facts_of::<Vec<Part>>(facts).map_err(NoDraft::Refused)?;
+        let parts = back::parts(site, &done).await?;
+        Ok(draft(Words::new("kubernetes.title_back"), &parts))
     }
 
     async fn execute(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
         match facts_of::<Vec<Part>>(facts) {
-            Ok(parts) => execute(site, &parts, cx).await,
+            Ok(parts) => self.carry_out(&parts, site, cx).await,
             Err(why) => StepResult::stale(why),
         }
     }
@@ -159,24 +230,29 @@ pub(super) fn facts_of<T: serde::de::DeserializeOwned>(facts: &Value) -> Result<
 }
 
 /// What the parts come to, for people and for the execution.
-pub(super) fn draft(title: Words, parts: &[Part]) -> Draft {
-    let from = parts.iter().all(|part| part.from.is_some());
-    let from = from.then(|| each(parts, |part| part.from.clone().unwrap_or_default()));
-    let to = each(parts, |part| part.to.clone());
-    let names: Vec<&str> = parts.iter().map(Part::name).collect();
+fn draft(title: Words, parts: &[Part]) -> Draft {
+    let (restarts, told): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(|part| part.deed == Deed::Restart);
+    // A restart is the end of something else, unless there is nothing else.
+    let (told, restarts) = if told.is_empty() { (restarts, told) } else { (told, restarts) };
+    let from = told.iter().all(|part| part.from.is_some());
+    let from = from.then(|| each(&told, |part| part.from.clone().unwrap_or_default()));
+    let to = each(&told, |part| part.to.clone());
+    let names = |parts: &[&Part]| parts.iter().map(|part| part.name().to_owned()).collect::<Vec<_>>();
+    let afterwards =
+        (!restarts.is_empty()).then(|| Words::new("kubernetes.diff_restarts").with("names", names(&restarts)));
     Draft {
-        title: title.with("names", names).with("from", from.as_deref()).with("to", to.as_str()),
+        title: title.with("names", names(&told)).with("from", from.as_deref()).with("to", to.as_str()),
         from,
         to,
-        diff: parts.iter().flat_map(|part| part.diff.clone()).collect(),
+        diff: parts.iter().flat_map(|part| part.diff.clone()).chain(afterwards).collect(),
         facts: serde_json::to_value(parts).unwrap_or_default(),
         also: Vec::new(),
     }
 }
 
 /// The state of one alone, what all have in common, or the state of each with its name.
-fn each(all: &[Part], state: impl Fn(&Part) -> String) -> String {
-    let states: Vec<String> = all.iter().map(&state).collect();
+fn each(all: &[&Part], state: impl Fn(&Part) -> String) -> String {
+    let states: Vec<String> = all.iter().map(|part| state(part)).collect();
     match states.split_first() {
         Some((first, others)) if others.iter().all(|other| other == first) => first.clone(),
         _ => {
@@ -215,7 +291,7 @@ async fn plan_one(site: &Site<'_>, operation: &dyn Patching, thing: &Thing) -> R
 }
 
 /// The part with what the server says it would come to.
-async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) -> Result<Part, NoDraft> {
+pub(super) async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) -> Result<Part, NoDraft> {
     if let Some(why) = part.deed.unfit(object) {
         return Err(NoDraft::Refused(why));
     }
@@ -226,7 +302,7 @@ async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) -> Result<P
     let after = site.patch(part.thing.kind(), part.name(), &body, true).await;
     let after = after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?;
     part.result = part.deed.state(&Object(after));
-    if part.result == part.was {
+    if part.result == part.was && !matches!(part.deed, Deed::Secret(_)) {
         return Err(NoDraft::Already(part.deed.shown(object)));
     }
     Ok(part)
@@ -268,7 +344,16 @@ async fn find(site: &Site<'_>, one: &Part, key: &str) -> Result<Found, Trouble> 
         let at = one.deed.shown(&object);
         return Ok(Found::Moved(one.says("kubernetes.moved").with("who", object.changed_by()).with("at", at)));
     }
-    let Deed::Undo(to) = &one.deed else { return Ok(Found::AsPlanned(Box::new((object, None)))) };
+    let to = match &one.deed {
+        Deed::Undo(to) => to,
+        Deed::Secret(source) => {
+            return Ok(match secret::unmoved(site, source).await? {
+                Some(saved) => Found::AsPlanned(Box::new((object, Some(saved)))),
+                None => Found::Moved(one.says("kubernetes.saved_moved")),
+            });
+        }
+        _ => return Ok(Found::AsPlanned(Box::new((object, None)))),
+    };
     let gone = || Ok(Found::Moved(Words::new("kubernetes.revision_gone").with("at", to.shown())));
     let holder = match site.get(one.thing.what.history(), &to.holder).await {
         Ok(value) => Object(value),

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::call::Body;
+use super::call::Change;
 use super::kinds::What;
 use super::object::{MARK, Object, annotations_after, clean_template};
 use super::revision::{Revision, shown};
+use super::secret::{self, Source};
 use crate::incident::words::Words;
 
 /// In a template: the step that restarted its pods. It is another one for every step, so no two restarts are one.
@@ -32,7 +34,16 @@ pub(super) enum Deed {
     Scale { to: i64, remembers: Option<i64> },
     /// Nothing but waiting for the roll-out (K3).
     Wait,
+    /// These labels in a Service's selector (K8); null takes one away.
+    Select { set: Values, former: Values },
+    /// These keys of a ConfigMap (K9); null takes one away.
+    Data { set: Values, former: Values },
+    /// The values of a saved Secret (K10).
+    Secret(Source),
 }
+
+/// Keys with their values; nothing where there is no such key.
+pub(super) type Values = BTreeMap<String, Option<String>>;
 
 /// Where an object stands as to a deed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +61,9 @@ impl Deed {
             Deed::Pause(_) => format!("{} {}", object.is_paused(), object.fingerprint()),
             Deed::Scale { .. } => object.wanted_replicas().to_string(),
             Deed::Wait => String::new(),
+            Deed::Select { .. } => object.0.pointer("/spec/selector").cloned().unwrap_or_default().to_string(),
+            Deed::Data { set, .. } => fingerprint_of(&values_of(object, "/data", set)),
+            Deed::Secret(_) => object.version().to_owned(),
         }
     }
 
@@ -59,6 +73,9 @@ impl Deed {
             Deed::Undo(_) | Deed::Image(_) | Deed::Restart | Deed::Wait => shown(&object.images(), object.revision()),
             Deed::Pause(_) => format!("paused={}", object.is_paused()),
             Deed::Scale { .. } => format!("replicas={}", object.wanted_replicas()),
+            Deed::Select { set, .. } => shown_values(&values_of(object, "/spec/selector", set)),
+            Deed::Data { set, .. } => shown_values(&values_of(object, "/data", set)),
+            Deed::Secret(_) => format!("version {}", object.version()),
         }
     }
 
@@ -67,6 +84,8 @@ impl Deed {
         let is_after = match self {
             Deed::Restart => object.restarted_by() == Some(key),
             Deed::Wait => true,
+            // A Secret's values are never written down, so only our mark tells.
+            Deed::Secret(_) => object.mark() == Some(key),
             _ => state == result,
         };
         match is_after {
@@ -78,7 +97,7 @@ impl Deed {
 
     /// Pods are changed by it, and waited for.
     pub(super) fn rolls_out(&self) -> bool {
-        !matches!(self, Deed::Pause(true))
+        !matches!(self, Deed::Pause(true) | Deed::Select { .. } | Deed::Data { .. } | Deed::Secret(_))
     }
 
     /// Pods get another template by it.
@@ -104,7 +123,7 @@ impl Deed {
 
     /// The change itself, for exactly the version that was looked at, marked as this step's. `holder` keeps the
     /// revision that is gone back to.
-    pub(super) fn body(&self, what: What, object: &Object, holder: Option<&Object>, key: &str) -> Body {
+    pub(super) fn body(&self, what: What, object: &Object, holder: Option<&Object>, key: &str) -> Change {
         let laid_over = |mut change: Value, annotations: Value| {
             let mut marked = json!({MARK: key});
             add(&mut marked, annotations);
@@ -113,32 +132,57 @@ impl Deed {
         };
         match self {
             Deed::Undo(_) => match holder {
-                Some(holder) if what == What::Deployment => Body::Json(json!([
+                Some(holder) if what == What::Deployment => Change::Json(json!([
                     version(object),
                     {"op": "replace", "path": "/spec/template", "value": clean_template(holder.template())},
                     {"op": "add", "path": "/metadata/annotations", "value": annotations_after(object, holder, key)},
                 ])),
                 holder => {
                     let kept = holder.and_then(|holder| holder.0.get("data")).cloned().unwrap_or_default();
-                    Body::Strategic(laid_over(json!({"spec": kept["spec"]}), Value::Null))
+                    Change::Strategic(laid_over(json!({"spec": kept["spec"]}), Value::Null))
                 }
             },
-            Deed::Image(images) => Body::Json(new_images(object, images, key)),
+            Deed::Image(images) => Change::Json(new_images(object, images, key)),
             Deed::Restart => {
                 let template = json!({"metadata": {"annotations": {RESTARTED: key}}});
-                Body::Merge(laid_over(json!({"spec": {"template": template}}), Value::Null))
+                Change::Merge(laid_over(json!({"spec": {"template": template}}), Value::Null))
             }
             Deed::Pause(paused) => {
                 let paused = if *paused { Value::Bool(true) } else { Value::Null };
-                Body::Merge(laid_over(json!({"spec": {"paused": paused}}), Value::Null))
+                Change::Merge(laid_over(json!({"spec": {"paused": paused}}), Value::Null))
             }
             Deed::Scale { to, remembers } => {
                 let remembers = remembers.map(|count| count.to_string());
-                Body::Merge(laid_over(json!({"spec": {"replicas": to}}), json!({REMEMBERED: remembers})))
+                Change::Merge(laid_over(json!({"spec": {"replicas": to}}), json!({REMEMBERED: remembers})))
             }
-            Deed::Wait => Body::Merge(laid_over(json!({}), Value::Null)),
+            Deed::Wait => Change::Merge(laid_over(json!({}), Value::Null)),
+            Deed::Select { set, .. } => Change::Merge(laid_over(json!({"spec": {"selector": set}}), Value::Null)),
+            Deed::Data { set, .. } => Change::Merge(laid_over(json!({"data": set}), Value::Null)),
+            Deed::Secret(_) => {
+                let values = holder.map(|saved| secret::laid_over(object, saved));
+                Change::Merge(laid_over(json!({"data": values.unwrap_or_else(|| json!({}))}), Value::Null))
+            }
         }
     }
+}
+
+/// What these keys are at a place of the object.
+pub(super) fn values_of(object: &Object, place: &str, keys: &Values) -> Values {
+    let at = |key: &String| object.0.pointer(place)?.get(key)?.as_str().map(str::to_owned);
+    keys.keys().map(|key| (key.clone(), at(key))).collect()
+}
+
+/// `beta, checkout=off`: what is not there has no value.
+pub(super) fn shown_values(values: &Values) -> String {
+    let one = |(key, value): (&String, &Option<String>)| match value {
+        Some(value) => format!("{key}={value}"),
+        None => key.clone(),
+    };
+    values.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn fingerprint_of(values: &Values) -> String {
+    hex::encode(Sha256::digest(json!(values).to_string()))
 }
 
 fn add(to: &mut Value, more: Value) {

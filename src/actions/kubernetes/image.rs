@@ -39,7 +39,11 @@ impl Patching for SetImage {
     }
 
     fn rights(&self) -> Vec<Right> {
-        of_roll_outs(&self.things())
+        let things = self.things();
+        // The way back goes through the revisions that the cluster keeps.
+        let kept =
+            things.iter().flat_map(|thing| ["list", "get"].map(|verb| Right::all(verb, thing.what.history()).extra()));
+        of_roll_outs(&things).into_iter().chain(kept).collect()
     }
 
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {

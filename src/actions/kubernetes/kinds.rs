@@ -31,6 +31,11 @@ pub(super) const DAEMON_SETS: Kind = Kind::of("apps", "v1", "daemonsets");
 pub(super) const REPLICA_SETS: Kind = Kind::of("apps", "v1", "replicasets");
 pub(super) const CONTROLLER_REVISIONS: Kind = Kind::of("apps", "v1", "controllerrevisions");
 pub(super) const PODS: Kind = Kind::of("", "v1", "pods");
+pub(super) const JOBS: Kind = Kind::of("batch", "v1", "jobs");
+pub(super) const CLAIMS: Kind = Kind::of("", "v1", "persistentvolumeclaims");
+pub(super) const EVENTS: Kind = Kind::of("", "v1", "events");
+pub(super) const POD_METRICS: Kind = Kind::of("metrics.k8s.io", "v1beta1", "pods");
+pub(super) const ENDPOINTS: Kind = Kind::of("", "v1", "endpoints");
 pub(super) const SERVICES: Kind = Kind::of("", "v1", "services");
 pub(super) const CONFIG_MAPS: Kind = Kind::of("", "v1", "configmaps");
 pub(super) const SECRETS: Kind = Kind::of("", "v1", "secrets");
@@ -121,4 +126,32 @@ pub(super) fn is_label(name: &str) -> bool {
 /// DNS labels with dots between them, as most objects have it.
 pub(super) fn is_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// The kinds that a folder of manifests may hold, in the order in which they are applied: what others need comes first.
+const APPLIED: &[(&str, &str, Kind)] = &[
+    ("v1", "ServiceAccount", Kind::of("", "v1", "serviceaccounts")),
+    ("v1", "ConfigMap", CONFIG_MAPS),
+    ("v1", "PersistentVolumeClaim", CLAIMS),
+    ("v1", "ResourceQuota", Kind::of("", "v1", "resourcequotas")),
+    ("v1", "LimitRange", Kind::of("", "v1", "limitranges")),
+    ("rbac.authorization.k8s.io/v1", "Role", Kind::of("rbac.authorization.k8s.io", "v1", "roles")),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", Kind::of("rbac.authorization.k8s.io", "v1", "rolebindings")),
+    ("v1", "Service", SERVICES),
+    ("networking.k8s.io/v1", "NetworkPolicy", Kind::of("networking.k8s.io", "v1", "networkpolicies")),
+    ("networking.k8s.io/v1", "Ingress", Kind::of("networking.k8s.io", "v1", "ingresses")),
+    ("policy/v1", "PodDisruptionBudget", Kind::of("policy", "v1", "poddisruptionbudgets")),
+    ("apps/v1", "Deployment", DEPLOYMENTS),
+    ("apps/v1", "StatefulSet", STATEFUL_SETS),
+    ("apps/v1", "DaemonSet", DAEMON_SETS),
+    ("autoscaling/v1", "HorizontalPodAutoscaler", Kind::of("autoscaling", "v1", "horizontalpodautoscalers")),
+    ("autoscaling/v2", "HorizontalPodAutoscaler", Kind::of("autoscaling", "v2", "horizontalpodautoscalers")),
+    ("batch/v1", "CronJob", Kind::of("batch", "v1", "cronjobs")),
+    ("batch/v1", "Job", JOBS),
+];
+
+/// Where a kind comes in the order, its word, and where it stands in the API.
+pub(super) fn applied_kind(version: &str, word: &str) -> Option<(usize, &'static str, Kind)> {
+    let found = APPLIED.iter().enumerate().find(|(_, (of, kind, _))| *of == version && *kind == word);
+    found.map(|(rank, (_, word, kind))| (rank, *word, *kind))
 }

@@ -6,27 +6,39 @@
 //! What this provider may not do: run `kubectl` or anything else on the host but the program that a kubeconfig names for
 //! its credentials; put a value of an environment or a secret into a plan; send a change that could happen twice.
 
+mod apply;
+mod back;
 mod call;
 mod change;
 mod cluster;
 mod deed;
+mod delete;
+mod flags;
 mod follow;
 mod image;
+mod job;
 mod kinds;
+mod look;
+mod manifests;
 mod object;
 mod pausing;
 mod pods;
+mod recreate;
 mod restart;
 mod revision;
 mod rights;
 mod roles;
 mod scale;
+mod secret;
+mod select;
 mod undo;
+mod users;
 mod wait;
 mod workloads;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,21 +46,29 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::apply::Apply;
 use self::call::{Site, Trouble};
 pub use self::cluster::{ClusterConfig, Clusters, Impersonation};
+use self::delete::Delete;
+use self::flags::Flags;
 use self::image::SetImage;
+use self::job::RunJob;
 use self::kinds::is_label;
+pub use self::look::KubernetesCheck;
 use self::pausing::{Pause, Resume};
+use self::recreate::RecreatePods;
 use self::restart::Restart;
 use self::rights::{Allowed, Right};
 pub use self::roles::{Needs, Subject};
 use self::scale::{Scale, ScaleBack};
+use self::secret::RestoreSecret;
+use self::select::Select;
 use self::undo::Undo;
 use self::wait::Wait;
 use super::World;
 use super::config::{ConfigFault, fault};
 use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured};
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -67,14 +87,32 @@ trait Operation: fmt::Debug + Send + Sync {
     /// Adds every fault of its configuration.
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>);
 
+    /// Whether a person says where it goes.
+    fn choosing(&self) -> Choosing {
+        Choosing::Nothing
+    }
+
+    /// Where it can go, for a person to choose.
+    async fn choices(&self, _site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
+        Ok(Vec::new())
+    }
+
     /// What it would do. Only reads, and lets the server rehearse.
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft>;
+
+    /// What would take it back, from how the cluster is now.
+    async fn plan_back(&self, _facts: &Value, _site: &Site<'_>) -> Result<Draft, NoDraft> {
+        Err(NoDraft::Nothing(Words::new("step.no_way_back")))
+    }
 
     /// Does what was planned, or takes up what this step has begun.
     async fn execute(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> StepResult;
 
     /// Whether it happened, and whether it is over.
     async fn check(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> Happened;
+
+    /// Takes away what it left lying, once its end is kept. May be lost.
+    async fn tidy(&self, _site: &Site<'_>, _cx: &StepContext<'_>) {}
 }
 
 /// What an operation would do.
@@ -169,6 +207,20 @@ operations! {
     scale: Scale,
     /// Goes back to the number of pods that the cluster remembers (K7).
     scale_back: ScaleBack,
+    /// Switches Services to another set of pods (K8).
+    select: Select,
+    /// Sets keys of a ConfigMap and restarts what reads it (K9).
+    flags: Flags,
+    /// Puts a Secret back from a saved copy (K10).
+    put_secret_back: RestoreSecret,
+    /// Applies a folder of saved manifests (K11).
+    apply: Apply,
+    /// Deletes Jobs, Pods or volume claims (K12).
+    delete: Delete,
+    /// Deletes pods so that they are made anew (K13).
+    recreate_pods: RecreatePods,
+    /// Runs something once (K14).
+    job: RunJob,
 }
 
 #[async_trait]
@@ -205,35 +257,39 @@ impl ActionProvider for Kubernetes {
         }
     }
 
+    fn choosing(&self) -> Choosing {
+        self.operation().map_or(Choosing::Nothing, |(_, operation)| operation.choosing())
+    }
+
+    async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        let target = self.target().into_owned();
+        let site = self.site(cx.world, cx.within / 2);
+        let site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
+        match self.operation() {
+            Some((_, operation)) => operation.choices(&site).await.map_err(|why| why.fault(&site, &target)),
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         let target = self.target().into_owned();
         let refused = |why: Words| PlanFault::Refused { target: target.clone(), why };
         let (name, operation) = self.operation().ok_or_else(|| refused(reconfigured()))?;
         // Half of the time: a cluster that does not answer is to be named, and not only the planning that took too long.
         let site = self.site(cx.world, cx.within / 2);
+        let mut site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
+        site.wanted = cx.wanted;
+        let draft = operation.plan(&site);
+        self.planned(&site, (name, operation), draft, target.clone()).await
+    }
+
+    async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let target = self.target().into_owned();
+        let (operation, facts) = self.approved(done).map_err(PlanFault::NothingToGoBackTo)?;
+        let site = self.site(cx.world, cx.within / 2);
         let site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
-        let rights = operation.rights();
-        let (allowed, draft) = tokio::join!(rights::check(&site, &rights), operation.plan(&site));
-        let needs = match allowed {
-            Allowed::All(needs) => needs,
-            Allowed::Unsaid => Vec::new(),
-            Allowed::Lacks(why) => return Err(refused(why)),
-        };
-        let draft = draft.map_err(|why| why.fault(&site, &target))?;
-        let also = draft.also.iter().map(|name| self.lock(name));
-        Ok(PlannedStep {
-            title: draft.title,
-            locks: self.locks(operation).into_iter().chain(also).collect(),
-            target,
-            from: draft.from,
-            to: draft.to,
-            diff: draft.diff,
-            needs,
-            risk: self.risk(),
-            configured_at: None,
-            provider: String::new(),
-            spec: json!({"operation": name, "facts": draft.facts}),
-        })
+        let name = self.operation().map_or("", |(name, _)| name);
+        self.planned(&site, (name, operation), operation.plan_back(facts, &site), target).await
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
@@ -247,6 +303,12 @@ impl ActionProvider for Kubernetes {
         match self.approved(step).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
             Ok(((operation, facts), site)) => operation.check(facts, &site, cx).await,
             Err(why) => Happened::CannotTell { why },
+        }
+    }
+
+    async fn tidy(&self, cx: &StepContext<'_>) {
+        if let (Some((_, operation)), Ok(site)) = (self.operation(), self.site(cx.world, cx.within)) {
+            operation.tidy(&site, cx).await;
         }
     }
 }
@@ -268,6 +330,38 @@ impl Kubernetes {
     fn site<'a>(&'a self, world: &'a World, within: Duration) -> Result<Site<'a>, Words> {
         let cluster = world.clusters.get(&self.cluster).ok_or_else(reconfigured)?;
         Ok(Site::new(cluster, &self.namespace, world, within))
+    }
+
+    /// The step that a draft comes to, if it will be allowed.
+    async fn planned(
+        &self,
+        site: &Site<'_>,
+        (name, operation): (&str, &dyn Operation),
+        draft: impl Future<Output = Result<Draft, NoDraft>> + Send,
+        target: String,
+    ) -> Result<PlannedStep, PlanFault> {
+        let rights = operation.rights();
+        let (allowed, draft) = tokio::join!(rights::check(site, &rights), draft);
+        let needs = match allowed {
+            Allowed::All(needs) => needs,
+            Allowed::Unsaid => Vec::new(),
+            Allowed::Lacks(why) => return Err(PlanFault::Refused { target, why }),
+        };
+        let draft = draft.map_err(|why| why.fault(site, &target))?;
+        let also = draft.also.iter().map(|name| self.lock(name));
+        Ok(PlannedStep {
+            title: draft.title,
+            locks: self.locks(operation).into_iter().chain(also).collect(),
+            target,
+            from: draft.from,
+            to: draft.to,
+            diff: draft.diff,
+            needs,
+            risk: self.risk(),
+            provider: String::new(),
+            configured_at: None,
+            spec: json!({"operation": name, "facts": draft.facts}),
+        })
     }
 
     /// The operation with its approved facts, if today's configuration still means the same.

@@ -140,18 +140,28 @@ impl Object {
         containers.into_iter().flatten().map(image).collect()
     }
 
+    /// The uid of the controller that made it, and would make it anew.
+    pub(super) fn owner(&self) -> Option<&str> {
+        let owners = self.0.pointer("/metadata/ownerReferences")?.as_array()?;
+        let owner = owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
+        owner.get("uid")?.as_str()
+    }
+
     /// The controller that made it has this uid.
     pub(super) fn belongs_to(&self, uid: &str) -> bool {
-        let owners = self.0.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-        owners.into_iter().flatten().any(|owner| {
-            owner.get("controller").and_then(Value::as_bool) == Some(true)
-                && owner.get("uid").and_then(Value::as_str) == Some(uid)
-        })
+        self.owner() == Some(uid)
     }
 
     /// What its pods are found by, in the notation of lists.
     pub(super) fn selector(&self) -> String {
         label_selector(self.0.pointer("/spec/selector").unwrap_or(&Value::Null))
+    }
+
+    /// What a Service selects: `app=web, version=blue`.
+    pub(super) fn selects(&self) -> String {
+        let selector = self.0.pointer("/spec/selector").and_then(Value::as_object).into_iter().flatten();
+        let one = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
+        selector.map(one).collect::<Vec<_>>().join(", ")
     }
 
     /// Who changed it last, without its controllers and us.

@@ -174,6 +174,31 @@ fn reason(pod: &Object) -> Option<(Reason, Option<String>)> {
     Some(blamed.unwrap_or((Reason::NotReady, None)))
 }
 
+/// Why some of them are not ready, one line a reason.
+pub(super) fn why_not(pods: &[Object]) -> Vec<Value> {
+    let found = pods.iter().filter_map(|pod| {
+        let (reason, container) = reason(pod)?;
+        Some((reason, pod, container))
+    });
+    grouped(&found.collect::<Vec<_>>())
+}
+
+/// The restarts of the container that has most.
+pub(super) fn most_restarts(pods: &[Object]) -> i64 {
+    pods.iter().map(restarts).max().unwrap_or_default()
+}
+
+/// The containers that do the work.
+pub(super) fn container_names(pod: &Object) -> Vec<&str> {
+    let containers = pod.0.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
+    containers.filter_map(|container| container.get("name")?.as_str()).collect()
+}
+
+/// It serves: ready, and not on its way out.
+pub(super) fn is_ready(pod: &Object) -> bool {
+    !pod.is_being_deleted() && reason(pod).is_none()
+}
+
 fn containers(pod: &Object) -> impl Iterator<Item = &Value> {
     let of = |pointer: &str| pod.0.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
     of("/status/initContainerStatuses").chain(of("/status/containerStatuses"))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Kubernetes;
+use super::look::KubernetesCheck;
 use super::rights::Right;
 
 /// Who gets the rights.
@@ -71,7 +72,14 @@ impl Needs {
         }
     }
 
-    pub(super) fn add(&mut self, namespace: &str, rights: impl IntoIterator<Item = Right>) {
+    /// Adds what a check needs, if it is for this cluster.
+    pub(in crate::actions) fn add_check(&mut self, cluster: &str, check: &KubernetesCheck) {
+        if check.cluster == cluster {
+            self.add(&check.namespace, check.rights());
+        }
+    }
+
+    fn add(&mut self, namespace: &str, rights: impl IntoIterator<Item = Right>) {
         // What is only there to say more is as good a right as the others.
         let plain = rights.into_iter().map(|right| Right { is_extra: false, ..right });
         self.0.entry(namespace.to_owned()).or_default().extend(plain);

@@ -197,3 +197,136 @@ fn a_program_for_credentials_is_given_only_what_is_named() {
     let clusters = Clusters::new(&BTreeMap::from([("a".to_owned(), config)]), &BTreeMap::from(environment));
     assert_eq!(clusters.get("a").unwrap().withheld(), ["DATABASE_URL", "SLACK_BOT_TOKEN"]);
 }
+
+/// What `vigie action rbac` prints for one roll-back: nothing on all Deployments, nothing that is not needed.
+#[test]
+fn a_role_names_the_objects_and_allows_no_more_than_the_steps_need() {
+    let step = json!({"cluster": "c", "namespace": "shop", "undo": {"workloads": ["deployment/web"]}});
+    let step: Kubernetes = serde_json::from_value(step).unwrap();
+    let mut needs = Needs::default();
+    needs.add_step("c", &step);
+    needs.add_step("another", &step);
+    let manifest = needs.manifest(&"serviceaccount:ops/vigie".parse().unwrap());
+    let wanted = "---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: vigie
+  namespace: shop
+rules:
+  - apiGroups: [\"\"]
+    resources: [\"pods\"]
+    verbs: [\"list\"]
+  - apiGroups: [\"\"]
+    resources: [\"pods/log\"]
+    verbs: [\"get\"]
+  - apiGroups: [\"apps\"]
+    resources: [\"deployments\"]
+    resourceNames: [\"web\"]
+    verbs: [\"get\", \"patch\", \"watch\"]
+  - apiGroups: [\"apps\"]
+    resources: [\"replicasets\"]
+    verbs: [\"get\", \"list\"]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: vigie
+  namespace: shop
+subjects:
+  - kind: ServiceAccount
+    name: \"vigie\"
+    namespace: ops
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: vigie
+";
+    assert_eq!(manifest, wanted);
+    for wrong in ["vigie", "user:", "serviceaccount:vigie", "robot:vigie"] {
+        assert!(wrong.parse::<Subject>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn what_reads_a_config_map_or_a_secret_is_found_wherever_it_is_named() {
+    let template = json!({"spec": {
+        "containers": [{"envFrom": [{"configMapRef": {"name": "a"}}], "env": [
+            {"valueFrom": {"configMapKeyRef": {"name": "b", "key": "x"}}},
+            {"valueFrom": {"secretKeyRef": {"name": "s", "key": "x"}}},
+        ]}],
+        "volumes": [{"configMap": {"name": "c"}}, {"secret": {"secretName": "t"}}, {"projected": {"sources": [
+            {"configMap": {"name": "d"}}, {"secret": {"name": "u"}},
+        ]}}],
+    }});
+    for name in ["a", "b", "c", "d"] {
+        assert!(users::reads(&template, What::ConfigMap, name), "{name}");
+        assert!(!users::reads(&template, What::Secret, name), "{name}");
+    }
+    for name in ["s", "t", "u"] {
+        assert!(users::reads(&template, What::Secret, name), "{name}");
+        assert!(!users::reads(&template, What::ConfigMap, name), "{name}");
+    }
+}
+
+#[test]
+fn a_saved_object_loses_what_only_the_server_may_say() {
+    let mut saved = json!({
+        "kind": "Service", "status": {"loadBalancer": {}},
+        "metadata": {"name": "web", "uid": "u", "resourceVersion": "1", "generation": 3, "managedFields": [], "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": "{}", "vigie/step": "run_1_1-step-1",
+        }},
+        "spec": {"clusterIP": "198.51.100.7", "clusterIPs": ["198.51.100.7"], "ports": [{"port": 80}]},
+    });
+    manifests::clean(&mut saved);
+    let wanted = json!({"kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": [{"port": 80}]}});
+    assert_eq!(saved, wanted);
+    let mut headless = json!({"kind": "Service", "spec": {"clusterIP": "None"}});
+    manifests::clean(&mut headless);
+    assert_eq!(headless["spec"]["clusterIP"], "None", "a Service without an address has none");
+}
+
+#[test]
+fn quantities_are_read_and_events_are_put_in_the_order_of_time() {
+    for (text, value) in
+        [("250m", 0.25), ("2", 2.0), ("1500000n", 0.0015), ("12Mi", 12_582_912.0), ("1.5Gi", 1_610_612_736.0)]
+    {
+        assert_eq!(look::quantity(text), Some(value), "{text}");
+    }
+    assert_eq!(look::quantity("12 apples"), None);
+    // The scheduler's events have no lastTimestamp.
+    let scheduler = Object(json!({"lastTimestamp": null, "eventTime": "2026-11-26T10:00:02.500000Z"}));
+    let kubelet = Object(json!({"firstTimestamp": "2026-11-26T09:00:00Z", "lastTimestamp": "2026-11-26T10:00:01Z"}));
+    assert!(look::happened_at(&scheduler) > look::happened_at(&kubelet));
+}
+
+#[test]
+fn every_operation_refuses_what_cannot_work() {
+    let step = |operation: &str, settings: Value| json!({"cluster": "c", "namespace": "shop", operation: settings});
+    for (operation, settings, place) in [
+        ("scale", json!({"workloads": ["daemonset/agent"], "to": 0}), "step.scale.workloads[0]: "),
+        ("pause", json!({"workloads": ["statefulset/db"]}), "step.pause.workloads[0]: "),
+        ("set_image", json!({"workload": "deployment/web", "images": {}}), "step.set_image.images: "),
+        ("set_image", json!({"workload": "deployment/web", "images": {"web": "a b"}}), "step.set_image.images.web: "),
+        ("select", json!({"services": ["web"], "label": "version", "among": ["blue"]}), "step.select: "),
+        ("select", json!({"services": [], "label": "version", "value": "blue"}), "step.select.services: "),
+        ("flags", json!({"config_map": "features"}), "step.flags: "),
+        ("flags", json!({"config_map": "f", "set": {"a": "1"}, "remove": ["a"]}), "step.flags.remove: "),
+        ("put_secret_back", json!({"name": "app"}), "step.put_secret_back: "),
+        ("put_secret_back", json!({"name": "app", "from": "app"}), "step.put_secret_back.from: "),
+        ("put_secret_back", json!({"name": "app", "file": "saved.yaml"}), "step.put_secret_back.file: "),
+        ("delete", json!({"kind": "job"}), "step.delete: "),
+        ("delete", json!({"kind": "job", "names": ["a"], "selector": "app=a"}), "step.delete: "),
+        ("delete", json!({"kind": "pod", "selector": " "}), "step.delete.selector: "),
+        ("recreate_pods", json!({"selector": ""}), "step.recreate_pods.selector: "),
+        ("job", json!({"command": ["x"]}), "step.job: "),
+        ("job", json!({"image": "x", "command": []}), "step.job.command: "),
+        ("apply", json!({"folder": "manifests"}), "step.apply.folder: "),
+    ] {
+        let found = faults(step(operation, settings));
+        assert!(found.len() == 1 && found[0].starts_with(place), "{operation}: {found:?}");
+    }
+    let both = json!({"cluster": "c", "namespace": "shop", "restart": {"workloads": ["deployment/web"]},
+        "wait": {"workloads": ["deployment/web"]}});
+    assert!(faults(both)[0].contains("exactly one of"));
+}

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::super::config::ConfigFault;
+use super::super::config::{ConfigFault, fault};
 use super::call::Site;
 use super::change::{Part, Patching};
 use super::deed::Deed;
@@ -14,6 +14,7 @@ use super::revision::{Revision, current, history, one_back, shown};
 use super::rights::Right;
 use super::workloads::{all_of, of_roll_outs, validate};
 use super::{NoDraft, pods};
+use crate::incident::approval::{Choice, Choosing};
 use crate::incident::time::Instant;
 use crate::incident::words::Words;
 
@@ -26,6 +27,9 @@ const MOST_FIELDS: usize = 8;
 pub struct Undo {
     /// Each as `deployment/name`, `statefulset/name` or `daemonset/name`.
     pub workloads: Vec<String>,
+    /// A person chooses the revision, where there is one workload: false, and the one before is gone back to.
+    #[serde(default)]
+    pub choose: bool,
 }
 
 #[async_trait]
@@ -47,19 +51,55 @@ impl Patching for Undo {
 
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
         validate(&self.workloads, &format!("{path}.workloads"), faults);
+        if self.choose && self.workloads.len() > 1 {
+            let sentence = "one revision is chosen, so there can be one workload; make an action for each";
+            faults.push(fault(format!("{path}.choose"), sentence));
+        }
+    }
+
+    fn choosing(&self) -> Choosing {
+        match self.workloads.len() {
+            1 if self.choose => Choosing::Must,
+            1 => Choosing::May,
+            _ => Choosing::Nothing,
+        }
+    }
+
+    async fn choices(&self, site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
+        let Some(thing) = self.things().into_iter().next() else { return Ok(Vec::new()) };
+        let object = site.get(thing.kind(), &thing.name).await;
+        let object = object.map_err(|why| NoDraft::Trouble(why, Right::one("get", thing.kind(), &thing.name)))?;
+        let object = Object(object);
+        let known = history(&object, &kept(site, &thing, &object).await?);
+        let now = object.fingerprint();
+        let others = known.into_iter().filter(|one| one.fingerprint != now);
+        let choice = |one: Revision| Choice {
+            label: Words::new("kubernetes.choice")
+                .with("at", one.shown())
+                .with("made_at", moment(&one.made_at).map(|at| at.0))
+                .with("cause", one.cause.as_deref()),
+            // A number means something else after the next roll-back; the name of what keeps the revision does not.
+            value: one.holder,
+        };
+        Ok(others.map(choice).collect())
     }
 
     async fn part(&self, site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
-        let kept = site.list(thing.what.history(), &object.selector()).await;
-        let kept = kept.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", thing.what.history())))?;
-        let kept: Vec<Object> = kept.into_iter().map(Object).collect();
+        let kept = kept(site, thing, object).await?;
         let known = history(object, &kept);
         let at = shown(&object.images(), current(object, &known).or(object.revision()));
         let none = || {
             let why = Words::new("kubernetes.no_history").with("name", thing.name.as_str());
             NoDraft::Nothing(why.with("at", at.as_str()))
         };
-        let to = one_back(object, &known).ok_or_else(none)?;
+        let to = match site.wanted {
+            Some(wanted) => named(&known, wanted).ok_or_else(|| {
+                let numbers: Vec<String> = known.iter().map(|one| one.number.to_string()).collect();
+                let why = Words::new("kubernetes.no_revision").with("name", thing.name.as_str());
+                NoDraft::Refused(why.with("wanted", wanted).with("known", numbers))
+            })?,
+            None => one_back(object, &known).ok_or_else(none)?,
+        };
         let holder = kept.into_iter().find(|one| one.uid() == to.holder_uid).ok_or_else(none)?;
         let mut diff = diff(object, &holder, &to);
         if thing.what == What::StatefulSet {
@@ -70,6 +110,18 @@ impl Patching for Undo {
         let shown = to.shown();
         Ok(Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).held_by(holder))
     }
+}
+
+/// What keeps the former templates of a workload.
+pub(super) async fn kept(site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Vec<Object>, NoDraft> {
+    let kept = site.list(thing.what.history(), &object.selector()).await;
+    let kept = kept.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", thing.what.history())))?;
+    Ok(kept.into_iter().map(Object).collect())
+}
+
+/// The revision that a person means: by the name of what keeps it, or by its number at this moment.
+fn named(known: &[Revision], wanted: &str) -> Option<Revision> {
+    known.iter().find(|one| one.holder == wanted || one.number.to_string() == wanted).cloned()
 }
 
 /// What becomes different, without values: an environment may hold secrets.

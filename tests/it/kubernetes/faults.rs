@@ -1,19 +1,14 @@
 //! Roll-outs that hang, other people's changes, and a bot that is killed in the middle.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
-use vigie::incident::state::{Incident, Phase};
+use vigie::incident::state::Phase;
 
 use super::plane::Namespace;
+use super::process::{Outside, PATIENCE};
 use super::team::{Setting, Team};
-use crate::database::Database;
-use crate::faults::town::Town;
 use crate::faults::until;
 use crate::world::{shown, ts};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_roll_out_that_hangs_fails_at_its_deadline_with_the_pods_reasons() {
@@ -80,32 +75,17 @@ async fn a_bot_killed_in_the_middle_of_a_roll_out_takes_it_up_and_writes_nothing
     let setting = Setting { within: "90s", ..Setting::default() };
     space.grant(&setting.roles(&space)).await;
     space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
-    let database = Database::fresh().await;
-    let town = Town::open_as(&database.url, &setting.configuration(&space)).await;
-    let bot = town.start().await;
-    let heard = async || (town.ws().open_sockets() > 0).then_some(());
-    until("the bot hears", PATIENCE, heard).await;
-    let says = async |who: &str, line: &str| {
-        let ack = town.ws().person(who).command("C0GENERAL", "/incident", line).await;
-        assert_eq!(ack.failure, None, "/incident {line}");
-    };
-    says("U0ONCALL", "start sev2 the web fails").await;
-    let incident = async || town.store.incident("inc_1".parse().expect("an id")).await.ok().flatten();
-    let run = |incident: Incident| incident.runs.into_values().next();
-    until("the incident", PATIENCE, incident).await;
-    says("U0ONCALL", "run --in inc_1 undo-web").await;
-    let pending = async || run(incident().await?).filter(|run| run.phase == Phase::Pending);
-    until("the plan", PATIENCE, pending).await;
-    says("U0LEAD", "approve run_1_1").await;
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.approves("undo-web").await;
     let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
     until("the change", PATIENCE, changed).await;
     bot.kill().await;
     let rolling = space.get("deployment/web").await;
     assert_ne!(rolling["status"]["updatedReplicas"], 4, "it is in the middle: {rolling}");
 
-    let bot = town.start().await;
-    let ended = async || run(incident().await?).filter(|run| matches!(run.phase, Phase::Finished { .. }));
-    let run = until("the end of the run", PATIENCE, ended).await;
+    let bot = outside.town.start().await;
+    let run = outside.ended().await;
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
     // Where its lease had to end first, the roll-out was over by the time somebody looked.
     assert!(run.live().is_some_and(|live| live.starts_with("example/web:1-slow · revision")), "{run:?}");

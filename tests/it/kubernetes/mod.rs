@@ -1,9 +1,15 @@
 //! Roll-backs in a real Kubernetes through the whole bot: the command, the plan, the click, the cluster that really
 //! changed, the verification, the timeline (K1–K16). Every test reads the server's own record of what the bot changed.
 
+mod apply;
+mod configuration;
 mod faults;
+mod hard;
 mod plane;
+mod process;
 mod progress;
+mod relay;
 mod roll_outs;
 mod team;
 mod undo;
+mod work;

@@ -1,11 +1,14 @@
 //! A namespace of the tests' own in the real control plane that `tests/run` starts, worked on by `kubectl` as the team
 //! would, and the server's own record of what the bot did there.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -15,36 +18,136 @@ use crate::faults::{skip, until};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A namespace with its plane.
+#[derive(Clone)]
 pub struct Namespace {
     folder: PathBuf,
     pub name: String,
+    /// The bot's kubeconfig, where it is another than the plane's.
+    other: Option<Arc<Other>>,
+}
+
+/// A kubeconfig that is not the plane's own.
+struct Other {
+    file: PathBuf,
+    _folder: Option<TempDir>,
+}
+
+/// A plane of one test's own, whose processes it may stop.
+pub struct Plane {
+    folder: TempDir,
+}
+
+impl Plane {
+    /// A new one; nothing where this machine cannot have one.
+    pub async fn own() -> Option<Self> {
+        shared()?;
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let plane = Self { folder };
+        plane.told("up").await;
+        Some(plane)
+    }
+
+    async fn told(&self, verb: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kube/plane");
+        let ended = Command::new(script).arg(verb).arg(self.folder.path()).output().await.expect("it can be started");
+        assert!(ended.status.success(), "plane {verb}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    /// A namespace in it.
+    pub async fn namespace(&self) -> Namespace {
+        Namespace::open_in(self.folder.path().to_owned()).await
+    }
+
+    async fn signal(&self, name: &str) {
+        let id = std::fs::read_to_string(self.folder.path().join("kube-apiserver.pid")).expect("it runs");
+        let told = Command::new("kill").args([&format!("-{name}"), id.trim()]).status().await.expect("there is kill");
+        assert!(told.success(), "kill -{name} {id}");
+    }
+
+    /// Its API server stands still and answers nobody.
+    pub async fn freeze(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// It goes on where it was.
+    pub async fn thaw(&self) {
+        self.signal("CONT").await;
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kube/plane");
+        let ended = std::process::Command::new(script).arg("down").arg(self.folder.path()).output();
+        if !ended.is_ok_and(|ended| ended.status.success()) {
+            eprintln!("the plane in {} could not be stopped", self.folder.path().display());
+        }
+    }
+}
+
+/// The plane that `tests/run` started.
+fn shared() -> Option<PathBuf> {
+    let Some(folder) = std::env::var_os("VIGIE_TEST_KUBE").map(PathBuf::from) else {
+        skip("a test on Kubernetes: VIGIE_TEST_KUBE names no control plane");
+        return None;
+    };
+    let absent = std::fs::read_to_string(folder.join("absent")).expect("the plane says what it lacks");
+    if !absent.trim().is_empty() {
+        skip(&format!("a test on Kubernetes: the control plane lacks {}", absent.trim().replace('\n', " and ")));
+        return None;
+    }
+    Some(folder)
 }
 
 impl Namespace {
     /// A new one in which the bot may do nothing yet; nothing where this machine has no whole control plane.
     pub async fn open() -> Option<Self> {
-        let Some(folder) = std::env::var_os("VIGIE_TEST_KUBE").map(PathBuf::from) else {
-            skip("a test on Kubernetes: VIGIE_TEST_KUBE names no control plane");
-            return None;
-        };
-        let absent = std::fs::read_to_string(folder.join("absent")).expect("the plane says what it lacks");
-        if !absent.trim().is_empty() {
-            skip(&format!("a test on Kubernetes: the control plane lacks {}", absent.trim().replace('\n', " and ")));
-            return None;
-        }
+        Some(Self::open_in(shared()?).await)
+    }
+
+    async fn open_in(folder: PathBuf) -> Self {
         let name = format!("t-{}", uuid::Uuid::new_v4().simple());
-        let namespace = Self { folder, name };
+        let namespace = Self { folder, name, other: None };
         namespace.kubectl(&["create", "namespace", &namespace.name]).await;
         // A pod is refused until its account has a token.
         let account = ["get", "serviceaccount", "default", "--output", "json"];
         let token = async || namespace.asked("admin", &account).await.ok()?.contains("\"secrets\"").then_some(());
         until("the namespace is ready", PATIENCE, token).await;
-        Some(namespace)
+        namespace
     }
 
     /// Where a kubeconfig of the plane lies.
     pub fn kubeconfig(&self, who: &str) -> PathBuf {
         self.folder.join(format!("{who}.kubeconfig"))
+    }
+
+    /// Where the bot's lies.
+    pub fn of_the_bot(&self) -> PathBuf {
+        self.other.as_ref().map_or_else(|| self.kubeconfig("bot"), |other| other.file.clone())
+    }
+
+    /// The same with another kubeconfig for the bot.
+    pub fn with_kubeconfig(&self, file: &Path) -> Self {
+        let other = Other { file: file.to_owned(), _folder: None };
+        Self { other: Some(Arc::new(other)), ..self.clone() }
+    }
+
+    /// The same, reached by the bot at another address.
+    pub fn through(&self, address: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let file = folder.path().join("kubeconfig");
+        let good = std::fs::read_to_string(self.kubeconfig("bot")).expect("it is there");
+        let other = good.replace(&format!("https://{}", self.server()), &format!("https://{address}"));
+        assert_ne!(good, other, "the address is in the file");
+        std::fs::write(&file, other).expect("it can be written");
+        let other = Other { file, _folder: Some(folder) };
+        Self { other: Some(Arc::new(other)), ..self.clone() }
+    }
+
+    /// Where the API server listens.
+    pub fn server(&self) -> SocketAddr {
+        let port = std::fs::read_to_string(self.folder.join("port")).expect("the plane has a port");
+        (Ipv4Addr::LOCALHOST, port.trim().parse().expect("a number")).into()
     }
 
     pub fn program(&self) -> PathBuf {
@@ -143,6 +246,12 @@ impl Namespace {
         until("the rights count", PATIENCE, async || self.asked("bot", &words).await.ok()).await;
     }
 
+    /// Waits until the bot may no longer do this.
+    pub async fn until_denied(&self, verb: &str, what: &str) {
+        let words = ["auth", "can-i", verb, what];
+        until("the right is gone", PATIENCE, async || self.asked("bot", &words).await.err()).await;
+    }
+
     /// An object once something is the case.
     pub async fn once(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let seen = async || {
@@ -169,6 +278,7 @@ impl Namespace {
                 && !["get", "list", "watch"].contains(&verb)
                 && entry["objectRef"]["resource"] != "selfsubjectaccessreviews"
                 && !entry["requestURI"].as_str().unwrap_or_default().contains("dryRun=All")
+                && entry["requestObject"]["dryRun"] != json!(["All"])
         });
         writes
             .map(|entry| {

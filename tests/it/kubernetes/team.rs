@@ -28,6 +28,10 @@ pub struct Setting<'a> {
     pub check: &'a str,
     /// How long a step may take.
     pub within: &'a str,
+    /// What the diagnostic looks at in the cluster besides: key, and the one thing that it looks at.
+    pub looks: &'a [(&'a str, &'a str)],
+    /// More about how the cluster is reached.
+    pub reached: &'a str,
 }
 
 impl Default for Setting<'_> {
@@ -36,6 +40,8 @@ impl Default for Setting<'_> {
             actions: &[("undo-web", "reversible", UNDO_WEB), ("undo-web-too", "reversible", UNDO_WEB)],
             check: "rollout, status, deployment/web, --timeout=20s",
             within: "1m",
+            looks: &[],
+            reached: "",
         }
     }
 }
@@ -46,8 +52,12 @@ impl Setting<'_> {
     /// What is put before the sections of the practice: a service that is looked at, a cluster, and the actions.
     fn sections(&self, space: &Namespace) -> (String, String) {
         let (kubectl, admin) = (space.program(), space.kubeconfig("admin"));
-        let (kubectl, admin, bot) = (kubectl.display(), admin.display(), space.kubeconfig("bot"));
+        let (kubectl, admin, bot) = (kubectl.display(), admin.display(), space.of_the_bot());
         let (name, bot, check, within) = (&space.name, bot.display(), self.check, self.within);
+        let look = |(key, look): &(&str, &str)| {
+            format!("      - {{ key: {key}, kubernetes: {{ cluster: production, namespace: {name}, {look} }} }}\n")
+        };
+        let looks: String = self.looks.iter().map(look).collect();
         let service = format!(
             "services:
   web:
@@ -58,7 +68,7 @@ impl Setting<'_> {
         within: 30s
         command:
           argv: [\"{kubectl}\", --kubeconfig, \"{admin}\", --namespace, {name}, {check}]
-  shop:
+{looks}  shop:
 "
         );
         let action = |(key, risk, operation): &(&str, &str, &str)| {
@@ -83,10 +93,12 @@ impl Setting<'_> {
             )
         };
         let actions: String = self.actions.iter().map(action).collect();
+        let reached = self.reached;
         let actions = format!(
             "clusters:
   production:
     kubeconfig: \"{bot}\"
+    {reached}
 actions:
 {actions}  rollback-shop:
 "

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
+use vigie::incident::state::Phase;
 use vigie::incident::timeline::Fact;
 
 use super::plane::Namespace;
 use super::team::{Setting, Team};
-use crate::world::shown;
+use crate::world::{shown, ts};
 
 fn one_write(name: &str) -> Vec<Value> {
     vec![json!(["patch", format!("deployments/{name}"), 200])]
@@ -55,6 +56,77 @@ async fn a_deployment_is_rolled_back_as_the_card_said() {
     assert_eq!(live.as_deref(), Some("example/web:1 · revision 3"));
     let mark = &team.space.get("deployment/web").await["metadata"]["annotations"]["vigie/step"];
     assert_eq!(mark, "run_1_1-step-1");
+    assert_eq!(team.space.writes(), one_write("web"));
+    team.close().await;
+}
+
+/// By a plan of its own, as everything else; and not where somebody else has changed it since.
+#[tokio::test]
+async fn what_was_done_is_taken_back_by_a_plan_of_its_own() {
+    let actions = [
+        ("undo-web", "reversible", "undo: { workloads: [deployment/web] }"),
+        ("stop-web", "reversible", "scale: { workloads: [deployment/web], to: 0 }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 2).await;
+    for (incident, action, line) in [
+        (1, "undo-web", "example/web:1 · revision 3 → example/web:2 · revision 2"),
+        (2, "stop-web", "replicas=0 → replicas=2"),
+    ] {
+        team.through(incident, action).await;
+        let channel = team.world.channel(incident).await;
+        team.world.types("U0ONCALL", &channel, &format!("undo run_{incident}_1")).await;
+        let card = team.world.message(&channel, &format!("approve run_{incident}_2"));
+        assert!(shown(&card).contains(line), "{line} is not in {}", shown(&card));
+        let done = team.approved(&channel, &card).await;
+        let run = team.world.incident(incident).await.runs.into_values().next_back().expect("a run");
+        assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{done}");
+    }
+    let web = team.space.get("deployment/web").await;
+    assert_eq!((team.space.image("web").await.as_str(), &web["spec"]["replicas"]), ("example/web:2", &json!(2)));
+    assert_eq!(team.space.writes().len(), 4);
+    let (channel, card) = team.planned(3, "undo-web").await;
+    team.approved(&channel, &card).await;
+    team.space.set_image("web", "example/web:9").await;
+    team.world.types("U0ONCALL", &channel, "undo run_3_1").await;
+    team.world.message(&channel, "web was changed since the plan by kubectl-set");
+    team.close().await;
+}
+
+/// By the name of the ReplicaSet that keeps it: numbers change with every roll-back.
+#[tokio::test]
+async fn the_history_is_offered_and_the_chosen_revision_is_what_runs() {
+    let choose = [("web-to", "reversible", "undo: { workloads: [deployment/web], choose: true }")];
+    let Some(team) = Team::doing(&choose, "rollout, status, deployment/web, --timeout=20s").await else { return };
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    team.space.kubectl(&["annotate", "deployment/web", "kubernetes.io/change-cause=the first"]).await;
+    team.space.set_image("web", "example/web:2").await;
+    team.space.kubectl(&["annotate", "--overwrite", "deployment/web", "kubernetes.io/change-cause=the second"]).await;
+    team.space.set_image("web", "example/web:3").await;
+    team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    let channel = team.asks_for(1, "web-to").await;
+    let offer = team.world.whisper("U0ONCALL", "where to?");
+    let text = shown(&offer);
+    for line in ["example/web:2 · revision 2", "example/web:1 · revision 1", "(the first)"] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    assert!(!text.contains("example/web:3"), "it is there already: {text}");
+    let sets: Value =
+        serde_json::from_str(&team.space.kubectl(&["get", "replicasets", "--output", "json"]).await).expect("JSON");
+    let first = sets["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|set| set.to_string().contains("\"image\":\"example/web:1\""));
+    let name = first.and_then(|set| set["metadata"]["name"].as_str()).expect("it is kept");
+    team.world.clicks("U0ONCALL", &channel, &ts(&offer), &format!("run --in inc_1 web-to --to {name}")).await;
+    let card = team.world.message(&channel, "approve run_1_1");
+    assert!(shown(&card).contains("example/web:3 · revision 3 → example/web:1 · revision 1"), "{}", shown(&card));
+    let done = team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.image("web").await, "example/web:1");
+    team.world.types("U0ONCALL", &channel, "run web-to --to 7").await;
+    team.world.message(&channel, "web has no revision “7”; there are");
     assert_eq!(team.space.writes(), one_write("web"));
     team.close().await;
 }

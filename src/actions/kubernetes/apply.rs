@@ -1,0 +1,283 @@
+//! Applying a folder of saved manifests under our own name (K11), server-side: each is rehearsed first, and what others
+//! own is not taken from them without being told to.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::config::{ConfigFault, fault};
+use super::super::provider::{Happened, StepContext, StepResult};
+use super::super::stopwatch::pause;
+use super::call::{Site, Trouble};
+use super::change::facts_of;
+use super::manifests::{Folder, Manifest, clean, read};
+use super::object::{MARK, Object, differing};
+use super::rights::Right;
+use super::{Draft, NoDraft, Operation};
+use crate::incident::approval::Risk;
+use crate::incident::words::Words;
+
+/// Between a refusal for a newer version and the next try.
+const AGAIN: Duration = Duration::from_millis(200);
+/// A request that a frozen server still holds may be carried out so long after it seemed lost.
+const HELD: Duration = Duration::from_secs(2);
+/// Fields of one object that are named.
+const MOST_FIELDS: usize = 6;
+
+/// Which manifests are applied.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// The whole path of the folder; its .yaml, .yml and .json files are read.
+    pub folder: PathBuf,
+    /// Fields that others own are taken over: false.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// One object's part of the approved facts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Planned {
+    name: String,
+    /// The object that there is; none where it is made.
+    uid: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Facts {
+    files: BTreeMap<String, String>,
+    objects: Vec<Planned>,
+}
+
+/// What applying one of them would do.
+enum Effect {
+    Makes,
+    Changes(Vec<String>),
+    Nothing,
+}
+
+#[async_trait]
+impl Operation for Apply {
+    fn names(&self) -> Vec<String> {
+        vec![format!("manifests {}", self.folder.display())]
+    }
+
+    fn risk(&self) -> Risk {
+        Risk::Destructive
+    }
+
+    fn rights(&self) -> Vec<Right> {
+        // The files say which kinds there are. Where they cannot be read here, the plan says so.
+        let kinds = read(&self.folder, None).map(|folder| folder.manifests).unwrap_or_default();
+        let of = |one: &Manifest| {
+            let own = ["get", "patch"].map(|verb| Right::one(verb, one.kind, &one.name));
+            // A role cannot name what is not there yet.
+            own.into_iter().chain([Right::all("create", one.kind)])
+        };
+        kinds.iter().flat_map(of).collect()
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        if !self.folder.is_absolute() {
+            let sentence = "it depends on the folder that Vigie is started in; give the whole path";
+            faults.push(fault(format!("{path}.folder"), sentence));
+        }
+    }
+
+    async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
+        let folder = read(&self.folder, Some(site.namespace)).map_err(NoDraft::Refused)?;
+        let (mut made, mut changed, mut same) = (Vec::new(), Vec::new(), 0_usize);
+        let mut objects = Vec::new();
+        for one in &folder.manifests {
+            let (uid, effect) = self.rehearsed(site, one).await?;
+            objects.push(Planned { name: one.shown(), uid });
+            match effect {
+                Effect::Makes => made.push(one.shown()),
+                Effect::Nothing => same += 1,
+                Effect::Changes(mut fields) => {
+                    let more = fields.len().saturating_sub(MOST_FIELDS);
+                    fields.truncate(MOST_FIELDS);
+                    let line = Words::new("kubernetes.diff_applied").with("name", one.shown());
+                    changed.push(line.with("fields", fields).with("more", more));
+                }
+            }
+        }
+        if made.is_empty() && changed.is_empty() {
+            return Err(NoDraft::Already(self.folder.display().to_string()));
+        }
+        let new = (!made.is_empty()).then(|| Words::new("kubernetes.diff_made").with("names", made));
+        let rest = (same > 0).then(|| Words::new("kubernetes.diff_same").with("objects", same));
+        let left = (!folder.left_out.is_empty())
+            .then(|| Words::new("kubernetes.diff_left_out").with("names", folder.left_out.clone()));
+        Ok(Draft {
+            title: Words::new("kubernetes.title_apply").with("objects", objects.len()),
+            from: None,
+            to: self.folder.display().to_string(),
+            diff: new.into_iter().chain(changed).chain(rest).chain(left).collect(),
+            also: objects.iter().map(|one| one.name.clone()).collect(),
+            facts: json!(Facts { files: folder.files, objects }),
+        })
+    }
+
+    async fn execute(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
+        let (facts, folder) = match self.approved(facts, site) {
+            Ok(found) => found,
+            Err(why) => return StepResult::stale(why),
+        };
+        let key = cx.idempotency_key();
+        let mut done: Vec<String> = Vec::new();
+        for (one, planned) in folder.manifests.iter().zip(&facts.objects) {
+            (cx.progress)(Words::new("kubernetes.applying").with("name", one.shown()));
+            match self.write(site, one, planned, &key).await {
+                Ok(()) => done.push(one.shown()),
+                Err(result) if done.is_empty() => return result,
+                Err(result) => return halfway(result, &done, &folder.manifests),
+            }
+        }
+        StepResult::done(Words::new("kubernetes.applied").with("objects", done.len()))
+    }
+
+    async fn check(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> Happened {
+        let folder = match self.approved(facts, site) {
+            Ok((_, folder)) => folder,
+            Err(why) => return Happened::CannotTell { why },
+        };
+        let key = cx.idempotency_key();
+        let mut looked_twice = false;
+        loop {
+            let mut done = 0;
+            for one in &folder.manifests {
+                match site.get(one.kind, &one.name).await {
+                    Ok(object) if Object(object.clone()).mark() == Some(&key) => done += 1,
+                    Ok(_) => {}
+                    Err(trouble) if trouble.is_absent() => {}
+                    Err(trouble) => {
+                        let why = trouble.words(site, &Right::one("get", one.kind, &one.name));
+                        return Happened::CannotTell { why };
+                    }
+                }
+            }
+            let note = Words::new("kubernetes.applied").with("objects", done);
+            if done == folder.manifests.len() {
+                return Happened::Yes { note, live: None };
+            }
+            if done > 0 {
+                return Happened::Begun { note };
+            }
+            if looked_twice {
+                return Happened::No { note };
+            }
+            looked_twice = true;
+            pause(HELD).await;
+        }
+    }
+}
+
+impl Apply {
+    /// The facts and the folder, if its files are what was approved.
+    fn approved(&self, facts: &Value, site: &Site<'_>) -> Result<(Facts, Folder), Words> {
+        let facts: Facts = facts_of(facts)?;
+        let folder = read(&self.folder, Some(site.namespace))?;
+        let names: Vec<String> = folder.manifests.iter().map(Manifest::shown).collect();
+        let same = folder.files == facts.files && names.iter().eq(facts.objects.iter().map(|one| &one.name));
+        let moved = || Words::new("kubernetes.files_moved").with("folder", self.folder.display().to_string());
+        if same { Ok((facts, folder)) } else { Err(moved()) }
+    }
+
+    /// What the server would make of it.
+    async fn rehearsed(&self, site: &Site<'_>, one: &Manifest) -> Result<(Option<String>, Effect), NoDraft> {
+        let live = match site.get(one.kind, &one.name).await {
+            Ok(live) => Some(Object(live)),
+            Err(trouble) if trouble.is_absent() => None,
+            Err(trouble) => return Err(NoDraft::Trouble(trouble, Right::one("get", one.kind, &one.name))),
+        };
+        let answer = site.apply(one.kind, &one.name, &one.object, self.force, true).await;
+        let answer = answer.map_err(|trouble| {
+            if let Some(fields) = trouble.owned_by_others() {
+                let why = Words::new("kubernetes.owned_by_others").with("name", one.shown());
+                return NoDraft::Refused(why.with("fields", fields));
+            }
+            if let Some(said) = trouble.unknown_field() {
+                let why = Words::new("kubernetes.unknown_field").with("name", one.shown());
+                return NoDraft::Refused(why.with("said", site.redactor.short(said, 300)));
+            }
+            NoDraft::Trouble(trouble, Right::one("patch", one.kind, &one.name))
+        })?;
+        let Some(live) = live else { return Ok((None, Effect::Makes)) };
+        let uid = live.uid().to_owned();
+        let (mut before, mut after) = (live.0, answer);
+        clean(&mut before);
+        clean(&mut after);
+        let fields = differing(&before, &after);
+        Ok((Some(uid), if fields.is_empty() { Effect::Nothing } else { Effect::Changes(fields) }))
+    }
+
+    /// Applies one of them. Applied twice it comes to the same; the version that was looked at goes along all the same, so
+    /// that a copy of the request that arrives late changes nothing.
+    async fn write(&self, site: &Site<'_>, one: &Manifest, planned: &Planned, key: &str) -> Result<(), StepResult> {
+        let mut may_have_happened = false;
+        loop {
+            let trouble = match self.try_once(site, one, planned, key).await {
+                Ok(result) => return result,
+                Err(trouble) => trouble,
+            };
+            may_have_happened |= trouble.may_have_happened();
+            let stays = trouble.owned_by_others().is_some() || !(trouble.is_conflict() || trouble.passes());
+            if stays || site.left().is_zero() {
+                let why = trouble.words(site, &Right::one("patch", one.kind, &one.name));
+                return Err(if may_have_happened {
+                    StepResult::unknown(why)
+                } else {
+                    StepResult::failed(Words::new("step.unchanged").with("why", why))
+                });
+            }
+            pause(AGAIN).await;
+        }
+    }
+
+    async fn try_once(
+        &self,
+        site: &Site<'_>,
+        one: &Manifest,
+        planned: &Planned,
+        key: &str,
+    ) -> Result<Result<(), StepResult>, Trouble> {
+        let live = match site.get(one.kind, &one.name).await {
+            Ok(live) => Some(Object(live)),
+            Err(trouble) if trouble.is_absent() => None,
+            Err(trouble) => return Err(trouble),
+        };
+        if live.as_ref().is_some_and(|live| live.mark() == Some(key)) {
+            return Ok(Ok(()));
+        }
+        if live.as_ref().map(Object::uid) != planned.uid.as_deref() {
+            let gone = || Words::new("kubernetes.gone");
+            let moved = live.map_or_else(gone, |_| Words::new("kubernetes.replaced"));
+            return Ok(Err(StepResult::stale(moved.with("name", one.shown()))));
+        }
+        let mut object = one.object.clone();
+        object["metadata"]["annotations"][MARK] = key.into();
+        if let Some(live) = &live {
+            object["metadata"]["resourceVersion"] = live.version().into();
+        }
+        site.apply(one.kind, &one.name, &object, self.force, false).await.map(|_| Ok(()))
+    }
+}
+
+/// Some were applied and one was not: nobody may take that for “nothing was done”.
+fn halfway(result: StepResult, done: &[String], all: &[Manifest]) -> StepResult {
+    let left: Vec<String> = all.iter().skip(done.len()).map(Manifest::shown).collect();
+    let half = |why: Words| {
+        Words::new("kubernetes.half").with("changed", done.to_vec()).with("left", left.clone()).with("why", why)
+    };
+    match result {
+        StepResult::Stale { found } => StepResult::failed(half(found)),
+        StepResult::Failed { why, output } => StepResult::Failed { why: half(why), output },
+        StepResult::Unknown { why, output } => StepResult::Unknown { why: half(why), output },
+        done @ StepResult::Done { .. } => done,
+    }
+}

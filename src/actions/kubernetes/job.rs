@@ -1,0 +1,393 @@
+//! Running something once in the cluster (K14): a Job that is named after the step, so it is never made twice. Its log is
+//! followed on the card, and its exit code is the step's end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::config::{ConfigFault, fault};
+use super::super::provider::{Happened, StepContext, StepResult};
+use super::super::stopwatch::{pause, within};
+use super::call::{Lines, Site, Trouble};
+use super::change::facts_of;
+use super::kinds::{JOBS, PODS, Thing};
+use super::object::{MARK, Object};
+use super::pods::why_not;
+use super::rights::Right;
+use super::workloads::validate;
+use super::{Draft, NoDraft, Operation};
+use crate::incident::approval::Risk;
+use crate::incident::words::Words;
+
+/// Between two looks at the Job.
+const AGAIN: Duration = Duration::from_millis(500);
+/// A request that a frozen server still holds may be carried out so long after it seemed lost.
+const HELD: Duration = Duration::from_secs(2);
+/// The lines of the log that are kept, when nothing is said.
+const LOG_LINES: u32 = 50;
+/// A Job that nobody tidied up goes by itself after a day.
+const KEPT_SECONDS: u32 = 86_400;
+
+/// What is run once.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunJob {
+    /// A workload whose container it is like, with the same image, environment and volumes: `deployment/web`.
+    pub like: Option<String>,
+    /// Which of its containers; the only one when it is not said.
+    pub container: Option<String>,
+    /// An image, in place of `like`.
+    pub image: Option<String>,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Variables besides; what they hold is shown to nobody.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The Job stays when it has ended well: false.
+    #[serde(default)]
+    pub keep: bool,
+    /// How many of the last lines of its log are kept: 50.
+    pub log_lines: Option<u32>,
+}
+
+/// What was approved. Without the template: its environment may hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Facts {
+    /// The uid and the template's fingerprint of what it is like.
+    like: Option<(String, String)>,
+    image: String,
+    command: Vec<String>,
+}
+
+/// How far a Job is.
+enum State {
+    Runs,
+    Ended { is_good: bool, code: Option<i64>, is_cut: bool },
+}
+
+#[async_trait]
+impl Operation for RunJob {
+    fn names(&self) -> Vec<String> {
+        vec![format!("job {}", self.command.join(" "))]
+    }
+
+    fn risk(&self) -> Risk {
+        Risk::Destructive
+    }
+
+    fn rights(&self) -> Vec<Right> {
+        let own = ["create", "get", "delete"].map(|verb| Right::all(verb, JOBS));
+        let like = self.thing().map(|thing| Right::one("get", thing.kind(), &thing.name));
+        let pods = [Right::all("list", PODS), Right::part("get", PODS, "log")];
+        own.into_iter().chain(like).chain(pods).collect()
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        if self.like.is_some() == self.image.is_some() {
+            faults.push(fault(path, "say what it runs in exactly one way; like: deployment/web, or image: name:tag"));
+        }
+        if let Some(like) = &self.like {
+            validate(std::slice::from_ref(like), &format!("{path}.like"), faults);
+        }
+        if self.container.is_some() && self.like.is_none() {
+            faults.push(fault(format!("{path}.container"), "an image has no containers; leave it out"));
+        }
+        if self.command.first().is_none_or(|program| program.trim().is_empty()) {
+            let sentence = "nothing would run; write for example command: [npm, run, \"migrate:down\"]";
+            faults.push(fault(format!("{path}.command"), sentence));
+        }
+    }
+
+    async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
+        let (facts, pod) = self.drafted(site).await?;
+        let job = self.job("vigie-rehearsal", "rehearsal", pod, site);
+        let rehearsed = site.create(JOBS, &job, true).await;
+        rehearsed.map_err(|why| NoDraft::Trouble(why, Right::all("create", JOBS)))?;
+        let command = self.command.join(" ");
+        let names: Vec<&str> = self.env.keys().map(String::as_str).collect();
+        let like = self.like.as_ref().map(|like| Words::new("kubernetes.diff_like").with("name", like.as_str()));
+        let env = (!names.is_empty()).then(|| Words::new("kubernetes.diff_env").with("names", names));
+        Ok(Draft {
+            title: Words::new("kubernetes.title_job")
+                .with("command", command.as_str())
+                .with("image", facts.image.as_str()),
+            from: None,
+            to: format!("{command} · {}", facts.image),
+            diff: like.into_iter().chain(env).collect(),
+            also: Vec::new(),
+            facts: json!(facts),
+        })
+    }
+
+    async fn execute(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
+        let facts: Facts = match facts_of(facts) {
+            Ok(facts) => facts,
+            Err(why) => return StepResult::stale(why),
+        };
+        let (key, name) = (cx.idempotency_key(), job_name(cx));
+        match self.begun(site, &facts, &name, &key).await {
+            Ok(()) => self.followed(site, &name, cx).await,
+            Err(result) => result,
+        }
+    }
+
+    async fn check(&self, _: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> Happened {
+        let name = job_name(cx);
+        let mut looked_twice = false;
+        loop {
+            match site.get(JOBS, &name).await {
+                // What came of it is told when it is taken up.
+                Ok(_) => return Happened::Begun { note: Words::new("kubernetes.job_runs").with("name", name) },
+                Err(trouble) if !trouble.is_absent() => {
+                    return Happened::CannotTell { why: trouble.words(site, &Right::one("get", JOBS, &name)) };
+                }
+                Err(_) if looked_twice => {
+                    return Happened::No { note: Words::new("kubernetes.gone").with("name", name) };
+                }
+                Err(_) => {}
+            }
+            looked_twice = true;
+            pause(HELD).await;
+        }
+    }
+
+    async fn tidy(&self, site: &Site<'_>, cx: &StepContext<'_>) {
+        let name = job_name(cx);
+        if self.keep {
+            return;
+        }
+        let gone = match site.get(JOBS, &name).await {
+            Ok(job) => site.delete(JOBS, &name, Object(job).uid(), false).await,
+            Err(trouble) => Err(trouble),
+        };
+        if let Err(trouble) = gone {
+            tracing::warn!(?trouble, name, "a job that has ended stays; the cluster takes it away in a day");
+        }
+    }
+}
+
+/// `vigie-run-7-1-step-1`.
+fn job_name(cx: &StepContext<'_>) -> String {
+    format!("vigie-{}", cx.idempotency_key().replace('_', "-"))
+}
+
+impl RunJob {
+    fn thing(&self) -> Option<Thing> {
+        Thing::workload(self.like.as_ref()?)
+    }
+
+    /// What would run, and the pod that does it.
+    async fn drafted(&self, site: &Site<'_>) -> Result<(Facts, Value), NoDraft> {
+        let Some(thing) = self.thing() else {
+            let image = self.image.clone().unwrap_or_default();
+            let pod = json!({"containers": [{"name": "job", "image": image}]});
+            return Ok((Facts { like: None, image, command: self.command.clone() }, self.alone(pod, "job")));
+        };
+        let workload = site.get(thing.kind(), &thing.name).await;
+        let workload = workload.map_err(|why| NoDraft::Trouble(why, Right::one("get", thing.kind(), &thing.name)))?;
+        let workload = Object(workload);
+        let known: Vec<&str> = workload
+            .containers()
+            .into_iter()
+            .filter(|(list, ..)| *list == "containers")
+            .map(|(.., name)| name)
+            .collect();
+        let container = match (self.container.as_deref(), known.as_slice()) {
+            (Some(wanted), known) if known.contains(&wanted) => wanted,
+            (None, [only]) => only,
+            (wanted, known) => {
+                let why = Words::new("kubernetes.no_container").with("name", thing.name.as_str());
+                return Err(NoDraft::Refused(
+                    why.with("wanted", wanted.unwrap_or_default()).with("known", known.to_vec()),
+                ));
+            }
+        };
+        let image = workload.image_of(container).unwrap_or_default().to_owned();
+        let pod = workload.template().get("spec").cloned().unwrap_or_default();
+        let like = Some((workload.uid().to_owned(), workload.fingerprint()));
+        Ok((Facts { like, image, command: self.command.clone() }, self.alone(pod, container)))
+    }
+
+    /// A pod with this container alone, running our program to its end.
+    fn alone(&self, mut pod: Value, name: &str) -> Value {
+        let of = |container: &Value| container.get("name").and_then(Value::as_str) == Some(name);
+        let containers = pod.get("containers").and_then(Value::as_array).into_iter().flatten();
+        let mut container = containers.into_iter().find(|one| of(one)).cloned().unwrap_or_default();
+        if let Some(fields) = container.as_object_mut() {
+            for field in ["args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "ports"] {
+                fields.remove(field);
+            }
+            let mut env: Vec<Value> = fields.get("env").and_then(Value::as_array).cloned().unwrap_or_default();
+            env.retain(|one| !one.get("name").and_then(Value::as_str).is_some_and(|name| self.env.contains_key(name)));
+            env.extend(self.env.iter().map(|(name, value)| json!({"name": name, "value": value})));
+            fields.insert("env".to_owned(), Value::Array(env));
+            fields.insert("command".to_owned(), json!(self.command));
+        }
+        if let Some(fields) = pod.as_object_mut() {
+            fields.remove("initContainers");
+            fields.insert("containers".to_owned(), json!([container]));
+            fields.insert("restartPolicy".to_owned(), "Never".into());
+        }
+        pod
+    }
+
+    fn job(&self, name: &str, key: &str, pod: Value, site: &Site<'_>) -> Value {
+        json!({
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": name, "annotations": {MARK: key}},
+            "spec": {
+                "backoffLimit": 0,
+                "activeDeadlineSeconds": site.within().as_secs().max(1),
+                "ttlSecondsAfterFinished": KEPT_SECONDS,
+                "template": {"metadata": {"annotations": {MARK: key}}, "spec": pod},
+            },
+        })
+    }
+
+    /// Makes the Job, once whatever becomes of the answers: its name is the step's own.
+    async fn begun(&self, site: &Site<'_>, facts: &Facts, name: &str, key: &str) -> Result<(), StepResult> {
+        let mut may_have_happened = false;
+        loop {
+            let (trouble, right) = match site.get(JOBS, name).await {
+                Ok(job) if Object(job.clone()).mark() == Some(key) => return Ok(()),
+                Ok(_) => return Err(StepResult::stale(Words::new("kubernetes.replaced").with("name", name))),
+                Err(trouble) if trouble.is_absent() => {
+                    let (now, pod) = match self.drafted(site).await {
+                        Ok(drafted) => drafted,
+                        Err(NoDraft::Trouble(trouble, right)) => return Err(failed(site, &trouble, &right)),
+                        Err(NoDraft::Refused(why) | NoDraft::Nothing(why)) => return Err(StepResult::stale(why)),
+                        Err(NoDraft::Already(_)) => return Ok(()),
+                    };
+                    if now != *facts {
+                        let like = self.like.as_deref().unwrap_or_default();
+                        let moved = Words::new("kubernetes.moved").with("name", like).with("who", Value::Null);
+                        return Err(StepResult::stale(moved.with("at", now.image.as_str())));
+                    }
+                    match site.create(JOBS, &self.job(name, key, pod, site), false).await {
+                        Ok(_) => return Ok(()),
+                        Err(trouble) => (trouble, Right::all("create", JOBS)),
+                    }
+                }
+                Err(trouble) => (trouble, Right::one("get", JOBS, name)),
+            };
+            may_have_happened |= trouble.may_have_happened();
+            if !(trouble.is_conflict() || trouble.passes()) || site.left().is_zero() {
+                let result = failed(site, &trouble, &right);
+                let unknown = StepResult::unknown(trouble.words(site, &right));
+                return Err(if may_have_happened { unknown } else { result });
+            }
+            pause(AGAIN).await;
+        }
+    }
+
+    /// Follows it to its end, its newest line on the card.
+    async fn followed(&self, site: &Site<'_>, name: &str, cx: &StepContext<'_>) -> StepResult {
+        let mut lines: Option<Lines> = None;
+        let mut pod: Option<Object> = None;
+        loop {
+            match self.look(site, name, &mut pod).await {
+                Ok(State::Ended { is_good, code, is_cut }) => {
+                    return self.ended(site, name, pod.as_ref(), (is_good, code, is_cut)).await;
+                }
+                Ok(State::Runs) => {}
+                Err(trouble) if trouble.is_absent() => {
+                    return StepResult::failed(Words::new("kubernetes.gone").with("name", name));
+                }
+                Err(trouble) if !trouble.passes() || site.left().is_zero() => {
+                    return StepResult::unknown(trouble.words(site, &Right::one("get", JOBS, name)));
+                }
+                Err(_) => {}
+            }
+            if site.left().is_zero() {
+                return self.too_long(site, name, pod.as_ref()).await;
+            }
+            if lines.is_none()
+                && let Some(pod) = pod.as_ref().filter(|pod| pod.text("/status/phase") == "Running")
+            {
+                lines = site.follow_log(pod.name(), 1).await.ok();
+            }
+            match &mut lines {
+                None => pause(AGAIN).await,
+                Some(told) => match within(AGAIN, told.next()).await {
+                    Ok(Some(Ok(line))) => (cx.progress)(Words::verbatim(site.redactor.short(&line, 200))),
+                    Ok(_) => lines = None,
+                    Err(_) => {}
+                },
+            }
+        }
+    }
+
+    async fn look(&self, site: &Site<'_>, name: &str, pod: &mut Option<Object>) -> Result<State, Trouble> {
+        let job = Object(site.look(JOBS, name).await?);
+        let pods = site.list(PODS, &format!("job-name={name}")).await?;
+        let own = pods.into_iter().map(Object).find(|pod| pod.belongs_to(job.uid()));
+        *pod = own.or(pod.take());
+        let is =
+            |kind: &str| job.condition(kind).and_then(|one| one.get("status")).and_then(Value::as_str) == Some("True");
+        if !is("Complete") && !is("Failed") {
+            return Ok(State::Runs);
+        }
+        let reason = job.condition("Failed").and_then(|one| one.get("reason")?.as_str());
+        let code = pod.as_ref().and_then(|pod| {
+            pod.0.pointer("/status/containerStatuses/0/state/terminated/exitCode").and_then(Value::as_i64)
+        });
+        Ok(State::Ended { is_good: is("Complete"), code, is_cut: reason == Some("DeadlineExceeded") })
+    }
+
+    async fn ended(
+        &self,
+        site: &Site<'_>,
+        name: &str,
+        pod: Option<&Object>,
+        (is_good, code, is_cut): (bool, Option<i64>, bool),
+    ) -> StepResult {
+        let output = self.last_lines(site, pod).await;
+        if is_cut {
+            return StepResult::Failed { why: Words::new("kubernetes.job_cut").with("name", name), output };
+        }
+        let words = Words::new("kubernetes.job_ended").with("name", name).with("code", code);
+        match is_good {
+            true => StepResult::Done { note: words, output, live: None },
+            false => StepResult::Failed { why: words, output },
+        }
+    }
+
+    /// It has neither ended nor will anybody wait for it: it is stopped, so that it does not begin later.
+    async fn too_long(&self, site: &Site<'_>, name: &str, pod: Option<&Object>) -> StepResult {
+        let output = self.last_lines(site, pod).await;
+        let reasons = pod.map(|pod| why_not(std::slice::from_ref(pod))).unwrap_or_default();
+        let why = Words::new("kubernetes.job_stopped").with("name", name).with("reasons", reasons);
+        let stopped = match site.get(JOBS, name).await {
+            Ok(job) => site.delete(JOBS, name, Object(job).uid(), false).await,
+            Err(trouble) => Err(trouble),
+        };
+        match stopped {
+            Ok(()) => StepResult::Failed { why, output },
+            Err(trouble) if trouble.is_absent() => StepResult::Failed { why, output },
+            Err(trouble) => StepResult::Unknown { why: trouble.words(site, &Right::all("delete", JOBS)), output },
+        }
+    }
+
+    async fn last_lines(&self, site: &Site<'_>, pod: Option<&Object>) -> Option<String> {
+        let pod = pod?;
+        let container = super::pods::container_names(pod).first().copied()?;
+        let lines = i64::from(self.log_lines.unwrap_or(LOG_LINES));
+        match site.last_lines(pod.name(), container, false, lines).await {
+            Ok(lines) if !lines.trim().is_empty() => Some(site.redactor.text(&lines)),
+            Ok(_) => None,
+            Err(trouble) => {
+                tracing::debug!(?trouble, "there is no log");
+                None
+            }
+        }
+    }
+}
+
+fn failed(site: &Site<'_>, trouble: &Trouble, right: &Right) -> StepResult {
+    StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, right)))
+}

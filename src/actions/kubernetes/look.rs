@@ -1,0 +1,396 @@
+//! What a cluster says about a service, as checks (K16): roll-outs, pods, where a Service sends to, events, logs, usage.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::check::{Bounds, Check, Seen};
+use super::super::config::{ConfigFault, fault};
+use super::super::{World, length};
+use super::call::{Site, Trouble};
+use super::follow::{counts, is_complete};
+use super::kinds::{ENDPOINTS, EVENTS, POD_METRICS, PODS, SERVICES, Thing, is_label, is_name};
+use super::object::Object;
+use super::pods;
+use super::rights::Right;
+use super::workloads::{all_of, validate};
+use crate::incident::approval::Verdict;
+use crate::incident::time::Millis;
+use crate::incident::words::Words;
+
+/// What is looked at in one namespace of one cluster.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesCheck {
+    /// The cluster, by its key under `clusters`.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: String,
+    /// Workloads whose roll-outs must be complete, each as `deployment/name`, `statefulset/name` or `daemonset/name`.
+    pub workloads: Option<Vec<String>>,
+    /// Pods that must be ready.
+    pub pods: Option<PodsLook>,
+    /// A Service, by its name, that must send to ready pods.
+    pub service: Option<String>,
+    /// Warnings among the events.
+    pub events: Option<EventsLook>,
+    /// Lines of logs.
+    pub logs: Option<LogsLook>,
+    /// What pods use, where the cluster has a metrics server.
+    pub top: Option<TopLook>,
+}
+
+/// Pods by their labels.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PodsLook {
+    /// Their labels: `app=web`.
+    pub selector: String,
+    /// Limits of the number of restarts of the pod that has most.
+    #[serde(default)]
+    pub restarts: Bounds,
+}
+
+/// Events of the last time.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsLook {
+    /// How far back.
+    #[serde(deserialize_with = "length::read")]
+    pub within: Millis,
+    /// Limits of their number; any is worth a look when nothing is said.
+    pub limits: Option<Bounds>,
+}
+
+/// Lines of the logs of pods.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogsLook {
+    /// The pods' labels: `app=web`.
+    pub selector: String,
+    /// What a line must contain to be counted: `ERROR`.
+    pub filter: String,
+    /// How far back.
+    #[serde(deserialize_with = "length::read")]
+    pub within: Millis,
+    /// Limits of their number.
+    pub limits: Bounds,
+}
+
+/// What pods use.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopLook {
+    /// The pods' labels: `app=web`.
+    pub selector: String,
+    /// Limits of what all of them use of processors together, in thousandths of one.
+    #[serde(default)]
+    pub cpu: Bounds,
+    /// Limits of the memory of all of them together, in MiB.
+    #[serde(default)]
+    pub memory: Bounds,
+}
+
+/// A log that is longer is counted in part.
+const MOST_LOG: i64 = 4 * 1024 * 1024;
+
+#[async_trait]
+impl Check for KubernetesCheck {
+    fn default_title(&self) -> String {
+        let what = match self.set().first() {
+            Some(&"workloads") => self.workloads.iter().flatten().cloned().collect::<Vec<_>>().join(", "),
+            Some(&"service") => format!("service/{}", self.service.as_deref().unwrap_or_default()),
+            Some(word) => (*word).to_owned(),
+            None => String::new(),
+        };
+        format!("{what} ({})", self.namespace)
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        Vec::new()
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        if !is_label(&self.namespace) {
+            faults.push(fault(format!("{path}.namespace"), "this is no name of a namespace; write for example shop"));
+        }
+        if self.set().len() != 1 {
+            let known = "workloads, pods, service, events, logs, top";
+            faults.push(fault(path, format!("a look at a cluster is exactly one of {known}")));
+        }
+        if let Some(workloads) = &self.workloads {
+            validate(workloads, &format!("{path}.workloads"), faults);
+        }
+        if self.service.as_ref().is_some_and(|name| !is_name(name)) {
+            faults.push(fault(format!("{path}.service"), "this is no name of a Service; write for example web"));
+        }
+        let pods = self.pods.as_ref().map(|look| ("pods", &look.selector));
+        let logs = self.logs.as_ref().map(|look| ("logs", &look.selector));
+        let top = self.top.as_ref().map(|look| ("top", &look.selector));
+        for (place, selector) in pods.into_iter().chain(logs).chain(top) {
+            if selector.trim().is_empty() {
+                let sentence = "all pods of the namespace would be meant; write for example app=web";
+                faults.push(fault(format!("{path}.{place}.selector"), sentence));
+            }
+        }
+        if self.logs.as_ref().is_some_and(|look| look.filter.is_empty()) {
+            faults.push(fault(format!("{path}.logs.filter"), "every line would be counted; write for example ERROR"));
+        }
+    }
+
+    async fn look(&self, world: &World, within: Duration) -> Seen {
+        let Some(cluster) = world.clusters.get(&self.cluster) else {
+            return Seen::fail(super::reconfigured());
+        };
+        let site = Site::new(cluster, &self.namespace, world, within);
+        let seen = self.seen(&site).await;
+        seen.unwrap_or_else(|(trouble, right)| {
+            let why = trouble.words(&site, &right);
+            if trouble.passes() { Seen::hung(why) } else { Seen::fail(why) }
+        })
+    }
+}
+
+type Looked = Result<Seen, (Trouble, Right)>;
+
+impl KubernetesCheck {
+    fn set(&self) -> Vec<&'static str> {
+        let all = [
+            ("workloads", self.workloads.is_some()),
+            ("pods", self.pods.is_some()),
+            ("service", self.service.is_some()),
+            ("events", self.events.is_some()),
+            ("logs", self.logs.is_some()),
+            ("top", self.top.is_some()),
+        ];
+        all.into_iter().filter(|(_, is_set)| *is_set).map(|(word, _)| word).collect()
+    }
+
+    /// What must be allowed for it.
+    pub(super) fn rights(&self) -> Vec<Right> {
+        let mut rights = Vec::new();
+        for thing in self.workloads.iter().flat_map(|all| all_of(all)) {
+            rights.push(Right::one("get", thing.kind(), &thing.name));
+            rights.push(Right::all("list", super::kinds::REPLICA_SETS));
+        }
+        if let Some(name) = &self.service {
+            rights.extend([Right::one("get", SERVICES, name), Right::one("get", ENDPOINTS, name)]);
+        }
+        if self.workloads.is_some() || self.pods.is_some() || self.logs.is_some() {
+            rights.push(Right::all("list", PODS));
+        }
+        if self.events.is_some() {
+            rights.push(Right::all("list", EVENTS));
+        }
+        if self.workloads.is_some() || self.logs.is_some() {
+            rights.push(Right::part("get", PODS, "log"));
+        }
+        if self.top.is_some() {
+            rights.push(Right::all("list", POD_METRICS));
+        }
+        rights
+    }
+
+    async fn seen(&self, site: &Site<'_>) -> Looked {
+        if let Some(workloads) = &self.workloads {
+            return roll_outs(site, &all_of(workloads)).await;
+        }
+        if let Some(look) = &self.pods {
+            return look.seen(site).await;
+        }
+        if let Some(name) = &self.service {
+            return service(site, name).await;
+        }
+        if let Some(look) = &self.events {
+            return look.seen(site).await;
+        }
+        if let Some(look) = &self.logs {
+            return look.seen(site).await;
+        }
+        match &self.top {
+            Some(look) => look.seen(site).await,
+            None => Ok(Seen::fail(super::reconfigured())),
+        }
+    }
+}
+
+/// Complete or not, with the pods' reasons.
+async fn roll_outs(site: &Site<'_>, things: &[Thing]) -> Looked {
+    let (mut notes, mut verdict): (Vec<Value>, Verdict) = (Vec::new(), Verdict::Pass);
+    for thing in things {
+        let object = site.get(thing.kind(), &thing.name).await;
+        let object = Object(object.map_err(|why| (why, Right::one("get", thing.kind(), &thing.name)))?);
+        let seen = object.number("/status/observedGeneration") >= object.number("/metadata/generation");
+        let now = counts("kubernetes.rolling", thing.what, &object);
+        if seen && is_complete(thing.what, &object) {
+            notes.push(now.into());
+            continue;
+        }
+        let reasons = pods::reasons(site, thing.what, &object).await.why;
+        notes.push(Words::new("kubernetes.look_rolling").with("counts", now).with("reasons", reasons).into());
+        verdict = verdict.max(if object.is_paused() { Verdict::Warn } else { Verdict::Fail });
+    }
+    Ok(Seen::new(verdict, Words::new("kubernetes.all").with("notes", notes)))
+}
+
+impl PodsLook {
+    async fn seen(&self, site: &Site<'_>) -> Looked {
+        let pods = listed(site, &self.selector).await?;
+        let (ready, restarts) = (pods.iter().filter(|pod| pods::is_ready(pod)).count(), pods::most_restarts(&pods));
+        let value = Words::new("kubernetes.look_pods")
+            .with("ready", ready)
+            .with("all", pods.len())
+            .with("restarts", restarts)
+            .with("reasons", pods::why_not(&pods));
+        let limits = self.restarts.judge(as_figure(restarts));
+        let verdict = if ready < pods.len() || pods.is_empty() { Verdict::Fail } else { limits.verdict };
+        Ok(Seen::new(verdict, value).with_limit(limits.limit))
+    }
+}
+
+async fn listed(site: &Site<'_>, selector: &str) -> Result<Vec<Object>, (Trouble, Right)> {
+    let pods = site.list(PODS, selector).await.map_err(|why| (why, Right::all("list", PODS)))?;
+    Ok(pods.into_iter().map(Object).collect())
+}
+
+/// What a Service selects, and how many pods it sends to.
+async fn service(site: &Site<'_>, name: &str) -> Looked {
+    let service = site.get(SERVICES, name).await;
+    let service = Object(service.map_err(|why| (why, Right::one("get", SERVICES, name)))?);
+    let endpoints = match site.get(ENDPOINTS, name).await {
+        Err(trouble) if trouble.is_absent() => Value::Null,
+        endpoints => endpoints.map_err(|why| (why, Right::one("get", ENDPOINTS, name)))?,
+    };
+    let count = |field: &str| {
+        let subsets = endpoints.get("subsets").and_then(Value::as_array).into_iter().flatten();
+        subsets.filter_map(|subset| subset.get(field)?.as_array()).map(Vec::len).sum::<usize>()
+    };
+    let ready = count("addresses");
+    let value = Words::new("kubernetes.look_service")
+        .with("selector", service.selects())
+        .with("ready", ready)
+        .with("waiting", count("notReadyAddresses"));
+    Ok(Seen::new(if ready > 0 { Verdict::Pass } else { Verdict::Fail }, value))
+}
+
+impl EventsLook {
+    async fn seen(&self, site: &Site<'_>) -> Looked {
+        let right = || Right::all("list", EVENTS);
+        // Events bear the cluster's time, so its clock is asked and not ours.
+        let now = site.time().await.map_err(|why| (why, right()))?;
+        let events = site.list_fields(EVENTS, "type=Warning").await.map_err(|why| (why, right()))?;
+        let mut events: Vec<(i64, Object)> = events
+            .into_iter()
+            .map(Object)
+            .filter_map(|event| Some((happened_at(&event)?, event)))
+            .filter(|(at, _)| now.0.saturating_sub(*at) <= self.within.0)
+            .collect();
+        events.sort_by_key(|(at, _)| *at);
+        let count = events.len();
+        let newest = events.last().map(|(_, event)| {
+            let said = site.redactor.short(event.text("/message"), 80);
+            format!("{} {}: {said}", event.text("/reason"), event.text("/involvedObject/name"))
+        });
+        let value = Words::new("kubernetes.look_events")
+            .with("events", count)
+            .with("within_ms", self.within.0)
+            .with("newest", newest);
+        let usual = Bounds { warn_above: Some(0.0), ..Bounds::default() };
+        let limits = self.limits.as_ref().unwrap_or(&usual).judge(as_figure(count));
+        Ok(Seen::new(limits.verdict, value).with_limit(limits.limit))
+    }
+}
+
+/// When an event happened last. Some have no other time than that of their making.
+pub(super) fn happened_at(event: &Object) -> Option<i64> {
+    let places =
+        ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/firstTimestamp", "/metadata/creationTimestamp"];
+    let said = places.into_iter().filter_map(|place| super::undo::moment(event.text(place)));
+    said.map(|at| at.0).max()
+}
+
+impl LogsLook {
+    async fn seen(&self, site: &Site<'_>) -> Looked {
+        let pods = listed(site, &self.selector).await?;
+        let since = self.within.0.div_euclid(1_000).max(1);
+        let mut read = Vec::new();
+        for pod in &pods {
+            for container in pods::container_names(pod) {
+                read.push(site.log_since(pod.name(), container, since, MOST_LOG));
+            }
+        }
+        let (mut count, mut last, mut unread) = (0_usize, None, 0_usize);
+        for log in futures_util::future::join_all(read).await {
+            match log {
+                Ok(log) => {
+                    let found = log.lines().filter(|line| line.contains(&self.filter));
+                    for line in found {
+                        count += 1;
+                        last = Some(site.redactor.short(line, 80));
+                    }
+                }
+                // A container that has not begun has no log.
+                Err(Trouble::Refused(status)) if matches!(status.code, 400 | 404) => unread += 1,
+                Err(trouble) => return Err((trouble, Right::part("get", PODS, "log"))),
+            }
+        }
+        let value = Words::new("kubernetes.look_logs")
+            .with("count", count)
+            .with("filter", self.filter.as_str())
+            .with("within_ms", self.within.0)
+            .with("unread", unread)
+            .with("last", last);
+        let limits = self.limits.judge(as_figure(count));
+        Ok(Seen::new(limits.verdict, value).with_limit(limits.limit))
+    }
+}
+
+impl TopLook {
+    async fn seen(&self, site: &Site<'_>) -> Looked {
+        let pods = match site.list(POD_METRICS, &self.selector).await {
+            Ok(pods) => pods,
+            // Without a metrics server there is no such kind, or nobody behind it.
+            Err(trouble) if trouble.is_absent() || trouble.is_unavailable() => {
+                return Ok(Seen::new(Verdict::Warn, Words::new("kubernetes.look_no_metrics")));
+            }
+            Err(trouble) => return Err((trouble, Right::all("list", POD_METRICS))),
+        };
+        let used = |what: &str| -> f64 {
+            let containers = pods.iter().filter_map(|pod| pod.get("containers")?.as_array()).flatten();
+            containers.filter_map(|one| quantity(one.pointer(&format!("/usage/{what}"))?.as_str()?)).sum()
+        };
+        let (cpu, memory) = ((used("cpu") * 1_000.0).round(), (used("memory") / (1024.0 * 1024.0)).round());
+        let value = Words::new("kubernetes.look_top").with("pods", pods.len()).with("cpu", cpu).with("memory", memory);
+        let (by_cpu, by_memory) = (self.cpu.judge(cpu), self.memory.judge(memory));
+        let worse = if by_memory.verdict > by_cpu.verdict { by_memory } else { by_cpu };
+        let verdict = if pods.is_empty() { Verdict::Warn } else { worse.verdict };
+        Ok(Seen::new(verdict, value).with_limit(worse.limit))
+    }
+}
+
+/// A number with a unit as Kubernetes writes it: `250m`, `12Mi`.
+pub(super) fn quantity(text: &str) -> Option<f64> {
+    let end = text.find(|sign: char| !sign.is_ascii_digit() && sign != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = match unit {
+        "" => 1.0,
+        "n" => 1e-9,
+        "u" => 1e-6,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "Ki" => 1024.0,
+        "Mi" => 1024.0 * 1024.0,
+        "Gi" => 1024.0 * 1024.0 * 1024.0,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+fn as_figure(count: impl TryInto<u32>) -> f64 {
+    count.try_into().map_or(f64::INFINITY, f64::from)
+}

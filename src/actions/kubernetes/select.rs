@@ -1,0 +1,291 @@
+//! Switching Services from one set of pods to another by a label of their selectors (K8): several of them, or none.
+//!
+//! A colour without ready pods is refused before anything happens. What a Service then really sends to is looked at, and
+//! the switch is taken back where that is nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::config::{ConfigFault, fault};
+use super::super::length;
+use super::super::provider::{StepContext, StepResult};
+use super::super::stopwatch::{Stopwatch, pause};
+use super::NoDraft;
+use super::call::{Site, Trouble};
+use super::change::{Part, Patching, Written, nothing_moved, write};
+use super::deed::Deed;
+use super::kinds::{ENDPOINTS, PODS, SERVICES, Thing, What, is_name};
+use super::object::Object;
+use super::pods::is_ready;
+use super::rights::Right;
+use crate::incident::time::Millis;
+use crate::incident::words::Words;
+
+/// Between two looks at where a Service sends to.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Which Services are switched, and to what.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Select {
+    /// The Services, by their names.
+    pub services: Vec<String>,
+    /// The label of their selectors that tells the sets of pods apart: `version`.
+    pub label: String,
+    /// The two values between which they are switched, whichever is live.
+    #[serde(default)]
+    pub among: Vec<String>,
+    /// The one value that they are switched to, in place of `among`.
+    pub value: Option<String>,
+    /// How many ready pods the new set must have for each Service: 1.
+    pub min_ready: Option<u32>,
+    /// How long a Service may take to send to the new set before the switch is taken back: 10 s.
+    #[serde(default, deserialize_with = "length::read_some")]
+    pub settle: Option<Millis>,
+}
+
+#[async_trait]
+impl Patching for Select {
+    fn things(&self) -> Vec<Thing> {
+        self.services.iter().map(|name| Thing::new(What::Service, name)).collect()
+    }
+
+    fn title(&self) -> Words {
+        Words::new("kubernetes.title_select")
+    }
+
+    fn rights(&self) -> Vec<Right> {
+        let of = |name: &String| {
+            let own = ["get", "patch"].map(|verb| Right::one(verb, SERVICES, name));
+            own.into_iter().chain([Right::one("get", ENDPOINTS, name)])
+        };
+        self.services.iter().flat_map(of).chain([Right::all("list", PODS)]).collect()
+    }
+
+    fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+        if self.services.is_empty() {
+            faults.push(fault(format!("{path}.services"), "nothing would be switched; name at least one Service"));
+        }
+        for (index, name) in self.services.iter().enumerate() {
+            let place = format!("{path}.services[{index}]");
+            if !is_name(name) {
+                faults.push(fault(place, format!("“{name}” is no name of a Service; write for example web")));
+            } else if self.services.iter().take(index).any(|earlier| earlier == name) {
+                faults.push(fault(place, format!("“{name}” stands here twice; once is enough")));
+            }
+        }
+        if self.label.trim().is_empty() {
+            faults.push(fault(format!("{path}.label"), "say which label is switched, for example version"));
+        }
+        match (self.among.as_slice(), &self.value) {
+            ([one, other], None) if one != other => {}
+            ([], Some(_)) => {}
+            _ => faults.push(fault(path, "say where to in one way; among: [blue, green], or value: blue")),
+        }
+    }
+
+    async fn part(&self, site: &Site<'_>, thing: &Thing, service: &Object) -> Result<Part, NoDraft> {
+        let says = |key| Words::new(key).with("name", thing.name.as_str());
+        let Some(selector) = service.0.pointer("/spec/selector").and_then(Value::as_object) else {
+            return Err(NoDraft::Refused(says("kubernetes.no_selector")));
+        };
+        let now = selector.get(&self.label).and_then(Value::as_str);
+        let to = match (self.among.as_slice(), &self.value) {
+            (_, Some(value)) => value,
+            ([one, other], None) if now == Some(one) => other,
+            ([one, other], None) if now == Some(other) => one,
+            _ => {
+                let why = says("kubernetes.other_colour").with("known", self.among.clone());
+                return Err(NoDraft::Refused(why.with("at", self.shown(now))));
+            }
+        };
+        let one = |value: Option<&str>| BTreeMap::from([(self.label.clone(), value.map(str::to_owned))]);
+        let deed = Deed::Select { set: one(Some(to)), former: one(now) };
+        let part = Part::new(thing, service, deed, Some(self.shown(now)), self.shown(Some(to)));
+        let ready =
+            self.ready(site, service, to).await.map_err(|why| NoDraft::Trouble(why, Right::all("list", PODS)))?;
+        if now != Some(to) && ready.len() < self.wanted() {
+            return Err(NoDraft::Refused(self.not_ready(&thing.name, to, ready.len())));
+        }
+        let line = says("kubernetes.diff_ready").with("at", self.shown(Some(to))).with("ready", ready.len());
+        Ok(part.saying(vec![line]))
+    }
+
+    fn agree(&self, parts: &[Part]) -> Result<(), Words> {
+        let states: BTreeSet<&str> = parts.iter().map(|part| part.to.as_str()).collect();
+        if states.len() <= 1 {
+            return Ok(());
+        }
+        let at = |part: &Part| format!("{} {}", part.name(), part.from.as_deref().unwrap_or_default());
+        Err(Words::new("kubernetes.colours_differ").with("states", parts.iter().map(at).collect::<Vec<_>>()))
+    }
+
+    async fn carry_out(&self, parts: &[Part], site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
+        let key = cx.idempotency_key();
+        if let Err(result) = nothing_moved(site, parts, &key).await {
+            return result;
+        }
+        let mut written: Vec<(&Part, Written)> = Vec::new();
+        for part in parts {
+            let done = match self.still_ready(site, part).await {
+                Ok(()) => write(site, part, &key).await,
+                Err(result) => Err(result),
+            };
+            match done {
+                Ok(done) => written.push((part, done)),
+                Err(result) if written.iter().any(|(_, done)| done.now) => {
+                    return put_back(site, &written, &key, why_of(result)).await;
+                }
+                Err(result) => return result,
+            }
+        }
+        match self.settled(site, &written).await {
+            Ok(notes) => StepResult::Done {
+                note: Words::new("kubernetes.all").with("notes", notes),
+                output: None,
+                live: parts.first().map(|part| part.to.clone()),
+            },
+            Err(why) => put_back(site, &written, &key, why).await,
+        }
+    }
+}
+
+impl Select {
+    fn shown(&self, value: Option<&str>) -> String {
+        format!("{}={}", self.label, value.unwrap_or("*"))
+    }
+
+    fn wanted(&self) -> usize {
+        self.min_ready.map_or(1, |wanted| usize::try_from(wanted).unwrap_or(usize::MAX))
+    }
+
+    fn not_ready(&self, service: &str, to: &str, ready: usize) -> Words {
+        Words::new("kubernetes.no_ready_colour")
+            .with("service", service)
+            .with("at", self.shown(Some(to)))
+            .with("ready", ready)
+            .with("wanted", self.wanted())
+    }
+
+    /// The names of the pods that would serve: found by the selector after the switch, ready, and with every port that
+    /// the Service knows by its name.
+    async fn ready(&self, site: &Site<'_>, service: &Object, to: &str) -> Result<BTreeSet<String>, Trouble> {
+        let selector = service.0.pointer("/spec/selector").and_then(Value::as_object);
+        let others = selector.into_iter().flatten().filter(|(key, _)| **key != self.label);
+        let others = others.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+        let labels: Vec<String> = others.chain([format!("{}={to}", self.label)]).collect();
+        let pods = site.list(PODS, &labels.join(",")).await?;
+        let ports = named_ports(service);
+        let serves = |pod: &Object| is_ready(pod) && ports.iter().all(|port| has_port(pod, port));
+        Ok(pods.into_iter().map(Object).filter(serves).map(|pod| pod.name().to_owned()).collect())
+    }
+
+    /// Pods may have died between the plan and now.
+    async fn still_ready(&self, site: &Site<'_>, part: &Part) -> Result<(), StepResult> {
+        let trouble = |trouble: Trouble, right: Right| {
+            StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, &right)))
+        };
+        let service = site.get(SERVICES, part.name()).await;
+        let service = Object(service.map_err(|why| trouble(why, Right::one("get", SERVICES, part.name())))?);
+        let to = self.value_of(part);
+        let ready = self.ready(site, &service, &to).await.map_err(|why| trouble(why, Right::all("list", PODS)))?;
+        if ready.len() >= self.wanted() {
+            Ok(())
+        } else {
+            Err(StepResult::stale(self.not_ready(part.name(), &to, ready.len())))
+        }
+    }
+
+    fn value_of(&self, part: &Part) -> String {
+        match &part.deed {
+            Deed::Select { set, .. } => set.get(&self.label).cloned().flatten().unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+
+    /// Waits until every Service sends to pods of the new set and to no others.
+    async fn settled(&self, site: &Site<'_>, written: &[(&Part, Written)]) -> Result<Vec<Value>, Words> {
+        let longest = length::duration(self.settle.unwrap_or(Millis::seconds(10)));
+        let watch = Stopwatch::start();
+        let mut notes = Vec::new();
+        for (part, done) in written {
+            let to = self.value_of(part);
+            loop {
+                let seen = self.sends_to(site, &done.object, &to).await;
+                let over = watch.left_of(longest).is_zero() || site.left().is_zero();
+                match seen {
+                    Ok(Some(ready)) => {
+                        let note = Words::new("kubernetes.selected").with("name", part.name());
+                        notes.push(note.with("at", self.shown(Some(&to))).with("ready", ready).into());
+                        break;
+                    }
+                    Ok(None) if over => {
+                        let why = Words::new("kubernetes.empty_after").with("service", part.name());
+                        return Err(why.with("after_ms", watch.took().0));
+                    }
+                    Err(trouble) if over || !trouble.passes() => {
+                        return Err(trouble.words(site, &Right::one("get", ENDPOINTS, part.name())));
+                    }
+                    _ => pause(AGAIN).await,
+                }
+            }
+        }
+        Ok(notes)
+    }
+
+    /// How many pods a Service sends to, once all of them are of the new set.
+    async fn sends_to(&self, site: &Site<'_>, service: &Object, to: &str) -> Result<Option<usize>, Trouble> {
+        let ready = self.ready(site, service, to).await?;
+        let endpoints = match site.get(ENDPOINTS, service.name()).await {
+            Err(trouble) if trouble.is_absent() => return Ok(None),
+            endpoints => endpoints?,
+        };
+        let subsets = endpoints.get("subsets").and_then(Value::as_array);
+        let addresses =
+            subsets.into_iter().flatten().filter_map(|subset| subset.get("addresses")?.as_array()).flatten();
+        let pods: Vec<&str> = addresses.filter_map(|one| one.pointer("/targetRef/name")?.as_str()).collect();
+        let is_settled = !pods.is_empty() && pods.iter().all(|pod| ready.contains(*pod));
+        Ok(is_settled.then_some(pods.len()))
+    }
+}
+
+fn why_of(result: StepResult) -> Words {
+    match result {
+        StepResult::Stale { found: why }
+        | StepResult::Failed { why, .. }
+        | StepResult::Unknown { why, .. }
+        | StepResult::Done { note: why, .. } => why,
+    }
+}
+
+/// All of them or none: those that were switched get their former selectors, the last one first.
+async fn put_back(site: &Site<'_>, written: &[(&Part, Written)], key: &str, why: Words) -> StepResult {
+    let names = |parts: &[&Part]| parts.iter().map(|part| part.name().to_owned()).collect::<Vec<_>>();
+    let mut left: Vec<&Part> = written.iter().map(|(part, _)| *part).collect();
+    let all = names(&left);
+    let key = format!("{key}-back");
+    while let Some(part) = left.pop() {
+        if let Err(result) = write(site, &part.reversed(), &key).await {
+            left.push(part);
+            let half = Words::new("kubernetes.not_put_back").with("left", names(&left)).with("why", why);
+            return StepResult::failed(half.with("then", why_of(result)));
+        }
+    }
+    StepResult::failed(Words::new("kubernetes.put_back").with("names", all).with("why", why))
+}
+
+/// The ports of a Service that are found in its pods by name.
+fn named_ports(service: &Object) -> Vec<String> {
+    let ports = service.0.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    ports.filter_map(|port| port.get("targetPort")?.as_str()).map(str::to_owned).collect()
+}
+
+fn has_port(pod: &Object, name: &str) -> bool {
+    let containers = pod.0.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
+    let mut ports = containers.filter_map(|container| container.get("ports")?.as_array()).flatten();
+    ports.any(|port| port.get("name").and_then(Value::as_str) == Some(name))
+}

@@ -1,0 +1,137 @@
+//! Folders of saved manifests, and what the server would do with them if nobody looked.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use vigie::incident::approval::Outcome;
+
+use super::plane::Namespace;
+use super::team::{Setting, Team};
+
+const WEB: &str = "rollout, status, deployment/web, --timeout=20s";
+
+/// A team that applies this folder, which holds these files already.
+async fn applying(folder: &Path, files: &[(&str, &str)], more: &str) -> Option<Team> {
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).expect("it can be written");
+    }
+    let space = Namespace::open().await?;
+    let step = format!("apply: {{ folder: {}{more} }}", folder.display());
+    let actions = [("apply", "destructive", step.as_str())];
+    let setting = Setting { actions: &actions, check: WEB, ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    Some(Team::on(space, setting).await)
+}
+
+fn deployment(image: &str, more: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: web }}\nspec:\n  replicas: 2\n  {more}\n  selector: {{ \
+         matchLabels: {{ app: web }} }}\n  template:\n    metadata: {{ labels: {{ app: web }} }}\n    spec:\n      \
+         containers: [{{ name: web, image: \"{image}\" }}]\n"
+    )
+}
+
+const FEATURES: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: features }\ndata: { checkout: \"off\" }\n";
+
+/// A backup as `kubectl get --output yaml` writes it holds what the server refuses: versions, uids, managed fields.
+#[tokio::test]
+async fn a_raw_backup_is_applied_cleaned_and_a_missing_object_is_made_anew() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let Some(space) = Namespace::open().await else { return };
+    space.apply(&deployment("example/web:1", "")).await;
+    space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    let saved = space.kubectl(&["get", "deployment/web", "--output", "yaml"]).await;
+    for word in ["resourceVersion", "uid", "managedFields", "status"] {
+        assert!(saved.contains(word), "{word} is not in {saved}");
+    }
+    std::fs::write(folder.path().join("web.yaml"), saved).expect("it can be written");
+    std::fs::write(folder.path().join("features.yml"), FEATURES).expect("it can be written");
+    let step = format!("apply: {{ folder: {}, force: true }}", folder.path().display());
+    let actions = [("apply", "destructive", step.as_str())];
+    let setting = Setting { actions: &actions, check: WEB, ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.set_image("web", "example/web:2").await;
+    let (plan, done) = team.through(1, "apply").await;
+    for line in ["Apply 2 saved manifests", "made anew: configmap/features", "deployment/web: "] {
+        assert!(plan.contains(line), "{line} is not in {plan}");
+    }
+    assert!(plan.contains("spec.template.spec.containers[web].image"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.image("web").await, "example/web:1");
+    assert_eq!(team.space.get("configmap/features").await["data"], json!({"checkout": "off"}));
+    let managers = team.space.get("configmap/features").await["metadata"]["managedFields"].to_string();
+    assert!(managers.contains("\"manager\":\"vigie\"") && managers.contains("\"Apply\""), "{managers}");
+    let writes = [json!(["patch", "configmaps/features", 201]), json!(["patch", "deployments/web", 200])];
+    assert_eq!(team.space.writes(), writes);
+    let again = team.asks_for(2, "apply").await;
+    team.world.message(&again, "is already at");
+    team.close().await;
+}
+
+/// Other kinds of changes are answered with 200, and such a field is lost without a word.
+#[tokio::test]
+async fn a_misspelt_field_of_a_manifest_is_named_and_not_lost() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let web = deployment("example/web:1", "replica: 5");
+    let Some(team) = applying(folder.path(), &[("web.yaml", &web)], "").await else { return };
+    let channel = team.asks_for(1, "apply").await;
+    let refused =
+        crate::world::shown(&team.world.message(&channel, "deployment/web has a field that the cluster does not know"));
+    assert!(refused.contains("spec.replica:"), "{refused}");
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+#[tokio::test]
+async fn what_others_own_is_not_taken_from_them_without_being_told_to() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let web = deployment("example/web:1", "");
+    let Some(team) = applying(folder.path(), &[("web.yaml", &web)], "").await else { return };
+    team.space.apply(&deployment("example/web:2", "")).await;
+    let channel = team.asks_for(1, "apply").await;
+    let refused = crate::world::shown(&team.world.message(&channel, "others own fields of deployment/web"));
+    assert!(refused.contains(".spec.template.spec.containers") && refused.contains("force: true"), "{refused}");
+    assert_eq!(team.space.image("web").await, "example/web:2");
+    team.close().await;
+}
+
+#[tokio::test]
+async fn files_that_change_after_the_plan_are_not_applied() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let web = deployment("example/web:1", "");
+    let Some(team) = applying(folder.path(), &[("web.yaml", &web)], "").await else { return };
+    let (channel, card) = team.planned(1, "apply").await;
+    std::fs::write(folder.path().join("web.yaml"), deployment("example/web:9", "")).expect("it can be written");
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(1).await, Outcome::Stale { .. }), "{card}");
+    assert!(card.contains("have changed since the plan"), "{card}");
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_folder_says_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let good = deployment("example/web:1", "");
+    let Some(team) = applying(folder.path(), &[("web.yaml", &good)], "").await else { return };
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { password: hunter2-hunter2 }\n";
+    let elsewhere = good.replace("{ name: web }", "{ name: web, namespace: other }");
+    let wrong = [
+        (secret.to_owned(), "secret/app is a Secret"),
+        (elsewhere, "deployment/web belongs to the namespace other"),
+        (
+            "kind: Widget\napiVersion: example.com/v1\nmetadata: { name: w }\n".to_owned(),
+            "is of a kind that Vigie does not apply",
+        ),
+        (deployment("example/web:2", ""), "deployment/web is in the folder twice"),
+        ("a: [".to_owned(), "neither YAML nor JSON"),
+    ];
+    for (incident, (text, says)) in (1..).zip(wrong) {
+        std::fs::write(folder.path().join("wrong.yaml"), text).expect("it can be written");
+        let channel = team.asks_for(incident, "apply").await;
+        let refused = crate::world::shown(&team.world.message(&channel, says));
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+    team.close().await;
+}

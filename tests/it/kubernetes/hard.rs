@@ -1,0 +1,222 @@
+//! A cluster that falls silent, answers slowly, forgets who we are or goes away: what is told, and what is not done twice.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vigie::clock::Clock;
+use vigie::incident::approval::Outcome;
+use vigie::incident::state::Phase;
+
+use super::plane::{Namespace, Plane};
+use super::process::{Outside, PATIENCE};
+use super::relay::Relay;
+use super::team::{Setting, Team};
+use crate::faults::until;
+use crate::world::shown;
+
+/// The server stands still after the change, longer than any request waits.
+#[tokio::test]
+async fn an_api_server_silent_for_20_s_in_the_middle_of_a_roll_out_is_waited_for() {
+    let Some(plane) = Plane::own().await else { return };
+    let space = plane.namespace().await;
+    let setting = Setting { within: "90s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.approves("undo-web").await;
+    let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
+    until("the change", PATIENCE, changed).await;
+    plane.freeze().await;
+    let said = async || {
+        let calls = outside.town.ws().calls_of("chat.update");
+        calls.iter().any(|call| shown(&call.args).contains("the cluster production does not answer")).then_some(())
+    };
+    until("the card says that the cluster is silent", PATIENCE, said).await;
+    let began = Clock::system().now();
+    let passed = async || (Clock::system().now().since(began).0 >= 20_000).then_some(());
+    until("twenty seconds have passed", PATIENCE, passed).await;
+    plane.thaw().await;
+    let run = outside.ended().await;
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
+    assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
+    bot.stop().await;
+    drop(plane);
+}
+
+/// Nobody knows what became of it: the workload stays locked and a person is asked.
+#[tokio::test]
+async fn an_api_server_silent_beyond_the_deadline_leaves_the_run_unknown() {
+    let Some(plane) = Plane::own().await else { return };
+    let space = plane.namespace().await;
+    let setting = Setting { within: "8s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.approves("undo-web").await;
+    let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
+    until("the change", PATIENCE, changed).await;
+    plane.freeze().await;
+    let run = outside.ended().await;
+    assert!(matches!(run.phase, Phase::Finished { outcome: Outcome::Unknown { step: 0, .. } }), "{run:?}");
+    plane.thaw().await;
+    assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
+    bot.stop().await;
+    drop(plane);
+}
+
+#[tokio::test]
+async fn a_right_lost_after_the_approval_is_named() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    team.space.kubectl(&["delete", "rolebinding/vigie"]).await;
+    team.space.until_denied("patch", "deployments/web").await;
+    let card = team.approved(&channel, &card).await;
+    assert!(card.contains("Vigie has no right there to"), "{card}");
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{card}");
+    assert_eq!(team.space.image("web").await, "example/web:2");
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_ends_is_said_to_end() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    team.space.kubectl(&["delete", "namespace", &team.space.name, "--wait=false"]).await;
+    let gone =
+        async || team.space.kubectl(&["get", "deployments", "--output", "name"]).await.trim().is_empty().then_some(());
+    until("the workloads are gone", PATIENCE, gone).await;
+    let card = team.approved(&channel, &card).await;
+    let outcome = team.outcome(1).await;
+    assert!(matches!(outcome, Outcome::Stale { .. } | Outcome::Failed { .. }), "{outcome:?}");
+    assert!(card.contains("web is no longer there") || card.contains("Vigie has no right there"), "{card}");
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+/// Every byte comes late, both ways.
+#[tokio::test]
+async fn a_cluster_that_answers_slowly_is_slow_and_nothing_else() {
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting::default();
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 2).await;
+    let relay = Relay::open(space.server()).await;
+    let team = Team::on(space.through(relay.address()), setting).await;
+    relay.delay(Duration::from_millis(300));
+    let (_, done) = team.through(1, "undo-web").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.image("web").await, "example/web:1");
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/web", 200])]);
+    team.close().await;
+}
+
+/// The answer to the change is lost on its way: it was done, and is not done again.
+#[tokio::test]
+async fn a_change_whose_answer_is_lost_is_not_made_twice() {
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting::default();
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 2).await;
+    let relay = Relay::open(space.server()).await;
+    let team = Team::on(space.through(relay.address()), setting).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    // It looks at the Deployment and at the ReplicaSet, and then sends the change.
+    relay.lose_the_answer_after(2);
+    let done = team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!((relay.lost(), team.space.image("web").await.as_str()), (1, "example/web:1"));
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/web", 200])]);
+    team.close().await;
+}
+
+/// A kubeconfig with other credentials.
+fn with_user(good: &str, user: &str) -> String {
+    let lines = good.lines().filter(|line| !line.contains("client-key-data"));
+    let other = lines
+        .map(|line| if line.contains("client-certificate-data") { format!("    {user}") } else { line.to_owned() });
+    other.collect::<Vec<_>>().join("\n")
+}
+
+/// Certificates are renewed while Vigie runs: the file is read again, and no word of it is told.
+#[tokio::test]
+async fn wrong_credentials_are_said_so_and_new_ones_are_read() {
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting::default();
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let good = std::fs::read_to_string(space.kubeconfig("bot")).expect("it is there");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("kubeconfig");
+    std::fs::write(&file, with_user(&good, "token: hunter2-hunter2-hunter2")).expect("it can be written");
+    let team = Team::on(space.with_kubeconfig(&file), setting).await;
+    let channel = team.asks_for(1, "undo-web").await;
+    let refused = shown(&team.world.message(&channel, "the cluster production does not know Vigie"));
+    assert!(!refused.contains("hunter2"), "{refused}");
+    std::fs::write(&file, &good).expect("it can be written");
+    let (_, done) = team.through(2, "undo-web").await;
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    team.close().await;
+}
+
+/// A program that fetches credentials sees none of ours, and what it prints is told to nobody.
+#[tokio::test]
+async fn a_program_for_credentials_sees_none_of_our_secrets_and_its_output_is_nowhere() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting::default();
+    space.grant(&setting.roles(&space)).await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (plugin, seen, file) =
+        (folder.path().join("plugin"), folder.path().join("seen"), folder.path().join("kubeconfig"));
+    let script = format!(
+        "#!/bin/sh\nenv > {}\necho token-hunter2-hunter2\necho token-hunter2-hunter2 >&2\nexit 3\n",
+        seen.display()
+    );
+    std::fs::write(&plugin, script).expect("it can be written");
+    std::fs::set_permissions(&plugin, std::fs::Permissions::from_mode(0o755)).expect("it can run");
+    let good = std::fs::read_to_string(space.kubeconfig("bot")).expect("it is there");
+    let exec = format!(
+        "exec: {{ apiVersion: client.authentication.k8s.io/v1beta1, command: {}, args: [] }}",
+        plugin.display()
+    );
+    std::fs::write(&file, with_user(&good, &exec)).expect("it can be written");
+    let outside = Outside::open(&space.with_kubeconfig(&file), &setting).await;
+    let bot = outside.talkative().await;
+    outside.asks("undo-web").await;
+    let said = async || {
+        let calls = outside.town.ws().calls();
+        calls.iter().any(|call| call.args.to_string().contains("ended with 3")).then_some(())
+    };
+    until("the failure is told", PATIENCE, said).await;
+    let log = bot.stop().await;
+    let environment = std::fs::read_to_string(&seen).expect("the program ran");
+    for ours in ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "DATABASE_URL", "PHONES_SECRET"] {
+        assert!(!environment.contains(ours), "{ours} is in {environment}");
+    }
+    assert!(environment.contains("PATH="), "{environment}");
+    let told: String = outside.town.ws().calls().iter().map(|call| call.args.to_string()).collect();
+    assert!(!log.contains("hunter2") && !told.contains("hunter2"), "what the program printed is told");
+}
+
+/// Vigie's own account may do everything here; what counts is who it says it is.
+#[tokio::test]
+async fn an_impersonated_account_has_its_own_rights() {
+    let Some(space) = Namespace::open().await else { return };
+    let setting =
+        Setting { reached: "impersonate: { user: vigie, groups: [\"system:authenticated\"] }", ..Setting::default() };
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let roles = setting.roles(&space);
+    let admin = space.kubeconfig("admin");
+    let team = Team::on(space.with_kubeconfig(&admin), setting).await;
+    let channel = team.asks_for(1, "undo-web").await;
+    team.world.message(&channel, "Vigie has no right there to");
+    team.space.grant(&roles).await;
+    let (_, done) = team.through(2, "undo-web").await;
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.image("web").await, "example/web:1");
+    team.close().await;
+}

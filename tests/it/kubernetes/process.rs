@@ -1,0 +1,76 @@
+//! The same team with a real process as its bot, which can be killed, frozen and listened to.
+
+use std::time::Duration;
+
+use vigie::incident::state::{Phase, Run};
+
+use super::plane::Namespace;
+use super::team::Setting;
+use crate::bot::Bot;
+use crate::database::Database;
+use crate::faults::town::Town;
+use crate::faults::until;
+
+/// Nothing that is waited for takes longer, unless it never comes.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Outside {
+    pub town: Town,
+    _database: Option<Database>,
+}
+
+impl Outside {
+    /// With a database of its own; no bot runs yet.
+    pub async fn open(space: &Namespace, setting: &Setting<'_>) -> Self {
+        let database = Database::fresh().await;
+        let outside = Self::open_on(&database.url, space, setting).await;
+        Self { _database: Some(database), ..outside }
+    }
+
+    /// On a database that somebody else looks after.
+    pub async fn open_on(url: &str, space: &Namespace, setting: &Setting<'_>) -> Self {
+        Self { town: Town::open_as(url, &setting.configuration(space)).await, _database: None }
+    }
+
+    /// A bot that says all it can say.
+    pub async fn talkative(&self) -> Bot {
+        let mut bot = Bot::begin(self.town.command_by(&["env", "RUST_LOG=debug"], "127.0.0.1:0"));
+        bot.listens().await;
+        bot
+    }
+
+    async fn says(&self, who: &str, line: &str) {
+        let ack = self.town.ws().person(who).command("C0GENERAL", "/incident", line).await;
+        assert_eq!(ack.failure, None, "/incident {line}");
+    }
+
+    /// The only run that there is.
+    pub async fn run(&self) -> Option<Run> {
+        let incident = self.town.store.incident("inc_1".parse().expect("an id")).await.ok().flatten()?;
+        incident.runs.into_values().next()
+    }
+
+    /// Declares an incident and asks for a plan.
+    pub async fn asks(&self, action: &str) {
+        let heard = async || (self.town.ws().open_sockets() > 0).then_some(());
+        until("the bot hears", PATIENCE, heard).await;
+        self.says("U0ONCALL", "start sev2 the web fails").await;
+        let incident = async || self.town.store.incident("inc_1".parse().expect("an id")).await.ok().flatten();
+        until("the incident", PATIENCE, incident).await;
+        self.says("U0ONCALL", &format!("run --in inc_1 {action}")).await;
+    }
+
+    /// The same, and approves the plan.
+    pub async fn approves(&self, action: &str) {
+        self.asks(action).await;
+        let pending = async || self.run().await.filter(|run| run.phase == Phase::Pending);
+        until("the plan", PATIENCE, pending).await;
+        self.says("U0LEAD", "approve run_1_1").await;
+    }
+
+    /// The run once it has ended.
+    pub async fn ended(&self) -> Run {
+        let ended = async || self.run().await.filter(|run| matches!(run.phase, Phase::Finished { .. }));
+        until("the end of the run", PATIENCE, ended).await
+    }
+}

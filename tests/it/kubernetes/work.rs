@@ -1,0 +1,217 @@
+//! Things that end or go: Jobs that run once, objects that are deleted, pods that are made anew; and what a cluster says.
+
+use serde_json::{Value, json};
+use vigie::incident::approval::Outcome;
+
+use super::plane::Namespace;
+use super::team::{Setting, Team};
+use crate::world::shown;
+
+const WEB: &str = "rollout, status, deployment/web, --timeout=20s";
+
+/// A Job that ends by itself.
+fn job(name: &str, image: &str) -> String {
+    format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {{ name: {name}, labels: {{ app: import }} }}\nspec:\n  backoffLimit: 0\n  \
+         template:\n    metadata: {{ labels: {{ job: {name} }} }}\n    spec:\n      restartPolicy: Never\n      containers: [{{ name: task, image: \"{image}\" }}]\n"
+    )
+}
+
+async fn none_left(space: &Namespace, what: &str, labels: &str) {
+    let gone = async || {
+        let left = space.kubectl(&["get", what, "--selector", labels, "--output", "name"]).await;
+        left.trim().is_empty().then_some(())
+    };
+    crate::faults::until(&format!("no {what} with {labels} is left"), super::process::PATIENCE, gone).await;
+}
+
+/// Without a word of how, the server would leave the pods of a Job running.
+#[tokio::test]
+async fn a_deleted_job_takes_its_pods_with_it_and_the_absent_are_named() {
+    let delete = [("clean", "destructive", "delete: { kind: job, names: [import, export] }")];
+    let Some(team) = Team::doing(&delete, "get, namespace").await else { return };
+    team.space.apply(&job("import", "example/task:1-slow")).await;
+    team.space.once("pods", |pods| pods["items"].as_array().is_some_and(|all| all.len() == 1)).await;
+    let (plan, done) = team.through(1, "clean").await;
+    for line in ["Delete the job import", "not there: export", "its pods go with it"] {
+        assert!(plan.contains(line), "{line} is not in {plan}");
+    }
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    none_left(&team.space, "pods", "job=import").await;
+    let again = team.asks_for(2, "clean").await;
+    team.world.message(&again, "is already at 0");
+    assert_eq!(team.space.writes(), [json!(["delete", "jobs/import", 200])]);
+    team.close().await;
+}
+
+#[tokio::test]
+async fn pods_go_by_their_labels_and_another_of_the_same_name_stays() {
+    let delete = [("clean", "destructive", "delete: { kind: pod, selector: \"run=one\" }")];
+    let Some(team) = Team::doing(&delete, "get, namespace").await else { return };
+    let run = ["run", "one", "--image=example/web:1", "--restart=Never"];
+    team.space.kubectl(&run).await;
+    let (channel, card) = team.planned(1, "clean").await;
+    team.space.kubectl(&["delete", "pod/one", "--now"]).await;
+    team.space.kubectl(&run).await;
+    let card = team.approved(&channel, &card).await;
+    assert!(card.contains("left alone, because they are other objects of these names now: one"), "{card}");
+    assert_eq!(team.space.pods("run=one").await, ["pod/one"]);
+    let (_, done) = team.through(2, "clean").await;
+    assert!(done.contains("one gone"), "{done}");
+    none_left(&team.space, "pods", "run=one").await;
+    team.close().await;
+}
+
+/// The server says yes, and the claim stays until its pod is gone.
+#[tokio::test]
+async fn a_volume_claim_in_use_is_refused_with_the_pod_that_uses_it() {
+    let delete = [("clean", "destructive", "delete: { kind: pvc, names: [data] }")];
+    let Some(team) = Team::doing(&delete, "get, namespace").await else { return };
+    let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: { name: data }\nspec: { accessModes: [ReadWriteOnce], \
+                 storageClassName: none, volumeName: VOLUME, resources: { requests: { storage: 1Gi } } }\n---\n\
+                 apiVersion: v1\nkind: PersistentVolume\nmetadata: { name: VOLUME }\nspec: { accessModes: [ReadWriteOnce], \
+                 storageClassName: none, capacity: { storage: 1Gi }, hostPath: { path: /nowhere } }\n";
+    team.space.apply(&claim.replace("VOLUME", &team.space.name)).await;
+    team.space.once("pvc/data", |claim| claim["status"]["phase"] == "Bound").await;
+    let user = "apiVersion: v1\nkind: Pod\nmetadata: { name: db, labels: { run: db } }\nspec:\n  volumes: [{ name: data, \
+                persistentVolumeClaim: { claimName: data } }]\n  containers: [{ name: db, image: \"example/db:1\" }]\n";
+    team.space.apply(user).await;
+    team.space.once("pod/db", |pod| pod["status"]["phase"] == "Running").await;
+    let channel = team.asks_for(1, "clean").await;
+    team.world.message(&channel, "data is used by db");
+    team.space.kubectl(&["delete", "pod/db", "--now"]).await;
+    let (plan, done) = team.through(2, "clean").await;
+    assert!(plan.contains("what is stored there may be lost"), "{plan}");
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.writes(), [json!(["delete", "persistentvolumeclaims/data", 200])]);
+    team.space.kubectl(&["delete", &format!("pv/{}", team.space.name), "--wait=false"]).await;
+    team.close().await;
+}
+
+#[tokio::test]
+async fn pods_are_made_anew_one_at_a_time() {
+    let recreate = [("anew", "reversible", "recreate_pods: { selector: \"app=web\" }")];
+    let Some(team) = Team::doing(&recreate, WEB).await else { return };
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    let before = team.space.pods("app=web").await;
+    let (plan, done) = team.through(1, "anew").await;
+    assert!(plan.contains("Make 2 pods of app=web anew") && plan.contains("1 at a time: web-"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    let now = team.space.pods("app=web").await;
+    assert!(before.iter().all(|former| !now.contains(former)), "{now:?} after {before:?}");
+    let writes = team.space.writes();
+    assert!(writes.len() == 2 && writes.iter().all(|write| write[0] == "create" && write[2] == 201), "{writes:?}");
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_disruption_budget_is_waited_for_and_named() {
+    let recreate = [("anew", "reversible", "recreate_pods: { selector: \"app=web\" }")];
+    let setting = Setting { actions: &recreate, check: WEB, within: "5s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    let budget = "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: { name: all }\nspec: { minAvailable: 1, \
+                  selector: { matchLabels: { app: web } } }\n";
+    team.space.apply(budget).await;
+    team.space.once("pdb/all", |budget| budget["status"]["currentHealthy"] == 1).await;
+    let before = team.space.pods("app=web").await;
+    let (_, done) = team.through(1, "anew").await;
+    assert!(done.contains("a disruption budget does not let web-"), "{done}");
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }));
+    assert_eq!(team.space.pods("app=web").await, before);
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_job_runs_once_its_log_is_followed_and_it_is_tidied_up() {
+    let run = [(
+        "migrate",
+        "destructive",
+        "job: { image: \"example/task:1-slow\", command: [migrate, down], env: { STEP: hidden-step } }",
+    )];
+    let Some(team) = Team::doing(&run, "get, namespace").await else { return };
+    let (channel, card) = team.planned(1, "migrate").await;
+    let plan = shown(&card);
+    assert!(plan.contains("migrate down · example/task:1-slow") && !plan.contains("hidden-step"), "{plan}");
+    let done = team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert!(done.contains("vigie-run-1-1-step-1 ended with 0"), "{done}");
+    let edits = team.world.ws().calls_of("chat.update").into_iter().filter(|call| call.args["ts"] == card["ts"]);
+    let followed = edits.map(|call| shown(&call.args)).filter(|text| text.contains("↳")).count();
+    assert!(followed > 0, "a line of the log was on the card");
+    let writes =
+        [json!(["create", "jobs/vigie-run-1-1-step-1", 201]), json!(["delete", "jobs/vigie-run-1-1-step-1", 200])];
+    assert_eq!(team.space.writes(), writes);
+    none_left(&team.space, "pods", "job-name=vigie-run-1-1-step-1").await;
+    team.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_fails_says_its_exit_code_and_its_last_lines_and_stays() {
+    let run = [("migrate", "destructive", "job: { like: deployment/web, command: [migrate, down] }")];
+    let Some(team) = Team::doing(&run, WEB).await else { return };
+    team.space.deployed("web", &["example/web:1-fail"], 1).await;
+    let (plan, done) = team.through(1, "migrate").await;
+    assert!(plan.contains("with the environment and the volumes of deployment/web"), "{plan}");
+    assert!(done.contains("vigie-run-1-1-step-1 ended with 3") && done.contains("ERROR"), "{done}");
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }));
+    let job = team.space.get("job/vigie-run-1-1-step-1").await;
+    let command = &job["spec"]["template"]["spec"]["containers"][0]["command"];
+    assert_eq!(command, &json!(["migrate", "down"]));
+    assert_eq!(team.space.writes(), [json!(["create", "jobs/vigie-run-1-1-step-1", 201])]);
+    team.close().await;
+}
+
+/// A Job that cannot begin is not left to begin when nobody expects it any more.
+#[tokio::test]
+async fn a_job_that_never_runs_is_stopped_at_the_deadline() {
+    let run = [("migrate", "destructive", "job: { image: \"example/task:1-broken\", command: [migrate] }")];
+    let setting = Setting { actions: &run, check: "get, namespace", within: "4s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    let (_, done) = team.through(1, "migrate").await;
+    assert!(done.contains("ImagePullBackOff") || done.contains("at its deadline"), "{done}");
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{done}");
+    team.close().await;
+}
+
+#[tokio::test]
+async fn the_quick_diagnostic_says_what_the_cluster_says() {
+    let Some(space) = Namespace::open().await else { return };
+    let looks = [
+        ("roll-outs", "workloads: [deployment/web]"),
+        ("pods", "pods: { selector: \"app=bad\", restarts: { fail_above: 100 } }"),
+        ("service", "service: web"),
+        ("events", "events: { within: 15m }"),
+        ("errors", "logs: { selector: \"app=web\", filter: ERROR, within: 10m, limits: { warn_above: 1 } }"),
+        ("top", "top: { selector: \"app=web\", memory: { fail_above: 1000000 } }"),
+    ];
+    let setting = Setting { looks: &looks, ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    team.space.kubectl(&["expose", "deployment/web", "--port=80"]).await;
+    team.space.deployed("bad", &["example/web:1-broken"], 2).await;
+    let filled = |endpoints: &Value| endpoints["subsets"][0]["addresses"].as_array().is_some_and(|all| all.len() == 2);
+    team.space.once("endpoints/web", filled).await;
+    let pulled = |pods: &Value| pods["items"].to_string().matches("ImagePullBackOff").count() >= 2;
+    team.space.once("pods", pulled).await;
+    team.space.once("events", |events| events["items"].to_string().contains("\"Warning\"")).await;
+    team.world.types("U0ONCALL", "C0GENERAL", "start sev2 the web fails").await;
+    let channel = team.world.channel(1).await;
+    team.world.types("U0ONCALL", &channel, "diagnose web").await;
+    let incident = team.world.incident(1).await;
+    incident.last_diagnostic().expect("the round ended");
+    let said = shown(&team.world.message(&channel, "sends to 2 pods"));
+    for line in [
+        "web: 2 of 2 updated, 2 available",
+        "0 of 2 ready",
+        "2 × ImagePullBackOff",
+        "app=web: sends to 2 pods",
+        "in 15 min",
+        "lines with ERROR in 10 min",
+        "MiB in 2 pods",
+    ] {
+        assert!(said.contains(line), "{line} is not in {said}");
+    }
+    team.close().await;
+}
