@@ -157,7 +157,7 @@ impl Bounds {
         range(least, most)
     }
 
-    pub(super) fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
+    pub(in crate::actions) fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
         let limits = [self.warn_above, self.fail_above, self.warn_below, self.fail_below];
         if limits.iter().all(Option::is_none) && self.than_before.is_none() {
             faults.push(fault(path, "a figure needs a limit, for example fail_above: 0.05"));

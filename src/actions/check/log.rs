@@ -13,7 +13,7 @@ use regex::Regex;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Bounds, Check, Seen};
+use super::{Bounds, Check, Seen, validate_filter};
 use crate::actions::World;
 use crate::actions::command::{Place, shown, validate_argv};
 use crate::actions::config::{ConfigFault, fault};
@@ -84,10 +84,7 @@ impl Check for LogCheck {
             (None, Some(_)) => {}
             _ => faults.push(fault(path, "a log comes from exactly one of command, file")),
         }
-        if let Err(error) = Regex::new(&self.filter) {
-            let last = error.to_string().lines().last().unwrap_or_default().to_owned();
-            faults.push(fault(format!("{path}.filter"), format!("this is not a regular expression: {last}")));
-        }
+        validate_filter(&self.filter, path, faults);
         self.limits.validate(&format!("{path}.limits"), faults);
     }
 

@@ -13,6 +13,7 @@ pub mod vercel;
 use std::fmt;
 
 use async_trait::async_trait;
+use regex::Regex;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -219,6 +220,21 @@ impl CheckConfig {
         }
         for (name, check) in set {
             check.validate(&format!("{path}.{name}"), faults);
+        }
+    }
+}
+
+/// Adds the faults of a filter for lines, in whatever they are looked for.
+pub(super) fn validate_filter(filter: &str, path: &str, faults: &mut Vec<ConfigFault>) {
+    let path = format!("{path}.filter");
+    match Regex::new(filter) {
+        Ok(_) if filter.is_empty() => {
+            faults.push(fault(path, "every line would be counted; write for example ERROR"));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let last = error.to_string().lines().last().unwrap_or_default().to_owned();
+            faults.push(fault(path, format!("this is not a regular expression: {last}")));
         }
     }
 }

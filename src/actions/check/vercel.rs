@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Bounds, Check, Seen};
+use super::{Bounds, Check, Seen, validate_filter};
 use crate::actions::World;
 use crate::actions::api::{Api, Trouble, is_plain, validate_base, validate_credential};
 use crate::actions::config::{ConfigFault, fault};
@@ -51,9 +51,7 @@ impl Check for VercelCheck {
         if self.team.as_ref().is_some_and(|team| !is_plain(team)) {
             faults.push(fault(format!("{path}.team"), "this is no team's id; it begins with team_"));
         }
-        if let Err(error) = Regex::new(&self.filter) {
-            faults.push(fault(format!("{path}.filter"), format!("this is no regular expression: {error}")));
-        }
+        validate_filter(&self.filter, path, faults);
         validate_domain(&self.domain, &format!("{path}.domain"), faults);
         validate_base(self.base_url.as_deref(), path, faults);
         validate_credential(&self.token, path, faults);
@@ -78,8 +76,8 @@ impl Check for VercelCheck {
         let found: Vec<&String> = lines.iter().filter(|line| filter.is_match(line)).collect();
         let seen = self.limits.judge(found.len() as f64);
         let newest = found.first().map(|line| line.trim());
-        let value = Words::new("look.lines").with("figure", seen.value.clone()).with("newest", newest);
-        Seen { value, ..seen }
+        let value = Words::new("look.log").with("count", found.len()).with("newest", newest);
+        Seen { value: value.with("within_ms", Value::Null), ..seen }
     }
 }
 

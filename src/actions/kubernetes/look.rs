@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use regex::Regex;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::check::{Bounds, Check, Seen};
+use super::super::check::{Bounds, Check, Seen, validate_filter};
 use super::super::config::{ConfigFault, fault};
 use super::super::{World, length};
 use super::call::{Site, Trouble};
@@ -71,7 +72,7 @@ pub struct EventsLook {
 pub struct LogsLook {
     /// The pods' labels: `app=web`.
     pub selector: String,
-    /// What a line must contain to be counted: `ERROR`.
+    /// Lines that match are counted: a regular expression.
     pub filter: String,
     /// How far back.
     #[serde(deserialize_with = "length::read")]
@@ -87,11 +88,9 @@ pub struct TopLook {
     /// The pods' labels: `app=web`.
     pub selector: String,
     /// Limits of what all of them use of processors together, in thousandths of one.
-    #[serde(default)]
-    pub cpu: Bounds,
+    pub cpu: Option<Bounds>,
     /// Limits of the memory of all of them together, in MiB.
-    #[serde(default)]
-    pub memory: Bounds,
+    pub memory: Option<Bounds>,
 }
 
 /// A log that is longer is counted in part.
@@ -136,9 +135,26 @@ impl Check for KubernetesCheck {
                 faults.push(fault(format!("{path}.{place}.selector"), sentence));
             }
         }
-        if self.logs.as_ref().is_some_and(|look| look.filter.is_empty()) {
-            faults.push(fault(format!("{path}.logs.filter"), "every line would be counted; write for example ERROR"));
+        if let Some(look) = &self.logs {
+            validate_filter(&look.filter, &format!("{path}.logs"), faults);
         }
+        if let Some(limits) = self.limits() {
+            limits.validate(&format!("{path}.{}.limits", self.set().join("")), faults);
+        }
+        for (place, limits) in self.top.iter().flat_map(|look| [("cpu", &look.cpu), ("memory", &look.memory)]) {
+            let Some(limits) = limits else { continue };
+            let path = format!("{path}.top.{place}");
+            limits.validate(&path, faults);
+            if limits.than_before.is_some() {
+                let sentence = "a look with two figures is not held against one from before; leave it out";
+                faults.push(fault(format!("{path}.than_before"), sentence));
+            }
+        }
+    }
+
+    fn limits(&self) -> Option<&Bounds> {
+        let events = self.events.as_ref().and_then(|look| look.limits.as_ref());
+        self.logs.as_ref().map(|look| &look.limits).or(events)
     }
 
     async fn look(&self, world: &World, within: Duration) -> Seen {
@@ -299,8 +315,7 @@ impl EventsLook {
             .with("within_ms", self.within.0)
             .with("newest", newest);
         let usual = Bounds { warn_above: Some(0.0), ..Bounds::default() };
-        let limits = self.limits.as_ref().unwrap_or(&usual).judge(as_figure(count));
-        Ok(Seen::new(limits.verdict, value).with_limit(limits.limit))
+        Ok(Seen { value, ..self.limits.as_ref().unwrap_or(&usual).judge(as_figure(count)) })
     }
 }
 
@@ -314,6 +329,7 @@ pub(super) fn happened_at(event: &Object) -> Option<i64> {
 
 impl LogsLook {
     async fn seen(&self, site: &Site<'_>) -> Looked {
+        let Ok(filter) = Regex::new(&self.filter) else { return Ok(Seen::fail(super::reconfigured())) };
         let pods = listed(site, &self.selector).await?;
         let since = self.within.0.div_euclid(1_000).max(1);
         let mut read = Vec::new();
@@ -326,11 +342,9 @@ impl LogsLook {
         for log in futures_util::future::join_all(read).await {
             match log {
                 Ok(log) => {
-                    let found = log.lines().filter(|line| line.contains(&self.filter));
-                    for line in found {
-                        count += 1;
-                        last = Some(site.redactor.short(line, 80));
-                    }
+                    let found: Vec<&str> = log.lines().filter(|line| filter.is_match(line)).collect();
+                    count += found.len();
+                    last = found.last().map(|line| site.redactor.short(line, 80)).or(last);
                 }
                 // A container that has not begun has no log.
                 Err(Trouble::Refused(status)) if matches!(status.code, 400 | 404) => unread += 1,
@@ -343,8 +357,7 @@ impl LogsLook {
             .with("within_ms", self.within.0)
             .with("unread", unread)
             .with("last", last);
-        let limits = self.limits.judge(as_figure(count));
-        Ok(Seen::new(limits.verdict, value).with_limit(limits.limit))
+        Ok(Seen { value, ..self.limits.judge(as_figure(count)) })
     }
 }
 
@@ -364,10 +377,17 @@ impl TopLook {
         };
         let (cpu, memory) = ((used("cpu") * 1_000.0).round(), (used("memory") / (1024.0 * 1024.0)).round());
         let value = Words::new("kubernetes.look_top").with("pods", pods.len()).with("cpu", cpu).with("memory", memory);
-        let (by_cpu, by_memory) = (self.cpu.judge(cpu), self.memory.judge(memory));
-        let worse = if by_memory.verdict > by_cpu.verdict { by_memory } else { by_cpu };
-        let verdict = if pods.is_empty() { Verdict::Warn } else { worse.verdict };
-        Ok(Seen::new(verdict, value).with_limit(worse.limit))
+        if pods.is_empty() {
+            return Ok(Seen::new(Verdict::Warn, value));
+        }
+        let judged = [(&self.memory, memory), (&self.cpu, cpu)].into_iter();
+        let judged = judged.filter_map(|(limits, used)| Some(limits.as_ref()?.judge(used)));
+        // No figure of its own: there are two.
+        let worst = judged.max_by_key(|seen| seen.verdict);
+        Ok(match worst {
+            Some(worst) => Seen { value, figure: None, ..worst },
+            None => Seen::new(Verdict::Pass, value),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use super::kinds::{Thing, What};
 use super::object::{Object, annotations_after, clean_template, differing};
 use super::revision::{history, one_back};
 use super::*;
+use crate::actions::check::Check as _;
 
 fn template(image: &str) -> Value {
     json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": image}]}})
@@ -329,4 +330,24 @@ fn every_operation_refuses_what_cannot_work() {
     let both = json!({"cluster": "c", "namespace": "shop", "restart": {"workloads": ["deployment/web"]},
         "wait": {"workloads": ["deployment/web"]}});
     assert!(faults(both)[0].contains("exactly one of"));
+}
+
+#[test]
+fn the_limits_of_a_look_are_held_against_what_was_before_as_those_of_every_check() {
+    let look = |what: &str| {
+        let text = format!("{{cluster: production, namespace: shop, {what}}}");
+        serde_saphyr::from_str::<KubernetesCheck>(&text).unwrap()
+    };
+    let told = |what: &str| {
+        let mut faults = Vec::new();
+        look(what).validate("a", &mut faults);
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let logs = "logs: {selector: app=web, filter: ERROR|panic, within: 5m, limits: {than_before: {fail_above: 1}}}";
+    assert_eq!(told(logs), "");
+    assert!(look(logs).limits().is_some_and(|limits| limits.than_before.is_some()));
+    let wrong = told("logs: {selector: app=web, filter: (, within: 5m, limits: {warn_above: 9, fail_above: 1}}");
+    assert!(wrong.contains("a.logs.filter") && wrong.contains("a.logs.limits"), "{wrong}");
+    let two = told("top: {selector: app=web, cpu: {fail_above: 900, than_before: {fail_above: 2}}}");
+    assert!(two.contains("a.top.cpu.than_before"), "{two}");
 }

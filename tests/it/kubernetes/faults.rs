@@ -73,13 +73,7 @@ async fn two_runs_on_one_workload_are_refused_whatever_the_action() {
 async fn a_bot_killed_in_the_middle_of_a_roll_out_takes_it_up_and_writes_nothing_twice() {
     let Some(space) = Namespace::open().await else { return };
     let setting = Setting { within: "90s", ..Setting::default() };
-    space.grant(&setting.roles(&space)).await;
-    space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
-    let outside = Outside::open(&space, &setting).await;
-    let bot = outside.town.start().await;
-    outside.approves("undo-web").await;
-    let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
-    until("the change", PATIENCE, changed).await;
+    let (outside, bot) = Outside::in_mid_roll_out(&space, &setting).await;
     bot.kill().await;
     let rolling = space.get("deployment/web").await;
     assert_ne!(rolling["status"]["updatedReplicas"], 4, "it is in the middle: {rolling}");

@@ -20,13 +20,7 @@ async fn an_api_server_silent_for_20_s_in_the_middle_of_a_roll_out_is_waited_for
     let Some(plane) = Plane::own().await else { return };
     let space = plane.namespace().await;
     let setting = Setting { within: "90s", ..Setting::default() };
-    space.grant(&setting.roles(&space)).await;
-    space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
-    let outside = Outside::open(&space, &setting).await;
-    let bot = outside.town.start().await;
-    outside.approves("undo-web").await;
-    let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
-    until("the change", PATIENCE, changed).await;
+    let (outside, bot) = Outside::in_mid_roll_out(&space, &setting).await;
     plane.freeze().await;
     let said = async || {
         let calls = outside.town.ws().calls_of("chat.update");
@@ -50,13 +44,7 @@ async fn an_api_server_silent_beyond_the_deadline_leaves_the_run_unknown() {
     let Some(plane) = Plane::own().await else { return };
     let space = plane.namespace().await;
     let setting = Setting { within: "8s", ..Setting::default() };
-    space.grant(&setting.roles(&space)).await;
-    space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
-    let outside = Outside::open(&space, &setting).await;
-    let bot = outside.town.start().await;
-    outside.approves("undo-web").await;
-    let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
-    until("the change", PATIENCE, changed).await;
+    let (outside, bot) = Outside::in_mid_roll_out(&space, &setting).await;
     plane.freeze().await;
     let run = outside.ended().await;
     assert!(matches!(run.phase, Phase::Finished { outcome: Outcome::Unknown { step: 0, .. } }), "{run:?}");

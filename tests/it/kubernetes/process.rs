@@ -32,6 +32,18 @@ impl Outside {
         Self { town: Town::open_as(url, &setting.configuration(space)).await, _database: None }
     }
 
+    /// With a bot in the middle of a slow roll-back of four pods, which it was allowed and has written.
+    pub async fn in_mid_roll_out(space: &Namespace, setting: &Setting<'_>) -> (Self, Bot) {
+        space.grant(&setting.roles(space)).await;
+        space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
+        let outside = Self::open(space, setting).await;
+        let bot = outside.town.start().await;
+        outside.approves("undo-web").await;
+        let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
+        until("the change", PATIENCE, changed).await;
+        (outside, bot)
+    }
+
     /// A bot that says all it can say.
     pub async fn talkative(&self) -> Bot {
         let mut bot = Bot::begin(self.town.command_by(&["env", "RUST_LOG=debug"], "127.0.0.1:0"));
