@@ -51,6 +51,8 @@ pub struct Options {
     pub database: Option<String>,
     /// The team's configuration; [`CONFIG`] when absent.
     pub config: Option<String>,
+    /// What it leaves open besides what the practice fills in itself; the same name here wins.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// A practice that is set up: the workspace is open, the bot is put together and not yet running.
@@ -204,10 +206,10 @@ pub async fn practice(
     Ok(())
 }
 
-/// What `examples/practice.yml` leaves open.
+/// What `examples/practice.yml` leaves open, and the ways to page of every example.
 fn variables(options: &Options, phones: &Phones, shop: &Shop) -> BTreeMap<String, String> {
     let account = phones.account();
-    [
+    let own = [
         ("PRACTICE_LOCALE", options.locale.clone()),
         ("SHOP_URL", shop.url().to_owned()),
         ("PHONES_URL", phones.http_url()),
@@ -215,10 +217,14 @@ fn variables(options: &Options, phones: &Phones, shop: &Shop) -> BTreeMap<String
         ("PHONES_ACCOUNT", account.sid.clone()),
         ("PHONES_TOKEN", account.token.expose_secret().to_owned()),
         ("PHONES_SECRET", uuid::Uuid::new_v4().simple().to_string()),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
+        ("SMTP_HOST", phones.smtp_addr().ip().to_string()),
+        ("SMTP_SECURITY", "plain".to_owned()),
+        ("TWILIO_API", phones.http_url()),
+        ("TWILIO_ACCOUNT", account.sid.clone()),
+        ("TWILIO_TOKEN", account.token.expose_secret().to_owned()),
+    ];
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+    own.chain(options.variables.clone()).collect()
 }
 
 /// The people of the emergency plan, as members of the workspace.

@@ -1,5 +1,6 @@
 //! `vigie serve` and `vigie practice`: what runs until it is told to stop.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
@@ -43,6 +44,7 @@ pub(super) async fn practice(args: &Practice) -> anyhow::Result<()> {
         rate_limits: true,
         database: None,
         config: None,
+        variables: BTreeMap::new(),
     };
     let open = args.open;
     let ready = move |setup: &practice::Setup| {

@@ -11,6 +11,34 @@ const PRACTICE: &str = include_str!("../../examples/practice.yml");
 const PRACTICE_FR: &str = include_str!("../../examples/practice.fr.yml");
 const MINIMAL: &str = include_str!("../../examples/minimal.yml");
 const REFERENCE: &str = include_str!("../../examples/reference.yml");
+/// The complete ones, each with its page.
+const COMPLETE: [(&str, &str, &str); 5] = [
+    (
+        "go-live",
+        include_str!("../../examples/go-live/vigie.yml"),
+        include_str!("../../examples/go-live/README.md"),
+    ),
+    (
+        "kubernetes-blue-green",
+        include_str!("../../examples/kubernetes-blue-green/vigie.yml"),
+        include_str!("../../examples/kubernetes-blue-green/README.md"),
+    ),
+    (
+        "kubernetes-feature-flags",
+        include_str!("../../examples/kubernetes-feature-flags/vigie.yml"),
+        include_str!("../../examples/kubernetes-feature-flags/README.md"),
+    ),
+    (
+        "rollback-agent",
+        include_str!("../../examples/rollback-agent/vigie.yml"),
+        include_str!("../../examples/rollback-agent/README.md"),
+    ),
+    (
+        "vercel-supabase",
+        include_str!("../../examples/vercel-supabase/vigie.yml"),
+        include_str!("../../examples/vercel-supabase/README.md"),
+    ),
+];
 
 fn environment() -> BTreeMap<&'static str, &'static str> {
     BTreeMap::from([
@@ -34,6 +62,11 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("NETLIFY_TOKEN", "t9"),
         ("GITHUB_TOKEN", "t10"),
         ("GIT_TOKEN", "t11"),
+        ("TWILIO_ACCOUNT", "AC00000000000000000000000000000001"),
+        ("WAVE_TOKEN", "t12"),
+        ("SENTRY_TOKEN", "t13"),
+        ("PAYMENTS_TOKEN", "t14"),
+        ("CLOUDFLARE_TOKEN", "t15"),
         ("HEARTBEAT_URL", "https://alive.example.com/vigie"),
     ])
 }
@@ -69,10 +102,22 @@ fn warnings_after(from: &str, to: &str) -> Vec<String> {
 fn every_example_loads_without_a_warning() {
     let examples =
         [("practice", PRACTICE), ("practice.fr", PRACTICE_FR), ("minimal", MINIMAL), ("reference", REFERENCE)];
-    for (name, text) in examples {
+    for (name, text) in examples.into_iter().chain(COMPLETE.map(|(name, text, _)| (name, text))) {
         let config = read(text).unwrap_or_else(|faults| panic!("{name}.yml:\n{faults}"));
         let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
         assert!(warnings.is_empty(), "{name}.yml:\n{warnings:#?}");
+    }
+}
+
+#[test]
+fn every_page_of_an_example_names_its_actions_and_its_variables() {
+    let variable = regex::Regex::new(r"\$\{(\w+)").unwrap();
+    for (name, text, page) in COMPLETE {
+        let actions: Vec<String> = read(text).unwrap().rules.actions.into_keys().collect();
+        let variables = variable.captures_iter(text).map(|found| found[1].to_owned());
+        let missing: Vec<String> =
+            actions.into_iter().chain(variables).filter(|word| !page.contains(&format!("`{word}`"))).collect();
+        assert!(missing.is_empty(), "examples/{name}/README.md does not name {missing:?}");
     }
 }
 

@@ -79,7 +79,7 @@ def main(program):
 
     tally.case("the schema is one of draft 7", sound())
     validator = jsonschema.Draft7Validator(schema)
-    for path in sorted(EXAMPLES.glob("*.yml")):
+    for path in sorted(EXAMPLES.rglob("*.yml")):
         text = path.read_text()
         variants = {str(path): text}
         if path.name.startswith("starter"):

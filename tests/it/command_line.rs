@@ -1,5 +1,6 @@
 //! What the terminal answers: the program itself, run as people run it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -274,7 +275,8 @@ async fn the_practice_page_is_told_when_the_bot_hears_what_is_typed() {
     let stop = CancellationToken::new();
     let clock = Clock::manual(START);
     let listen = (std::net::Ipv4Addr::LOCALHOST, 0).into();
-    let options = Options { listen, locale: "en".into(), clock, rate_limits: false, database: None, config: None };
+    let (locale, variables) = ("en".into(), BTreeMap::new());
+    let options = Options { listen, locale, clock, rate_limits: false, database: None, config: None, variables };
     let ready = move |setup: &Setup| {
         told.send(setup.workspace().clone()).unwrap_or_else(|_| panic!("somebody waits for the address"));
     };

@@ -16,6 +16,7 @@ mod database;
 mod diagnose;
 mod doors;
 mod escalation;
+mod examples;
 mod eyes;
 mod faults;
 mod french;

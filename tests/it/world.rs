@@ -1,5 +1,6 @@
 //! The world of the wire tests: the real bot, the strict practice workspace, a clock in the hand.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
@@ -65,6 +66,16 @@ impl World {
         .await
     }
 
+    /// The same with another configuration, and with what it leaves open.
+    pub async fn open_configured(locale: &str, config: &str, variables: BTreeMap<String, String>) -> Self {
+        Self::open_with(|options| {
+            options.locale = locale.to_owned();
+            options.config = Some(config.to_owned());
+            options.variables = variables;
+        })
+        .await
+    }
+
     /// The same on a database that is there already.
     pub async fn open_on(database: Database) -> Self {
         Self::open_over(database, |_| ()).await
@@ -84,6 +95,7 @@ impl World {
             rate_limits: false,
             database: Some(database.url.clone()),
             config: None,
+            variables: BTreeMap::new(),
         };
         arrange(&mut options);
         let setup = set_up(options).await.unwrap_or_else(|fault| panic!("{fault}"));

@@ -1,5 +1,6 @@
 //! Where the faults happen: the practice workspace, the phones and the shop in this process, `vigie serve` beside it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -42,6 +43,7 @@ impl Town {
             rate_limits: false,
             database: Some(database.to_owned()),
             config: None,
+            variables: BTreeMap::new(),
         };
         let setup = set_up(options).await.unwrap_or_else(|fault| panic!("{fault}"));
         // The bot in this process has made the tables. It is not the one that is tried.

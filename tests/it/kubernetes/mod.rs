@@ -5,7 +5,7 @@ mod apply;
 mod configuration;
 mod faults;
 mod hard;
-mod plane;
+pub mod plane;
 mod process;
 mod progress;
 mod relay;

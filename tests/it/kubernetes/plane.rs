@@ -252,6 +252,18 @@ impl Namespace {
         until("the right is gone", PATIENCE, async || self.asked("bot", &words).await.err()).await;
     }
 
+    /// A question that the administrator can ask again and again, from anywhere.
+    pub fn question(&self, words: &[&str]) -> impl Fn() -> String + Send + Sync + 'static {
+        let (program, admin, name) = (self.program(), self.kubeconfig("admin"), self.name.clone());
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        move || {
+            let mut command = std::process::Command::new(&program);
+            command.env_clear().env("HOME", "/nonexistent").args(["--namespace", &name]);
+            let ended = command.arg("--kubeconfig").arg(&admin).args(&words).output().expect("kubectl can be started");
+            String::from_utf8_lossy(&ended.stdout).into_owned()
+        }
+    }
+
     /// An object once something is the case.
     pub async fn once(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let seen = async || {

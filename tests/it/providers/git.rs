@@ -14,13 +14,13 @@ use crate::runbook::Runbook;
 use crate::world::shown;
 
 /// A bare repository that others push to, and somebody's clone of it.
-struct Remote {
+pub struct Remote {
     folder: TempDir,
 }
 
 impl Remote {
     /// Two commits on `main`: the price is 10, then 20.
-    fn open() -> Self {
+    pub fn open() -> Self {
         let remote = Self { folder: tempfile::tempdir().expect("a folder can be made") };
         let bare = remote.bare();
         remote.git(
@@ -34,19 +34,19 @@ impl Remote {
         remote
     }
 
-    fn bare(&self) -> PathBuf {
+    pub fn bare(&self) -> PathBuf {
         self.folder.path().join("shop.git")
     }
 
-    fn clone(&self) -> PathBuf {
+    pub fn clone(&self) -> PathBuf {
         self.folder.path().join("clone")
     }
 
-    fn mirror(&self) -> PathBuf {
+    pub fn mirror(&self) -> PathBuf {
         self.folder.path().join("mirror/shop.git")
     }
 
-    fn git(&self, cwd: &Path, arguments: &[&str]) -> String {
+    pub fn git(&self, cwd: &Path, arguments: &[&str]) -> String {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(cwd).env("HOME", self.folder.path()).env("GIT_CONFIG_NOSYSTEM", "1");
         for (name, value) in [("NAME", "Ana"), ("EMAIL", "ana@example.com")] {
@@ -59,7 +59,7 @@ impl Remote {
     }
 
     /// Somebody changes a file and pushes.
-    fn commits(&self, file: &str, text: &str, subject: &str) {
+    pub fn commits(&self, file: &str, text: &str, subject: &str) {
         std::fs::write(self.clone().join(file), text).expect("it can be written");
         self.git(&self.clone(), &["add", "."]);
         self.git(&self.clone(), &["commit", "--quiet", "-m", subject]);
@@ -67,7 +67,7 @@ impl Remote {
     }
 
     /// Somebody merges a branch that adds a file.
-    fn merges(&self) {
+    pub fn merges(&self) {
         let clone = self.clone();
         self.git(&clone, &["checkout", "--quiet", "-b", "coupon", "HEAD~1"]);
         std::fs::write(clone.join("coupon"), "yes").expect("it can be written");
@@ -79,11 +79,11 @@ impl Remote {
     }
 
     /// What a name stands for at the remote.
-    fn at(&self, name: &str) -> String {
+    pub fn at(&self, name: &str) -> String {
         self.git(&self.bare(), &["rev-parse", name])
     }
 
-    fn file(&self, name: &str) -> String {
+    pub fn file(&self, name: &str) -> String {
         self.git(&self.bare(), &["show", &format!("main:{name}")])
     }
 

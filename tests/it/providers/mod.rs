@@ -2,7 +2,7 @@
 //! (`platforms`), and real programs where there are some. Each has its table of what may go wrong, played in the actions
 //! room (`room`), and one way through the whole bot (`runbook`).
 
-mod git;
+pub mod git;
 mod github;
 mod netlify;
 mod prism;

@@ -1,0 +1,90 @@
+//! `kubernetes-blue-green`, in a real Kubernetes.
+
+use serde_json::{Value, json};
+use vigie::incident::approval::Verdict;
+
+use super::site::Site;
+use super::{Example, allowed, variables};
+use crate::french::is_french;
+use crate::kubernetes::plane::Namespace;
+
+const NAME: &str = "kubernetes-blue-green";
+
+/// A Deployment for each colour, and two Services that send to the green one.
+pub async fn colours(space: &Namespace) {
+    for (colour, image) in [("blue", "example/web:1"), ("green", "example/web:2")] {
+        space
+            .apply(&format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: web-{colour} }}\nspec:\n  replicas: 2\n  \
+                 selector: {{ matchLabels: {{ app: web, version: {colour} }} }}\n  template:\n    metadata: {{ labels: \
+                 {{ app: web, version: {colour} }} }}\n    spec:\n      containers: [{{ name: web, image: \"{image}\" }}]\n"
+            ))
+            .await;
+        space.kubectl(&["rollout", "status", &format!("deployment/web-{colour}"), "--timeout=60s"]).await;
+    }
+    for name in ["web", "api"] {
+        space
+            .apply(&format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  selector: {{ app: web, version: green }}\n  \
+                 ports: [{{ port: 80, targetPort: 8080 }}]\n"
+            ))
+            .await;
+        let filled =
+            |endpoints: &Value| endpoints["subsets"][0]["addresses"].as_array().is_some_and(|all| all.len() == 2);
+        space.once(&format!("endpoints/{name}"), filled).await;
+    }
+}
+
+/// The shop is well when it is blue.
+async fn opened() -> Option<(Example, Namespace)> {
+    let space = Namespace::open().await?;
+    colours(&space).await;
+    space.deployed("worker", &["example/worker:1", "example/worker:2"], 2).await;
+    let colour = space.question(&["get", "service/web", "--output", "jsonpath={.spec.selector.version}"]);
+    let site = Site::open(move || colour() == "blue").await;
+    let open =
+        variables([("SHOP_URL", &site.url), ("PROMETHEUS_URL", &site.url), ("WORKER_IMAGE", "example/worker:1-stable")]);
+    let open = allowed(&space, NAME, &open).await;
+    let example = Example::open(NAME, open, "majeur la boutique répond par des erreurs 503").await;
+    Some((example, space))
+}
+
+/// K8, K16, H1, H2, H7, P2, P3, P4, P5, P6 · a bad version is left for the other colour, in French, from the declaration to
+/// the post-mortem.
+#[tokio::test]
+async fn the_emergency_plan_of_a_blue_and_green_shop_is_run_from_end_to_end() {
+    let Some((example, space)) = opened().await else { return };
+    let document = example.lives_through("bascule", "boutique", &["sante", "erreurs", "lenteur"]).await;
+    for service in ["web", "api"] {
+        let now = space.get(&format!("service/{service}")).await;
+        assert_eq!(now["spec"]["selector"], json!({"app": "web", "version": "blue"}));
+    }
+    assert_eq!(space.writes(), [json!(["patch", "services/web", 200]), json!(["patch", "services/api", 200])]);
+    assert!(document.contains("version=green → version=blue"), "{document}");
+    is_french(&example.world);
+    example.close().await;
+}
+
+/// K1, K2, K3, K6, K7 · whatever handles the orders goes back, to what somebody chose, to a known version, and stands still
+/// while nobody may write.
+#[tokio::test]
+async fn the_worker_of_a_blue_and_green_shop_goes_back_and_stands_still() {
+    let Some((example, space)) = opened().await else { return };
+    let ended = example.runs("revenir").await;
+    assert!(ended.plan.contains("example/worker:2 → example/worker:1"), "{}", ended.plan);
+    assert_eq!(space.image("worker").await, "example/worker:1");
+
+    space.set_image("worker", "example/worker:3-slow").await;
+    assert!(example.runs("attendre").await.card.contains("example/worker:3-slow"));
+    example.runs_to("choisir", "2").await;
+    assert_eq!(space.image("worker").await, "example/worker:2");
+    example.runs("version-connue").await;
+    assert_eq!(space.image("worker").await, "example/worker:1-stable");
+
+    example.runs("arreter-ecritures").await;
+    space.once("deployment/worker", |worker| worker["status"]["replicas"].is_null()).await;
+    example.runs("reprendre-ecritures").await;
+    let seen = example.diagnoses("boutique").await;
+    assert_eq!((seen["deploiements"], seen["file"]), (Verdict::Pass, Verdict::Pass), "{seen:?}");
+    example.close().await;
+}

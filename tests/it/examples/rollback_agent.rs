@@ -1,0 +1,128 @@
+//! `rollback-agent`: a real git, Vercel's simulator, a real Kubernetes, programs of the team's own.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+use tempfile::TempDir;
+use vigie::incident::approval::{Outcome, Verdict};
+use vigie::incident::state::Phase;
+
+use super::site::Site;
+use super::{Example, allowed, variables};
+use crate::kubernetes::plane::Namespace;
+use crate::platforms::{Desk, Trouble, Which};
+use crate::platforms::vercel::{PROJECT, Vercel};
+use crate::providers::git::Remote;
+use crate::world::shown;
+
+const NAME: &str = "rollback-agent";
+
+/// Everything that the agent works on.
+struct Peers {
+    space: Namespace,
+    vercel: Desk<Vercel>,
+    git: Remote,
+    folder: TempDir,
+}
+
+/// A program of the team's own.
+fn program(path: &Path, script: &str) {
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+    std::fs::write(path, format!("#!/bin/sh\n{script}")).expect("it can be written");
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("it can be made to run");
+}
+
+/// The shop is well when it does not show the newest deployment.
+async fn opened() -> Option<(Example, Peers)> {
+    let space = Namespace::open().await?;
+    space.deployed("worker", &["example/worker:1", "example/worker:2"], 2).await;
+    let vercel = Desk::open(Vercel::new()).await;
+    let (git, folder) = (Remote::open(), tempfile::tempdir().expect("a folder can be made"));
+    program(&folder.path().join("bin/smoke"), "echo '3 tests passed'\n");
+    let cache = "if [ \"$1\" = --was-done ]; then [ ! -e cache ]; else rm -f cache && echo emptied; fi\n";
+    program(&folder.path().join("bin/empty-cache"), cache);
+    std::fs::write(folder.path().join("cache"), "a page").expect("it can be written");
+    std::fs::write(folder.path().join("shop.log"), "2026-11-20T01:59:00Z ERROR no cart\n").expect("it can be written");
+    let shown = vercel.clone();
+    let site = Site::open(move || shown.with(|vercel| vercel.live() != "dpl_3")).await;
+    let (token, team) = vercel.with(|vercel| (vercel.token.clone(), vercel.team.clone()));
+    let open = variables([
+        ("SHOP_URL", &site.url),
+        ("SHOP_FOLDER", &folder.path().display().to_string()),
+        ("VERCEL_API", &vercel.url),
+        ("VERCEL_PROJECT", PROJECT),
+        ("VERCEL_TEAM", &team),
+        ("VERCEL_TOKEN", &token),
+        ("GIT_REPOSITORY", &git.bare().display().to_string()),
+        ("GIT_MIRROR", &git.mirror().display().to_string()),
+    ]);
+    let open = allowed(&space, NAME, &open).await;
+    let example = Example::open(NAME, open, "sev2 the shop answers with errors").await;
+    Some((example, Peers { space, vercel, git, folder }))
+}
+
+/// G1, V1, K1, X3, H1, H5, H6, H7, P1, P2, P3, P4, P5, P6 · four systems under one approval, from the declaration to the
+/// post-mortem.
+#[tokio::test]
+async fn the_emergency_plan_of_the_rollback_agent_is_run_from_end_to_end() {
+    let Some((example, peers)) = opened().await else { return };
+    let document = example.lives_through("everything-back", "shop", &["health"]).await;
+    assert_eq!(peers.git.file("price"), "10");
+    assert_eq!(peers.vercel.with(|vercel| vercel.live().to_owned()), "dpl_2");
+    assert_eq!(peers.space.image("worker").await, "example/worker:1");
+    assert!(!peers.folder.path().join("cache").exists());
+    assert!(document.contains("Take everything back"), "{document}");
+    example.close().await;
+}
+
+/// P7 · the second of four systems refuses: what was done and what was not is said, and once it is tried again the rest
+/// follows.
+#[tokio::test]
+async fn a_step_that_fails_stops_the_rest_until_it_is_tried_again() {
+    let Some((example, peers)) = opened().await else { return };
+    let (run, card) = example.planned("run everything-back").await;
+    let refusal = json!({"error": {"code": "plan_limit", "message": "Pay first"}});
+    peers.vercel.next(Which::Write, Trouble::Says(402, refusal));
+    example.approves(&run, &card).await;
+    let stopped = shown(&example.world.again(&example.channel, &card));
+    for said in ["Pay first", "retry run_1_1", "skip run_1_1"] {
+        assert!(stopped.contains(said), "{said} is not in {stopped}");
+    }
+    assert_eq!((peers.git.file("price").as_str(), peers.space.image("worker").await.as_str()), ("10", "example/worker:2"));
+    example.world.types("U0LEAD", &example.channel, "retry run_1_1").await;
+    let run = example.world.incident(1).await.runs.into_values().next().expect("there is a run");
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{}", shown(&example.world.again(&example.channel, &card)));
+    assert_eq!(peers.space.image("worker").await, "example/worker:1");
+    example.close().await;
+}
+
+/// G1, V1, V3, K1, X3, P4 · each of its parts alone.
+#[tokio::test]
+async fn each_part_of_the_rollback_agent_goes_back_by_itself() {
+    let Some((example, peers)) = opened().await else { return };
+    let seen = example.diagnoses("shop").await;
+    assert_eq!((seen["web-log"], seen["smoke"], seen["waiting"]), (Verdict::Pass, Verdict::Pass, Verdict::Pass), "{seen:?}");
+    example.runs("vercel-back").await;
+    assert_eq!(peers.vercel.with(|vercel| vercel.live().to_owned()), "dpl_2");
+    example.runs("workers-back").await;
+    assert_eq!(peers.space.image("worker").await, "example/worker:1");
+    example.runs("empty-cache").await;
+    assert!(!peers.folder.path().join("cache").exists());
+
+    let git = &peers.git;
+    let head = git.at("main");
+    example.runs("checkpoint").await;
+    assert_eq!(git.git(&git.bare(), &["tag", "--points-at", &head]).lines().count(), 1);
+    example.runs("revert-commit").await;
+    assert_eq!((git.file("price").as_str(), git.at("main~1")), ("10", head));
+    git.git(&git.clone(), &["pull", "--quiet", "origin", "main"]);
+    git.merges();
+    example.runs("revert-merge").await;
+    let files = git.git(&git.bare(), &["ls-tree", "--name-only", "main"]);
+    assert_eq!(files, "price", "the merged file is gone again");
+    git.git(&git.clone(), &["push", "--quiet", "origin", "HEAD:preview"]);
+    example.runs("reset-preview").await;
+    assert_eq!(git.at("preview"), git.at("main"));
+    example.close().await;
+}

@@ -1,0 +1,116 @@
+//! `vercel-supabase`: the simulators of Vercel and Netlify, third parties that know who asks, files and programs.
+
+use tempfile::TempDir;
+use vigie::incident::approval::Verdict;
+
+use super::site::{Site, THIRD_PARTY};
+use super::{Example, critical_tests, variables};
+use crate::french::is_french;
+use crate::platforms::Desk;
+use crate::platforms::netlify::{Netlify, SITE};
+use crate::platforms::vercel::{DOMAIN, PROJECT, Vercel};
+
+const NAME: &str = "vercel-supabase";
+const VALUE: &str = "value-nobody-may-see";
+
+struct Peers {
+    vercel: Desk<Vercel>,
+    netlify: Desk<Netlify>,
+    folder: TempDir,
+}
+
+impl Peers {
+    fn live(&self) -> (String, String) {
+        let vercel = self.vercel.with(|vercel| vercel.live().to_owned());
+        (vercel, self.netlify.with(|netlify| netlify.published().to_owned()))
+    }
+
+    fn env(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(".env")).expect("it is there")
+    }
+}
+
+/// The shop is well when it does not show the newest deployment.
+async fn opened() -> (Example, Peers) {
+    let (vercel, netlify) = (Desk::open(Vercel::new()).await, Desk::open(Netlify::new()).await);
+    vercel.with(|vercel| vercel.set("NOUVEAU_PAIEMENT", VALUE, "encrypted", &["production"]));
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    critical_tests(folder.path());
+    for (name, text) in [(".env", "PAYMENT=new\n"), (".env.20261119T080000Z", "PAYMENT=old\n")] {
+        std::fs::write(folder.path().join(name), text).expect("it can be written");
+    }
+    std::fs::create_dir(folder.path().join("copies")).expect("it can be made");
+    let shown = vercel.clone();
+    let site = Site::open(move || shown.with(|vercel| vercel.live() != "dpl_3")).await;
+    let (to_vercel, team) = vercel.with(|vercel| (vercel.token.clone(), vercel.team.clone()));
+    let open = variables([
+        ("SHOP_URL", &site.url),
+        // Nobody listens there: what cannot be reached is told, and holds nothing up.
+        ("SHOP_HOST", "127.0.0.1:9"),
+        ("SHOP_FOLDER", &folder.path().display().to_string()),
+        ("VARIABLES_FOLDER", &folder.path().join("copies").display().to_string()),
+        ("VERCEL_API", &vercel.url),
+        ("VERCEL_DOMAIN", DOMAIN),
+        ("VERCEL_PROJECT", PROJECT),
+        ("VERCEL_TEAM", &team),
+        ("VERCEL_TOKEN", &to_vercel),
+        ("NETLIFY_API", &netlify.url),
+        ("NETLIFY_SITE", SITE),
+        ("NETLIFY_TOKEN", &netlify.with(|netlify| netlify.token.clone())),
+        ("WHATSAPP_API", &format!("{}/graph", site.url)),
+        ("WHATSAPP_TOKEN", THIRD_PARTY),
+        ("WAVE_API", &format!("{}/wave", site.url)),
+        ("WAVE_TOKEN", THIRD_PARTY),
+        ("SENTRY_API", &format!("{}/sentry", site.url)),
+        ("SENTRY_TOKEN", THIRD_PARTY),
+    ]);
+    let mut example = Example::open(NAME, open, "niveau2 le paiement échoue").await;
+    example.keeps_secret(VALUE);
+    (example, Peers { vercel, netlify, folder })
+}
+
+/// V1, N1, X2, H1, H4, H5, H7, P1, P2, P3, P4, P5, P6 · site, front page and settings go back under one approval, in French,
+/// from the declaration to the post-mortem.
+#[tokio::test]
+async fn the_emergency_plan_of_a_vercel_shop_is_run_from_end_to_end() {
+    let (example, peers) = opened().await;
+    example.lives_through("tout-revenir", "marche", &["site"]).await;
+    assert_eq!(peers.live(), ("dpl_2".to_owned(), "66f0a2".to_owned()));
+    assert_eq!(peers.env(), "PAYMENT=old\n");
+    is_french(&example.world);
+    example.close().await;
+}
+
+/// V1, V2, V3, N1, X2, H1, H4 · each of its parts alone.
+#[tokio::test]
+async fn each_part_of_a_vercel_shop_goes_back_by_itself() {
+    let (example, peers) = opened().await;
+    let seen = example.diagnoses("marche").await;
+    for well in ["whatsapp", "wave", "sentry", "journaux", "essais"] {
+        assert_eq!(seen[well], Verdict::Pass, "{well}: {seen:?}");
+    }
+    assert_eq!((seen["site"], seen["certificat"]), (Verdict::Fail, Verdict::Fail), "{seen:?}");
+
+    example.runs("revenir-vercel").await;
+    assert_eq!(peers.live().0, "dpl_2");
+    example.runs("promouvoir").await;
+    assert_eq!(peers.live().0, "dpl_3");
+    example.runs("revenir-netlify").await;
+    assert_eq!(peers.live().1, "66f0a2");
+
+    example.runs("variables-sauver").await;
+    let set = |peers: &Peers| peers.vercel.with(|vercel| vercel.value("NOUVEAU_PAIEMENT"));
+    example.runs("variables-retirer").await;
+    assert_eq!(set(&peers), None);
+    example.runs("variables-remettre").await;
+    assert_eq!(set(&peers).as_deref(), Some(VALUE));
+
+    example.runs("env-remettre").await;
+    assert_eq!(peers.env(), "PAYMENT=old\n");
+    std::fs::write(peers.folder.path().join(".env"), "PAYMENT=newer\n").expect("it can be written");
+    example.runs("env-sauver").await;
+    std::fs::write(peers.folder.path().join(".env"), "PAYMENT=wrong\n").expect("it can be written");
+    example.runs("env-remettre").await;
+    assert_eq!(peers.env(), "PAYMENT=newer\n");
+    example.close().await;
+}
