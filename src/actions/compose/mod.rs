@@ -146,6 +146,10 @@ impl ActionProvider for Compose {
         if self.back.as_ref().is_some_and(|back| back.to.is_none()) { Choosing::May } else { Choosing::Nothing }
     }
 
+    fn takes_up(&self) -> bool {
+        self.start.is_some()
+    }
+
     async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
         match &self.back {
             Some(back) => back::choices(self, back, &self.engine(cx.world, planning(cx))).await,
@@ -157,7 +161,7 @@ impl ActionProvider for Compose {
         let engine = self.engine(cx.world, planning(cx));
         match &self.back {
             Some(back) => back::plan(self, back, &engine, back.to.as_deref().or(cx.wanted), false).await,
-            None => power::plan(self, &engine, self.start.is_some(), false).await,
+            None => power::plan(self, &engine, self.start.is_some(), false, cx.earlier).await,
         }
     }
 
@@ -165,7 +169,7 @@ impl ActionProvider for Compose {
         let engine = self.engine(cx.world, planning(cx));
         match &self.back {
             Some(back) => back::plan_back(self, back, &engine, done).await,
-            None => power::plan(self, &engine, self.stop.is_some(), true).await,
+            None => power::plan(self, &engine, self.stop.is_some(), true, &[]).await,
         }
     }
 
@@ -238,6 +242,8 @@ impl Compose {
             risk: self.risk(),
             provider: String::new(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             spec,
         }
     }

@@ -42,12 +42,15 @@ pub(super) async fn plan(
     engine: &Engine<'_>,
     on: bool,
     is_back: bool,
+    earlier: &[PlannedStep],
 ) -> Result<PlannedStep, PlanFault> {
     let containers = engine.containers().await.map_err(|why| config.unreadable(why))?;
     if containers.is_empty() {
         return Err(config.refused(config.says("compose.no_container")));
     }
-    let running = running(&containers);
+    // What an earlier step of the same plan has stopped by then does not run.
+    let is_stopped = earlier.iter().rev().find(|step| step.locks == config.locks()).is_some_and(stops);
+    let running = if is_stopped { 0 } else { running(&containers) };
     let wanted = if on { containers.len() } else { 0 };
     if running == wanted {
         let target = format!("{} ({})", config.service, config.project);
@@ -58,6 +61,10 @@ pub(super) async fn plan(
     let spec = Spec { on, ids: ids(&containers), running, is_back };
     let spec = serde_json::to_value(&spec).unwrap_or_default();
     Ok(config.step(title, shown(running), shown(wanted), diff.collect(), spec))
+}
+
+fn stops(step: &PlannedStep) -> bool {
+    spec_of::<Spec>(step).is_ok_and(|spec| !spec.on)
 }
 
 /// The approved facts, if today's configuration still means the same.

@@ -388,6 +388,39 @@ async fn writers_are_stopped_and_start_again() {
     assert!(line.starts_with("stale: compose.other_containers"), "{line}");
 }
 
+/// D3, P1 · stop, work, start: under one approval, and the writers start also when the work fails.
+#[tokio::test]
+async fn writers_stop_for_the_work_and_start_whatever_becomes_of_it() {
+    let Some(shop) = Shop::open() else { return };
+    let before = shop.containers("web");
+    let engine = shop.engine.join("docker");
+    let count = format!(
+        "[ -z \"$({} -H {} ps -q --filter label=com.docker.compose.service=web --filter \
+         label=com.docker.compose.project={})\" ]",
+        engine.display(),
+        shop.host(),
+        shop.name
+    );
+    for (work, outcome) in [(format!("{count} || exit 9"), "done"), ("exit 7".to_owned(), "failed:")] {
+        shop.writes("work", &format!("{work}\n"));
+        let step = |operation: &str| shop.step(operation).replace('\n', "\n      ");
+        let room = Room::open(&format!(
+            "limits: {{ verify_within: 1s, plan_within: 20s }}\nactions:\n  go:\n    title: Go\n    service: shop\n    \
+             class: urgent\n    risk: reversible\n    expected: 30s\n    verify: [there]\n    steps:\n    - {}\n    - \
+             command: {{ target: orders, risk: reversible, to: repaired, argv: [sh, \"{}\"] }}\n    - always: true\n      \
+             {}\nservices:\n  shop:\n    - {{ key: there, command: {{ argv: [\"true\"] }} }}\n",
+            step("stop: { grace: 5s }"),
+            shop.file("work").display(),
+            step("start: {}"),
+        ));
+        let plan = room.planned().await;
+        assert_eq!((plan.steps[2].from.as_deref(), plan.steps[2].to.as_str()), (Some("running=0"), "running=1"));
+        let ran = room.run(&plan).await;
+        assert!(ran.line().starts_with(outcome), "{}", ran.everything());
+        assert_eq!(shop.containers("web"), before, "{}", ran.everything());
+    }
+}
+
 #[tokio::test]
 async fn services_that_share_the_variable_are_named() {
     let Some(shop) = Shop::open() else { return };
