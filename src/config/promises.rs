@@ -13,11 +13,7 @@ const MINIMAL: &str = include_str!("../../examples/minimal.yml");
 const REFERENCE: &str = include_str!("../../examples/reference.yml");
 /// The complete ones, each with its page.
 const COMPLETE: [(&str, &str, &str); 5] = [
-    (
-        "go-live",
-        include_str!("../../examples/go-live/vigie.yml"),
-        include_str!("../../examples/go-live/README.md"),
-    ),
+    ("go-live", include_str!("../../examples/go-live/vigie.yml"), include_str!("../../examples/go-live/README.md")),
     (
         "kubernetes-blue-green",
         include_str!("../../examples/kubernetes-blue-green/vigie.yml"),

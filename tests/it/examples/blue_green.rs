@@ -42,8 +42,11 @@ async fn opened() -> Option<(Example, Namespace)> {
     space.deployed("worker", &["example/worker:1", "example/worker:2"], 2).await;
     let colour = space.question(&["get", "service/web", "--output", "jsonpath={.spec.selector.version}"]);
     let site = Site::open(move || colour() == "blue").await;
-    let open =
-        variables([("SHOP_URL", &site.url), ("PROMETHEUS_URL", &site.url), ("WORKER_IMAGE", "example/worker:1-stable")]);
+    let open = variables([
+        ("SHOP_URL", &site.url),
+        ("PROMETHEUS_URL", &site.url),
+        ("WORKER_IMAGE", "example/worker:1-stable"),
+    ]);
     let open = allowed(&space, NAME, &open).await;
     let example = Example::open(NAME, open, "majeur la boutique répond par des erreurs 503").await;
     Some((example, space))

@@ -18,7 +18,8 @@ const NAME: &str = "kubernetes-feature-flags";
 const VALUES: [&str; 2] = ["live-9f2c-4b11-password", "saved-77aa-0c3d-password"];
 
 /// What was saved on the last good day.
-const MANIFEST: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: drapeaux }\ndata: { paiement-rapide: \"off\" }\n";
+const MANIFEST: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: drapeaux }\ndata: { paiement-rapide: \"off\" }\n";
 
 /// The web, its API and a cache, flags that are on, a Secret with its copy, and an import that hangs about.
 async fn shop(space: &Namespace) {
@@ -89,7 +90,10 @@ async fn the_slower_ways_back_of_a_shop_with_flags_lead_back_too() {
     example.runs("reprendre").await;
     assert!(space.get("deployment/web").await["spec"]["paused"].is_null());
     example.runs("rapide-5min").await;
-    assert_eq!((space.image("web").await.as_str(), space.image("api").await.as_str()), ("example/web:2", "example/api:1"));
+    assert_eq!(
+        (space.image("web").await.as_str(), space.image("api").await.as_str()),
+        ("example/web:2", "example/api:1")
+    );
 
     space.kubectl(&["patch", "configmap/drapeaux", "--patch", "{\"data\":{\"paiement-rapide\":\"on\"}}"]).await;
     let ended = example.runs("complet-15min").await;

@@ -6,9 +6,9 @@ use super::blue_green::colours;
 use super::site::{Site, THIRD_PARTY};
 use super::{Example, Variables, allowed, variables};
 use crate::kubernetes::plane::Namespace;
+use crate::platforms::Desk;
 use crate::platforms::cloudflare::{Cloudflare, RECORD, ZONE};
 use crate::platforms::github::Github;
-use crate::platforms::Desk;
 use crate::world::{shown, ts};
 
 const NAME: &str = "go-live";

@@ -208,7 +208,7 @@ impl Example {
         }
         for approval in &ended.run.approvals {
             let user = approval.by.person().expect("a person approved");
-            let contacts = self.world.setup.vigie.rules().contacts.clone();
+            let contacts = self.world.setup.vigie.rules.contacts.clone();
             let name = contacts.values().find(|contact| contact.slack.as_ref() == Some(user)).map(|found| &found.name);
             assert!(document.contains(name.expect("a contact")), "{name:?} is not in {document}");
         }
@@ -221,9 +221,8 @@ impl Example {
         let entry = |wanted: &dyn Fn(&Fact) -> bool| {
             timeline.iter().find(|entry| wanted(&entry.fact)).expect("it is in the timeline")
         };
-        let told_of = |seq: u64| {
-            entry(&|fact| matches!(fact, Fact::CardPosted { card, .. } if *card == Card::Notice(seq))).seq
-        };
+        let told_of =
+            |seq: u64| entry(&|fact| matches!(fact, Fact::CardPosted { card, .. } if *card == Card::Notice(seq))).seq;
         let of = run.id;
         let approved = entry(&|fact| matches!(fact, Fact::Approved { run, .. } if *run == of)).seq;
         let began = entry(&|fact| matches!(fact, Fact::RunStarted { run, .. } if *run == of)).seq;

@@ -9,10 +9,11 @@ use vigie::incident::approval::{Outcome, Verdict};
 use vigie::incident::state::Phase;
 
 use super::site::Site;
-use super::{Example, allowed, variables};
+use super::{Example, Variables, allowed, variables};
 use crate::kubernetes::plane::Namespace;
-use crate::platforms::{Desk, Trouble, Which};
 use crate::platforms::vercel::{PROJECT, Vercel};
+use crate::platforms::{Desk, Trouble, Which};
+use crate::providers::compose;
 use crate::providers::git::Remote;
 use crate::world::shown;
 
@@ -30,11 +31,16 @@ struct Peers {
 fn program(path: &Path, script: &str) {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
     std::fs::write(path, format!("#!/bin/sh\n{script}")).expect("it can be written");
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("it can be made to run");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it can be made to run");
 }
 
 /// The shop is well when it does not show the newest deployment.
 async fn opened() -> Option<(Example, Peers)> {
+    opened_with(Variables::new()).await
+}
+
+/// The same with more that is known.
+async fn opened_with(more: Variables) -> Option<(Example, Peers)> {
     let space = Namespace::open().await?;
     space.deployed("worker", &["example/worker:1", "example/worker:2"], 2).await;
     let vercel = Desk::open(Vercel::new()).await;
@@ -47,7 +53,7 @@ async fn opened() -> Option<(Example, Peers)> {
     let shown = vercel.clone();
     let site = Site::open(move || shown.with(|vercel| vercel.live() != "dpl_3")).await;
     let (token, team) = vercel.with(|vercel| (vercel.token.clone(), vercel.team.clone()));
-    let open = variables([
+    let mut open = variables([
         ("SHOP_URL", &site.url),
         ("SHOP_FOLDER", &folder.path().display().to_string()),
         ("VERCEL_API", &vercel.url),
@@ -57,6 +63,7 @@ async fn opened() -> Option<(Example, Peers)> {
         ("GIT_REPOSITORY", &git.bare().display().to_string()),
         ("GIT_MIRROR", &git.mirror().display().to_string()),
     ]);
+    open.extend(more);
     let open = allowed(&space, NAME, &open).await;
     let example = Example::open(NAME, open, "sev2 the shop answers with errors").await;
     Some((example, Peers { space, vercel, git, folder }))
@@ -89,10 +96,18 @@ async fn a_step_that_fails_stops_the_rest_until_it_is_tried_again() {
     for said in ["Pay first", "retry run_1_1", "skip run_1_1"] {
         assert!(stopped.contains(said), "{said} is not in {stopped}");
     }
-    assert_eq!((peers.git.file("price").as_str(), peers.space.image("worker").await.as_str()), ("10", "example/worker:2"));
+    assert_eq!(
+        (peers.git.file("price").as_str(), peers.space.image("worker").await.as_str()),
+        ("10", "example/worker:2")
+    );
     example.world.types("U0LEAD", &example.channel, "retry run_1_1").await;
     let run = example.world.incident(1).await.runs.into_values().next().expect("there is a run");
-    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{}", shown(&example.world.again(&example.channel, &card)));
+    assert_eq!(
+        run.phase,
+        Phase::Finished { outcome: Outcome::Done },
+        "{}",
+        shown(&example.world.again(&example.channel, &card))
+    );
     assert_eq!(peers.space.image("worker").await, "example/worker:1");
     example.close().await;
 }
@@ -102,7 +117,11 @@ async fn a_step_that_fails_stops_the_rest_until_it_is_tried_again() {
 async fn each_part_of_the_rollback_agent_goes_back_by_itself() {
     let Some((example, peers)) = opened().await else { return };
     let seen = example.diagnoses("shop").await;
-    assert_eq!((seen["web-log"], seen["smoke"], seen["waiting"]), (Verdict::Pass, Verdict::Pass, Verdict::Pass), "{seen:?}");
+    assert_eq!(
+        (seen["web-log"], seen["smoke"], seen["waiting"]),
+        (Verdict::Pass, Verdict::Pass, Verdict::Pass),
+        "{seen:?}"
+    );
     example.runs("vercel-back").await;
     assert_eq!(peers.vercel.with(|vercel| vercel.live().to_owned()), "dpl_2");
     example.runs("workers-back").await;
@@ -124,5 +143,27 @@ async fn each_part_of_the_rollback_agent_goes_back_by_itself() {
     git.git(&git.clone(), &["push", "--quiet", "origin", "HEAD:preview"]);
     example.runs("reset-preview").await;
     assert_eq!(git.at("preview"), git.at("main"));
+    example.close().await;
+}
+
+/// C1, P4 · a service of Docker Compose runs on the image before, on a real engine.
+#[tokio::test]
+async fn the_reports_of_the_rollback_agent_run_on_the_image_before() {
+    let Some(reports) = compose::Shop::open() else { return };
+    let folder = reports.folder.path();
+    let engine = reports.engine.display();
+    let docker = format!(
+        "if [ \"$1\" = compose ]; then shift; exec {engine}/docker-compose \"$@\"; fi\nexec {engine}/docker \"$@\"\n"
+    );
+    program(&folder.join("bin/docker"), &docker);
+    let more = variables([
+        ("COMPOSE_PROJECT", &reports.name),
+        ("COMPOSE_FOLDER", &folder.display().to_string()),
+        ("COMPOSE_HOST", &reports.host()),
+        ("DOCKER", &folder.join("bin/docker").display().to_string()),
+    ]);
+    let Some((example, _peers)) = opened_with(more).await else { return };
+    example.runs("reports-back").await;
+    assert_eq!(reports.tags("web"), ["1"]);
     example.close().await;
 }
