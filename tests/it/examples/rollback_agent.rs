@@ -92,7 +92,7 @@ async fn a_step_that_fails_stops_the_rest_until_it_is_tried_again() {
     let refusal = json!({"error": {"code": "plan_limit", "message": "Pay first"}});
     peers.vercel.next(Which::Write, Trouble::Says(402, refusal));
     example.approves(&run, &card).await;
-    let stopped = shown(&example.world.again(&example.channel, &card));
+    let stopped = shown(&example.world.message(&example.channel, "Rollback stopped"));
     for said in ["Pay first", "retry run_1_1", "skip run_1_1"] {
         assert!(stopped.contains(said), "{said} is not in {stopped}");
     }

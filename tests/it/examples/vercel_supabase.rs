@@ -33,6 +33,10 @@ impl Peers {
 /// The shop is well when it does not show the newest deployment.
 async fn opened() -> (Example, Peers) {
     let (vercel, netlify) = (Desk::open(Vercel::new()).await, Desk::open(Netlify::new()).await);
+    for (number, said) in (1..).zip(["Ajouter le panier", "Corriger le panier", "Nouveau paiement"]) {
+        vercel.with(|vercel| vercel.deployment(&format!("dpl_{number}")).message = said.to_owned());
+        netlify.with(|netlify| netlify.deploy(&format!("66f0a{number}")).title = said.to_owned());
+    }
     vercel.with(|vercel| vercel.set("NOUVEAU_PAIEMENT", VALUE, "encrypted", &["production"]));
     let folder = tempfile::tempdir().expect("a folder can be made");
     critical_tests(folder.path());
