@@ -13,6 +13,8 @@ use crate::incident::words::Words;
 const SHOWN: usize = 6;
 /// Lines of one step's change.
 const SHOWN_CHANGES: usize = 4;
+/// The same for a step that may lose something for good.
+const SHOWN_LOSSES: usize = 10;
 /// Lines of a check list. Each takes a block.
 const SHOWN_ITEMS: usize = 20;
 
@@ -70,11 +72,11 @@ fn steps(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
             "to": (place > 0).then_some(&step.to),
         });
         lines.push(pen.say("plan.step", vars)?);
-        let shown = step.diff.iter().take(SHOWN_CHANGES);
-        for change in shown {
+        let most = if step.risk == Risk::Destructive { SHOWN_LOSSES } else { SHOWN_CHANGES };
+        for change in step.diff.iter().take(most) {
             lines.push(pen.say("plan.diff", json!({"text": change}))?);
         }
-        lines.extend(more(pen, step.diff.len(), SHOWN_CHANGES)?);
+        lines.extend(more(pen, step.diff.len(), most)?);
     }
     lines.extend(more(pen, plan.steps.len(), SHOWN)?);
     Ok(Mrkdwn::join(lines, "\n"))

@@ -5,7 +5,7 @@
 //! `VIGIE_SEED=<number>` for other moments.
 
 mod check;
-mod disk;
+pub mod disk;
 mod freeze;
 mod kill;
 mod network;
