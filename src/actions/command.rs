@@ -41,6 +41,10 @@ pub struct CommandStep {
     pub argv: Vec<String>,
     /// What is so afterwards; said by `plan_command` where there is one.
     pub to: Option<String>,
+    /// It changes again what an earlier step of the action changed, as a service that was stopped is started: both have
+    /// the same target.
+    #[serde(default)]
+    pub again: bool,
     /// Where and with what it runs.
     #[serde(default)]
     pub place: Place,
@@ -152,6 +156,10 @@ impl ActionProvider for CommandStep {
         Millis::minutes(5)
     }
 
+    fn takes_up(&self) -> bool {
+        self.again
+    }
+
     fn secrets(&self) -> Vec<&SecretString> {
         self.place.secrets.values().collect()
     }
@@ -169,6 +177,10 @@ impl ActionProvider for CommandStep {
         if planned == self.to.is_some() {
             let sentence = "say what is so afterwards in exactly one way: to, or a plan_command that prints it";
             faults.push(fault(format!("{path}.to"), sentence));
+        }
+        if self.again && planned {
+            let sentence = "what is so after an earlier step cannot be read beforehand; say to instead of plan_command";
+            faults.push(fault(format!("{path}.again"), sentence));
         }
         self.place.validate(&format!("{path}.place"), faults);
     }
@@ -196,6 +208,8 @@ impl ActionProvider for CommandStep {
             needs: Vec::new(),
             risk: self.risk(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })

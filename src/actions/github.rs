@@ -203,6 +203,8 @@ impl ActionProvider for GithubWorkflow {
             risk: self.risk(),
             provider: String::new(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
             target,
         })

@@ -155,6 +155,8 @@ impl ActionProvider for HttpCall {
             needs: Vec::new(),
             risk: self.risk(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })

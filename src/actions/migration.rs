@@ -218,6 +218,8 @@ impl Migration {
             needs: Vec::new(),
             risk: self.risk(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         }

@@ -273,6 +273,8 @@ impl Netlify {
             risk: self.risk(),
             provider: String::new(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })
     }

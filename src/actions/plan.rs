@@ -1,6 +1,6 @@
 //! Making plans: every step in absolute terms, the figures of the moment, and what will be verified.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use futures_util::future::join_all;
@@ -31,8 +31,7 @@ impl Actions {
     pub async fn make_plan(&self, action: &str, wanted: Option<&str>) -> Result<ActionPlan, PlanFault> {
         let config = self.inner.action(action)?;
         let (steps, seen) = tokio::join!(self.inner.plan_steps(config, wanted), self.seen_now(config));
-        let steps = steps?;
-        refuse_a_target_twice(&steps)?;
+        let steps = chained(steps?, |place| config.steps.get(place).is_some_and(StepConfig::takes_up))?;
         refuse_too_much(&steps, config.risk)?;
         Ok(ActionPlan {
             action: action.to_owned(),
@@ -59,7 +58,7 @@ impl Actions {
         for (place, done) in begun.iter().rev().filter_map(|place| Some((*place, plan.steps.get(*place)?))) {
             let place = done.configured_at.unwrap_or(place);
             let Some(step) = config.steps.get(place) else { continue };
-            match self.inner.in_time(step, step.plan_back(done, &self.inner.context(None))).await {
+            match self.inner.in_time(step, step.plan_back(done, &self.inner.context(None, &[]))).await {
                 Ok(step) => steps.push(PlannedStep { configured_at: Some(place), ..step }),
                 Err(fault @ PlanFault::AlreadyThere { .. }) => is_back = Some(fault),
                 Err(PlanFault::NothingToGoBackTo(why)) => {
@@ -113,29 +112,46 @@ impl Inner {
     }
 
     async fn plan_steps(&self, config: &ActionConfig, wanted: Option<&str>) -> Result<Vec<PlannedStep>, PlanFault> {
-        let plans = join_all(config.steps.iter().map(|step| self.plan_step(step, wanted))).await;
-        plans.into_iter().collect()
+        let alone = config.steps.iter().map(|step| async move {
+            if step.takes_up() { None } else { Some(self.plan_step(step, wanted, &[]).await) }
+        });
+        let alone: Vec<_> = join_all(alone).await;
+        let mut steps = Vec::new();
+        for (step, planned) in config.steps.iter().zip(alone) {
+            let planned = match planned {
+                Some(planned) => planned?,
+                None => self.plan_step(step, wanted, &steps).await?,
+            };
+            steps.push(planned);
+        }
+        Ok(steps)
     }
 
-    async fn plan_step(&self, step: &StepConfig, wanted: Option<&str>) -> Result<PlannedStep, PlanFault> {
+    async fn plan_step(
+        &self,
+        step: &StepConfig,
+        wanted: Option<&str>,
+        earlier: &[PlannedStep],
+    ) -> Result<PlannedStep, PlanFault> {
         let wanted = wanted.filter(|_| !step.choosing().is_nothing());
         if wanted.is_none() && step.choosing() == Choosing::Must {
             let why = Words::new("step.not_chosen");
             return Err(PlanFault::Refused { target: target(step), why });
         }
-        self.in_time(step, step.plan(&self.context(wanted))).await
+        self.in_time(step, step.plan(&self.context(wanted, earlier))).await
     }
 
     async fn choices(&self, step: &StepConfig) -> Result<Vec<Choice>, PlanFault> {
         let Some((_, provider)) = step.provider() else { return Ok(Vec::new()) };
-        let choices = self.in_time(step, provider.choices(&self.context(None))).await?;
+        let choices = self.in_time(step, provider.choices(&self.context(None, &[]))).await?;
         let redactor = &self.world.redactor;
         let shown = |choice: Choice| Choice { label: redactor.words(choice.label, MOST_SHOWN), ..choice };
         Ok(choices.into_iter().map(shown).collect())
     }
 
-    fn context<'c>(&'c self, wanted: Option<&'c str>) -> PlanContext<'c> {
-        PlanContext { world: &self.world, within: length::duration(self.config.limits.plan_within), wanted }
+    fn context<'c>(&'c self, wanted: Option<&'c str>, earlier: &'c [PlannedStep]) -> PlanContext<'c> {
+        let within = length::duration(self.config.limits.plan_within);
+        PlanContext { world: &self.world, within, wanted, earlier }
     }
 
     async fn in_time<T>(
@@ -176,12 +192,22 @@ fn figure(result: &CheckResult) -> Words {
     words.with("limit", result.limit.clone())
 }
 
-fn refuse_a_target_twice(steps: &[PlannedStep]) -> Result<(), PlanFault> {
-    let mut taken = BTreeSet::new();
-    match steps.iter().flat_map(PlannedStep::locks).find(|lock| !taken.insert(*lock)) {
-        None => Ok(()),
-        Some(lock) => Err(PlanFault::SameTarget(lock.clone())),
+/// The steps, each with the one that it takes up. Two of them may change the same only so: one that was planned from the
+/// world as it is now would undo, or not know, what the other does.
+fn chained(mut steps: Vec<PlannedStep>, takes_up: impl Fn(usize) -> bool) -> Result<Vec<PlannedStep>, PlanFault> {
+    let mut changed_by: BTreeMap<String, usize> = BTreeMap::new();
+    for (place, step) in steps.iter_mut().enumerate() {
+        for lock in step.locks().to_vec() {
+            let Some(earlier) = changed_by.insert(lock.clone(), place) else { continue };
+            if earlier == place || !takes_up(place) {
+                return Err(PlanFault::SameTarget(lock));
+            }
+            if !step.after.contains(&earlier) {
+                step.after.push(earlier);
+            }
+        }
     }
+    Ok(steps)
 }
 
 fn refuse_too_much(steps: &[PlannedStep], allowed: Risk) -> Result<(), PlanFault> {

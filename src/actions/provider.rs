@@ -52,6 +52,12 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
         Choosing::Nothing
     }
 
+    /// It can take up what an earlier step of the same plan leaves ([`PlanContext::earlier`]), so it is planned after
+    /// those before it.
+    fn takes_up(&self) -> bool {
+        false
+    }
+
     /// Where it can go, for a person to choose; each value can mean only one thing. Only reads.
     ///
     /// # Errors
@@ -95,6 +101,8 @@ pub struct PlanContext<'a> {
     pub within: Duration,
     /// What was chosen, in the words of [`Choice::value`] or of a person; only for a step that leaves a choice.
     pub wanted: Option<&'a str>,
+    /// The steps before it, for one that can take up what they leave; nothing for all others.
+    pub earlier: &'a [PlannedStep],
 }
 
 /// What a provider may use while executing and checking.
@@ -303,6 +311,9 @@ macro_rules! providers {
             /// How long it may take; each kind has its own length when it is not said.
             #[serde(default, deserialize_with = "length::read_some")]
             pub within: Option<Millis>,
+            /// It is done even when a step before it failed: what was stopped for that one starts again.
+            #[serde(default)]
+            pub always: bool,
             $($(#[$doc])* pub $name: Option<Box<$provider>>,)*
         }
 
@@ -362,8 +373,13 @@ impl StepConfig {
             target: self.title.clone().unwrap_or_default(),
             why: Words::new("step.no_kind").with("known", Self::KINDS.join(", ")),
         })?;
-        let step = provider.plan(cx).await?;
+        let step = PlannedStep { always: self.always, ..provider.plan(cx).await? };
         self.finished(step, name, cx)
+    }
+
+    /// Whether it can take up what an earlier step leaves.
+    pub(super) fn takes_up(&self) -> bool {
+        self.provider().is_some_and(|(_, provider)| provider.takes_up())
     }
 
     /// The step that takes a done one back, filled in alike.

@@ -3,6 +3,7 @@
 //! Nothing is ever repeated blindly: after a crash or a lost answer the provider looks first. What cannot be told is
 //! said to be unknown, and a person settles it (durability, rules 6 and 7).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -13,7 +14,7 @@ use super::provider::{ActionProvider, Happened, MOST_SHOWN, StepConfig, StepCont
 use super::stopwatch::{Stopwatch, within};
 use super::verify::is_good;
 use super::{Actions, Inner};
-use crate::incident::approval::{ActionPlan, ApprovedPlan, CheckResult, Outcome, PlannedStep};
+use crate::incident::approval::{ActionPlan, ApprovedPlan, CheckResult, Halt, Outcome, PlannedStep, Risk};
 use crate::incident::decision::Report;
 use crate::incident::id::RunId;
 use crate::incident::words::Words;
@@ -22,8 +23,10 @@ use crate::incident::words::Words;
 pub struct Execution<'a> {
     /// The run's fence (durability, rule 6).
     pub fence: i64,
-    /// How many steps are known to be done already.
-    pub done_steps: usize,
+    /// The steps that have ended already, well or not.
+    pub ended: BTreeSet<usize>,
+    /// How the steps had come to an end when the former owner was lost: only those that are done whatever happens are left.
+    pub halted: Option<Halt>,
     /// A step that had begun when the former owner was lost; it is looked at before anything else.
     pub in_doubt: Option<usize>,
     /// Commits a report durably; nothing goes on before it has.
@@ -44,18 +47,6 @@ const FUSE: Duration = Duration::from_secs(15);
 
 /// How long taking away what a step left lying may take.
 const TIDYING: Duration = Duration::from_secs(5);
-
-/// How a step ended that was not done.
-struct Halt {
-    outcome: Outcome,
-    output: Option<String>,
-}
-
-impl Halt {
-    fn new(outcome: Outcome) -> Self {
-        Self { outcome, output: None }
-    }
-}
 
 /// A step that is done.
 struct Done {
@@ -107,50 +98,92 @@ impl Single<'_, '_> {
         (self.execution.report)(report).await
     }
 
-    /// All steps that are left.
+    /// All steps that are left; after one that ended badly only those that are done whatever happens.
     async fn steps(&self) -> Result<Result<(), Halt>, NotCommitted> {
-        let mut in_doubt = self.execution.in_doubt;
-        for (index, step) in self.plan.steps.iter().enumerate().skip(self.execution.done_steps) {
-            let doubted = in_doubt.take_if(|doubted| *doubted == index).is_some();
-            let provider = match self.provider(index, step) {
-                Ok(provider) => provider,
-                Err(found) if doubted => {
-                    let why = interrupted(found);
-                    return Ok(Err(Halt::new(Outcome::Unknown { step: index, why })));
-                }
-                Err(found) => return Ok(Err(Halt::new(Outcome::Stale { step: index, found }))),
+        let mut halted = self.execution.halted.clone();
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            let has_ended = self.execution.ended.contains(&index);
+            if has_ended || (halted.is_some() && !step.always) {
+                continue;
+            }
+            let doubted = self.execution.in_doubt == Some(index);
+            let Err(halt) = self.whole_step(index, step, doubted, halted.is_some()).await? else { continue };
+            let halt = match halted.take() {
+                None => halt,
+                Some(first) => closing_failed(first, halt, step),
             };
-            let watch = Stopwatch::start();
-            let mut doubt = Doubt::NotBegun;
-            if doubted {
-                doubt = match self.settle_doubt(index, step, &provider).await {
-                    Ok(doubt) => doubt,
+            let closing = self.closing(index);
+            if let Outcome::Unknown { step, why } = halt.outcome {
+                return Ok(Err(Halt { outcome: unclosed(step, why, &closing), ..halt }));
+            }
+            if closing.is_empty() || !self.may_have_changed(index, &halt.outcome) {
+                return Ok(Err(halt));
+            }
+            let (outcome, output) = (halt.outcome.clone(), halt.output.clone());
+            // Before anything more is done: whoever takes the run over must know why the rest is left out.
+            self.report(Report::RunHalted { run: self.run, step: index, outcome, output }).await?;
+            halted = Some(halt);
+        }
+        Ok(halted.map_or(Ok(()), Err))
+    }
+
+    /// One step from beginning to end, with everything that is reported on the way.
+    async fn whole_step(
+        &self,
+        index: usize,
+        step: &PlannedStep,
+        doubted: bool,
+        closing: bool,
+    ) -> Result<Result<(), Halt>, NotCommitted> {
+        let provider = match self.provider(index, step) {
+            Ok(provider) => provider,
+            Err(found) if doubted => {
+                let why = interrupted(found);
+                return Ok(Err(Halt::new(Outcome::Unknown { step: index, why })));
+            }
+            Err(found) => return Ok(Err(Halt::new(Outcome::Stale { step: index, found }))),
+        };
+        let watch = Stopwatch::start();
+        let mut doubt = Doubt::NotBegun;
+        if doubted {
+            doubt = match self.settle_doubt(index, step, &provider).await {
+                Ok(doubt) => doubt,
+                Err(halt) => return Ok(Err(halt)),
+            };
+        }
+        let done = match doubt {
+            Doubt::Done(done) => done,
+            Doubt::NotBegun if !closing && *self.execution.stop.borrow() => {
+                return Ok(Err(Halt::new(Outcome::Stopped { done: index })));
+            }
+            Doubt::NotBegun | Doubt::Begun => {
+                self.report(Report::StepStarted { run: self.run, step: index }).await?;
+                match self.step(index, step, &provider).await {
+                    Ok(done) => done,
                     Err(halt) => return Ok(Err(halt)),
-                };
-            }
-            let done = match doubt {
-                Doubt::Done(done) => done,
-                Doubt::NotBegun if *self.execution.stop.borrow() => {
-                    return Ok(Err(Halt::new(Outcome::Stopped { done: index })));
                 }
-                Doubt::NotBegun | Doubt::Begun => {
-                    self.report(Report::StepStarted { run: self.run, step: index }).await?;
-                    match self.step(index, step, &provider).await {
-                        Ok(done) => done,
-                        Err(halt) => return Ok(Err(halt)),
-                    }
-                }
-            };
-            let Done { note, output, live } = done;
-            let took = watch.took();
-            self.report(Report::StepFinished { run: self.run, step: index, note, took, output, live }).await?;
-            let progress = |now: Words| self.tell(index, now);
-            let cx = self.context(index, &provider, &progress);
-            if within(TIDYING, provider.provider.tidy(&cx)).await.is_err() {
-                tracing::warn!(run = %self.run, step = index, "what a step left lying was not taken away in time");
             }
+        };
+        let Done { note, output, live } = done;
+        let took = watch.took();
+        self.report(Report::StepFinished { run: self.run, step: index, note, took, output, live }).await?;
+        let progress = |now: Words| self.tell(index, now);
+        let cx = self.context(index, &provider, &progress);
+        if within(TIDYING, provider.provider.tidy(&cx)).await.is_err() {
+            tracing::warn!(run = %self.run, step = index, "what a step left lying was not taken away in time");
         }
         Ok(Ok(()))
+    }
+
+    /// The steps after this one that are done whatever happens.
+    fn closing(&self, after: usize) -> Vec<&PlannedStep> {
+        self.plan.steps.iter().skip(after + 1).filter(|step| step.always).collect()
+    }
+
+    /// Whether something may have been changed when a step ended so: nothing need be closed that was never opened.
+    fn may_have_changed(&self, index: usize, outcome: &Outcome) -> bool {
+        let untouched = matches!(outcome, Outcome::Stale { .. } | Outcome::Stopped { .. });
+        !untouched || self.plan.steps.iter().take(index).any(|step| step.risk > Risk::ReadOnly)
     }
 
     fn tell(&self, step: usize, now: Words) {
@@ -291,6 +324,34 @@ fn interrupted(why: Words) -> Words {
 
 fn both(first: Words, then: Words) -> Words {
     Words::new("step.both").with("first", first).with("then", then)
+}
+
+/// A step that is done whatever happens ended badly too; why the others were left out stays the first thing to know.
+fn closing_failed(first: Halt, then: Halt, step: &PlannedStep) -> Halt {
+    let title = step.title.clone();
+    let closing = |why: Words| Words::new("step.closing_failed").with("title", title.clone()).with("why", why);
+    let output = then.output.or(first.output);
+    let outcome = match (first.outcome, then.outcome) {
+        (Outcome::Failed { step, why }, Outcome::Failed { why: then, .. } | Outcome::Stale { found: then, .. }) => {
+            Outcome::Failed { step, why: both(why, closing(then)) }
+        }
+        (Outcome::Failed { why, .. }, Outcome::Unknown { step, why: then }) => {
+            Outcome::Unknown { step, why: both(why, closing(then)) }
+        }
+        // The world had moved, or somebody stopped it: what matters now is what could not be closed.
+        (_, Outcome::Stale { step, found }) => Outcome::Failed { step: Some(step), why: closing(found) },
+        (_, then) => then,
+    };
+    Halt { outcome, output }
+}
+
+/// Nothing more is done on what nobody knows, which leaves open what these steps were to close.
+fn unclosed(step: usize, why: Words, closing: &[&PlannedStep]) -> Outcome {
+    if closing.is_empty() {
+        return Outcome::Unknown { step, why };
+    }
+    let titles: Vec<Value> = closing.iter().map(|step| step.title.clone().into()).collect();
+    Outcome::Unknown { step, why: Words::new("step.not_closed").with("why", why).with("titles", titles) }
 }
 
 fn failure(result: &CheckResult) -> Value {

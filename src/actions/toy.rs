@@ -268,6 +268,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         verification: vec![],
         stop_asked: false,
         output: None,
+        halted: None,
         settled: None,
         handed_to: None,
         glass: None,
@@ -307,6 +308,7 @@ fn word(report: &Report) -> String {
     match report {
         Report::StepStarted { step, .. } => format!("started {step}"),
         Report::StepFinished { step, note, .. } => format!("finished {step}: {}", english(note)),
+        Report::RunHalted { step, outcome, .. } => format!("halted {step}: {}", outcome_word(outcome)),
         Report::VerificationStarted { .. } => "verifying".into(),
         Report::VerificationFinished { results, .. } => {
             let verdicts: Vec<String> = results.iter().map(|r| format!("{} {:?}", r.check, r.verdict)).collect();

@@ -15,7 +15,7 @@ use super::patience::Trouble;
 use crate::actions::{Execution, NotCommitted};
 use crate::incident::decision::{Lane, ReplyTo, Report};
 use crate::incident::id::{DiagnosticId, RunId};
-use crate::incident::state::{Incident, Progress, Run};
+use crate::incident::state::{Incident, Progress};
 use crate::incident::words::Words;
 use crate::store::{Claimed, Fenced};
 
@@ -51,7 +51,7 @@ impl Engine {
         };
         let actions = &self.parts.actions;
         let undone = state.request.undo_of.and_then(|run| setting.incident.as_ref()?.runs.get(&run));
-        let plan = match undone.and_then(|run| Some((run.plan.as_ref()?, run.begun_steps()))) {
+        let plan = match undone.and_then(|run| Some((run.plan.as_ref()?, run.steps_to_take_back()))) {
             Some((plan, begun)) => actions.plan_back(plan, &begun).await,
             None => actions.make_plan(&state.action.key, state.request.to.as_deref()).await,
         };
@@ -76,7 +76,8 @@ impl Engine {
         let begun = self.parts.store.begin_execution(claimed, incident.id, run, self.parts.clock.now()).await?;
         let Some(fenced) = begun else { return Err(taken_over()) };
         let fence = fenced.fence;
-        let (done_steps, in_doubt) = progress(state);
+        let ended =
+            state.steps.iter().enumerate().filter(|(_, step)| step.has_ended()).map(|(place, _)| place).collect();
         let journal = Journal { engine: self.clone(), fenced: fenced.clone() };
         let (stop_now, stop) = watch::channel(state.stop_asked);
         let counter = AtomicU32::new(1);
@@ -86,7 +87,15 @@ impl Engine {
         };
         let (now, told) = watch::channel(Told::None);
         let progress = |step: usize, words: Words| drop(now.send_replace(Some((step, words))));
-        let execution = Execution { fence, done_steps, in_doubt, report: &report, stop, progress: &progress };
+        let execution = Execution {
+            fence,
+            ended,
+            halted: state.halted.clone(),
+            in_doubt: state.step_in_doubt(),
+            report: &report,
+            stop,
+            progress: &progress,
+        };
         let ended = tokio::select! {
             ended = self.parts.actions.execute(&approved, &execution) => ended,
             () = self.listen_for_stop(run, &stop_now) => return Err(taken_over()),
@@ -131,12 +140,6 @@ impl Engine {
         let incident: Option<Incident> = self.parts.store.incident(run.incident).await.ok().flatten();
         incident.is_some_and(|incident| incident.runs.get(&run).is_some_and(|state| state.stop_asked))
     }
-}
-
-/// How many steps are done, and the one that was begun without being known to have ended.
-fn progress(state: &Run) -> (usize, Option<usize>) {
-    let done = state.first_open_step();
-    (done, state.steps.get(done).map(|_| done))
 }
 
 /// Another process has the run now and will tell what becomes of it; there is nothing to report.

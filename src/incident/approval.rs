@@ -72,6 +72,13 @@ pub struct PlannedStep {
     /// Which step of the action's configuration it is of, from 0, where that is not its own place in the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configured_at: Option<usize>,
+    /// It is done even when a step before it failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub always: bool,
+    /// The earlier steps of this plan, from 0, that it takes up: they change the same, and this one was planned from what
+    /// they leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<usize>,
     /// Which provider planned it and will execute it.
     pub provider: String,
     /// The provider's own absolute facts; opaque to everybody else; holds no secret.
@@ -336,6 +343,33 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The step that it ended at, from 0, where it is one.
+    pub fn step(&self) -> Option<usize> {
+        match self {
+            Outcome::Stale { step, .. } | Outcome::Unknown { step, .. } => Some(*step),
+            Outcome::Failed { step, .. } => *step,
+            Outcome::Done | Outcome::Stopped { .. } => None,
+        }
+    }
+}
+
+/// How the steps of a run came to an end before the last one was done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Halt {
+    /// How.
+    pub outcome: Outcome,
+    /// The last lines of the step's output, redacted and capped.
+    pub output: Option<String>,
+}
+
+impl Halt {
+    /// Without any output.
+    pub fn new(outcome: Outcome) -> Self {
+        Self { outcome, output: None }
+    }
+}
+
 /// What one check saw (field procedures H1–H7).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
@@ -390,6 +424,8 @@ mod tests {
                 needs: vec![],
                 risk: Risk::Reversible,
                 configured_at: None,
+                always: false,
+                after: Vec::new(),
                 provider: "http".into(),
                 spec: serde_json::json!({"b": 1, "a": 2}),
             }],
@@ -407,7 +443,7 @@ mod tests {
         let mut step = plan("v1").steps.remove(0);
         assert_eq!(step.locks(), ["http:shop"]);
         let kept = serde_json::to_value(&step).unwrap();
-        assert!(kept.get("locks").is_none() && kept.get("needs").is_none(), "{kept}");
+        assert!(kept.get("locks").is_none() && kept.get("needs").is_none() && kept.get("always").is_none(), "{kept}");
         assert_eq!(serde_json::from_value::<PlannedStep>(kept).unwrap(), step);
         step.locks = vec!["a".into(), "b".into()];
         assert_eq!(step.locks(), ["a", "b"]);

@@ -269,6 +269,17 @@ pub enum Report {
         #[serde(default)]
         live: Option<String>,
     },
+    /// A step ended badly, and others that are done whatever happens come after it.
+    RunHalted {
+        /// The run.
+        run: RunId,
+        /// The step, from 0.
+        step: usize,
+        /// How the run ends when those are done.
+        outcome: Outcome,
+        /// The step's output.
+        output: Option<String>,
+    },
     /// Verification began.
     VerificationStarted {
         /// The run.

@@ -77,6 +77,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         Report::RunStarted { run, .. }
         | Report::StepStarted { run, .. }
         | Report::StepFinished { run, .. }
+        | Report::RunHalted { run, .. }
         | Report::VerificationStarted { run }
         | Report::VerificationFinished { run, .. } => {
             if let Some(fact) = progress(report, &draft.incident) {
@@ -155,6 +156,9 @@ fn progress(report: &Report, incident: &Incident) -> Option<Fact> {
                 live: live.clone(),
             },
         ),
+        Report::RunHalted { run, step, outcome, output } => {
+            (run, Fact::RunHalted { run: *run, step: *step, outcome: outcome.clone(), output: output.clone() })
+        }
         Report::VerificationStarted { run } => (run, Fact::VerificationStarted { run: *run }),
         Report::VerificationFinished { run, results } => {
             (run, Fact::VerificationFinished { run: *run, results: results.clone() })

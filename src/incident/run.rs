@@ -158,7 +158,7 @@ impl Draft<'_> {
         let Some(state) = self.incident.runs.get(&run) else {
             return;
         };
-        let step = state.first_open_step().min(state.plan.as_ref().map_or(0, |plan| plan.steps.len() - 1));
+        let step = state.current_step().min(state.plan.as_ref().map_or(0, |plan| plan.steps.len() - 1));
         self.run_finished(run, Outcome::Unknown { step, why }, None);
     }
 

@@ -444,6 +444,7 @@ impl Incident {
             | Fact::RunStarted { run, .. }
             | Fact::StepStarted { run, .. }
             | Fact::StepFinished { run, .. }
+            | Fact::RunHalted { run, .. }
             | Fact::VerificationStarted { run }
             | Fact::VerificationFinished { run, .. }
             | Fact::StopAsked { run }

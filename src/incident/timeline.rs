@@ -403,6 +403,17 @@ pub enum Fact {
         /// The output of the step that failed, redacted and capped.
         output: Option<String>,
     },
+    /// A step ended badly, and others that are done whatever happens come after it.
+    RunHalted {
+        /// The run.
+        run: RunId,
+        /// The step, from 0.
+        step: usize,
+        /// How the run ends when those are done.
+        outcome: Outcome,
+        /// The last lines of the step's output, redacted and capped.
+        output: Option<String>,
+    },
     /// A step that did not work is left out.
     StepSkipped {
         /// The run.

@@ -164,6 +164,49 @@ async fn a_handed_over_run_pages_whoever_gets_it() {
     team.world.close().await;
 }
 
+/// A worker is stopped, something fails, and the worker runs again.
+#[tokio::test]
+async fn what_was_stopped_runs_again_although_the_step_between_failed() {
+    let (worker, broken) = (tempfile::NamedTempFile::new().expect("a file"), Lever::open().await);
+    let says = |word: &str, more: &str| {
+        let file = worker.path().display();
+        format!(
+            "      - title: {word} the worker\n{more}        command: {{ target: worker, risk: reversible, to: {word}, \
+             again: {}, argv: [sh, -c, \"echo {word} >> {file}\"] }}\n",
+            !more.is_empty()
+        )
+    };
+    let steps = [says("stop", ""), broken.step("database", "v1"), says("start", "        always: true\n")];
+    let world = World::open_changed(&[("actions:\n", &action("restore", "Restore", "", &steps))]).await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    let channel = world.channel(1).await;
+    world.types("U0ONCALL", &channel, "rollback restore").await;
+    let card = world.message(&channel, "approve run_1_1");
+    for line in [
+        "3. start the worker (→ start)\n      ◦ _also when a step before it fails_",
+        "nothing more is changed but what is marked so",
+    ] {
+        assert!(shown(&card).contains(line), "{line} is not in {}", shown(&card));
+    }
+    broken.refuses(true);
+    world.clicks("U0LEAD", &channel, &ts(&card), "approve").await;
+    let run = world.incident(1).await.runs.into_values().next().expect("there is a run");
+    assert!(matches!(run.phase, Phase::Finished { outcome: Outcome::Failed { step: Some(1), .. } }), "{run:?}");
+    let log = std::fs::read_to_string(worker.path()).expect("it can be read");
+    assert_eq!(log, "stop\nstart\n");
+    let end = shown(&world.again(&channel, &card));
+    for line in ["✅ stop the worker: done", "❌ database from v2 to v1: failed", "✅ start the worker: done"] {
+        assert!(end.contains(line), "{line} is not in {end}");
+    }
+    // What it would need to go on with is no longer so.
+    assert!(!end.contains("Try again") && !end.contains("Skip"), "{end}");
+    world.types("U0LEAD", &channel, "retry run_1_1").await;
+    world.whisper("U0LEAD", "what is done whatever happens was done. Plan it again.");
+    let timeline = world.timeline("U0LEAD", 1).await;
+    assert!(timeline.contains("What is done whatever happens comes next."), "{timeline}");
+    world.close().await;
+}
+
 const RUN: &str = "run_7_1";
 
 fn id() -> RunId {
@@ -228,7 +271,7 @@ fn checks_that_failed_are_tried_again_and_never_skipped() {
     assert!(skipped.contains("refusal.nothing_to_skip"), "{skipped}");
     script.play("6m lead retry run_7_1");
     let run = &script.incident.as_ref().unwrap().runs[&id()];
-    assert_eq!((run.first_open_step(), run.steps.len()), (1, 1), "what is done stays done");
+    assert_eq!((run.current_step(), run.steps.len()), (1, 1), "what is done stays done");
 }
 
 #[test]

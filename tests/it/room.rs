@@ -150,8 +150,15 @@ services:
             Box::pin(std::future::ready(Ok(())))
         };
         let (_stop, stopped) = tokio::sync::watch::channel(false);
-        let execution =
-            Execution { fence: 7, done_steps: 0, in_doubt, report: &report, stop: stopped, progress: &|_, _| {} };
+        let execution = Execution {
+            fence: 7,
+            ended: Default::default(),
+            halted: None,
+            in_doubt,
+            report: &report,
+            stop: stopped,
+            progress: &|_, _| {},
+        };
         let approved = approve(plan).approved_plan().expect("it is approved");
         let outcome = self.actions.execute(&approved, &execution).await.expect("every report is kept");
         let reports = reports.lock().expect("nobody panicked").clone();
@@ -196,6 +203,7 @@ fn approve(plan: &ActionPlan) -> Run {
         verification: vec![],
         stop_asked: false,
         output: None,
+        halted: None,
         settled: None,
         settled_by: None,
         handed_to: None,

@@ -135,6 +135,8 @@ pub fn plan(to: &str, risk: Risk) -> ActionPlan {
             needs: vec![],
             risk,
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             provider: "http_switch".into(),
             spec: serde_json::json!({}),
         }],

@@ -42,7 +42,8 @@ impl Bench {
     }
 
     async fn plan(&self, step: &CommandStep) -> Result<PlannedStep, PlanFault> {
-        step.plan(&PlanContext { world: &self.world, within: Duration::from_secs(10), wanted: None }).await
+        step.plan(&PlanContext { world: &self.world, within: Duration::from_secs(10), wanted: None, earlier: &[] })
+            .await
     }
 
     fn context(&self, within: Duration) -> StepContext<'_> {

@@ -128,6 +128,8 @@ impl ActionProvider for EnvFile {
             needs: Vec::new(),
             risk: self.risk(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })

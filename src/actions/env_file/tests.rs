@@ -55,7 +55,7 @@ impl Bench {
 }
 
 async fn planned(file: &EnvFile) -> Result<PlannedStep, PlanFault> {
-    file.plan(&PlanContext { world: &world(), within: Duration::from_secs(5), wanted: None }).await
+    file.plan(&PlanContext { world: &world(), within: Duration::from_secs(5), wanted: None, earlier: &[] }).await
 }
 
 async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {

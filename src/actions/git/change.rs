@@ -102,6 +102,8 @@ impl Planning<'_> {
             risk: config.usual_risk(),
             provider: String::new(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })
     }

@@ -28,7 +28,7 @@ fn context(world: &World) -> StepContext<'_> {
 }
 
 async fn planned(call: &HttpCall) -> Result<PlannedStep, PlanFault> {
-    call.plan(&PlanContext { world: &world(), within: WITHIN, wanted: None }).await
+    call.plan(&PlanContext { world: &world(), within: WITHIN, wanted: None, earlier: &[] }).await
 }
 
 #[tokio::test]

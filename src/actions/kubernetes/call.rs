@@ -52,6 +52,8 @@ pub(super) struct Site<'a> {
     pub(super) redactor: &'a Redactor,
     /// Where a person says it goes, while planning.
     pub(super) wanted: Option<&'a str>,
+    /// What steps before this one of the same plan do in this namespace, while planning: the facts of each.
+    pub(super) earlier: Vec<&'a Value>,
     watch: Stopwatch,
     within: Duration,
 }
@@ -214,7 +216,8 @@ pub(super) enum Event {
 impl<'a> Site<'a> {
     /// Begins a piece of work that may take so long.
     pub(super) fn new(cluster: &'a Cluster, namespace: &'a str, world: &'a World, within: Duration) -> Self {
-        Self { cluster, namespace, redactor: &world.redactor, wanted: None, watch: Stopwatch::start(), within }
+        let (redactor, watch) = (&world.redactor, Stopwatch::start());
+        Self { cluster, namespace, redactor, wanted: None, earlier: Vec::new(), watch, within }
     }
 
     /// The time that is left.

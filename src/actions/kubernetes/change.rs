@@ -146,6 +146,11 @@ pub(super) trait Patching: std::fmt::Debug + Send + Sync {
         Choosing::Nothing
     }
 
+    /// It goes on from what an earlier step of the same plan leaves.
+    fn takes_up(&self) -> bool {
+        false
+    }
+
     /// Where it can go.
     async fn choices(&self, _site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
         Ok(Vec::new())
@@ -187,6 +192,10 @@ impl<T: Patching> Operation for T {
 
     fn choosing(&self) -> Choosing {
         Patching::choosing(self)
+    }
+
+    fn takes_up(&self) -> bool {
+        Patching::takes_up(self)
     }
 
     async fn choices(&self, site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
@@ -282,12 +291,32 @@ async fn plan_one(site: &Site<'_>, operation: &dyn Patching, thing: &Thing) -> R
         let object = site.get(thing.kind(), &thing.name).await;
         let object =
             Object(object.map_err(|trouble| NoDraft::Trouble(trouble, Right::one("get", thing.kind(), &thing.name)))?);
-        let part = operation.part(site, thing, &object).await?;
-        match rehearsed(site, part, &object).await {
+        let planned = async {
+            let object = if operation.takes_up() { left_by_others(site, thing, object).await? } else { object };
+            rehearsed(site, operation.part(site, thing, &object).await?, &object).await
+        };
+        match planned.await {
             Err(NoDraft::Trouble(trouble, _)) if trouble.is_conflict() && tries < REHEARSALS => {}
             planned => return planned,
         }
     }
+}
+
+/// The object as earlier steps of the same plan leave it, as the server rehearses them.
+async fn left_by_others(site: &Site<'_>, thing: &Thing, object: Object) -> Result<Object, NoDraft> {
+    let mut object = object;
+    // What is no change of objects has other facts, and leaves nothing that could be gone on from.
+    let mut earlier = Vec::new();
+    for facts in &site.earlier {
+        earlier.extend(facts_of::<Vec<Part>>(facts).unwrap_or_default());
+    }
+    earlier.retain(|part| part.thing == *thing && part.deed.can_be_taken_up());
+    for part in &earlier {
+        let body = part.deed.body(thing.what, &object, None, "rehearsal");
+        let after = site.patch(thing.kind(), &thing.name, &body, true).await;
+        object = Object(after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?);
+    }
+    Ok(object)
 }
 
 /// The part with what the server says it would come to.

@@ -100,6 +100,11 @@ impl Deed {
         !matches!(self, Deed::Pause(true) | Deed::Select { .. } | Deed::Data { .. } | Deed::Secret(_))
     }
 
+    /// A later step of the same plan may go on from what it leaves.
+    pub(super) fn can_be_taken_up(&self) -> bool {
+        matches!(self, Deed::Scale { .. } | Deed::Pause(_))
+    }
+
     /// Pods get another template by it.
     pub(super) fn changes_pods(&self) -> bool {
         matches!(self, Deed::Undo(_) | Deed::Image(_) | Deed::Restart)

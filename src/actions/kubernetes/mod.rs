@@ -92,6 +92,11 @@ trait Operation: fmt::Debug + Send + Sync {
         Choosing::Nothing
     }
 
+    /// It goes on from what an earlier step of the same plan leaves.
+    fn takes_up(&self) -> bool {
+        false
+    }
+
     /// Where it can go, for a person to choose.
     async fn choices(&self, _site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
         Ok(Vec::new())
@@ -261,6 +266,10 @@ impl ActionProvider for Kubernetes {
         self.operation().map_or(Choosing::Nothing, |(_, operation)| operation.choosing())
     }
 
+    fn takes_up(&self) -> bool {
+        self.operation().is_some_and(|(_, operation)| operation.takes_up())
+    }
+
     async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
         let target = self.target().into_owned();
         let site = self.site(cx.world, cx.within / 2);
@@ -279,6 +288,9 @@ impl ActionProvider for Kubernetes {
         let site = self.site(cx.world, cx.within / 2);
         let mut site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
         site.wanted = cx.wanted;
+        let here = self.lock("");
+        let earlier = cx.earlier.iter().filter(|step| step.locks().iter().any(|lock| lock.starts_with(&here)));
+        site.earlier = earlier.map(|step| &step.spec["facts"]).collect();
         let draft = operation.plan(&site);
         self.planned(&site, (name, operation), draft, target.clone()).await
     }
@@ -360,6 +372,8 @@ impl Kubernetes {
             risk: self.risk(),
             provider: String::new(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             spec: json!({"operation": name, "facts": draft.facts}),
         })
     }

@@ -58,6 +58,10 @@ impl Patching for Pause {
 
 #[async_trait]
 impl Patching for Resume {
+    fn takes_up(&self) -> bool {
+        true
+    }
+
     fn things(&self) -> Vec<Thing> {
         all_of(&self.workloads)
     }

@@ -66,6 +66,10 @@ impl Patching for Scale {
 
 #[async_trait]
 impl Patching for ScaleBack {
+    fn takes_up(&self) -> bool {
+        true
+    }
+
     fn things(&self) -> Vec<Thing> {
         all_of(&self.workloads)
     }

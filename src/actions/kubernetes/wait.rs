@@ -27,6 +27,10 @@ pub struct Wait {
 
 #[async_trait]
 impl Patching for Wait {
+    fn takes_up(&self) -> bool {
+        true
+    }
+
     fn things(&self) -> Vec<Thing> {
         all_of(&self.workloads)
     }

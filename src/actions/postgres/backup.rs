@@ -86,6 +86,8 @@ pub(super) async fn plan(
         needs: Vec::new(),
         risk,
         configured_at: None,
+        always: false,
+        after: Vec::new(),
         provider: String::new(),
         spec: serde_json::to_value(&spec).unwrap_or_default(),
     })

@@ -85,6 +85,8 @@ pub(super) async fn plan(
         needs: Vec::new(),
         risk: step.least_risk(),
         configured_at: None,
+        always: false,
+        after: Vec::new(),
         provider: String::new(),
         spec: serde_json::to_value(&spec).unwrap_or_default(),
     })

@@ -125,7 +125,7 @@ pub(super) async fn plan_back(
     let Some(copy) = copy else {
         return Err(PlanFault::NothingToGoBackTo(Words::new("postgres.no_copy")));
     };
-    let cx = PlanContext { world: cx.world, within: cx.within, wanted: Some(&copy.name) };
+    let cx = PlanContext { world: cx.world, within: cx.within, wanted: Some(&copy.name), earlier: &[] };
     plan(step, restore, config, &cx, cx.within * 3 / 4).await
 }
 
@@ -197,6 +197,8 @@ impl Planning<'_> {
             needs: vec![Words::new(needs).with("user", config.user.as_str()).with("database", config.name.as_str())],
             risk: self.step.least_risk(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
         })

@@ -58,10 +58,20 @@ async fn setup() -> Setup {
 
 impl Setup {
     async fn execute(&self, done_steps: usize, in_doubt: Option<usize>) -> Result<Outcome, NotCommitted> {
+        self.resume((0..done_steps).collect(), None, in_doubt).await
+    }
+
+    async fn resume(
+        &self,
+        ended: BTreeSet<usize>,
+        halted: Option<Halt>,
+        in_doubt: Option<usize>,
+    ) -> Result<Outcome, NotCommitted> {
         let report = |report| self.journal.commit(report);
         let execution = Execution {
             fence: 7,
-            done_steps,
+            ended,
+            halted,
             in_doubt,
             report: &report,
             stop: self.stop.subscribe(),
@@ -206,7 +216,15 @@ async fn a_lost_answer_that_cannot_be_settled_is_unknown() {
         }
     };
     let stop = setup.stop.subscribe();
-    let execution = Execution { fence: 7, done_steps: 0, in_doubt: None, report: &report, stop, progress: &progress };
+    let execution = Execution {
+        fence: 7,
+        ended: BTreeSet::new(),
+        halted: None,
+        in_doubt: None,
+        report: &report,
+        stop,
+        progress: &progress,
+    };
     let outcome = setup.actions.execute(&approve(&setup.plan), &execution).await.unwrap();
     let Outcome::Unknown { step: 0, why } = outcome else { panic!("{outcome:?}") };
     assert!(why.ends_with("shop version could not be read: it answered 502: bad gateway"), "{why}");
@@ -280,4 +298,108 @@ async fn nothing_goes_on_when_a_report_could_not_be_committed() {
     setup.journal.fails_after = Some(1);
     assert!(setup.execute(0, None).await.is_err());
     assert_eq!((setup.sets(), setup.words()), (1, vec!["started 0".to_owned()]));
+}
+
+/// Stops a worker, restores, starts the worker again whatever happens. Each appends a word to a file.
+struct Closing {
+    folder: tempfile::TempDir,
+    setup: Setup,
+}
+
+impl Closing {
+    async fn open(restore: &str, start: &str) -> Self {
+        let (shop, folder) = (Shop::open().await, tempfile::tempdir().unwrap());
+        let (url, path) = (shop.url.clone(), folder.path().join("log").display().to_string());
+        let step = |target: &str, title: &str, what: &str, more: &str| {
+            format!(
+                "      - title: {title}\n        command: {{ target: {target}, risk: reversible, to: {title}, {more} \
+                 argv: [sh, -c, \"echo {title} >> {path}; {what}\"] }}\n"
+            )
+        };
+        let yaml = format!(
+            "limits: {{ verify_within: 2s, verify_every: 10ms }}\nactions:\n  restore:\n    title: Restore\n    \
+             service: shop\n    class: urgent\n    risk: destructive\n    expected: 30s\n    steps:\n{}{}{}    \
+             verify: [health]\nservices:\n  shop:\n    - {{ key: health, http: {{ url: \"{url}/health\" }} }}\n",
+            step("worker", "stop", "true", ""),
+            step("database", "restore", restore, ""),
+            step("worker", "start", start, "again: true,")
+                .replace("      - title", "      - always: true\n        title"),
+        );
+        let actions = actions(&yaml);
+        let plan = actions.make_plan("restore", None).await.unwrap();
+        assert_eq!((plan.steps[2].always, plan.steps[2].after.as_slice()), (true, &[0][..]));
+        let setup = Setup { shop, actions, plan, journal: Journal::default(), stop: watch::Sender::new(false) };
+        Self { folder, setup }
+    }
+
+    fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        log.replace('\n', " ").trim().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_later_step_may_take_up_where_an_earlier_one_of_the_same_plan_leaves_off() {
+    let closing = Closing::open("true", "true").await;
+    assert_eq!(closing.setup.execute(0, None).await, Ok(Outcome::Done));
+    assert_eq!(closing.log(), "stop restore start");
+}
+
+#[tokio::test]
+async fn what_was_stopped_starts_again_when_the_step_between_fails() {
+    let closing = Closing::open("exit 3", "true").await;
+    let why = "sh ended with 3".into();
+    assert_eq!(closing.setup.execute(0, None).await, Ok(Outcome::Failed { step: Some(1), why }));
+    assert_eq!(closing.log(), "stop restore start");
+    let words = closing.setup.words();
+    assert_eq!(
+        &words[2..],
+        [
+            "started 1",
+            "halted 1: failed Some(1): sh ended with 3",
+            "started 2",
+            "finished 2: sh ended well",
+            "ended failed Some(1): sh ended with 3"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_crash_between_the_failure_and_the_closing_step_still_closes() {
+    let closing = Closing::open("exit 3", "true").await;
+    let why: Words = Words::verbatim("the dump is damaged");
+    let halted = Some(Halt::new(Outcome::Failed { step: Some(1), why: why.clone() }));
+    assert_eq!(
+        closing.setup.resume([0, 1].into(), halted, None).await,
+        Ok(Outcome::Failed { step: Some(1), why: why.plain() })
+    );
+    assert_eq!(closing.log(), "start", "nothing is repeated and the rest stays left out");
+}
+
+#[tokio::test]
+async fn nothing_is_started_on_what_nobody_knows() {
+    let closing = Closing::open("true", "true").await;
+    let Ok(Outcome::Unknown { step: 1, why }) = closing.setup.execute(1, Some(1)).await else { panic!() };
+    assert!(why.ends_with("; start: not done, for nobody knows how things stand"), "{why}");
+    assert_eq!(closing.log(), "");
+}
+
+#[tokio::test]
+async fn a_closing_step_that_fails_is_told_beside_the_first_failure() {
+    let closing = Closing::open("exit 3", "exit 4").await;
+    let why = "sh ended with 3; start: sh ended with 4".into();
+    assert_eq!(closing.setup.execute(0, None).await, Ok(Outcome::Failed { step: Some(1), why }));
+    assert_eq!(closing.log(), "stop restore start");
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_closes_what_it_opened_and_nothing_else() {
+    let closing = Closing::open("true", "true").await;
+    closing.setup.stop.send_replace(true);
+    assert_eq!(closing.setup.execute(1, None).await, Ok(Outcome::Stopped { done: 1 }));
+    assert_eq!(closing.log(), "start");
+    let closing = Closing::open("true", "true").await;
+    closing.setup.stop.send_replace(true);
+    assert_eq!(closing.setup.execute(0, None).await, Ok(Outcome::Stopped { done: 0 }));
+    assert_eq!(closing.log(), "", "nothing was opened");
 }

@@ -324,6 +324,8 @@ impl Planning<'_> {
             needs: Vec::new(),
             risk: self.config.risk(),
             configured_at: None,
+            always: false,
+            after: Vec::new(),
             provider: String::new(),
             spec: serde_json::to_value(moves).unwrap_or_default(),
         }

@@ -280,6 +280,8 @@ pub(super) async fn plan(config: &Vercel, wanted: &Variables, site: &Project<'_>
         needs: Vec::new(),
         risk,
         configured_at: None,
+        always: false,
+        after: Vec::new(),
         provider: String::new(),
         spec: serde_json::to_value(&spec).unwrap_or_default(),
     })

@@ -116,12 +116,12 @@ impl Handover {
 fn halted<'i>(context: Context<'_>, incident: &'i Incident, id: RunId) -> Result<(&'i Run, usize), Refusal> {
     must_be_open(incident)?;
     let state = run::find(incident, id)?;
-    let all = state.plan.as_ref().map_or(0, |plan| plan.steps.len());
+    let refused = |key| Err(Refusal::new(key).with("run", id.to_string()));
     let step = match &state.phase {
-        Phase::Finished { outcome: Outcome::Failed { step, .. } } => step.unwrap_or(all),
-        Phase::Finished { outcome: Outcome::Stopped { done } } => *done,
-        _ => return Err(Refusal::new("refusal.nothing_to_retry").with("run", id.to_string())),
+        Phase::Finished { outcome: Outcome::Failed { .. } | Outcome::Stopped { .. } } => state.goes_on_with(),
+        _ => return refused("refusal.nothing_to_retry"),
     };
+    let Some(step) = step else { return refused("refusal.closed_behind") };
     let user = context.by.person().ok_or_else(|| Refusal::new("refusal.needs_person"))?;
     run::must_be_approver(context, incident, &state.action.approval.by, user)?;
     let approved = state.approvals.last().map_or(state.asked.at, |approval| approval.at);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Mark;
 use crate::incident::approval::{
-    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Outcome, PlanRequest,
+    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Halt, Outcome, PlanRequest, Risk,
 };
 use crate::incident::id::{RunId, UserId};
 use crate::incident::rules::RunbookAction;
@@ -73,16 +73,31 @@ pub struct StepState {
     /// Who left it out after it had not worked, and why.
     #[serde(default)]
     pub skipped: Option<(Mark, String)>,
+    /// It ended badly, and others came after it.
+    #[serde(default)]
+    pub halted: bool,
+    /// It was never begun, for a step before it had ended badly.
+    #[serde(default)]
+    pub left_out: bool,
 }
 
 impl StepState {
     fn began(started_at: Instant) -> Self {
-        Self { started_at, done: None, output: None, live: None, skipped: None }
+        Self { started_at, done: None, output: None, live: None, skipped: None, halted: false, left_out: false }
+    }
+
+    fn left_out(at: Instant) -> Self {
+        Self { left_out: true, ..Self::began(at) }
     }
 
     /// It is done, or left out.
     pub fn is_over(&self) -> bool {
         self.done.is_some() || self.skipped.is_some()
+    }
+
+    /// Nothing more will come of it.
+    pub fn has_ended(&self) -> bool {
+        self.is_over() || self.halted || self.left_out
     }
 }
 
@@ -147,6 +162,9 @@ pub struct Run {
     pub stop_asked: bool,
     /// The failing step's output.
     pub output: Option<String>,
+    /// How its steps came to an end, while those are done that are done whatever happens.
+    #[serde(default)]
+    pub halted: Option<Halt>,
     /// What a person said really happened, when nobody knew.
     pub settled: Option<bool>,
     /// Who said so, and when.
@@ -167,15 +185,45 @@ impl Run {
         needed.saturating_sub(self.approvals.len())
     }
 
-    /// The first step, from 0, that is not known to be done.
-    pub fn first_open_step(&self) -> usize {
-        self.steps.iter().take_while(|step| step.is_over()).count()
+    /// The step, from 0, that was begun and is not known to have ended.
+    pub fn step_in_doubt(&self) -> Option<usize> {
+        let last = self.steps.last().filter(|step| !step.has_ended());
+        last.map(|_| self.steps.len() - 1)
     }
 
-    /// The steps, from 0, that were begun and not left out: what may have to be taken back.
-    pub fn begun_steps(&self) -> Vec<usize> {
-        let begun = self.steps.iter().enumerate().filter(|(_, step)| step.skipped.is_none());
-        begun.map(|(place, _)| place).collect()
+    /// The step, from 0, that it is at.
+    pub fn current_step(&self) -> usize {
+        self.step_in_doubt().unwrap_or_else(|| self.steps.iter().take_while(|step| step.is_over()).count())
+    }
+
+    /// The step, from 0, with which it may go on after it stopped before its end. None when others were left out or done
+    /// after that one, as they are whatever happens: it would not find again what it needs.
+    pub fn goes_on_with(&self) -> Option<usize> {
+        let all = self.plan.as_ref().map_or(0, |plan| plan.steps.len());
+        let step = match &self.phase {
+            Phase::Finished { outcome: Outcome::Failed { step, .. } } => step.unwrap_or(all),
+            Phase::Finished { outcome: Outcome::Stopped { done } } => *done,
+            _ => return None,
+        };
+        let as_planned = self.steps.iter().take(step).all(StepState::is_over);
+        let nothing_after = !self.steps.iter().skip(step + 1).any(StepState::is_over);
+        (as_planned && nothing_after).then_some(step)
+    }
+
+    /// The steps, from 0, that may have to be taken back: begun, not left out, and not taken back by a later one already.
+    pub fn steps_to_take_back(&self) -> Vec<usize> {
+        let planned = self.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
+        let both = || planned.iter().zip(&self.steps).enumerate();
+        let taken_up = |place: &usize| {
+            let later = both().filter(|(_, (step, state))| state.done.is_some() && step.after.contains(place));
+            let locks: BTreeSet<&String> = later.flat_map(|(_, (step, _))| step.locks()).collect();
+            planned.get(*place).is_some_and(|step| step.locks().iter().all(|lock| locks.contains(lock)))
+        };
+        let begun = both().filter(|(_, (step, state))| {
+            let is_way_back = state.done.is_some() && step.after.iter().any(taken_up);
+            state.skipped.is_none() && !state.left_out && step.risk > Risk::ReadOnly && !is_way_back
+        });
+        begun.map(|(place, _)| place).filter(|place| !taken_up(place)).collect()
     }
 
     /// It has ended, and something that it began may be taken back.
@@ -185,7 +233,7 @@ impl Run {
             Phase::Finished { .. } => true,
             _ => false,
         };
-        known && !self.begun_steps().is_empty()
+        known && !self.steps_to_take_back().is_empty()
     }
 
     /// It has ended, and somebody has to do something about it.
@@ -228,7 +276,7 @@ impl Run {
     /// How the step that runs goes, if `seen` tells of it and not of one before, or of an execution that is gone.
     pub fn now<'p>(&self, seen: Option<&'p Progress>) -> Option<&'p Progress> {
         let seen = seen.filter(|_| self.phase == Phase::Running)?;
-        let running = self.steps.last().filter(|step| !step.is_over())?;
+        let running = self.steps.last().filter(|step| !step.has_ended())?;
         (seen.step + 1 == self.steps.len() && seen.at >= running.started_at).then_some(seen)
     }
 
@@ -261,6 +309,7 @@ impl Run {
             verification: Vec::new(),
             stop_asked: false,
             output: None,
+            halted: None,
             settled: None,
             settled_by: None,
             handed_to: None,
@@ -313,7 +362,16 @@ impl Run {
             }
             Fact::StepStarted { step, .. } => {
                 self.steps.truncate(*step);
+                self.steps.resize_with(*step, || StepState::left_out(mark.at));
                 self.steps.push(StepState::began(mark.at));
+            }
+            Fact::RunHalted { step, outcome, output, .. } => {
+                let begun = self.steps.len();
+                self.steps.resize_with(begun.max(step + 1), || StepState::left_out(mark.at));
+                if let Some(state) = self.steps.get_mut(*step).filter(|_| *step < begun) {
+                    state.halted = true;
+                }
+                self.halted = Some(Halt { outcome: outcome.clone(), output: output.clone() });
             }
             Fact::StepFinished { step, note, took, output, live, .. } => {
                 if let Some(state) = self.steps.get_mut(*step) {
@@ -328,6 +386,7 @@ impl Run {
             Fact::RunFinished { outcome, output, .. } => {
                 self.ended_at = Some(mark.at);
                 self.output = output.clone();
+                self.halted = None;
                 self.phase = Phase::Finished { outcome: outcome.clone() };
             }
             Fact::GlassBroken { reason, .. } => self.glass = Some((mark, reason.clone())),
@@ -339,6 +398,7 @@ impl Run {
                 self.steps.truncate(*step);
                 self.verification.clear();
                 self.output = None;
+                self.halted = None;
                 self.ended_at = None;
                 self.stop_asked = false;
                 self.handed_to = None;

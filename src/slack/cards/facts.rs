@@ -166,6 +166,7 @@ const fn run_of(fact: &Fact) -> Option<RunId> {
         | Fact::RunStarted { run, .. }
         | Fact::StepStarted { run, .. }
         | Fact::StepFinished { run, .. }
+        | Fact::RunHalted { run, .. }
         | Fact::VerificationStarted { run }
         | Fact::VerificationFinished { run, .. }
         | Fact::StopAsked { run }
@@ -214,6 +215,12 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
             "step": step + 1, "step_title": planned(step).map(|step| &step.title), "note": note, "took_ms": took.0,
         }),
         Fact::VerificationFinished { results, .. } => Value::Object(seen(pen, results)?),
+        Fact::RunHalted { step, outcome, .. } => {
+            let mut vars = finished(pen, outcome)?;
+            vars["step"] = json!(step + 1);
+            vars["step_title"] = json!(planned(step).map(|step| &step.title));
+            vars
+        }
         Fact::RunStarted { .. } => json!({"digest": digest(state)}),
         Fact::RunFinished { outcome, .. } => {
             let mut vars = finished(pen, outcome)?;

@@ -10,7 +10,7 @@ use super::steps::{self, Step};
 use super::{plan, progress, sheets};
 use crate::incident::approval::{CheckResult, Outcome};
 use crate::incident::id::RunId;
-use crate::incident::state::{Incident, Run, Status};
+use crate::incident::state::{Incident, Run, Status, StepState};
 use crate::incident::timeline::{Entry, Fact};
 use crate::incident::words::Words;
 use crate::slack::scene::{Drawn, Scene};
@@ -132,16 +132,17 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
         }
         Outcome::Failed { step, why } if run.action.is_rollback => {
             let title = step.and_then(|step| planned.get(step)).map(|step| step.title.clone());
-            let done = run.steps.iter().filter(|step| step.done.is_some()).count();
-            let titles = |from: usize, to: usize| -> Said<Vec<String>> {
-                planned.get(from..to.max(from)).unwrap_or_default().iter().map(|step| pen.told(&step.title)).collect()
+            let is_done = |place: usize| run.steps.get(place).is_some_and(|state| state.done.is_some());
+            let is_over = |place: usize| run.steps.get(place).is_some_and(StepState::is_over);
+            let titles = |wanted: &dyn Fn(usize) -> bool| -> Said<Vec<String>> {
+                let steps = planned.iter().enumerate().filter(|(place, _)| wanted(*place));
+                steps.map(|(_, step)| pen.told(&step.title)).collect()
             };
-            let failed = usize::from(step.is_some());
             vars["failed_step"] =
                 json!(title.map_or_else(|| pen.word("step_name.verification"), |title| pen.told(&title))?);
             vars["why"] = json!(why);
-            vars["steps_done"] = json!(titles(0, done)?);
-            vars["steps_left"] = json!(titles((done + failed).min(planned.len()), planned.len())?);
+            vars["steps_done"] = json!(titles(&is_done)?);
+            vars["steps_left"] = json!(titles(&|place| !is_over(place) && *step != Some(place))?);
             vars["choices"] = json!(choices(pen, run, step.is_some())?);
             pen.message("internal_rollback_failed", &vars)
         }
@@ -154,9 +155,10 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
 
 /// What people can do now, as the commands they can type.
 fn choices(pen: &Pen<'_>, run: &Run, at_a_step: bool) -> Said<Vec<String>> {
+    let goes_on = run.goes_on_with().is_some();
     let all = [
-        (true, "choice.retry", "retry"),
-        (at_a_step, "choice.skip", "skip"),
+        (goes_on, "choice.retry", "retry"),
+        (goes_on && at_a_step, "choice.skip", "skip"),
         (run.can_be_undone(), "choice.undo", "undo"),
         (true, "choice.hand_over", "handover"),
     ];

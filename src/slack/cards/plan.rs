@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::blocks::{Button, Confirm, Part, Style};
+use super::blocks::{Button, Confirm, Part, Style, lines};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said};
 use crate::incident::approval::{ActionPlan, Approver, CheckItem, Class, PlannedStep, Risk, Verification};
@@ -11,9 +11,10 @@ use crate::incident::words::Words;
 
 /// Lines of one list; the rest is counted.
 const SHOWN: usize = 6;
-/// Lines of one step's change.
+/// Steps of a plan.
+const SHOWN_STEPS: usize = 12;
+/// Lines of one step's change, and of one that may lose something for good: whoever approves that has to read it all.
 const SHOWN_CHANGES: usize = 4;
-/// The same for a step that may lose something for good.
 const SHOWN_LOSSES: usize = 10;
 /// Lines of a check list. Each takes a block.
 const SHOWN_ITEMS: usize = 20;
@@ -29,10 +30,8 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let stays_done = plan.stays_done.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
     let rehearsed =
         if run.phase == Phase::Rehearsed { pen.say("run.rehearsed", json!({}))? } else { Mrkdwn::default() };
-    let lines = vec![
-        rehearsed,
-        change(pen, run)?,
-        steps(pen, plan)?,
+    let head = vec![rehearsed, change(pen, run)?];
+    let about = vec![
         listed(pen, "plan.why", &why)?,
         risk(pen, plan)?,
         listed(pen, "plan.cautions", &plan.cautions)?,
@@ -40,9 +39,10 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         listed(pen, "plan.stays_done", &stays_done)?,
         listed(pen, "plan.verification", &checks)?,
         listed(pen, "plan.needs", &needs)?,
-        pen.say("plan.if_it_fails", json!({"steps": plan.steps.len()}))?,
+        pen.say("plan.if_it_fails", json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}))?,
     ];
-    let mut parts = vec![Part::Text(Mrkdwn::join(lines, "\n"))];
+    let all = head.into_iter().chain(steps(pen, plan)?).chain(about);
+    let mut parts = lines(all.filter(|line| !line.is_empty()));
     parts.extend(checklist(pen, run)?);
     parts.push(Part::Text(Mrkdwn::join([approvals(pen, run)?, window(pen, run)?, glass(pen, run)?], "\n")));
     Ok(parts)
@@ -61,9 +61,9 @@ fn change_vars(step: &PlannedStep) -> Value {
 }
 
 /// Each step with its change, where it says more than the one line above.
-fn steps(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
+fn steps(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<Mrkdwn>> {
     let mut lines = Vec::new();
-    for (place, step) in plan.steps.iter().enumerate().take(SHOWN) {
+    for (place, step) in plan.steps.iter().enumerate().take(SHOWN_STEPS) {
         let vars = json!({
             "n": place + 1,
             "many": plan.steps.len() > 1,
@@ -72,14 +72,17 @@ fn steps(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
             "to": (place > 0).then_some(&step.to),
         });
         lines.push(pen.say("plan.step", vars)?);
+        if step.always {
+            lines.push(pen.say("plan.always", json!({}))?);
+        }
         let most = if step.risk == Risk::Destructive { SHOWN_LOSSES } else { SHOWN_CHANGES };
         for change in step.diff.iter().take(most) {
             lines.push(pen.say("plan.diff", json!({"text": change}))?);
         }
         lines.extend(more(pen, step.diff.len(), most)?);
     }
-    lines.extend(more(pen, plan.steps.len(), SHOWN)?);
-    Ok(Mrkdwn::join(lines, "\n"))
+    lines.extend(more(pen, plan.steps.len(), SHOWN_STEPS)?);
+    Ok(lines)
 }
 
 fn more(pen: &Pen<'_>, all: usize, shown: usize) -> Said<Option<Mrkdwn>> {

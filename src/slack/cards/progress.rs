@@ -124,7 +124,8 @@ fn steps(pen: &Pen<'_>, run: &Run, outcome: Option<&Outcome>) -> Said<Vec<Mrkdwn
     let planned = run.plan.as_ref().map(|plan: &ActionPlan| plan.steps.as_slice()).unwrap_or_default();
     let mut lines = Vec::with_capacity(planned.len() + 1);
     for (place, step) in planned.iter().enumerate() {
-        lines.push(step_line(pen, place, step, run.steps.get(place), outcome)?);
+        let halted = run.halted.as_ref().map(|halt| &halt.outcome);
+        lines.push(step_line(pen, place, step, run.steps.get(place), (outcome, halted))?);
         if let Some(now) = run.now(pen.progress).filter(|now| now.step == place) {
             let vars = json!({"now": pen.told(&now.words)?});
             lines.push(pen.say("run.step.now", vars)?);
@@ -138,14 +139,14 @@ fn step_line(
     place: usize,
     planned: &PlannedStep,
     state: Option<&StepState>,
-    outcome: Option<&Outcome>,
+    (outcome, halted): (Option<&Outcome>, Option<&Outcome>),
 ) -> Said {
     let done = state.and_then(|state| state.done.as_ref());
-    let ended_here = match outcome {
+    let ended_here = match outcome.or(halted) {
         Some(Outcome::Failed { step: Some(step), .. }) if *step == place => Some("failed"),
         Some(Outcome::Unknown { step, .. }) if *step == place => Some("unknown"),
         Some(Outcome::Stale { step, .. }) if *step == place => Some("stale"),
-        _ => None,
+        _ => state.filter(|state| state.halted).map(|_| "failed"),
     };
     let skipped = state.and_then(|state| state.skipped.as_ref());
     if let Some((mark, reason)) = skipped {
@@ -155,9 +156,9 @@ fn step_line(
     let word = match (ended_here, done, state, outcome) {
         (Some(word), ..) => word,
         (None, Some(_), ..) => "done",
-        (None, None, Some(_), None) => "running",
-        (None, None, None, None) => "to_come",
-        (None, None, _, Some(_)) => "not_done",
+        (None, None, Some(state), None) if !state.left_out => "running",
+        (None, None, None, None) if halted.is_none() || planned.always => "to_come",
+        (None, None, ..) => "not_done",
     };
     let vars = json!({
         "title": planned.title,

@@ -146,8 +146,12 @@ fn after_failure(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
         danger: true,
     };
     let retry = Button::new("retry", pen.word("button.retry")?, format!("retry {}", run.id));
-    let mut buttons = vec![retry.primary().asking(confirm)];
-    if at_a_step {
+    let mut buttons = Vec::new();
+    let goes_on = run.goes_on_with().is_some();
+    if goes_on {
+        buttons.push(retry.primary().asking(confirm));
+    }
+    if goes_on && at_a_step {
         buttons.push(Button::new("skip", pen.word("button.skip")?, format!("skip {}", run.id)));
     }
     if run.can_be_undone() {

@@ -50,7 +50,7 @@ pub fn skip(why: &str) {
 }
 
 /// Lets real time pass: the processes have no clock that could be moved by hand.
-async fn pass(length: Duration) {
+pub async fn pass(length: Duration) {
     Clock::system().wait_until(None, length).await;
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 
 use super::plane::Namespace;
-use super::team::Team;
+use super::team::{Setting, Team};
 
 const WEB: &str = "rollout, status, deployment/web, --timeout=20s";
 
@@ -203,5 +203,45 @@ async fn workers_go_to_none_and_come_back_to_the_number_the_cluster_remembers() 
     );
     let patch = json!(["patch", "deployments/web", 200]);
     assert_eq!(team.space.writes(), [patch.clone(), patch]);
+    team.close().await;
+}
+
+/// The workers stop, something else is done, and they run again whatever came of it (K7 around D3).
+#[tokio::test]
+async fn workers_stop_and_come_back_within_one_plan_although_what_was_done_meanwhile_failed() {
+    let Some(space) = Namespace::open().await else { return };
+    let within = |what: &str| {
+        format!(
+            "scale: {{ workloads: [deployment/web], to: 0 }}\n      - title: Restore\n        command: {{ target: database, risk: \
+             reversible, to: restored, argv: [{what}] }}\n      - always: true\n        within: 1m\n        kubernetes:\n          \
+             cluster: production\n          namespace: {}\n          scale_back: {{ workloads: [deployment/web] }}",
+            space.name
+        )
+    };
+    let (good, bad) = (within("\"true\""), within("\"false\""));
+    let actions = [("restore", "reversible", good.as_str()), ("restore-bad", "reversible", bad.as_str())];
+    let setting = Setting { actions: &actions, check: "get, deployment/web", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.deployed("web", &["example/web:1"], 2).await;
+
+    let (plan, done) = team.through(1, "restore-bad").await;
+    let back = "3. Scale web from replicas=0 to replicas=2";
+    for line in [back, "also when a step before it fails"] {
+        assert!(plan.contains(line), "{line} is not in {plan}");
+    }
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(1), .. }), "{done}");
+    let web = team.space.get("deployment/web").await;
+    assert_eq!((&web["status"]["availableReplicas"], &web["spec"]["replicas"]), (&json!(2), &json!(2)), "{done}");
+
+    let (_, done) = team.through(2, "restore").await;
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.get("deployment/web").await["status"]["availableReplicas"], 2);
+    let patch = json!(["patch", "deployments/web", 200]);
+    assert_eq!(team.space.writes(), [patch.clone(), patch.clone(), patch.clone(), patch]);
+    // The workers run as before, so there is nothing of theirs to take back.
+    let channel = team.world.channel(2).await;
+    team.world.types("U0ONCALL", &channel, "undo run_2_1").await;
+    team.world.message(&channel, "Restore: there is no way back");
     team.close().await;
 }

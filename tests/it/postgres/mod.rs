@@ -7,3 +7,4 @@ mod hard;
 mod migration;
 mod restore;
 mod shop;
+mod writers;
