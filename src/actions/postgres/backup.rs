@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::databases::{DatabaseConfig, Keep};
 use super::files::{self, Kept, Page, off_thread};
 use super::server::{self, Facts, Snapshot, Trouble};
+use super::settle;
 use super::tools::{Tools, complaint, dumps};
 use super::{Postgres, counted, folder_of, mark};
 use crate::actions::World;
@@ -266,6 +267,11 @@ impl Making<'_> {
         let arguments = self.arguments(&snapshot, draft);
         let dumping = tools.run("pg_dump", arguments, &self.config.name, watch.left_of(self.within));
         let finished = self.watched(draft, dumping).await.map_err(|fault| fault.words())?;
+        if !matches!(finished.ended, Ended::Exit(_))
+            && let Err(why) = settle::ended(self.config, &mark).await
+        {
+            tracing::warn!(%why, "a backup that was cut off may still be read from the server");
+        }
         self.demand_well("pg_dump", &finished)?;
         self.demand_readable(&tools, draft, watch.left_of(self.within)).await?;
         let sealing = draft.to_owned();

@@ -57,6 +57,10 @@ pub(super) async fn plan(
     let facts = Facts::of(config, "", within).await.map_err(|trouble| fault_of(&target, &trouble))?;
     let counts = server::counted(config, &export.tables, within).await;
     let counts = counts.map_err(|trouble| fault_of(&target, &trouble))?;
+    if let Some(absent) = counts.iter().find(|count| count.rows.is_none()) {
+        let why = Words::new("postgres.no_table").with("table", absent.table.as_str());
+        return Err(PlanFault::Refused { target, why });
+    }
     let tools = Tools { config, world, mark: "", server: facts.version_number };
     let refused = |why| PlanFault::Refused { target: target.clone(), why };
     tools.version("psql", within).await.map_err(refused)?;
@@ -134,7 +138,8 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
         let why = Words::new("step.unchanged").with("why", complaint("psql", &finished, cx.within));
         return StepResult::Failed { why, output: finished.output(MOST_OUTPUT) };
     }
-    let rows = finished.stdout.text.lines().filter_map(|line| line.strip_prefix("COPY ")?.trim().parse().ok());
+    let rows =
+        finished.stdout.text.lines().filter_map(|line| line.strip_prefix("COPY ")?.trim().parse().ok()).map(Some);
     let counts: Vec<Count> =
         spec.tables.iter().zip(rows).map(|(table, rows)| Count { table: table.clone(), rows }).collect();
     let stamp = files::stamp(facts.now_ms);

@@ -36,6 +36,9 @@ use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
+/// The longest name that the server keeps whole, in bytes.
+const LONGEST_NAME: usize = 63;
+
 /// Something done with a database: exactly one of backup, export and restore.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -123,7 +126,7 @@ impl ActionProvider for Postgres {
 
     fn choosing(&self) -> Choosing {
         match &self.restore {
-            Some(restore) if restore.from.is_none() => Choosing::May,
+            Some(restore) if restore.from.as_deref().is_none_or(|from| from == restore::NEWEST) => Choosing::May,
             _ => Choosing::Nothing,
         }
     }
@@ -270,7 +273,7 @@ impl Postgres {
 fn fault_of(target: &str, trouble: &Trouble) -> PlanFault {
     let (target, why) = (target.to_owned(), trouble.words());
     match trouble {
-        Trouble::Refused(_) => PlanFault::Refused { target, why },
+        Trouble::Refused(_) | Trouble::Absent(_) => PlanFault::Refused { target, why },
         Trouble::Slow(_) | Trouble::Unreachable(_) => PlanFault::Unreadable { target, why },
     }
 }
@@ -280,13 +283,22 @@ fn mark(cx: &StepContext<'_>) -> String {
     format!("vigie {}", cx.idempotency_key())
 }
 
+/// What a database is called until it is whole: nobody else's step has the same name for it.
+fn draft_name(config: &DatabaseConfig, mark: &str) -> String {
+    let name = format!("{}_{}", mark.replace(' ', "_"), config.name);
+    name.char_indices().take_while(|(at, c)| at + c.len_utf8() <= LONGEST_NAME).map(|(_, c)| c).collect()
+}
+
 /// Where backups are.
 fn folder_of(config: &DatabaseConfig) -> Result<PathBuf, Words> {
     config.backups.clone().ok_or_else(reconfigured)
 }
 
-/// Rows by table, for a list.
+/// Rows by table, for a list; nothing of tables that are not there.
 fn counted(counts: &[Count]) -> Vec<Value> {
-    let line = |count: &Count| Words::new("postgres.rows").with("table", count.table.as_str()).with("rows", count.rows);
-    counts.iter().map(line).map(Value::from).collect()
+    let line = |count: &Count| {
+        let words = Words::new("postgres.rows").with("table", count.table.as_str());
+        Some(words.with("rows", count.rows?))
+    };
+    counts.iter().filter_map(line).map(Value::from).collect()
 }

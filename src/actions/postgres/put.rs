@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::backup::{Making, Unmade, made};
 use super::databases::{DatabaseConfig, literal, quoted};
 use super::files::{self, Kept, off_thread};
-use super::mark;
 use super::restore::{COPY, Others, Owners, Place, Spec, compared};
 use super::server::{self, Facts};
 use super::settle;
 use super::tools::{Tools, complaint};
+use super::{draft_name, mark};
 use crate::actions::command::MOST_OUTPUT;
 use crate::actions::process::{Ended, Finished};
 use crate::actions::provider::{StepContext, StepResult};
@@ -299,7 +299,7 @@ impl<'a> Putting<'a> {
 
     /// Into a database that has a name of this step's own until it is whole.
     async fn beside(&self, facts: &Facts, name: &str) -> Result<StepResult, StepResult> {
-        let draft = format!("vigie_{}", self.key);
+        let draft = draft_name(self.config, &self.mark);
         self.drop_draft(facts, &draft).await.map_err(failed)?;
         let script = self.script(facts).await?;
         let filled = self.filled(facts, &script, &draft, name).await;

@@ -15,7 +15,7 @@ use super::put;
 use super::server::{self, Count, Facts};
 use super::settle;
 use super::tools::{Tools, complaint, dumps};
-use super::{Postgres, Restore, fault_of, folder_of, mark};
+use super::{LONGEST_NAME, Postgres, Restore, fault_of, folder_of, mark};
 use crate::actions::process::Ended;
 use crate::actions::provider::{Happened, PlanContext, PlanFault, StepContext, StepResult};
 use crate::incident::approval::{Choice, PlannedStep};
@@ -82,7 +82,7 @@ impl Spec {
 /// A backup of this size is read whole while planning; a larger one only before it is used.
 const QUICKLY_READ: u64 = 64 * 1024 * 1024;
 /// What somebody writes for the newest one.
-const NEWEST: &str = "newest";
+pub(super) const NEWEST: &str = "newest";
 
 /// The backups between which a person chooses.
 pub(super) async fn choices(
@@ -301,9 +301,10 @@ impl Planning<'_> {
             lines.push(since.with("age_ms", age(facts.now_ms, chosen.made_at_ms)));
         }
         for now in &facts.counts {
-            let then = spec.counts.iter().find(|then| then.table == now.table).map(|then| then.rows);
-            let words = Words::new("postgres.rows_then").with("table", now.table.as_str()).with("there", now.rows);
-            let fewer = then.map(|then| now.rows - then).filter(|fewer| *fewer > 0 && in_place);
+            let then = spec.counts.iter().find(|then| then.table == now.table).and_then(|then| then.rows);
+            let words = Words::new("postgres.rows_then").with("table", now.table.as_str());
+            let words = words.with("is_there", now.rows.is_some()).with("there", now.rows);
+            let fewer = now.rows.zip(then).map(|(now, then)| now - then).filter(|fewer| *fewer > 0 && in_place);
             lines.push(words.with("known", then.is_some()).with("then", then).with("fewer", fewer));
         }
         if facts.counts.is_empty() {
@@ -335,14 +336,15 @@ impl Planning<'_> {
 
 /// How the database stands, in one line.
 fn standing(counts: &[Count], name: &str) -> String {
-    let counted: Vec<String> = counts.iter().map(|count| format!("{} {}", count.table, count.rows)).collect();
+    let rows = |count: &Count| count.rows.map_or_else(|| "–".to_owned(), |rows| rows.to_string());
+    let counted: Vec<String> = counts.iter().map(|count| format!("{} {}", count.table, rows(count))).collect();
     if counted.is_empty() { name.to_owned() } else { counted.join(", ") }
 }
 
 /// `shop_20261126_080000`, within what the server takes for a name.
 fn fresh_name(database: &str, made_at_ms: i64) -> String {
     let stamp = files::stamp(made_at_ms).replace('T', "_").replace('Z', "");
-    let most = 63 - stamp.len() - 1;
+    let most = LONGEST_NAME - stamp.len() - 1;
     let start = database.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= most).last();
     format!("{}_{stamp}", database.get(..start.unwrap_or(0)).unwrap_or_default())
 }
@@ -383,14 +385,15 @@ pub(super) async fn check(spec: &Spec, config: &DatabaseConfig, cx: &StepContext
 
 /// Rows before, in the backup and afterwards, table by table, and the tables that differ from the backup.
 pub(super) fn compared(before: &[Count], spec: &Spec, after: &[Count]) -> (Vec<serde_json::Value>, Vec<String>) {
-    let find = |counts: &[Count], table: &str| counts.iter().find(|count| count.table == table).map(|count| count.rows);
+    let find = |counts: &[Count], table: &str| counts.iter().find(|count| count.table == table)?.rows;
     let mut differ = Vec::new();
     let lines = after.iter().map(|count| {
         let (was, then) = (find(before, &count.table), find(&spec.counts, &count.table));
-        if then.is_some_and(|then| then != count.rows) {
+        if then.is_some_and(|then| count.rows != Some(then)) {
             differ.push(count.table.clone());
         }
-        let words = Words::new("postgres.rows_after").with("table", count.table.as_str()).with("after", count.rows);
+        let words = Words::new("postgres.rows_after").with("table", count.table.as_str());
+        let words = words.with("is_there", count.rows.is_some()).with("after", count.rows);
         words.with("before", was).with("known", then.is_some()).with("then", then).into()
     });
     (lines.collect(), differ)

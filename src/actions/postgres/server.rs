@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgS
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::databases::{DatabaseConfig, Tls, literal, quoted_table};
+use super::draft_name;
 use crate::actions::stopwatch::{Stopwatch, within};
 use crate::incident::words::Words;
 use crate::reason;
@@ -25,6 +26,8 @@ pub(in crate::actions) enum Trouble {
     Unreachable(Words),
     /// It said no.
     Refused(Words),
+    /// It has no such table.
+    Absent(Words),
 }
 
 impl Trouble {
@@ -33,7 +36,7 @@ impl Trouble {
             Trouble::Slow(within) => {
                 Words::new("look.no_answer").with("within_ms", crate::actions::check::millis(*within).0)
             }
-            Trouble::Unreachable(why) | Trouble::Refused(why) => why.clone(),
+            Trouble::Unreachable(why) | Trouble::Refused(why) | Trouble::Absent(why) => why.clone(),
         }
     }
 }
@@ -155,6 +158,7 @@ fn said(error: &PgDatabaseError, config: &DatabaseConfig, within: Duration) -> T
         "28P01" => Trouble::Refused(names("postgres.wrong_password")),
         "28000" => Trouble::Refused(names("postgres.not_let_in").with("said", error.message())),
         "3D000" => Trouble::Refused(names("postgres.no_database")),
+        "42P01" | "3F000" => Trouble::Absent(quoted(error.message())),
         "25006" => Trouble::Refused(Words::new("postgres.would_change")),
         _ => Trouble::Refused(quoted(error.message())),
     }
@@ -184,11 +188,11 @@ pub(in crate::actions) async fn first_row(
     Ok(row.filter(|row| !row.is_empty()))
 }
 
-/// The rows of a table.
+/// The rows of a table; nothing where there is no such table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Count {
     pub table: String,
-    pub rows: i64,
+    pub rows: Option<i64>,
 }
 
 /// How a database stands.
@@ -262,11 +266,12 @@ fn read_facts(row: &PgRow) -> Result<Facts, sqlx::Error> {
 }
 
 impl Reading<'_> {
+    /// The rows of tables. That one is gone may be why somebody looks.
     async fn counts(&mut self, tables: &[String]) -> Result<Vec<Count>, Trouble> {
         let mut counts = Vec::new();
         for table in tables {
-            let rows = self.rows(format!("SELECT count(*) FROM {}", quoted_table(table)), &[]).await?;
-            let rows = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
+            let rows = self.unless_absent(format!("SELECT count(*) FROM {}", quoted_table(table))).await?;
+            let rows = rows.and_then(|rows| rows.first()?.try_get(0).ok());
             counts.push(Count { table: table.clone(), rows });
         }
         Ok(counts)
@@ -274,11 +279,21 @@ impl Reading<'_> {
 
     async fn last_migration(&mut self) -> Result<Option<String>, Trouble> {
         let Some(query) = &self.config.last_migration else { return Ok(None) };
-        let statement = format!("SELECT to_json(t)::text FROM (\n{query}\n) AS t LIMIT 1");
-        let rows = self.rows(statement, &[]).await?;
-        let row = rows.first().and_then(|row| row.try_get::<String, _>(0).ok());
+        let rows = self.unless_absent(format!("SELECT to_json(t)::text FROM (\n{query}\n) AS t LIMIT 1")).await?;
+        let row: Option<String> = rows.and_then(|rows| rows.first()?.try_get(0).ok());
         let row = row.and_then(|row| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&row).ok());
-        Ok(row.and_then(|row| row.into_iter().next()).map(|(_, value)| crate::actions::json::shown(&value)))
+        let value = row.and_then(|row| row.into_iter().next()).map(|(_, value)| value);
+        Ok(value.filter(|value| !value.is_null()).map(|value| crate::actions::json::shown(&value)))
+    }
+
+    /// The rows of one statement; nothing where it speaks of a table that is not there.
+    async fn unless_absent(&mut self, statement: String) -> Result<Option<Vec<PgRow>>, Trouble> {
+        self.run("SAVEPOINT looking".to_owned()).await?;
+        match self.rows(statement, &[]).await {
+            Ok(rows) => Ok(Some(rows)),
+            Err(Trouble::Absent(_)) => self.run("ROLLBACK TO SAVEPOINT looking".to_owned()).await.map(|()| None),
+            Err(trouble) => Err(trouble),
+        }
     }
 
     async fn others(&mut self, mark: &str) -> Result<Vec<Words>, Trouble> {
@@ -336,11 +351,14 @@ pub(super) async fn others(config: &DatabaseConfig, mark: &str, within: Duration
     Ok(others)
 }
 
-/// How many connections a run's own programs have, in whatever database.
+/// A step's own connections. Another Vigie on the same server may have a step of the same name.
+const OWN: &str = "FROM pg_stat_activity WHERE application_name = $1 AND usename = current_user \
+    AND datname IN (current_database(), $2)";
+
+/// How many connections a run's own programs have.
 pub(super) async fn running(config: &DatabaseConfig, mark: &str, within: Duration) -> Result<i64, Trouble> {
     let mut reading = Reading::open(config, within).await?;
-    const RUNNING: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
-    let rows = reading.rows(RUNNING.to_owned(), &[mark]).await?;
+    let rows = reading.rows(format!("SELECT count(*) {OWN}"), &[mark, &draft_name(config, mark)]).await?;
     reading.close().await;
     Ok(rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default())
 }
@@ -348,18 +366,17 @@ pub(super) async fn running(config: &DatabaseConfig, mark: &str, within: Duratio
 /// Ends a run's own connections.
 pub(super) async fn end_own(config: &DatabaseConfig, mark: &str, within: Duration) -> Result<(), Trouble> {
     let mut reading = Reading::open(config, within).await?;
-    const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1";
-    reading.rows(END.to_owned(), &[mark]).await?;
+    reading.rows(format!("SELECT pg_terminate_backend(pid) {OWN}"), &[mark, &draft_name(config, mark)]).await?;
     reading.close().await;
     Ok(())
 }
 
-/// Ends everybody else's connections to the configured database.
+/// Ends everybody else's connections to the configured database. Our own looks end by themselves.
 pub(super) async fn end_others(config: &DatabaseConfig, mark: &str, within: Duration) -> Result<(), Trouble> {
     let mut reading = Reading::open(config, within).await?;
     const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
-        AND pid <> pg_backend_pid() AND usesysid IS NOT NULL AND coalesce(application_name, '') <> $1";
-    reading.rows(END.to_owned(), &[mark]).await?;
+        AND pid <> pg_backend_pid() AND usesysid IS NOT NULL AND coalesce(application_name, '') NOT IN ($1, $2)";
+    reading.rows(END.to_owned(), &[LOOKING, mark]).await?;
     reading.close().await;
     Ok(())
 }

@@ -166,7 +166,7 @@ async fn chosen_tables_are_exported_as_csv() {
         assert!(!ran.everything().contains(hidden), "nobody is shown what is in it");
     }
     let refusal = room_of("users, gone").refusal().await;
-    assert!(refusal.contains("gone") && refusal.contains("does not exist"), "{refusal}");
+    assert!(refusal.contains("postgres.no_table") && refusal.contains("gone"), "{refusal}");
 }
 
 /// D1, P3, P6 · from the slash command to the timeline, in both languages.

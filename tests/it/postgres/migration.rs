@@ -11,7 +11,7 @@ use crate::runbook::{Runbook, Sheet, TOKEN};
 use crate::world::shown;
 
 const CHECK: &str = "command: { argv: [\"true\"] }";
-const NEWEST: &str = "SELECT max(version) FROM migrations";
+const NEWEST: &str = "SELECT max(version)::bigint FROM migrations";
 
 /// What a team has: `migrate status`, `migrate undo N`, `migrate redo N`. `undo` ends as `end` says.
 fn tool(shop: &Shop, end: &str) -> String {

@@ -81,6 +81,14 @@ impl Shop {
         conn
     }
 
+    /// A connection as anybody has one, with the password.
+    pub async fn logged_in(&self) -> PgConnection {
+        let mut address = self.address_of(&self.name);
+        address.set_username(&self.name).expect("it takes a name");
+        address.set_password(Some(PASSWORD)).expect("it takes a password");
+        PgConnection::connect(address.as_str()).await.expect("the role is let in")
+    }
+
     /// A database on the test server, as its master reaches it.
     pub fn address_of(&self, database: &str) -> Url {
         let mut address = address();

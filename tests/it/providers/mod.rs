@@ -4,6 +4,7 @@
 
 mod git;
 mod github;
+mod misbehaving;
 mod netlify;
 mod prism;
 mod vercel;
