@@ -22,7 +22,8 @@ struct Switch {
 }
 
 impl Platform for Switch {
-    const VENDOR: &'static str = "";
+    const VENDOR: &'static str = "switch";
+    const IS_DESCRIBED: bool = false;
 
     fn answer(&mut self, call: &Call) -> Said {
         if call.bearer.as_deref() != Some(TOKEN) {
