@@ -64,6 +64,8 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("SENTRY_TOKEN", "t13"),
         ("PAYMENTS_TOKEN", "t14"),
         ("CLOUDFLARE_TOKEN", "t15"),
+        ("SHOP_DB_PASSWORD", "t13"),
+        ("SHOP_DATABASE_URL", "postgres://shop@db.example.com/shop"),
         ("HEARTBEAT_URL", "https://alive.example.com/vigie"),
     ])
 }

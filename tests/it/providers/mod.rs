@@ -7,6 +7,7 @@ pub mod compose;
 mod files;
 pub mod git;
 mod github;
+mod misbehaving;
 mod netlify;
 mod prism;
 mod traffic;
