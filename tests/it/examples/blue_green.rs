@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use vigie::incident::approval::Verdict;
 
 use super::site::Site;
-use super::{Example, allowed, variables};
+use super::{Example, allowed, reaching, variables};
 use crate::french::is_french;
 use crate::kubernetes::plane::Namespace;
+use crate::postgres::shop::Shop;
 
 const NAME: &str = "kubernetes-blue-green";
 
@@ -36,27 +37,29 @@ pub async fn colours(space: &Namespace) {
 }
 
 /// The shop is well when it is blue.
-async fn opened() -> Option<(Example, Namespace)> {
+async fn opened() -> Option<(Example, Namespace, Shop)> {
     let space = Namespace::open().await?;
     colours(&space).await;
     space.deployed("worker", &["example/worker:1", "example/worker:2"], 2).await;
     let colour = space.question(&["get", "service/web", "--output", "jsonpath={.spec.selector.version}"]);
     let site = Site::open(move || colour() == "blue").await;
-    let open = variables([
+    let shop = Shop::open().await;
+    let mut open = variables([
         ("SHOP_URL", &site.url),
         ("PROMETHEUS_URL", &site.url),
         ("WORKER_IMAGE", "example/worker:1-stable"),
     ]);
+    open.extend(reaching(&shop));
     let open = allowed(&space, NAME, &open).await;
     let example = Example::open(NAME, open, "majeur la boutique répond par des erreurs 503").await;
-    Some((example, space))
+    Some((example, space, shop))
 }
 
 /// K8, K16, H1, H2, H7, P2, P3, P4, P5, P6 · a bad version is left for the other colour, in French, from the declaration to
 /// the post-mortem.
 #[tokio::test]
 async fn the_emergency_plan_of_a_blue_and_green_shop_is_run_from_end_to_end() {
-    let Some((example, space)) = opened().await else { return };
+    let Some((example, space, _shop)) = opened().await else { return };
     let document = example.lives_through("bascule", "boutique", &["sante", "erreurs", "lenteur"]).await;
     for service in ["web", "api"] {
         let now = space.get(&format!("service/{service}")).await;
@@ -72,7 +75,7 @@ async fn the_emergency_plan_of_a_blue_and_green_shop_is_run_from_end_to_end() {
 /// while nobody may write.
 #[tokio::test]
 async fn the_worker_of_a_blue_and_green_shop_goes_back_and_stands_still() {
-    let Some((example, space)) = opened().await else { return };
+    let Some((example, space, _shop)) = opened().await else { return };
     let ended = example.runs("revenir").await;
     assert!(ended.plan.contains("example/worker:2 → example/worker:1"), "{}", ended.plan);
     assert_eq!(space.image("worker").await, "example/worker:1");
@@ -89,5 +92,27 @@ async fn the_worker_of_a_blue_and_green_shop_goes_back_and_stands_still() {
     example.runs("reprendre-ecritures").await;
     let seen = example.diagnoses("boutique").await;
     assert_eq!((seen["deploiements"], seen["file"]), (Verdict::Pass, Verdict::Pass), "{seen:?}");
+    example.close().await;
+}
+
+/// D1, D2, D3, D5, K7, H3, P1, P6 · a backup takes the place of the database while the worker stands still, and the worker
+/// works again afterwards.
+#[tokio::test]
+async fn the_database_of_a_blue_and_green_shop_is_restored_while_nobody_writes() {
+    let Some((example, space, shop)) = opened().await else { return };
+    example.runs("sauver").await;
+    shop.sql("INSERT INTO orders SELECT n, 1 FROM generate_series(101, 155) AS n; DELETE FROM users WHERE id = 2")
+        .await;
+    let ended = example.runs("restaurer").await;
+    assert_eq!(ended.run.approvals.len(), 2);
+    assert!(ended.plan.contains("155") && ended.plan.contains("55 de moins"), "{}", ended.plan);
+    assert_eq!(shop.count("SELECT count(*) FROM orders").await, 100);
+    assert_eq!(shop.count("SELECT count(*) FROM users").await, 3);
+    let worker = space.get("deployment/worker").await;
+    assert_eq!((&worker["spec"]["replicas"], &worker["status"]["readyReplicas"]), (&json!(2), &json!(2)));
+    let writes = space.writes();
+    assert_eq!(writes.len(), 2, "stopped once and started once: {writes:?}");
+    let seen = example.diagnoses("boutique").await;
+    assert_eq!((seen["base"], seen["connexions"]), (Verdict::Pass, Verdict::Pass), "{seen:?}");
     example.close().await;
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use vigie::incident::approval::Verdict;
 
 use super::site::Site;
-use super::{Example, allowed, critical_tests, variables};
+use super::{Example, allowed, npm_scripts, variables};
 use crate::french::is_french;
 use crate::kubernetes::plane::Namespace;
 
@@ -46,7 +46,7 @@ async fn opened() -> Option<(Example, Namespace, TempDir)> {
     let flag = space.question(&["get", "configmap/drapeaux", "--output", "jsonpath={.data.paiement-rapide}"]);
     let site = Site::open(move || flag() == "off").await;
     let folder = tempfile::tempdir().expect("a folder can be made");
-    critical_tests(folder.path());
+    npm_scripts(folder.path());
     let manifests = folder.path().join("manifests");
     std::fs::create_dir(&manifests).expect("it can be made");
     std::fs::write(manifests.join("drapeaux.yml"), MANIFEST).expect("it can be written");

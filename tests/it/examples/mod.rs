@@ -12,6 +12,7 @@ mod site;
 mod vercel_supabase;
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use regex::Regex;
@@ -23,6 +24,7 @@ use vigie::incident::timeline::{Card, Entry, Fact};
 use vigie::practice::SubmitOutcome;
 
 use crate::kubernetes::plane::Namespace;
+use crate::postgres::shop::{PASSWORD, Shop};
 use crate::world::{World, shown, ts};
 
 /// Who declares incidents and asks for plans, and so approves none of them.
@@ -61,12 +63,46 @@ pub fn variables<const N: usize>(all: [(&str, &str); N]) -> Variables {
     all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// A folder in which `npm run test:critical` has something to run; npm neither asks anybody nor writes elsewhere.
-pub fn critical_tests(folder: &Path) {
-    let package = "{\"name\": \"shop\", \"private\": true, \"scripts\": {\"test:critical\": \"echo 3 passed\"}}";
-    std::fs::write(folder.join("package.json"), package).expect("it can be written");
+/// A program of the team's own.
+pub fn program(path: &Path, script: &str) {
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+    std::fs::write(path, format!("#!/bin/sh\n{script}")).expect("it can be written");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it can be made to run");
+}
+
+/// A folder with the team's npm scripts; npm neither asks anybody nor writes elsewhere.
+pub fn npm_scripts(folder: &Path) {
+    let scripts = json!({
+        "test:critical": "echo 3 passed",
+        "migrate:status": "bin/migrate status",
+        "migrate:down": "bin/migrate down",
+    });
+    let package = json!({"name": "shop", "private": true, "scripts": scripts});
+    std::fs::write(folder.join("package.json"), package.to_string()).expect("it can be written");
     let quiet = format!("update-notifier=false\nlogs-max=0\ncache={}\n", folder.join("npm").display());
     std::fs::write(folder.join(".npmrc"), quiet).expect("it can be written");
+    let migrate = "run() { psql -X -q -A -t -v ON_ERROR_STOP=1 -c \"$1\" \"$DATABASE_URL\"; }
+case $1 in
+status) run \"SELECT 'up ' || version FROM migrations ORDER BY version\" ;;
+down) run \"DELETE FROM migrations WHERE version = $2\" && echo \"undone: $2\" ;;
+esac
+";
+    program(&folder.join("bin/migrate"), migrate);
+}
+
+/// How a shop's database is reached, and where its backups go.
+pub fn reaching(shop: &Shop) -> Variables {
+    let (port, name) = (Shop::port().to_string(), shop.name.as_str());
+    variables([
+        ("SHOP_DB_HOST", "127.0.0.1"),
+        ("SHOP_DB_PORT", &port),
+        ("SHOP_DB_NAME", name),
+        ("SHOP_DB_USER", name),
+        ("SHOP_DB_PASSWORD", PASSWORD),
+        ("SHOP_DB_TLS", "prefer"),
+        ("SHOP_DATABASE_URL", &format!("postgres://{name}:{PASSWORD}@127.0.0.1:{port}/{name}")),
+        ("BACKUPS_FOLDER", &shop.backups().display().to_string()),
+    ])
 }
 
 /// Lets the bot do in a namespace what the example needs there, and no more; what reaches it.

@@ -1,18 +1,16 @@
 //! `rollback-agent`: a real git, Vercel's simulator, a real Kubernetes, programs of the team's own.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-
 use serde_json::json;
 use tempfile::TempDir;
 use vigie::incident::approval::{Outcome, Verdict};
 use vigie::incident::state::Phase;
 
 use super::site::Site;
-use super::{Example, Variables, allowed, variables};
+use super::{Example, Variables, allowed, npm_scripts, program, reaching, variables};
 use crate::kubernetes::plane::Namespace;
 use crate::platforms::vercel::{PROJECT, Vercel};
 use crate::platforms::{Desk, Trouble, Which};
+use crate::postgres::shop::Shop;
 use crate::providers::compose;
 use crate::providers::git::Remote;
 use crate::world::shown;
@@ -24,14 +22,8 @@ struct Peers {
     space: Namespace,
     vercel: Desk<Vercel>,
     git: Remote,
+    shop: Shop,
     folder: TempDir,
-}
-
-/// A program of the team's own.
-fn program(path: &Path, script: &str) {
-    std::fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
-    std::fs::write(path, format!("#!/bin/sh\n{script}")).expect("it can be written");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it can be made to run");
 }
 
 /// The shop is well when it does not show the newest deployment.
@@ -45,6 +37,8 @@ async fn opened_with(more: Variables) -> Option<(Example, Peers)> {
     space.deployed("worker", &["example/worker:1", "example/worker:2"], 2).await;
     let vercel = Desk::open(Vercel::new()).await;
     let (git, folder) = (Remote::open(), tempfile::tempdir().expect("a folder can be made"));
+    npm_scripts(folder.path());
+    let shop = Shop::open().await;
     program(&folder.path().join("bin/smoke"), "echo '3 tests passed'\n");
     let cache = "if [ \"$1\" = --was-done ]; then [ ! -e cache ]; else rm -f cache && echo emptied; fi\n";
     program(&folder.path().join("bin/empty-cache"), cache);
@@ -64,9 +58,10 @@ async fn opened_with(more: Variables) -> Option<(Example, Peers)> {
         ("GIT_MIRROR", &git.mirror().display().to_string()),
     ]);
     open.extend(more);
+    open.extend(reaching(&shop));
     let open = allowed(&space, NAME, &open).await;
     let example = Example::open(NAME, open, "sev2 the shop answers with errors").await;
-    Some((example, Peers { space, vercel, git, folder }))
+    Some((example, Peers { space, vercel, git, shop, folder }))
 }
 
 /// G1, V1, K1, X3, H1, H5, H6, H7, P1, P2, P3, P4, P5, P6 · four systems under one approval, from the declaration to the
@@ -112,7 +107,7 @@ async fn a_step_that_fails_stops_the_rest_until_it_is_tried_again() {
     example.close().await;
 }
 
-/// G1, V1, V3, K1, X3, P4 · each of its parts alone.
+/// G1, V1, V3, K1, X3, D4, D5, H3, P4 · each of its parts alone.
 #[tokio::test]
 async fn each_part_of_the_rollback_agent_goes_back_by_itself() {
     let Some((example, peers)) = opened().await else { return };
@@ -126,6 +121,8 @@ async fn each_part_of_the_rollback_agent_goes_back_by_itself() {
     assert_eq!(peers.vercel.with(|vercel| vercel.live().to_owned()), "dpl_2");
     example.runs("workers-back").await;
     assert_eq!(peers.space.image("worker").await, "example/worker:1");
+    example.runs("migration-back").await;
+    assert_eq!(peers.shop.count("SELECT max(version)::bigint FROM migrations").await, 41);
     example.runs("empty-cache").await;
     assert!(!peers.folder.path().join("cache").exists());
 

@@ -4,11 +4,12 @@ use tempfile::TempDir;
 use vigie::incident::approval::Verdict;
 
 use super::site::{Site, THIRD_PARTY};
-use super::{Example, critical_tests, variables};
+use super::{Example, npm_scripts, program, reaching, variables};
 use crate::french::is_french;
 use crate::platforms::Desk;
 use crate::platforms::netlify::{Netlify, SITE};
 use crate::platforms::vercel::{DOMAIN, PROJECT, Vercel};
+use crate::postgres::shop::Shop;
 
 const NAME: &str = "vercel-supabase";
 const VALUE: &str = "value-nobody-may-see";
@@ -16,6 +17,7 @@ const VALUE: &str = "value-nobody-may-see";
 struct Peers {
     vercel: Desk<Vercel>,
     netlify: Desk<Netlify>,
+    shop: Shop,
     folder: TempDir,
 }
 
@@ -30,6 +32,16 @@ impl Peers {
     }
 }
 
+/// Opens and closes the site for who writes, says how it stands, and keeps a list of what it was asked for.
+const WRITES: &str = "cd \"$(dirname \"$0\")/..\"
+case $1 in
+fermer) touch fermees; echo \"$1\" >>journal ;;
+ouvrir) rm -f fermees; echo \"$1\" >>journal ;;
+fermees) [ -e fermees ] ;;
+ouvertes) [ ! -e fermees ] ;;
+esac
+";
+
 /// The shop is well when it does not show the newest deployment.
 async fn opened() -> (Example, Peers) {
     let (vercel, netlify) = (Desk::open(Vercel::new()).await, Desk::open(Netlify::new()).await);
@@ -39,20 +51,25 @@ async fn opened() -> (Example, Peers) {
     }
     vercel.with(|vercel| vercel.set("NOUVEAU_PAIEMENT", VALUE, "encrypted", &["production"]));
     let folder = tempfile::tempdir().expect("a folder can be made");
-    critical_tests(folder.path());
+    npm_scripts(folder.path());
     for (name, text) in [(".env", "PAYMENT=new\n"), (".env.20261119T080000Z", "PAYMENT=old\n")] {
         std::fs::write(folder.path().join(name), text).expect("it can be written");
     }
-    std::fs::create_dir(folder.path().join("copies")).expect("it can be made");
+    program(&folder.path().join("bin/ecritures"), WRITES);
+    for name in ["copies", "exports"] {
+        std::fs::create_dir(folder.path().join(name)).expect("it can be made");
+    }
+    let shop = Shop::open().await;
     let shown = vercel.clone();
     let site = Site::open(move || shown.with(|vercel| vercel.live() != "dpl_3")).await;
     let (to_vercel, team) = vercel.with(|vercel| (vercel.token.clone(), vercel.team.clone()));
-    let open = variables([
+    let mut open = variables([
         ("SHOP_URL", &site.url),
         // Nobody listens there: what cannot be reached is told, and holds nothing up.
         ("SHOP_HOST", "127.0.0.1:9"),
         ("SHOP_FOLDER", &folder.path().display().to_string()),
         ("VARIABLES_FOLDER", &folder.path().join("copies").display().to_string()),
+        ("EXPORTS_FOLDER", &folder.path().join("exports").display().to_string()),
         ("VERCEL_API", &vercel.url),
         ("VERCEL_DOMAIN", DOMAIN),
         ("VERCEL_PROJECT", PROJECT),
@@ -68,9 +85,10 @@ async fn opened() -> (Example, Peers) {
         ("SENTRY_API", &format!("{}/sentry", site.url)),
         ("SENTRY_TOKEN", THIRD_PARTY),
     ]);
+    open.extend(reaching(&shop));
     let mut example = Example::open(NAME, open, "niveau2 le paiement échoue").await;
     example.keeps_secret(VALUE);
-    (example, Peers { vercel, netlify, folder })
+    (example, Peers { vercel, netlify, shop, folder })
 }
 
 /// V1, N1, X2, H1, H4, H5, H7, P1, P2, P3, P4, P5, P6 · site, front page and settings go back under one approval, in French,
@@ -116,5 +134,34 @@ async fn each_part_of_a_vercel_shop_goes_back_by_itself() {
     std::fs::write(peers.folder.path().join(".env"), "PAYMENT=wrong\n").expect("it can be written");
     example.runs("env-remettre").await;
     assert_eq!(peers.env(), "PAYMENT=newer\n");
+    example.close().await;
+}
+
+/// D1, D2, D3, D4, D5, H3, P1, P6 · the database is backed up, written out, restored beside itself and in its place while
+/// nobody writes, and a migration is undone.
+#[tokio::test]
+async fn the_database_of_a_vercel_shop_is_kept_restored_and_migrated_back() {
+    let (example, peers) = opened().await;
+    let seen = example.diagnoses("marche").await;
+    for well in ["base-version", "base-connexions", "commandes"] {
+        assert_eq!(seen[well], Verdict::Pass, "{well}: {seen:?}");
+    }
+    example.runs("base-sauver").await;
+    example.runs("base-exporter").await;
+    let exports = std::fs::read_dir(peers.folder.path().join("exports")).expect("it can be read");
+    let names: Vec<_> = exports.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    peers.shop.sql("INSERT INTO orders SELECT n, 1 FROM generate_series(101, 155) AS n").await;
+    example.runs("base-copie").await;
+    assert_eq!(peers.shop.databases().await.len(), 2);
+    assert_eq!(peers.shop.count("SELECT count(*) FROM orders").await, 155, "the one in use is left alone");
+
+    let ended = example.runs("base-restaurer").await;
+    assert_eq!(ended.run.approvals.len(), 2);
+    assert_eq!(peers.shop.count("SELECT count(*) FROM orders").await, 100);
+    let journal = std::fs::read_to_string(peers.folder.path().join("journal")).expect("it is there");
+    assert_eq!(journal, "fermer\nouvrir\n");
+    example.runs("migration-retour").await;
+    assert_eq!(peers.shop.count("SELECT max(version)::bigint FROM migrations").await, 41);
     example.close().await;
 }

@@ -6,6 +6,6 @@ mod checks;
 mod hard;
 mod migration;
 mod restore;
-mod shop;
+pub mod shop;
 mod tls;
 mod writers;
