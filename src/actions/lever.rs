@@ -25,12 +25,15 @@ pub(super) enum Stand {
     Moving(String),
     /// Somewhere else.
     Elsewhere(String),
+    /// It was moved by this step, and came to nothing, for this reason.
+    Broken(Words),
 }
 
 impl Stand {
     fn at(&self) -> &str {
         match self {
             Stand::There(at) | Stand::AtStart(at) | Stand::Half(at) | Stand::Moving(at) | Stand::Elsewhere(at) => at,
+            Stand::Broken(_) => "",
         }
     }
 }
@@ -86,6 +89,7 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
         let seen = lever.stand().await;
         let over = whole.left_of(cx.within).is_zero();
         match (seen, since_yes) {
+            (Ok(Stand::Broken(why)), _) => return StepResult::failed(why),
             (Ok(Stand::There(at)), None) => return there(lever, "step.already_at", at),
             (Ok(Stand::There(at)), Some(_)) => return there(lever, "step.is_at", at),
             (Ok(Stand::Elsewhere(at)), None) => return StepResult::stale(says(lever, "step.is_at").with("at", at)),
@@ -94,6 +98,10 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
             }
             (Ok(Stand::AtStart(_) | Stand::Half(_)), None) => match lever.throw().await {
                 Ok(()) => since_yes = Some(Stopwatch::start()),
+                // What is on its way was asked for; only the answer was lost.
+                Err(trouble) if trouble.may_have_happened() && is_on_its_way(lever).await => {
+                    since_yes = Some(Stopwatch::start());
+                }
                 Err(trouble) if trouble.may_have_happened() => {
                     let why = lever.refusal(&trouble);
                     return StepResult::unknown(says(lever, "step.answer_lost").with("why", why));
@@ -131,6 +139,10 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
     }
 }
 
+async fn is_on_its_way(lever: &dyn Lever) -> bool {
+    matches!(lever.stand().await, Ok(Stand::There(_) | Stand::Moving(_)))
+}
+
 fn there(lever: &dyn Lever, key: &'static str, at: String) -> StepResult {
     let note = says(lever, key).with("at", at.as_str());
     StepResult::Done { note, output: None, live: Some(at) }
@@ -147,7 +159,7 @@ async fn refused(lever: &dyn Lever, trouble: &Trouble) -> StepResult {
         Ok(Stand::There(at)) => there(lever, "step.already_at", at),
         Ok(Stand::Half(at)) => StepResult::failed(says(lever, "lever.half").with("at", at).with("why", why)),
         Ok(Stand::Elsewhere(at)) => StepResult::stale(says(lever, "step.is_at").with("at", at)),
-        Ok(Stand::AtStart(_) | Stand::Moving(_)) | Err(_) => StepResult::failed(unchanged(why)),
+        Ok(Stand::AtStart(_) | Stand::Moving(_) | Stand::Broken(_)) | Err(_) => StepResult::failed(unchanged(why)),
     }
 }
 
@@ -168,6 +180,8 @@ pub(super) async fn settled(lever: &dyn Lever, cx: &StepContext<'_>) -> Happened
             Ok(Stand::Elsewhere(at)) => {
                 return Happened::CannotTell { why: says(lever, "step.elsewhere").with("at", at) };
             }
+            // Whoever takes it up is told the reason.
+            Ok(Stand::Broken(why)) => return Happened::Begun { note: why },
             Ok(Stand::AtStart(at)) if watch.left_of(patience).is_zero() => {
                 return Happened::No { note: says(lever, "step.still_at").with("at", at) };
             }

@@ -22,6 +22,7 @@ pub mod command;
 pub mod compose;
 pub mod config;
 mod diagnose;
+pub mod ecs;
 pub mod env_file;
 pub mod git;
 pub mod github;
@@ -62,6 +63,8 @@ pub struct World {
     pub http: reqwest::Client,
     /// The clusters, each reached when it is first needed.
     pub clusters: kubernetes::Clusters,
+    /// Who we are at AWS, found out when it is first needed.
+    pub aws: ecs::Sessions,
     /// Vigie's own environment, of which programs get only what is allowed by name.
     pub environment: BTreeMap<String, String>,
     /// Takes secrets out of everything that is shown.
@@ -101,7 +104,7 @@ impl Actions {
         let own = config.secrets();
         let redactor = Redactor::new(own.iter().chain(secrets));
         let clusters = kubernetes::Clusters::new(&config.clusters, &environment);
-        let world = Arc::new(World { http, clusters, environment, redactor });
+        let world = Arc::new(World { http, clusters, aws: ecs::Sessions::default(), environment, redactor });
         Ok(Self { inner: Arc::new(Inner { config, world }) })
     }
 

@@ -126,6 +126,8 @@ async fn a_no_means_that_nothing_was_changed_unless_a_part_was() {
 async fn what_nobody_saw_end_is_unknown() {
     let (line, sent) = thrown(&[start()], &[Err(lost())]).await;
     assert!(line.starts_with("unknown: the answer of shop was lost") && sent == 1, "{line}");
+    let heard = thrown(&[start(), moving(), moving(), there()], &[Err(lost())]).await;
+    assert_eq!(heard, ("done: shop is at v1".into(), 1), "what is on its way is followed");
     let (line, _) = thrown(&[start()], &[Ok(())]).await;
     assert_eq!(line, "unknown: shop said yes, but it still is at v2 after 60 ms");
     let (line, sent) = thrown(&[start(), moving()], &[Ok(())]).await;
@@ -159,4 +161,16 @@ async fn a_lost_answer_is_settled_by_looking() {
         assert_eq!(word, wanted, "{looks:?}");
         assert_eq!(lever.sent(), 0);
     }
+}
+
+#[tokio::test]
+async fn what_came_to_nothing_is_a_failure_whoever_sees_it() {
+    let broken = || Ok(Stand::Broken("taken back by itself".into()));
+    let (line, sent) = thrown(&[start(), moving(), broken()], &[Ok(())]).await;
+    assert!(line.contains("taken back by itself") && sent == 1, "{line}");
+    let lever = Played::new(&[broken()], &[]);
+    let begun = with_context(async |cx| plainly(settled(&lever, cx).await)).await;
+    assert_eq!(begun, Happened::Begun { note: "taken back by itself".into() });
+    let taken_up = with_context(async |cx| plain(throw(&lever, cx).await)).await;
+    assert_eq!((taken_up, lever.sent()), (StepResult::failed("taken back by itself".into()), 0));
 }

@@ -4,9 +4,12 @@
 
 mod calls;
 mod compose;
+mod ecs;
 mod files;
 mod git;
+mod git_remote;
 mod github;
+mod moto;
 mod netlify;
 mod prism;
 mod traffic;
