@@ -98,10 +98,6 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
             }
             (Ok(Stand::AtStart(_) | Stand::Half(_)), None) => match lever.throw().await {
                 Ok(()) => since_yes = Some(Stopwatch::start()),
-                // What is on its way was asked for; only the answer was lost.
-                Err(trouble) if trouble.may_have_happened() && is_on_its_way(lever).await => {
-                    since_yes = Some(Stopwatch::start());
-                }
                 Err(trouble) if trouble.may_have_happened() => {
                     let why = lever.refusal(&trouble);
                     return StepResult::unknown(says(lever, "step.answer_lost").with("why", why));
@@ -137,10 +133,6 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
         }
         pause(pace(cx.within)).await;
     }
-}
-
-async fn is_on_its_way(lever: &dyn Lever) -> bool {
-    matches!(lever.stand().await, Ok(Stand::There(_) | Stand::Moving(_)))
 }
 
 fn there(lever: &dyn Lever, key: &'static str, at: String) -> StepResult {

@@ -33,8 +33,10 @@ pub mod json;
 pub mod kubernetes;
 pub mod length;
 mod lever;
+pub mod migration;
 pub mod netlify;
 mod plan;
+pub mod postgres;
 pub mod process;
 pub mod provider;
 pub mod redact;
@@ -65,6 +67,8 @@ pub struct World {
     pub clusters: kubernetes::Clusters,
     /// Who we are at AWS, found out when it is first needed.
     pub aws: ecs::Sessions,
+    /// How each database is reached.
+    pub databases: postgres::Databases,
     /// Vigie's own environment, of which programs get only what is allowed by name.
     pub environment: BTreeMap<String, String>,
     /// Takes secrets out of everything that is shown.
@@ -104,7 +108,8 @@ impl Actions {
         let own = config.secrets();
         let redactor = Redactor::new(own.iter().chain(secrets));
         let clusters = kubernetes::Clusters::new(&config.clusters, &environment);
-        let world = Arc::new(World { http, clusters, aws: ecs::Sessions::default(), environment, redactor });
+        let databases = postgres::Databases::new(&config.databases);
+        let world = Arc::new(World { http, clusters, databases, aws: ecs::Sessions::default(), environment, redactor });
         Ok(Self { inner: Arc::new(Inner { config, world }) })
     }
 

@@ -69,7 +69,12 @@ impl Room {
 
     /// The same with what the service `shop` is looked at by.
     pub fn with_step_and_check(step: &str, check: &str) -> Self {
-        Self::open(&Self::text(step, check))
+        Self::with_sections("", step, check)
+    }
+
+    /// The same with whole sections besides: `databases`, for instance.
+    pub fn with_sections(sections: &str, step: &str, check: &str) -> Self {
+        Self::open(&format!("{sections}{}", Self::text(step, check)))
     }
 
     /// What such a room is configured by.

@@ -9,6 +9,7 @@ mod files;
 mod git;
 mod git_remote;
 mod github;
+mod misbehaving;
 mod moto;
 mod netlify;
 mod prism;
