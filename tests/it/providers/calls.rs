@@ -60,8 +60,8 @@ async fn a_yes_that_does_not_say_what_it_must_is_a_failure() {
     let line = room.goes().await.line();
     assert!(line.starts_with("failed: step.yes_but") && line.contains("/state") && line.contains("stuck"), "{line}");
     for (trouble, wanted) in [
-        (Trouble::Garbled, "failed: step.yes_but"),
-        (Trouble::Flood(100 << 20), "failed: step.yes_but"),
+        (Trouble::Garbled, "failed: step.both"),
+        (Trouble::Flood(100 << 20), "failed: step.both"),
         (Trouble::LosesRequest, "failed: step.both"),
         (Trouble::Silent, "failed: step.both"),
     ] {
