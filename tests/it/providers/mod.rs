@@ -4,10 +4,13 @@
 
 mod calls;
 pub mod compose;
+mod ecs;
 mod files;
 pub mod git;
+mod git_remote;
 mod github;
 mod misbehaving;
+mod moto;
 mod netlify;
 mod prism;
 mod traffic;
