@@ -260,6 +260,9 @@ pub(super) struct Action {
     /// What is ticked first (P5).
     #[serde(default)]
     pub checklist: Vec<Item>,
+    /// Whether the state is kept before anything is changed (K15), where a step can: auto when it is not said.
+    #[serde(default)]
+    pub keep_state: KeepState,
     /// What is done, in order (P1).
     pub steps: Vec<StepConfig>,
     /// The checks that must pass afterwards (P2).

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ActionPlan, CheckResult, Choice, Outcome};
+use super::approval::{ActionPlan, CheckResult, Choice, KeptFile, Outcome};
 use super::command::Command;
 use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
 use super::people::{Actor, Contact, Way};
@@ -227,6 +227,15 @@ pub enum Report {
         /// The plan, or why there is none.
         plan: Result<Box<ActionPlan>, Words>,
     },
+    /// The state before a run was kept, as far as that was possible.
+    StateKept {
+        /// The run.
+        run: RunId,
+        /// The files.
+        files: Vec<KeptFile>,
+        /// What could not be kept.
+        missed: Vec<Words>,
+    },
     /// What can be chosen was looked up, or could not be.
     Offered {
         /// The action's key.
@@ -439,6 +448,11 @@ pub enum Effect {
         /// The run.
         run: RunId,
     },
+    /// Keep the state of what a plan would change; reads only.
+    KeepState {
+        /// The run.
+        run: RunId,
+    },
     /// Execute the approved plan of a run, at most once.
     Run {
         /// The run.
@@ -524,7 +538,11 @@ impl Effect {
     pub fn lane(&self) -> Lane {
         match self {
             Effect::Page { .. } => Lane::Page,
-            Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } | Effect::Run { .. } => Lane::Action,
+            Effect::Diagnose { .. }
+            | Effect::Offer { .. }
+            | Effect::Plan { .. }
+            | Effect::KeepState { .. }
+            | Effect::Run { .. } => Lane::Action,
             Effect::Deliver { .. } => Lane::Comms,
             _ => Lane::Chat,
         }
@@ -538,6 +556,7 @@ impl Effect {
             Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
             Effect::Offer { action, to, .. } => format!("offer:{of}:{action}:{}", to.name()),
             Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
+            Effect::KeepState { run } => format!("keep:{run}"),
             Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
             Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
             Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ApprovalRule, Approver, CheckItem, Choosing, Class, Risk};
+use super::approval::{ApprovalRule, Approver, CheckItem, Choosing, Class, KeepState, Risk};
 use super::id::{ChannelId, UserId};
 use super::people::Contact;
 use super::severity::Severity;
@@ -111,6 +111,9 @@ pub struct RunbookAction {
     /// When it may be approved (P8); always when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// Whether the state is kept before it changes anything; off where no step can keep any.
+    #[serde(default = "KeepState::off", skip_serializing_if = "KeepState::is_off")]
+    pub keep_state: KeepState,
 }
 
 impl RunbookAction {

@@ -11,6 +11,7 @@ mod commit;
 mod db;
 mod execution;
 mod inbox;
+mod kept;
 mod meant;
 mod migrate;
 mod outbox;

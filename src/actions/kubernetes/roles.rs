@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Kubernetes;
+use super::keep;
 use super::look::KubernetesCheck;
 use super::rights::Right;
 
@@ -64,11 +65,14 @@ fn quoted(text: &str) -> String {
 pub struct Needs(BTreeMap<String, BTreeSet<Right>>);
 
 impl Needs {
-    /// Adds what a step needs, if it is for this cluster.
-    pub(in crate::actions) fn add_step(&mut self, cluster: &str, step: &Kubernetes) {
+    /// Adds what a step needs, if it is for this cluster, and what keeping the state before it needs.
+    pub(in crate::actions) fn add_step(&mut self, cluster: &str, step: &Kubernetes, keeps_state: bool) {
         if step.cluster == cluster {
             let rights = step.set().into_iter().flat_map(|(_, operation)| operation.rights());
             self.add(&step.namespace, rights);
+            if keeps_state {
+                self.add(&step.namespace, keep::rights());
+            }
         }
     }
 

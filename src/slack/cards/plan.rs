@@ -39,6 +39,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         listed(pen, "plan.stays_done", &stays_done)?,
         listed(pen, "plan.verification", &checks)?,
         listed(pen, "plan.needs", &needs)?,
+        kept(pen, run)?,
         pen.say("plan.if_it_fails", json!({"steps": plan.steps.len()}))?,
     ];
     let all = head.into_iter().chain(steps(pen, plan)?).chain(about);
@@ -117,6 +118,26 @@ fn verified(pen: &Pen<'_>, check: &Verification) -> Said<String> {
         ),
         None => Ok(check.title.clone()),
     }
+}
+
+/// What is kept of the state before (K15).
+pub(super) fn kept(pen: &Pen<'_>, run: &Run) -> Said {
+    if run.action.keep_state.is_off() || run.phase == Phase::Rehearsed {
+        return Ok(Mrkdwn::default());
+    }
+    let Some(kept) = &run.kept else { return pen.say("plan.keeping", json!({})) };
+    let missed = kept.missed.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
+    let kilobytes = kept.files.iter().map(|file| file.bytes).sum::<u64>().div_ceil(1_000);
+    let vars = json!({"files": kept.files.len(), "kilobytes": kilobytes, "at": kept.at.0, "missed": missed});
+    pen.say("plan.kept", vars)
+}
+
+/// Shares the files with what was kept, where there are any.
+pub(super) fn files(pen: &Pen<'_>, run: &Run) -> Said<Option<Button>> {
+    if run.kept.as_ref().is_none_or(|kept| kept.files.is_empty()) {
+        return Ok(None);
+    }
+    Ok(Some(Button::new("files", pen.word("button.files")?, format!("files {}", run.id))))
 }
 
 /// The rights that the steps need and were found to have, each once.
