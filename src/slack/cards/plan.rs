@@ -40,7 +40,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         listed(pen, "plan.verification", &checks)?,
         listed(pen, "plan.needs", &needs)?,
         kept(pen, run)?,
-        pen.say("plan.if_it_fails", json!({"steps": plan.steps.len()}))?,
+        pen.say("plan.if_it_fails", json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}))?,
     ];
     let all = head.into_iter().chain(steps(pen, plan)?).chain(about);
     let mut parts = lines(all.filter(|line| !line.is_empty()));
@@ -73,14 +73,14 @@ fn steps(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<Mrkdwn>> {
             "to": (place > 0).then_some(&step.to),
         });
         lines.push(pen.say("plan.step", vars)?);
+        if step.always {
+            lines.push(pen.say("plan.always", json!({}))?);
+        }
         let most = if step.risk == Risk::Destructive { SHOWN_LOSSES } else { SHOWN_CHANGES };
         for change in step.diff.iter().take(most) {
             lines.push(pen.say("plan.diff", json!({"text": change}))?);
         }
         lines.extend(more(pen, step.diff.len(), most)?);
-        if step.always {
-            lines.push(pen.say("plan.always", json!({}))?);
-        }
     }
     lines.extend(more(pen, plan.steps.len(), SHOWN_STEPS)?);
     Ok(lines)
