@@ -180,6 +180,8 @@ pub(super) struct Contact {
     pub locale: Option<Locale>,
     /// Their time zone.
     pub zone: Option<Zone>,
+    /// Their account on the machine where they type `vigie say` and `vigie action run`, for the day Slack is down.
+    pub account: Option<At<String>>,
     /// The ways used at once; Slack when it is not said and there is a Slack ID.
     pub page_with: Option<Vec<At<Way>>>,
     /// The ways tried next, one after another, when one of the first fails.

@@ -31,8 +31,11 @@ pub enum ReplyTo {
         /// Slack's one-time address for answers.
         response_url: Option<String>,
     },
-    /// To whoever waits at the terminal; the answer is kept in the store.
-    Terminal,
+    /// To whoever waits at a terminal; the answer is kept in the store under this name.
+    Terminal {
+        /// The question's own name.
+        ask: String,
+    },
     /// To nobody.
     Nobody,
 }
@@ -42,7 +45,7 @@ impl ReplyTo {
     fn name(&self) -> &str {
         match self {
             ReplyTo::Person { user, .. } => &user.0,
-            ReplyTo::Terminal => "terminal",
+            ReplyTo::Terminal { .. } => "terminal",
             ReplyTo::Nobody => "nobody",
         }
     }
@@ -533,7 +536,35 @@ impl Lane {
     }
 }
 
+impl Sheet {
+    /// What a terminal is told instead: most of it is only for Slack.
+    pub fn in_words(&self) -> Words {
+        match self {
+            Sheet::Choices { action, choices, .. } => {
+                let list: Vec<serde_json::Value> = choices
+                    .iter()
+                    .map(|one| {
+                        Words::new("terminal.choice").with("value", one.value.as_str()).with("label", one.label.clone())
+                    })
+                    .map(Into::into)
+                    .collect();
+                Words::new("terminal.choices").with("action", action.as_str()).with("choices", list)
+            }
+            _ => Words::new("terminal.only_in_slack"),
+        }
+    }
+}
+
 impl Effect {
+    /// What whoever waits at a terminal is answered, and the name of their question.
+    pub fn answer(&self) -> Option<(&str, Words)> {
+        match self {
+            Effect::Reply { to: ReplyTo::Terminal { ask }, words } => Some((ask, words.clone())),
+            Effect::ReplyWith { to: ReplyTo::Terminal { ask }, sheet } => Some((ask, sheet.in_words())),
+            _ => None,
+        }
+    }
+
     /// The lane it is served in.
     pub fn lane(&self) -> Lane {
         match self {

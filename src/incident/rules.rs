@@ -21,6 +21,9 @@ pub struct Rules {
     pub default_severity: String,
     /// Everybody of the emergency plan, by key.
     pub contacts: BTreeMap<String, Contact>,
+    /// Who types at a terminal, by the name of their account there.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, UserId>,
     /// The services, by key.
     pub services: BTreeMap<String, Service>,
     /// The runbook actions, by key.

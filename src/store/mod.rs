@@ -5,6 +5,7 @@
 //! never the database's clock. SQLite and PostgreSQL are served by one code: what differs is in `db`, `sqlite`,
 //! `postgres` and `sql`.
 
+mod answers;
 mod audit;
 mod backup;
 mod commit;

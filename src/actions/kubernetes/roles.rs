@@ -89,6 +89,11 @@ impl Needs {
         self.0.entry(namespace.to_owned()).or_default().extend(plain);
     }
 
+    /// The rights of each namespace.
+    pub(super) fn by_namespace(&self) -> impl Iterator<Item = (&str, Vec<Right>)> {
+        self.0.iter().map(|(namespace, rights)| (namespace.as_str(), rights.iter().cloned().collect()))
+    }
+
     /// Nothing is needed there.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -13,6 +13,7 @@ mod notice;
 mod page;
 pub mod pen;
 mod plan;
+pub mod plan_text;
 mod progress;
 mod run;
 pub mod sheets;

@@ -33,7 +33,7 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let head = vec![rehearsed, change(pen, run)?];
     let about = vec![
         listed(pen, "plan.why", &why)?,
-        risk(pen, plan)?,
+        risk_line(pen, plan)?,
         listed(pen, "plan.cautions", &plan.cautions)?,
         listed(pen, "plan.will_not", &plan.will_not)?,
         listed(pen, "plan.stays_done", &stays_done)?,
@@ -141,7 +141,7 @@ pub(super) fn files(pen: &Pen<'_>, run: &Run) -> Said<Option<Button>> {
 }
 
 /// The rights that the steps need and were found to have, each once.
-fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
+pub(super) fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
     let mut needs = Vec::new();
     for need in plan.steps.iter().flat_map(|step| &step.needs) {
         let need = pen.told(need)?;
@@ -152,13 +152,21 @@ fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
     Ok(needs)
 }
 
-fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
-    let vars = json!({
+fn risk_line(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
+    pen.say("plan.risk", risk_vars(pen, plan)?)
+}
+
+/// The risk, the class and the time, as plain text.
+pub(super) fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said<String> {
+    pen.plain("plan.risk", risk_vars(pen, plan)?)
+}
+
+fn risk_vars(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Value> {
+    Ok(json!({
         "risk": pen.word(&format!("risk.{}", plan.risk().word()))?,
         "class": pen.word(&format!("class_limit.{}", class_word(plan.class)))?,
         "expected_ms": plan.expected.0,
-    });
-    pen.say("plan.risk", vars)
+    }))
 }
 
 /// The class's word in label keys.
