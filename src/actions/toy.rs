@@ -22,7 +22,7 @@ use super::stopwatch::pause;
 use super::{Actions, ActionsConfig, Redactor, World};
 use crate::english::english;
 use crate::incident::approval::{
-    ActionPlan, Approval, ApprovalRule, ApprovedPlan, Choosing, Class, Outcome, Risk, Verification,
+    ActionPlan, Approval, ApprovalRule, ApprovedPlan, Choosing, Class, KeepState, Outcome, Risk, Verification,
 };
 use crate::incident::decision::Report;
 use crate::incident::id::UserId;
@@ -247,6 +247,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         drill: None,
         break_glass: None,
         window: None,
+        keep_state: KeepState::Off,
     };
     let run = Run {
         id: "run_7_1".parse().unwrap(),
@@ -270,6 +271,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         settled: None,
         handed_to: None,
         glass: None,
+        kept: None,
         settled_by: None,
     };
     run.approved_plan().unwrap()

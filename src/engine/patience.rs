@@ -112,7 +112,9 @@ fn worth(effect: &Effect) -> Millis {
         Effect::Page { .. } => Millis::seconds(30),
         Effect::Reply { .. } | Effect::ReplyWith { .. } => Millis::minutes(30),
         Effect::Home { .. } => Millis::minutes(5),
-        Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } => Millis::minutes(1),
+        Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } | Effect::KeepState { .. } => {
+            Millis::minutes(1)
+        }
         Effect::Deliver { .. } => Millis::minutes(30),
         _ => Millis::minutes(24 * 60),
     }
@@ -145,6 +147,7 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
     let report = match effect {
         Effect::Page { page, .. } => Report::PageFailed { page: *page, why },
         Effect::Plan { run } => Report::Planned { run: *run, plan: Err(why) },
+        Effect::KeepState { run } => Report::StateKept { run: *run, files: Vec::new(), missed: vec![why] },
         Effect::Offer { action, dry_run, to } => {
             Report::Offered { action: action.clone(), choices: Err(why), dry_run: *dry_run, to: to.clone() }
         }

@@ -112,6 +112,44 @@ impl Choosing {
     }
 }
 
+/// Whether the state of things is kept before an action changes any of them (K15).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepState {
+    /// It is not.
+    Off,
+    /// It is, as far as that is possible.
+    #[default]
+    Auto,
+    /// It is, and nobody can approve a plan before.
+    Required,
+}
+
+impl KeepState {
+    /// Nothing is kept.
+    pub const fn off() -> Self {
+        KeepState::Off
+    }
+
+    /// Nothing is kept.
+    pub fn is_off(&self) -> bool {
+        *self == KeepState::Off
+    }
+}
+
+/// A file that was kept. Its content stands beside the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// Its name: `production-shop-objects.yaml`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its lines.
+    pub lines: u64,
+    /// The fingerprint of its content, by which it is found.
+    pub sha256: String,
+}
+
 /// One of those between which a person chooses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ActionPlan, CheckResult, Choice, Outcome};
+use super::approval::{ActionPlan, CheckResult, Choice, KeptFile, Outcome};
 use super::command::Command;
 use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
 use super::people::{Actor, Contact, Way};
@@ -31,8 +31,11 @@ pub enum ReplyTo {
         /// Slack's one-time address for answers.
         response_url: Option<String>,
     },
-    /// To whoever waits at the terminal; the answer is kept in the store.
-    Terminal,
+    /// To whoever waits at a terminal; the answer is kept in the store under this name.
+    Terminal {
+        /// The question's own name.
+        ask: String,
+    },
     /// To nobody.
     Nobody,
 }
@@ -42,7 +45,7 @@ impl ReplyTo {
     fn name(&self) -> &str {
         match self {
             ReplyTo::Person { user, .. } => &user.0,
-            ReplyTo::Terminal => "terminal",
+            ReplyTo::Terminal { .. } => "terminal",
             ReplyTo::Nobody => "nobody",
         }
     }
@@ -226,6 +229,15 @@ pub enum Report {
         run: RunId,
         /// The plan, or why there is none.
         plan: Result<Box<ActionPlan>, Words>,
+    },
+    /// The state before a run was kept, as far as that was possible.
+    StateKept {
+        /// The run.
+        run: RunId,
+        /// The files.
+        files: Vec<KeptFile>,
+        /// What could not be kept.
+        missed: Vec<Words>,
     },
     /// What can be chosen was looked up, or could not be.
     Offered {
@@ -439,6 +451,11 @@ pub enum Effect {
         /// The run.
         run: RunId,
     },
+    /// Keep the state of what a plan would change; reads only.
+    KeepState {
+        /// The run.
+        run: RunId,
+    },
     /// Execute the approved plan of a run, at most once.
     Run {
         /// The run.
@@ -519,12 +536,44 @@ impl Lane {
     }
 }
 
+impl Sheet {
+    /// What a terminal is told instead: most of it is only for Slack.
+    pub fn in_words(&self) -> Words {
+        match self {
+            Sheet::Choices { action, choices, .. } => {
+                let list: Vec<serde_json::Value> = choices
+                    .iter()
+                    .map(|one| {
+                        Words::new("terminal.choice").with("value", one.value.as_str()).with("label", one.label.clone())
+                    })
+                    .map(Into::into)
+                    .collect();
+                Words::new("terminal.choices").with("action", action.as_str()).with("choices", list)
+            }
+            _ => Words::new("terminal.only_in_slack"),
+        }
+    }
+}
+
 impl Effect {
+    /// What whoever waits at a terminal is answered, and the name of their question.
+    pub fn answer(&self) -> Option<(&str, Words)> {
+        match self {
+            Effect::Reply { to: ReplyTo::Terminal { ask }, words } => Some((ask, words.clone())),
+            Effect::ReplyWith { to: ReplyTo::Terminal { ask }, sheet } => Some((ask, sheet.in_words())),
+            _ => None,
+        }
+    }
+
     /// The lane it is served in.
     pub fn lane(&self) -> Lane {
         match self {
             Effect::Page { .. } => Lane::Page,
-            Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } | Effect::Run { .. } => Lane::Action,
+            Effect::Diagnose { .. }
+            | Effect::Offer { .. }
+            | Effect::Plan { .. }
+            | Effect::KeepState { .. }
+            | Effect::Run { .. } => Lane::Action,
             Effect::Deliver { .. } => Lane::Comms,
             _ => Lane::Chat,
         }
@@ -538,6 +587,7 @@ impl Effect {
             Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
             Effect::Offer { action, to, .. } => format!("offer:{of}:{action}:{}", to.name()),
             Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
+            Effect::KeepState { run } => format!("keep:{run}"),
             Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
             Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
             Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),

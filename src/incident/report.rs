@@ -74,6 +74,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             draft.offered(action, choices.clone(), *dry_run, to.clone());
         }
         Report::Planned { run, plan } => draft.plan_made(*run, plan.clone()),
+        Report::StateKept { run, files, missed } => draft.state_kept(*run, files.clone(), missed.clone()),
         Report::RunStarted { run, .. }
         | Report::StepStarted { run, .. }
         | Report::StepFinished { run, .. }
@@ -206,6 +207,7 @@ fn what(effect: &Effect) -> Words {
             Card::Notice(_) => "undone.notice",
             Card::Reminder(_) => "undone.reminder",
             Card::PostMortem(_) => "undone.postmortem",
+            Card::Kept(run, _) => return Words::new("undone.kept").with("run", run.to_string()),
         },
         Effect::PinCard => "undone.pin",
         Effect::LookAtChannel => "undone.channel",
@@ -220,6 +222,7 @@ fn what(effect: &Effect) -> Words {
         | Effect::Diagnose { .. }
         | Effect::Offer { .. }
         | Effect::Plan { .. }
+        | Effect::KeepState { .. }
         | Effect::Run { .. }
         | Effect::Deliver { .. } => "undone.other",
     };

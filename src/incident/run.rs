@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::approval::{ActionPlan, Approver, Choice, Outcome, PlanRequest, Risk};
+use super::approval::{ActionPlan, Approver, Choice, KeptFile, Outcome, PlanRequest, Risk};
 use super::decision::{Context, Effect, ReplyTo, Sheet};
 use super::draft::Draft;
 use super::id::{RunId, UserId};
@@ -73,6 +73,10 @@ impl Draft<'_> {
                 let begins = begins.and_then(|closed| closed.opens_at).unwrap_or(self.context.now);
                 let expires_at = begins + rule.expires_after;
                 self.fact(Fact::PlanShown { run, plan, digest, expires_at });
+                if self.lacks_state(run) && !dry_run {
+                    // Now, while people read: it takes longer than they should wait after they said yes.
+                    self.effect(Effect::KeepState { run });
+                }
                 if rule.needed > 0 && !dry_run {
                     self.invite(approvers(&self.incident, &rule.by));
                 }
@@ -103,9 +107,33 @@ impl Draft<'_> {
     /// All approvals are there: the channel is told, and then it runs (P3).
     pub fn approved(&mut self, run: RunId) {
         let run_by = self.context.now + ANNOUNCE_WITHIN;
-        self.fact(Fact::Approved { run, run_by }).notice();
-        if self.incident.usable_channel().is_none() {
+        let keeping = self.lacks_state(run);
+        self.fact(Fact::Approved { run, run_by, keeping }).notice();
+        if keeping {
+            self.effect(Effect::KeepState { run });
+        } else if self.incident.usable_channel().is_none() {
             self.release_run(run, false);
+        }
+    }
+
+    fn lacks_state(&self, run: RunId) -> bool {
+        self.incident.runs.get(&run).is_some_and(|state| state.lacks_state(self.context.now))
+    }
+
+    /// The state before the run was kept. Once something may have been changed it is no longer the state before.
+    pub fn state_kept(&mut self, run: RunId, files: Vec<KeptFile>, missed: Vec<Words>) {
+        let Some(state) = self.incident.runs.get(&run).filter(|state| state.waits_for_state()) else {
+            return;
+        };
+        let told = match state.phase {
+            Phase::Announcing { told_by, .. } => Some(self.incident.cards.contains_key(&Card::Notice(told_by))),
+            _ => None,
+        };
+        self.fact(Fact::StateKept { run, files, missed }).show(Card::Run(run));
+        match told {
+            Some(true) => self.release_run(run, true),
+            Some(false) if self.incident.usable_channel().is_none() => self.release_run(run, false),
+            _ => {}
         }
     }
 
@@ -131,7 +159,7 @@ impl Draft<'_> {
             .incident
             .runs
             .values()
-            .find(|run| matches!(run.phase, Phase::Announcing { told_by, .. } if told_by == notice));
+            .find(|run| matches!(run.phase, Phase::Announcing { told_by, keeping: false, .. } if told_by == notice));
         if let Some(run) = waiting.map(|run| run.id) {
             self.release_run(run, announced);
         }

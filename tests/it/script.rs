@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use vigie::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, Choosing, Class, PlannedStep, Risk, Verification,
+    ActionPlan, ApprovalRule, Approver, CheckItem, Choosing, Class, KeepState, PlannedStep, Risk, Verification,
 };
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Context, Decision, Effect, Input, ReplyTo, Report, decide};
@@ -102,6 +102,7 @@ pub fn rules() -> Rules {
         drill: None,
         break_glass: None,
         window: None,
+        keep_state: KeepState::Off,
     };
     Rules {
         severities: vec![one, two, three],

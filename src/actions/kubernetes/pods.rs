@@ -11,6 +11,8 @@ use crate::incident::words::Words;
 
 /// The last lines of the worst container's log that are shown.
 const LOG_LINES: i64 = 20;
+/// The longest of them, in bytes.
+const MOST_LOG: i64 = 64 * 1024;
 
 /// What keeps a roll-out from being complete.
 pub(super) struct Reasons {
@@ -111,7 +113,7 @@ async fn last_words(site: &Site<'_>, found: &[(Reason, &Object, Option<String>)]
     let container = container.as_deref()?;
     // The container of this moment may not have printed yet; the one before it has crashed.
     for previous in [true, false] {
-        match site.last_lines(pod.name(), container, previous, LOG_LINES).await {
+        match site.last_lines(pod.name(), container, previous, LOG_LINES, MOST_LOG).await {
             Ok(lines) if !lines.trim().is_empty() => return Some(site.redactor.text(&lines)),
             Ok(_) => {}
             Err(trouble) => tracing::debug!(?trouble, "there is no log"),

@@ -205,8 +205,8 @@ fn a_role_names_the_objects_and_allows_no_more_than_the_steps_need() {
     let step = json!({"cluster": "c", "namespace": "shop", "undo": {"workloads": ["deployment/web"]}});
     let step: Kubernetes = serde_json::from_value(step).unwrap();
     let mut needs = Needs::default();
-    needs.add_step("c", &step);
-    needs.add_step("another", &step);
+    needs.add_step("c", &step, false);
+    needs.add_step("another", &step, false);
     let manifest = needs.manifest(&"serviceaccount:ops/vigie".parse().unwrap());
     let wanted = "---
 apiVersion: rbac.authorization.k8s.io/v1

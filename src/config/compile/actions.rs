@@ -7,7 +7,7 @@ use crate::actions::provider::StepConfig;
 use crate::config::fault::Findings;
 use crate::config::file;
 use crate::config::words::{At, Name};
-use crate::incident::approval::{ApprovalRule, Approver, CheckItem, Risk, Verification};
+use crate::incident::approval::{ApprovalRule, Approver, CheckItem, KeepState, Risk, Verification};
 use crate::incident::rules::{RunbookAction, Service};
 use crate::incident::time::Millis;
 use crate::incident::window::{Freeze, Window};
@@ -48,6 +48,7 @@ impl Sources<'_> {
                 drill: self.drill(key, written, contacts, findings),
                 break_glass: self.break_glass(written, contacts, findings),
                 window: self.window(written, findings),
+                keep_state: keep_state(written),
                 choosing: written.steps.iter().map(StepConfig::choosing).max().unwrap_or_default(),
             };
             actions.insert(key.0.clone(), action);
@@ -185,6 +186,11 @@ impl Sources<'_> {
             findings.fault(Some(written.risk.place), what, "write “risk: reversible” or “risk: destructive”");
         }
     }
+}
+
+/// Off where no step knows how to keep any.
+fn keep_state(written: &file::Action) -> KeepState {
+    if written.steps.iter().any(StepConfig::can_keep_state) { written.keep_state } else { KeepState::Off }
 }
 
 /// How many must approve when nothing is said.

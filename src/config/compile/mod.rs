@@ -43,6 +43,7 @@ pub(super) fn compile(
     let rules = Rules {
         default_severity: sources.default_severity(findings),
         severities,
+        accounts: sources.accounts(findings),
         services,
         actions,
         announce_in: workspace.announce_in.as_ref().map(|channel| ChannelId(channel.0.clone())),

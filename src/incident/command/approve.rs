@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tokens::plain_word;
 use super::{Text, must_be_open};
-use crate::incident::approval::{Class, Outcome};
+use crate::incident::approval::{Class, KeepState, Outcome};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
 use crate::incident::id::{RunId, UserId};
@@ -101,6 +101,11 @@ impl Approve {
             state.missing_items().iter().map(|item| item.text.as_str().into()).collect();
         if !missing.is_empty() {
             return Err(Refusal::new("refusal.items_missing").with("items", missing));
+        }
+        if state.action.keep_state == KeepState::Required && state.kept.as_ref().is_none_or(|kept| kept.files.is_empty()) {
+            let missed: Vec<serde_json::Value> =
+                state.kept.iter().flat_map(|kept| &kept.missed).map(|why| why.clone().into()).collect();
+            return Err(Refusal::new("refusal.state_not_kept").with("missed", missed));
         }
         let digest = state.digest.clone().ok_or_else(|| Refusal::new("refusal.still_planning"))?;
         let mut draft = Draft::of(context, incident);

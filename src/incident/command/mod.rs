@@ -8,6 +8,7 @@ mod aftermath;
 mod approve;
 mod cancel;
 mod diag;
+mod files;
 mod lists;
 mod mitigate;
 mod note;
@@ -40,6 +41,7 @@ pub use aftermath::{Handover, Retry, Skip, Undo};
 pub use approve::{Approve, Reject, Settle, Stop, Tick, Untick};
 pub use cancel::Cancel;
 pub use diag::Diag;
+pub use files::Files;
 pub use lists::{Help, List, Status, Timeline};
 pub use mitigate::Mitigate;
 pub use note::Note;
@@ -119,6 +121,8 @@ pub enum Command {
     Undo(Undo),
     /// Give a run to somebody, who is paged.
     Handover(Handover),
+    /// Share what was kept of the state before a run.
+    Files(Files),
     /// Write a status update.
     Update(Update),
     /// Send the customer text of an update.
@@ -177,6 +181,7 @@ impl Command {
             Command::Stop(Stop { run }) | Command::Settle(Settle { run, .. }) => Some(run.incident),
             Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => Some(run.incident),
             Command::Undo(Undo { run }) | Command::Handover(Handover { run, .. }) => Some(run.incident),
+            Command::Files(Files { run }) => Some(run.incident),
             Command::Send(Send { update }) | Command::Hold(Hold { update, .. }) => Some(update.incident),
             _ => None,
         }
@@ -227,6 +232,7 @@ impl Command {
             Command::Skip(skip) => skip.decide(context, incident),
             Command::Undo(undo) => undo.decide(context, incident),
             Command::Handover(handover) => handover.decide(context, incident),
+            Command::Files(files) => files.decide(context, incident),
             Command::Update(update) => update.decide(context, incident),
             Command::Send(send) => send.decide(context, incident),
             Command::Hold(hold) => hold.decide(context, incident),
@@ -534,6 +540,7 @@ mod tests {
             "page level 2 come quick",
             "postmortem",
             "update --in inc_7",
+            "files run_7_1",
             "help",
         ] {
             assert!(parse(line).is_ok(), "{line}");

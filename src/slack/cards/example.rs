@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use crate::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, Choosing, Class, PlanRequest, PlannedStep, Risk,
+    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, Choosing, Class, KeepState, PlanRequest, PlannedStep, Risk,
     Verdict, Verification,
 };
 use crate::incident::id::{DiagnosticId, IncidentId, PageId, RunId, UpdateId, UserId};
@@ -72,6 +72,7 @@ impl Stage {
             plan: plan(),
             open: OpenIncidents::default(),
             progress: None,
+            kept: None,
             incident: None,
         };
         let declared = Fact::Declared {
@@ -156,7 +157,7 @@ impl Stage {
         let digest = self.plan.digest();
         self.after(5).by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest, override_reason: None });
         let run_by = self.now + Millis::seconds(10);
-        self.by("U0LEAD", Fact::Approved { run: RUN, run_by });
+        self.by("U0LEAD", Fact::Approved { run: RUN, run_by, keeping: false });
         self.after(1).vigie(Fact::RunReleased { run: RUN, announced: true });
         self.vigie(Fact::RunStarted { run: RUN, fence: 1 });
         self.vigie(Fact::StepStarted { run: RUN, step: 0 })
@@ -321,6 +322,7 @@ fn rules() -> Rules {
         drill: None,
         break_glass: None,
         window: None,
+        keep_state: KeepState::Off,
     };
     let service =
         Service { key: "shop".into(), title: "Web shop".into(), checks: plan().verification, aliases: vec![] };

@@ -33,12 +33,13 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let head = vec![rehearsed, change(pen, run)?];
     let about = vec![
         listed(pen, "plan.why", &why)?,
-        risk(pen, plan)?,
+        risk_line(pen, plan)?,
         listed(pen, "plan.cautions", &plan.cautions)?,
         listed(pen, "plan.will_not", &plan.will_not)?,
         listed(pen, "plan.stays_done", &stays_done)?,
         listed(pen, "plan.verification", &checks)?,
         listed(pen, "plan.needs", &needs)?,
+        kept(pen, run)?,
         pen.say("plan.if_it_fails", json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}))?,
     ];
     let all = head.into_iter().chain(steps(pen, plan)?).chain(about);
@@ -119,8 +120,28 @@ fn verified(pen: &Pen<'_>, check: &Verification) -> Said<String> {
     }
 }
 
+/// What is kept of the state before (K15).
+pub(super) fn kept(pen: &Pen<'_>, run: &Run) -> Said {
+    if run.action.keep_state.is_off() || run.phase == Phase::Rehearsed {
+        return Ok(Mrkdwn::default());
+    }
+    let Some(kept) = &run.kept else { return pen.say("plan.keeping", json!({})) };
+    let missed = kept.missed.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
+    let kilobytes = kept.files.iter().map(|file| file.bytes).sum::<u64>().div_ceil(1_000);
+    let vars = json!({"files": kept.files.len(), "kilobytes": kilobytes, "at": kept.at.0, "missed": missed});
+    pen.say("plan.kept", vars)
+}
+
+/// Shares the files with what was kept, where there are any.
+pub(super) fn files(pen: &Pen<'_>, run: &Run) -> Said<Option<Button>> {
+    if run.kept.as_ref().is_none_or(|kept| kept.files.is_empty()) {
+        return Ok(None);
+    }
+    Ok(Some(Button::new("files", pen.word("button.files")?, format!("files {}", run.id))))
+}
+
 /// The rights that the steps need and were found to have, each once.
-fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
+pub(super) fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
     let mut needs = Vec::new();
     for need in plan.steps.iter().flat_map(|step| &step.needs) {
         let need = pen.told(need)?;
@@ -131,13 +152,21 @@ fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
     Ok(needs)
 }
 
-fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
-    let vars = json!({
+fn risk_line(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
+    pen.say("plan.risk", risk_vars(pen, plan)?)
+}
+
+/// The risk, the class and the time, as plain text.
+pub(super) fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said<String> {
+    pen.plain("plan.risk", risk_vars(pen, plan)?)
+}
+
+fn risk_vars(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Value> {
+    Ok(json!({
         "risk": pen.word(&format!("risk.{}", plan.risk().word()))?,
         "class": pen.word(&format!("class_limit.{}", class_word(plan.class)))?,
         "expected_ms": plan.expected.0,
-    });
-    pen.say("plan.risk", vars)
+    }))
 }
 
 /// The class's word in label keys.

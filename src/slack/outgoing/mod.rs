@@ -10,6 +10,7 @@ mod channel;
 mod content;
 mod document;
 mod find;
+mod kept;
 mod name;
 mod post;
 mod read;
@@ -57,6 +58,7 @@ impl Slack {
             | Effect::Diagnose { .. }
             | Effect::Offer { .. }
             | Effect::Plan { .. }
+            | Effect::KeepState { .. }
             | Effect::Run { .. }
             | Effect::Deliver { .. } => {
                 Err(SlackFault::permanent("not_chat", "This effect belongs to another lane than Slack's."))

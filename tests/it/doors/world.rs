@@ -266,6 +266,7 @@ impl World {
             timeline: &timeline,
             open: &open,
             progress: None,
+            kept: None,
             workspace: None,
         };
         match effect {
