@@ -313,7 +313,8 @@ fn is_under_way(run: &Run) -> bool {
 struct Offline;
 
 fn nobody() -> SlackFault {
-    SlackFault::retry("terminal", None, "A terminal does not speak to Slack.")
+    let why = "A terminal does not speak to Slack.".to_owned();
+    SlackFault::Retry { after: None, code: "terminal".to_owned(), why }
 }
 
 #[async_trait]

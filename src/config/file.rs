@@ -16,7 +16,7 @@ use crate::actions::config::LimitsConfig;
 use crate::actions::kubernetes::ClusterConfig;
 use crate::actions::provider::StepConfig;
 use crate::comms::AudienceConfig;
-use crate::incident::approval::{Class, Risk};
+use crate::incident::approval::{CheckWhen, Class, KeepState, Risk};
 use crate::incident::people::Way;
 use crate::incident::time::Millis;
 use crate::paging::PagingConfig;
@@ -362,6 +362,9 @@ pub(super) struct Item {
     /// Approval waits for it.
     #[serde(default = "yes")]
     pub required: bool,
+    /// When it is ticked: before the approval, during the run, or after it.
+    #[serde(default)]
+    pub when: CheckWhen,
 }
 
 fn yes() -> bool {

@@ -41,6 +41,7 @@ const METHODS: [(&str, &[&str]); 28] = [
     ("files.info", &["files:read"]),
     ("pins.add", &["pins:write"]),
     ("users.conversations", &["channels:read", "groups:read"]),
+    ("usergroups.users.list", &["usergroups:read"]),
     ("users.info", &["users:read"]),
     ("views.open", &[]),
     ("views.publish", &[]),

@@ -171,6 +171,9 @@ impl Engine {
                 let errand = Errand { update: *update, place: destination, customer: *customer, only };
                 self.tell(&setting, &errand, claimed.attempts).await
             }
+            Effect::TellRun { run, ended, destination } => {
+                self.tell_of_run(&setting, *run, *ended, destination, claimed.attempts).await
+            }
             chat => Ok(self.parts.slack.carry_out(&self.scene(&setting), chat, claimed.attempts).await?),
         }
     }

@@ -211,7 +211,7 @@ impl Engine {
             Input::Command { channel, reply, .. } => (channel.as_ref(), reply),
             _ => (None, &nobody),
         };
-        let context = Context { rules: &self.parts.rules, now, by: &by, channel, reply, fresh: question.fresh };
+        let context = Context { rules: &self.parts.rules, now, by: &by, channel, reply, fresh: question.fresh, member_of: None };
         decide(context, question.incident, question.input)
     }
 }

@@ -293,17 +293,51 @@ pub enum Approver {
     },
     /// Whoever holds this role in the incident.
     Role(super::people::Role),
+    /// Whoever is a member of this user group in Slack at the moment they decide.
+    Group(String),
 }
 
-/// One line of a check list that is ticked before an action (P5).
+/// One line of a check list that is ticked before, during or after an action (P5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckItem {
     /// Its key within the action.
     pub key: String,
     /// What must be true.
     pub text: String,
-    /// Approval is blocked until it is ticked.
+    /// What comes after waits until it is ticked: the approval, or the end of the incident.
     pub required: bool,
+    /// When it is ticked.
+    #[serde(default, skip_serializing_if = "CheckWhen::is_before")]
+    pub when: CheckWhen,
+}
+
+/// When a line of a check list is ticked (P5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckWhen {
+    /// Before the approval.
+    #[default]
+    Before,
+    /// While it runs, or afterwards.
+    During,
+    /// Once it has ended.
+    After,
+}
+
+impl CheckWhen {
+    /// Before the approval.
+    pub fn is_before(&self) -> bool {
+        *self == CheckWhen::Before
+    }
+
+    /// The word in the configuration and in label keys.
+    pub const fn word(self) -> &'static str {
+        match self {
+            CheckWhen::Before => "before",
+            CheckWhen::During => "during",
+            CheckWhen::After => "after",
+        }
+    }
 }
 
 /// One person's yes to one exact plan.

@@ -109,10 +109,21 @@ impl Draft<'_> {
         let run_by = self.context.now + ANNOUNCE_WITHIN;
         let keeping = self.lacks_state(run);
         self.fact(Fact::Approved { run, run_by, keeping }).notice();
+        self.tell_of_run(run, false);
         if keeping {
             self.effect(Effect::KeepState { run });
         } else if self.incident.usable_channel().is_none() {
             self.release_run(run, false);
+        }
+    }
+
+    /// The audiences within the house hear of a rollback beside the channel (P3). Nothing waits for them.
+    fn tell_of_run(&mut self, run: RunId, ended: bool) {
+        if !self.incident.runs.get(&run).is_some_and(|state| state.action.is_rollback) {
+            return;
+        }
+        for destination in self.context.rules.audiences.internal.clone() {
+            self.effect(Effect::TellRun { run, ended, destination });
         }
     }
 
@@ -174,7 +185,11 @@ impl Draft<'_> {
             return;
         }
         let moved = matches!(outcome, Outcome::Stale { .. }) && !state.stop_asked;
+        let is_told = matches!(outcome, Outcome::Done | Outcome::Failed { .. });
         self.fact(Fact::RunFinished { run, outcome, output }).notice();
+        if is_told {
+            self.tell_of_run(run, true);
+        }
         if moved && self.incident.status.is_open() {
             self.ask_again(run);
         }
@@ -225,8 +240,19 @@ pub fn approvers(incident: &Incident, by: &[Approver]) -> Vec<UserId> {
     let users = by.iter().filter_map(|approver| match approver {
         Approver::Contact { user, .. } => Some(user.clone()),
         Approver::Role(role) => incident.roles.get(role).cloned(),
+        // Only Slack knows who is in it.
+        Approver::Group(_) => None,
     });
     users.collect()
+}
+
+/// The user groups whose members may approve.
+pub fn groups(by: &[Approver]) -> Vec<String> {
+    let groups = by.iter().filter_map(|approver| match approver {
+        Approver::Group(group) => Some(group.clone()),
+        Approver::Contact { .. } | Approver::Role(_) => None,
+    });
+    groups.collect()
 }
 
 /// Checks that `user` is one of those who may approve an action: one of those named, else anybody in the channel.
@@ -239,7 +265,7 @@ pub fn must_be_approver(
     by: &[Approver],
     user: &UserId,
 ) -> Result<(), Refusal> {
-    if by.is_empty() { must_be_in_channel(context, incident, user) } else { must_be_named(incident, by, user) }
+    if by.is_empty() { must_be_in_channel(context, incident, user) } else { must_be_named(context, incident, by, user) }
 }
 
 /// Whoever Vigie invited is in the channel, and so is whoever acts in it. Without a channel, everybody who has to do
@@ -260,8 +286,14 @@ fn must_be_in_channel(context: Context<'_>, incident: &Incident, user: &UserId) 
 ///
 /// # Errors
 /// A refusal that names them.
-pub fn must_be_named(incident: &Incident, by: &[Approver], user: &UserId) -> Result<(), Refusal> {
-    if approvers(incident, by).contains(user) {
+pub fn must_be_named(
+    context: Context<'_>,
+    incident: &Incident,
+    by: &[Approver],
+    user: &UserId,
+) -> Result<(), Refusal> {
+    let is_member = |group: &String| context.member_of.is_some_and(|groups| groups.contains(group));
+    if approvers(incident, by).contains(user) || groups(by).iter().any(is_member) {
         return Ok(());
     }
     let names: Vec<serde_json::Value> = by
@@ -269,6 +301,7 @@ pub fn must_be_named(incident: &Incident, by: &[Approver], user: &UserId) -> Res
         .map(|approver| match approver {
             Approver::Contact { name, .. } => name.as_str().into(),
             Approver::Role(role) => role.word().into(),
+            Approver::Group(group) => group.as_str().into(),
         })
         .collect();
     Err(Refusal::new("refusal.not_approver").with("approvers", names))

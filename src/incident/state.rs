@@ -454,6 +454,7 @@ impl Incident {
             | Fact::RunResumed { run, .. }
             | Fact::HandedOver { run, .. }
             | Fact::GlassBroken { run, .. }
+            | Fact::RunTold { run, .. }
             | Fact::RunSettled { run, .. } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.apply(entry, mark);

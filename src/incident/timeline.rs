@@ -502,6 +502,17 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remote_id: Option<String>,
     },
+    /// An audience was told of a rollback, or was not (P3).
+    RunTold {
+        /// The run.
+        run: RunId,
+        /// It was told how it ended.
+        ended: bool,
+        /// The destination, for people.
+        destination: String,
+        /// Why it was not told.
+        why: Option<Words>,
+    },
     /// A text did not reach one of its destinations.
     TextFailed {
         /// The update.

@@ -166,7 +166,9 @@ impl Sources<'_> {
             findings.fault(place, what, "write “needed: 1”, or more");
         }
         let everybody_is_known = by.len() == said.by.len();
-        if !said.by.is_empty() && everybody_is_known {
+        let has_groups = by.iter().any(|approver| matches!(approver, Approver::Group(_)));
+        // Only Slack knows how many are in a group.
+        if !said.by.is_empty() && everybody_is_known && !has_groups {
             check_enough(key, &by, needed, said.requester_may, place, findings);
         }
         let expires_after = said.expires.as_ref().map_or(EXPIRES_AFTER, |length| length.0);
@@ -227,7 +229,7 @@ fn checklist(written: &file::Action, findings: &mut Findings<'_>) -> Vec<CheckIt
             let what = format!("there are two items “{}” in this check list", item.key.0);
             findings.fault(Some(item.key.place), what, "give one of them another key");
         }
-        items.push(CheckItem { key: item.key.0.clone(), text: item.text.clone(), required: item.required });
+        items.push(CheckItem { key: item.key.0.clone(), text: item.text.clone(), required: item.required, when: item.when });
     }
     items
 }

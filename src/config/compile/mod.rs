@@ -138,6 +138,7 @@ impl Sources<'_> {
         for word in words {
             let approver = match &word.value.0 {
                 Approving::Role(role) => Some(Approver::Role(*role)),
+                Approving::Group(group) => Some(Approver::Group(group.clone())),
                 Approving::Contact(key) => {
                     self.refers("contacts", "contact", &self.file.contacts, key, word.place, findings);
                     contacts.get(key).and_then(|contact| match &contact.slack {

@@ -30,8 +30,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::decision::{Context, Decision};
-use super::id::{IncidentId, UserId};
+use super::decision::{Context, Decision, Effect};
+use super::id::{IncidentId, RunId, UserId};
 use super::state::Incident;
 use super::words::{Refusal, Words};
 
@@ -197,11 +197,42 @@ impl Command {
         matches!(self, Command::Start(_))
     }
 
-    /// Decides what follows.
+    /// Decides what follows. Where a person may only decide as a member of a user group, Slack is asked first.
     ///
     /// # Errors
     /// A [`Refusal`] when the rules say no.
     pub fn decide(&self, context: Context<'_>, incident: Option<&Incident>) -> Result<Decision, Refusal> {
+        let decided = self.decide_now(context, incident);
+        let may_be_member = decided.as_ref().is_err_and(|refusal| refusal.0.key == "refusal.not_approver");
+        let groups = incident.filter(|_| may_be_member && context.member_of.is_none());
+        let groups = groups.map(|incident| self.groups(context, incident)).unwrap_or_default();
+        let (false, Some(by)) = (groups.is_empty(), context.by.person().cloned()) else { return decided };
+        let (channel, reply) = (context.channel.cloned(), context.reply.clone());
+        let ask = Effect::AskGroups { by, groups, command: Box::new(self.clone()), channel, reply };
+        Ok(Decision { effects: vec![ask], ..Decision::default() })
+    }
+
+    /// The user groups whose members may do this.
+    fn groups(&self, context: Context<'_>, incident: &Incident) -> Vec<String> {
+        let of_run = |run: &RunId, glass: bool| {
+            let action = incident.runs.get(run).map(|run| &run.action);
+            let by = action.map(|action| match &action.break_glass {
+                Some(by) if glass => by.as_slice(),
+                _ => action.approval.by.as_slice(),
+            });
+            super::run::groups(by.unwrap_or_default())
+        };
+        match self {
+            Command::Approve(Approve { run, break_glass, .. }) => of_run(run, break_glass.is_some()),
+            Command::Reject(Reject { run, .. })
+            | Command::Retry(Retry { run })
+            | Command::Skip(Skip { run, .. }) => of_run(run, false),
+            Command::Send(_) | Command::Hold(_) => super::run::groups(&context.rules.customer_approval.by),
+            _ => Vec::new(),
+        }
+    }
+
+    fn decide_now(&self, context: Context<'_>, incident: Option<&Incident>) -> Result<Decision, Refusal> {
         if let Command::Start(start) = self {
             return start.decide(context);
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Mark;
 use crate::incident::approval::{
-    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Halt, KeptFile, Outcome, PlanRequest, Risk,
+    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckWhen, CheckResult, Digest, Halt, KeptFile, Outcome, PlanRequest, Risk,
 };
 use crate::incident::id::{RunId, UserId};
 use crate::incident::rules::RunbookAction;
@@ -276,9 +276,28 @@ impl Run {
         matches!(self.phase, Phase::Pending | Phase::Announcing { keeping: true, .. })
     }
 
-    /// Required items of the check list that nobody ticked.
-    pub fn missing_items(&self) -> Vec<&CheckItem> {
-        self.action.checklist.iter().filter(|item| item.required && !self.ticked.contains(&item.key)).collect()
+    /// Required items of the check list that nobody ticked, of those that come at this time.
+    pub fn missing_items(&self, when: CheckWhen) -> Vec<&CheckItem> {
+        let missing = |item: &&CheckItem| item.required && item.when == when && !self.ticked.contains(&item.key);
+        self.action.checklist.iter().filter(missing).collect()
+    }
+
+    /// The items of the check list that can be ticked now.
+    pub fn open_items(&self) -> Vec<&CheckItem> {
+        let times: &[CheckWhen] = match &self.phase {
+            Phase::Pending | Phase::Rehearsed => &[CheckWhen::Before],
+            Phase::Released | Phase::Running | Phase::Verifying => &[CheckWhen::During],
+            Phase::Finished { .. } => &[CheckWhen::During, CheckWhen::After],
+            _ => &[],
+        };
+        self.action.checklist.iter().filter(|item| times.contains(&item.when)).collect()
+    }
+
+    /// Required items that nobody ticked although it has ended.
+    pub fn items_left(&self) -> Vec<&CheckItem> {
+        let ended = matches!(self.phase, Phase::Finished { .. });
+        let times = [CheckWhen::During, CheckWhen::After];
+        times.into_iter().filter(|_| ended).flat_map(|when| self.missing_items(when)).collect()
     }
 
     /// The plan, if the rules allow it to run: released, with all approvals for exactly this plan.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use crate::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, Choosing, Class, KeepState, PlanRequest, PlannedStep, Risk,
+    ActionPlan, ApprovalRule, Approver, CheckItem, CheckWhen, CheckResult, Choosing, Class, KeepState, PlanRequest, PlannedStep, Risk,
     Verdict, Verification,
 };
 use crate::incident::id::{DiagnosticId, IncidentId, PageId, RunId, UpdateId, UserId};
@@ -72,7 +72,6 @@ impl Stage {
             plan: plan(),
             open: OpenIncidents::default(),
             progress: None,
-            kept: None,
             incident: None,
         };
         let declared = Fact::Declared {
@@ -187,6 +186,7 @@ impl Stage {
             timeline: &self.timeline,
             open: &self.open,
             progress: self.progress.as_ref(),
+            kept: None,
             workspace: Some("https://example.slack.com/"),
         }
     }
@@ -315,8 +315,8 @@ fn rules() -> Rules {
             expires_after: Millis::minutes(15),
         },
         checklist: vec![
-            CheckItem { key: "queue".into(), text: "The order queue is drained".into(), required: true },
-            CheckItem { key: "told".into(), text: "Support is told".into(), required: false },
+            CheckItem { key: "queue".into(), text: "The order queue is drained".into(), required: true, when: CheckWhen::Before },
+            CheckItem { key: "told".into(), text: "Support is told".into(), required: false, when: CheckWhen::Before },
         ],
         choosing: Choosing::Nothing,
         drill: None,

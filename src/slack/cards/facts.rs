@@ -176,6 +176,7 @@ const fn run_of(fact: &Fact) -> Option<RunId> {
         | Fact::RunResumed { run, .. }
         | Fact::HandedOver { run, .. }
         | Fact::GlassBroken { run, .. }
+        | Fact::RunTold { run, .. }
         | Fact::RunSettled { run, .. } => Some(*run),
         _ => None,
     }
@@ -209,6 +210,9 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
         Fact::StateKept { files, missed, .. } => {
             let names: Vec<&String> = files.iter().map(|file| &file.name).collect();
             json!({"files": names, "missed": missed})
+        }
+        Fact::RunTold { ended, destination, why, .. } => {
+            json!({"ended": ended, "destination": destination, "why": why})
         }
         Fact::GlassBroken { reason, .. } => json!({"reason": reason}),
         Fact::PlanRejected { reason, .. } => json!({"reason": reason}),

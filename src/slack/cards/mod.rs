@@ -9,7 +9,7 @@ mod diagnostic;
 pub mod facts;
 mod incident;
 pub mod markup;
-mod notice;
+pub mod notice;
 mod page;
 pub mod pen;
 mod plan;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::blocks::{Button, Confirm, Part, Style, lines};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said};
-use crate::incident::approval::{ActionPlan, Approver, CheckItem, Class, PlannedStep, Risk, Verification};
+use crate::incident::approval::{ActionPlan, Approver, CheckItem, CheckWhen, Class, PlannedStep, Risk, Verification};
 use crate::incident::state::{Phase, Run};
 use crate::incident::words::Words;
 
@@ -179,14 +179,15 @@ pub(super) const fn class_word(class: Class) -> &'static str {
 }
 
 /// The check list, each line with its own button (P5).
-fn checklist(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
-    let items = &run.action.checklist;
+pub(super) fn checklist(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+    let items = run.open_items();
     if items.is_empty() {
         return Ok(vec![]);
     }
-    let vars = json!({"missing": run.missing_items().len()});
+    let missing = items.iter().filter(|item| item.required && !run.ticked.contains(&item.key)).count();
+    let vars = json!({"missing": missing, "before": items.iter().all(|item| item.when == CheckWhen::Before)});
     let mut parts = vec![Part::Text(pen.say("plan.checklist", vars)?)];
-    for item in items.iter().take(SHOWN_ITEMS) {
+    for item in items.iter().copied().take(SHOWN_ITEMS) {
         parts.push(tickable(pen, run, item)?);
     }
     if let Some(line) = more(pen, items.len(), SHOWN_ITEMS)? {
@@ -249,6 +250,7 @@ pub(super) fn may_approve(pen: &Pen<'_>, by: &[Approver]) -> Said<Vec<Value>> {
     let may = by.iter().map(|approver| match approver {
         Approver::Contact { user, name } => Ok(json!({"id": user.0, "name": name})),
         Approver::Role(role) => Ok(json!({"id": null, "name": pen.word(&format!("role.{role}"))?})),
+        Approver::Group(group) => Ok(json!({"id": null, "group": group, "name": group})),
     });
     may.collect()
 }
@@ -270,7 +272,7 @@ pub(super) fn origin(pen: &Pen<'_>, run: &Run) -> Said {
 pub(super) fn approve(pen: &Pen<'_>, run: &Run) -> Said<Button> {
     let risk = run.plan.as_ref().map_or(Risk::Destructive, ActionPlan::risk);
     let style = match risk {
-        _ if !run.missing_items().is_empty() => None,
+        _ if !run.missing_items(CheckWhen::Before).is_empty() => None,
         Risk::Destructive => Some(Style::Danger),
         Risk::Reversible | Risk::ReadOnly => Some(Style::Primary),
     };

@@ -29,6 +29,7 @@ pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     if matches!(run.phase, Phase::Verifying) || !run.verification.is_empty() {
         parts.extend(verification(pen, run)?);
     }
+    parts.extend(plan::checklist(pen, run)?);
     Ok(parts)
 }
 
@@ -44,6 +45,7 @@ pub(super) fn result(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Pa
     }
     let output = run.output.as_ref().or_else(|| run.steps.last().and_then(|step| step.output.as_ref()));
     parts.extend(output.map(|output| Part::Output(output.clone())));
+    parts.extend(plan::checklist(pen, run)?);
     Ok(parts)
 }
 

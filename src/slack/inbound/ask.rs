@@ -113,6 +113,7 @@ impl Inbound {
             reply: &reply,
             // Nothing is declared here.
             fresh: IncidentId(0),
+            member_of: None,
         };
         Ok(decide(context, incident.as_ref(), &ask.input()).err().map(|refusal| refusal.0))
     }

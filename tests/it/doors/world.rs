@@ -207,7 +207,7 @@ impl World {
                     _ => ReplyTo::Nobody,
                 };
                 let context =
-                    Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
+                    Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh, member_of: None };
                 decide(context, question.incident, question.input)
             };
             if self.store.take_next(now, answer).await.unwrap().is_empty() {
