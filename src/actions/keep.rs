@@ -108,7 +108,10 @@ mod tests {
         assert_eq!(cut("short".to_owned(), 10), "short");
         let long = "é line\n".repeat(100);
         let kept = cut(long.clone(), 200);
-        assert!(kept.len() <= 200 && kept.starts_with("é line\n") && kept.ends_with(&format!("line\n{CUT}\n")), "{kept}");
+        assert!(
+            kept.len() <= 200 && kept.starts_with("é line\n") && kept.ends_with(&format!("line\n{CUT}\n")),
+            "{kept}"
+        );
         assert_eq!(cut(long, 3), format!("{CUT}\n"));
     }
 }

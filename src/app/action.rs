@@ -76,8 +76,6 @@ pub async fn plan(config: Config, action: &str, to: Option<&str>, json: bool) ->
     match actions.make_plan(action, to).await {
         Ok(plan) if json => serde_json::to_string_pretty(&plan).map_err(|error| error.to_string()),
         Ok(plan) => plan_text(&scene, locale, &plan).map_err(|fault| fault.to_string()),
-        Err(fault) => {
-            Err(words::plain(&scene, locale, &fault.words()).unwrap_or_else(|_| fault.words().to_string()))
-        }
+        Err(fault) => Err(words::plain(&scene, locale, &fault.words()).unwrap_or_else(|_| fault.words().to_string())),
     }
 }

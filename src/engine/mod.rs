@@ -211,7 +211,8 @@ impl Engine {
             Input::Command { channel, reply, .. } => (channel.as_ref(), reply),
             _ => (None, &nobody),
         };
-        let context = Context { rules: &self.parts.rules, now, by: &by, channel, reply, fresh: question.fresh, member_of: None };
+        let context =
+            Context { rules: &self.parts.rules, now, by: &by, channel, reply, fresh: question.fresh, member_of: None };
         decide(context, question.incident, question.input)
     }
 }

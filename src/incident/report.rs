@@ -137,7 +137,8 @@ fn groups_seen(
     command: &Command,
     (channel, reply): (Option<&ChannelId>, &ReplyTo),
 ) -> Decision {
-    let says = |words: Words| Decision { effects: vec![Effect::Reply { to: reply.clone(), words }], ..Decision::default() };
+    let says =
+        |words: Words| Decision { effects: vec![Effect::Reply { to: reply.clone(), words }], ..Decision::default() };
     let groups = match member_of {
         Ok(groups) => groups,
         Err(why) => return says(Words::new("refusal.groups_unknown").with("why", why.clone())),

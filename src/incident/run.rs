@@ -166,11 +166,10 @@ impl Draft<'_> {
 
     /// The message with this number was posted, or could not be: whatever waited for it goes on.
     pub fn told(&mut self, notice: u64, announced: bool) {
-        let waiting = self
-            .incident
-            .runs
-            .values()
-            .find(|run| matches!(run.phase, Phase::Announcing { told_by, keeping: false, .. } if told_by == notice));
+        let waiting =
+            self.incident.runs.values().find(
+                |run| matches!(run.phase, Phase::Announcing { told_by, keeping: false, .. } if told_by == notice),
+            );
         if let Some(run) = waiting.map(|run| run.id) {
             self.release_run(run, announced);
         }
@@ -286,12 +285,7 @@ fn must_be_in_channel(context: Context<'_>, incident: &Incident, user: &UserId) 
 ///
 /// # Errors
 /// A refusal that names them.
-pub fn must_be_named(
-    context: Context<'_>,
-    incident: &Incident,
-    by: &[Approver],
-    user: &UserId,
-) -> Result<(), Refusal> {
+pub fn must_be_named(context: Context<'_>, incident: &Incident, by: &[Approver], user: &UserId) -> Result<(), Refusal> {
     let is_member = |group: &String| context.member_of.is_some_and(|groups| groups.contains(group));
     if approvers(incident, by).contains(user) || groups(by).iter().any(is_member) {
         return Ok(());

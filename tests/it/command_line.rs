@@ -380,7 +380,12 @@ fn actions_are_listed_planned_run_and_approved_from_a_terminal() {
     assert!(told.status.success() && out(&told).contains("1. note to written"), "{}{}", out(&told), err(&told));
     assert!(!folder.path().join("note").exists(), "nobody has approved it");
     let told = run("say approve run_1_1");
-    assert!(told.status.success() && out(&told).contains("Write it down (run_1_1, plan "), "{}{}", out(&told), err(&told));
+    assert!(
+        told.status.success() && out(&told).contains("Write it down (run_1_1, plan "),
+        "{}{}",
+        out(&told),
+        err(&told)
+    );
     assert!(folder.path().join("note").exists());
     let told = run("say approve run_1_1");
     assert_eq!(told.status.code(), Some(1), "{}", out(&told));

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
 use vigie::actions::{Actions, ActionsConfig, Execution, PlanFault};
-use vigie::incident::approval::{ActionPlan, Approval, ApprovalRule, CheckResult, Choosing, Class, KeepState, Outcome, Risk};
+use vigie::incident::approval::{
+    ActionPlan, Approval, ApprovalRule, CheckResult, Choosing, Class, KeepState, Outcome, Risk,
+};
 use vigie::incident::decision::Report;
 use vigie::incident::id::UserId;
 use vigie::incident::people::Actor;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use vigie::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, CheckWhen, Choosing, Class, KeepState, PlannedStep, Risk, Verification,
+    ActionPlan, ApprovalRule, Approver, CheckItem, CheckWhen, Choosing, Class, KeepState, PlannedStep, Risk,
+    Verification,
 };
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Context, Decision, Effect, Input, ReplyTo, Report, decide};
@@ -97,7 +98,12 @@ pub fn rules() -> Rules {
             requester_may: false,
             expires_after: Millis::minutes(15),
         },
-        checklist: vec![CheckItem { key: "backup".into(), text: "A backup exists".into(), required: true, when: CheckWhen::Before }],
+        checklist: vec![CheckItem {
+            key: "backup".into(),
+            text: "A backup exists".into(),
+            required: true,
+            when: CheckWhen::Before,
+        }],
         choosing: Choosing::Nothing,
         drill: None,
         break_glass: None,

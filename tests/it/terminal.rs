@@ -91,7 +91,8 @@ async fn an_action_goes_from_plan_to_end_while_nobody_else_is_at_work_and_slack_
     let ((lever, action), database, mut told) = (switch().await, Database::fresh().await, Told::default());
     let action = action.replace("verify: [health]", "verify: []").replace("risk: reversible", "risk: reversible");
     let config = configuration(&action.replace("    verify: []\n", "    verify: [health]\n    verify_within: 1s\n"));
-    let terminal = Terminal::open(config, &database.url, Clock::system()).await.unwrap_or_else(|fault| panic!("{fault}"));
+    let terminal =
+        Terminal::open(config, &database.url, Clock::system()).await.unwrap_or_else(|fault| panic!("{fault}"));
     for line in ["start sev2 checkout returns 500", "run lever-back"] {
         told.by(&terminal, "ana", line).await.unwrap_or_else(|fault| panic!("{line}: {fault}"));
     }

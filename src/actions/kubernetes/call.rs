@@ -496,7 +496,7 @@ impl<'a> Site<'a> {
 }
 
 /// An event; anything else than news of the object ends the watch, and the object is looked at instead.
-fn told(event: Result<kube::core::WatchEvent<Value>, kube::Error>) -> Result<Event, ()> {
+pub(super) fn told(event: Result<kube::core::WatchEvent<Value>, kube::Error>) -> Result<Event, ()> {
     use kube::core::WatchEvent;
     match event {
         Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => Ok(Event::Is(object)),

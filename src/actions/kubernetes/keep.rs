@@ -169,7 +169,8 @@ fn hide_entries(object: &mut Value) {
 fn hide_variables(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            let is_credential = fields.get("name").and_then(Value::as_str).is_some_and(|name| CREDENTIAL.is_match(name));
+            let is_credential =
+                fields.get("name").and_then(Value::as_str).is_some_and(|name| CREDENTIAL.is_match(name));
             if let Some(said) = fields.get_mut("value").filter(|said| is_credential && said.is_string()) {
                 *said = MARK.into();
             }
@@ -215,7 +216,9 @@ async fn logs(site: &Site<'_>, labels: &[String], workloads: &[String]) -> Vec<(
                 Ok(selector) => wanted.push((thing.to_string(), selector)),
                 // What a step is about to make is not there yet.
                 Err(trouble) if trouble.is_absent() => {}
-                Err(trouble) => kept.push((thing.name.clone(), String::new(), vec![unread(site, &thing.name, &trouble)])),
+                Err(trouble) => {
+                    kept.push((thing.name.clone(), String::new(), vec![unread(site, &thing.name, &trouble)]))
+                }
             }
         }
     }
@@ -240,9 +243,12 @@ async fn logs_of(site: &Site<'_>, selector: &str) -> (String, Vec<Words>) {
     for pod in &listed {
         let restarted = pods::most_restarts(std::slice::from_ref(pod)) > 0;
         for container in pods::container_names(pod) {
-            wanted.extend([true, false].into_iter().filter(|previous| restarted || !previous).map(|previous| {
-                (pod.name().to_owned(), container.to_owned(), previous)
-            }));
+            wanted.extend(
+                [true, false]
+                    .into_iter()
+                    .filter(|previous| restarted || !previous)
+                    .map(|previous| (pod.name().to_owned(), container.to_owned(), previous)),
+            );
         }
     }
     let read = stream::iter(wanted).map(async |(pod, container, previous): (String, String, bool)| {
@@ -284,7 +290,8 @@ mod tests {
                 {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "app", "key": "token"}}},
             ]}], "volumes": [{"secret": {"secretName": "app"}}]},
         });
-        let found = |plural: &str| Found { plural: plural.to_owned(), path: format!("/api/v1/namespaces/shop/{plural}") };
+        let found =
+            |plural: &str| Found { plural: plural.to_owned(), path: format!("/api/v1/namespaces/shop/{plural}") };
         let yaml = document(&found("pods"), pod);
         assert!(!yaml.contains("hunter22") && !yaml.contains("managedFields"), "{yaml}");
         for kept in ["# v1 pods", "careful", "secretName: app", "key: token", "team: shop"] {

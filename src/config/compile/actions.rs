@@ -229,7 +229,12 @@ fn checklist(written: &file::Action, findings: &mut Findings<'_>) -> Vec<CheckIt
             let what = format!("there are two items “{}” in this check list", item.key.0);
             findings.fault(Some(item.key.place), what, "give one of them another key");
         }
-        items.push(CheckItem { key: item.key.0.clone(), text: item.text.clone(), required: item.required, when: item.when });
+        items.push(CheckItem {
+            key: item.key.0.clone(),
+            text: item.text.clone(),
+            required: item.required,
+            when: item.when,
+        });
     }
     items
 }

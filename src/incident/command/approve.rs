@@ -102,7 +102,9 @@ impl Approve {
         if !missing.is_empty() {
             return Err(Refusal::new("refusal.items_missing").with("items", missing));
         }
-        if state.action.keep_state == KeepState::Required && state.kept.as_ref().is_none_or(|kept| kept.files.is_empty()) {
+        if state.action.keep_state == KeepState::Required
+            && state.kept.as_ref().is_none_or(|kept| kept.files.is_empty())
+        {
             let missed: Vec<serde_json::Value> =
                 state.kept.iter().flat_map(|kept| &kept.missed).map(|why| why.clone().into()).collect();
             return Err(Refusal::new("refusal.state_not_kept").with("missed", missed));

@@ -224,9 +224,9 @@ impl Command {
         };
         match self {
             Command::Approve(Approve { run, break_glass, .. }) => of_run(run, break_glass.is_some()),
-            Command::Reject(Reject { run, .. })
-            | Command::Retry(Retry { run })
-            | Command::Skip(Skip { run, .. }) => of_run(run, false),
+            Command::Reject(Reject { run, .. }) | Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => {
+                of_run(run, false)
+            }
             Command::Send(_) | Command::Hold(_) => super::run::groups(&context.rules.customer_approval.by),
             _ => Vec::new(),
         }

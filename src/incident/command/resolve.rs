@@ -36,12 +36,8 @@ impl Resolve {
         let mut draft = Draft::of(context, incident);
         draft.end(Fact::Resolved { summary, impact: self.impact.clone(), cause: self.cause.clone() });
         draft.invite_actor().refresh().refresh_pages();
-        let left: Vec<serde_json::Value> = incident
-            .runs
-            .values()
-            .flat_map(Run::items_left)
-            .map(|item| item.text.as_str().into())
-            .collect();
+        let left: Vec<serde_json::Value> =
+            incident.runs.values().flat_map(Run::items_left).map(|item| item.text.as_str().into()).collect();
         draft.reply(Words::new("reply.resolved").with("incident", incident.id.to_string()).with("items_left", left));
         Ok(draft.finish())
     }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Mark;
 use crate::incident::approval::{
-    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckWhen, CheckResult, Digest, Halt, KeptFile, Outcome, PlanRequest, Risk,
+    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, CheckWhen, Digest, Halt, KeptFile, Outcome,
+    PlanRequest, Risk,
 };
 use crate::incident::id::{RunId, UserId};
 use crate::incident::rules::RunbookAction;

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use crate::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, CheckWhen, CheckResult, Choosing, Class, KeepState, PlanRequest, PlannedStep, Risk,
-    Verdict, Verification,
+    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, CheckWhen, Choosing, Class, KeepState, PlanRequest,
+    PlannedStep, Risk, Verdict, Verification,
 };
 use crate::incident::id::{DiagnosticId, IncidentId, PageId, RunId, UpdateId, UserId};
 use crate::incident::people::{Actor, Contact, Role, Way};
@@ -315,7 +315,12 @@ fn rules() -> Rules {
             expires_after: Millis::minutes(15),
         },
         checklist: vec![
-            CheckItem { key: "queue".into(), text: "The order queue is drained".into(), required: true, when: CheckWhen::Before },
+            CheckItem {
+                key: "queue".into(),
+                text: "The order queue is drained".into(),
+                required: true,
+                when: CheckWhen::Before,
+            },
             CheckItem { key: "told".into(), text: "Support is told".into(), required: false, when: CheckWhen::Before },
         ],
         choosing: Choosing::Nothing,

@@ -154,12 +154,7 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
 }
 
 /// The message about a rollback that has ended, by its name.
-fn end_vars(
-    pen: &Pen<'_>,
-    incident: &Incident,
-    run: &Run,
-    outcome: &Outcome,
-) -> Said<Option<(&'static str, Value)>> {
+fn end_vars(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -> Said<Option<(&'static str, Value)>> {
     let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
     let mut vars = run_vars(pen, incident, run);
     vars["version_to"] = json!(run.live().unwrap_or_default());

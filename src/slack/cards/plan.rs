@@ -40,7 +40,10 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         listed(pen, "plan.verification", &checks)?,
         listed(pen, "plan.needs", &needs)?,
         kept(pen, run)?,
-        pen.say("plan.if_it_fails", json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}))?,
+        pen.say(
+            "plan.if_it_fails",
+            json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}),
+        )?,
     ];
     let all = head.into_iter().chain(steps(pen, plan)?).chain(about);
     let mut parts = lines(all.filter(|line| !line.is_empty()));
@@ -266,6 +269,17 @@ pub(super) fn origin(pen: &Pen<'_>, run: &Run) -> Said {
         "digest": run.digest.as_ref().map(|digest| digest.short()),
     });
     pen.say("run.origin", vars)
+}
+
+/// Approve although the window is closed; asks why. Only what is urgent need not wait.
+pub(super) fn override_window(pen: &Pen<'_>, run: &Run) -> Said<Option<Button>> {
+    let closed = run.action.window.as_ref().is_some_and(|window| window.closed(pen.now).is_some());
+    if !closed || run.action.class != Class::Urgent {
+        return Ok(None);
+    }
+    let line = format!("approve {} --override \"\"", run.id);
+    let button = Button::new("override", pen.word("button.override")?, line);
+    Ok(Some(button.styled(run.missing_items(CheckWhen::Before).is_empty().then_some(Style::Danger))))
 }
 
 /// Approve, with the question that repeats the one line that matters. It stands out once nothing is missing.

@@ -98,7 +98,11 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
             vec![Button::new("again", pen.word("button.plan_for_real")?, again_line(run)).primary()]
         }
         Phase::Pending if open => {
-            [Some(plan::approve(pen, run)?), Some(reject(pen, run)?), plan::files(pen, run)?].into_iter().flatten().collect()
+            let approve = match plan::override_window(pen, run)? {
+                Some(button) => button,
+                None => plan::approve(pen, run)?,
+            };
+            [Some(approve), Some(reject(pen, run)?), plan::files(pen, run)?].into_iter().flatten().collect()
         }
         Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
         Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,

@@ -23,7 +23,8 @@ fn shared(team: &Team) -> Vec<(String, String)> {
 }
 
 async fn times_kept(team: &Team) -> usize {
-    let entries = team.world.setup.vigie.store.timeline(team.world.incident(1).await.id).await.expect("the store answers");
+    let entries =
+        team.world.setup.vigie.store.timeline(team.world.incident(1).await.id).await.expect("the store answers");
     entries.iter().filter(|entry| matches!(entry.fact, Fact::StateKept { .. })).count()
 }
 
@@ -34,7 +35,15 @@ async fn the_state_before_is_kept_and_readable_after_the_roll_back() {
     space.grant(&setting.roles(&space)).await;
     space.apply(SECRETS).await;
     space.kubectl(&["create", "secret", "generic", "app", "--from-literal=password=hunter2-password"]).await;
-    space.kubectl(&["create", "configmap", "app", "--from-literal=api_key=hunter2-api-key", "--from-literal=colour=blue"]).await;
+    space
+        .kubectl(&[
+            "create",
+            "configmap",
+            "app",
+            "--from-literal=api_key=hunter2-api-key",
+            "--from-literal=colour=blue",
+        ])
+        .await;
     let team = Team::on(space, setting).await;
     team.space.deployed("web", &["example/web:1", "example/web:2-chatty"], 1).await;
     let (channel, card) = team.planned(1, "undo-web").await;
@@ -50,16 +59,24 @@ async fn the_state_before_is_kept_and_readable_after_the_roll_back() {
     let file = |what: &str| {
         let wanted = format!("run_1_1-production-{name}-{what}");
         let found = files.iter().find(|(name, _)| *name == wanted);
-        found.map(|(_, text)| text.clone()).unwrap_or_else(|| panic!("{wanted} is not among {:?}", files.iter().map(|f| &f.0)))
+        found
+            .map(|(_, text)| text.clone())
+            .unwrap_or_else(|| panic!("{wanted} is not among {:?}", files.iter().map(|f| &f.0)))
     };
     let objects = file("objects.yaml");
-    for line in ["example/web:2-chatty", "kind: Deployment", "colour: blue", "name: app", "# v1 secrets", "kind: ReplicaSet"] {
+    for line in
+        ["example/web:2-chatty", "kind: Deployment", "colour: blue", "name: app", "# v1 secrets", "kind: ReplicaSet"]
+    {
         assert!(objects.contains(line), "{line} is not in {objects}");
     }
     assert!(!objects.contains("managedFields"), "{objects}");
     assert!(file("events.txt").contains("Deployment/web: Scaled up replica set"), "{}", file("events.txt"));
     let log = file("logs-deployment-web.txt");
-    assert!(log.starts_with("==> web-") && (900..1_100).contains(&log.lines().count()), "{} lines", log.lines().count());
+    assert!(
+        log.starts_with("==> web-") && (900..1_100).contains(&log.lines().count()),
+        "{} lines",
+        log.lines().count()
+    );
     for secret in ["hunter2-password", "hunter2-api-key", "aHVudGVyMi1wYXNzd29yZA"] {
         assert!(files.iter().all(|(_, text)| !text.contains(secret)), "{secret} was kept");
     }
@@ -97,7 +114,8 @@ async fn state_that_is_old_when_somebody_approves_is_kept_anew_before_anything_c
 async fn what_may_not_be_read_is_said_and_no_more() {
     let Some(space) = Namespace::open().await else { return };
     let setting = Setting::default();
-    let roles = setting.roles(&space).replace("\"configmaps\"", "\"podtemplates\"").replace("\"events\"", "\"podtemplates\"");
+    let roles =
+        setting.roles(&space).replace("\"configmaps\"", "\"podtemplates\"").replace("\"events\"", "\"podtemplates\"");
     space.grant(&roles).await;
     let team = Team::on(space, setting).await;
     team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
