@@ -152,7 +152,8 @@ impl Place {
                 if let Some(entry) = timeline.iter().find(is_it) {
                     return entry.at.0;
                 }
-                let failed = timeline.iter().find(|entry| matches!(entry.fact, Fact::RunFinished { run, .. } if run == wanted));
+                let failed =
+                    timeline.iter().find(|entry| matches!(entry.fact, Fact::RunFinished { run, .. } if run == wanted));
                 assert!(failed.is_none(), "the roll-back failed: {failed:?}");
             }
         };
