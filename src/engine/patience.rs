@@ -172,6 +172,7 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
                 limit: None,
                 took: Millis::default(),
                 figure: None,
+                details: None,
             };
             Report::Diagnosed { diagnostic: *diagnostic, results: vec![result] }
         }

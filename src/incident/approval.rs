@@ -460,6 +460,9 @@ pub struct CheckResult {
     /// The value as a figure, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figure: Option<Figure>,
+    /// What it was made of, line by line, where there is more to see than the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
 }
 
 /// The judgement of a check, worst last.

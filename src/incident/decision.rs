@@ -530,6 +530,11 @@ pub enum Sheet {
     Status,
     /// The timeline, newest last.
     Timeline,
+    /// What the checks of a round of diagnostics saw, line by line.
+    Details {
+        /// The round.
+        diagnostic: DiagnosticId,
+    },
     /// All open incidents.
     List,
     /// Help on everything or on one command.

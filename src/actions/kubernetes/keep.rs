@@ -197,7 +197,7 @@ async fn events(site: &Site<'_>) -> (String, Vec<Words>) {
     }
 }
 
-fn event_line(at: i64, event: &Object) -> String {
+pub(super) fn event_line(at: i64, event: &Object) -> String {
     let at = jiff::Timestamp::from_millisecond(at).map(|at| at.to_string()).unwrap_or_default();
     let said = event.text("/message").split_whitespace().collect::<Vec<_>>().join(" ");
     let (kind, name) = (event.text("/involvedObject/kind"), event.text("/involvedObject/name"));

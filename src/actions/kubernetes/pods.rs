@@ -185,6 +185,16 @@ pub(super) fn why_not(pods: &[Object]) -> Vec<Value> {
     grouped(&found.collect::<Vec<_>>())
 }
 
+/// A pod on one line, as `kubectl get pods` has it: ready containers, phase, restarts, node.
+pub(super) fn line(pod: &Object) -> String {
+    let all = container_names(pod).len();
+    let ready =
+        containers(pod).filter(|container| container.get("ready").and_then(Value::as_bool) == Some(true)).count();
+    let waits = containers(pod).find_map(|container| container.pointer("/state/waiting/reason")?.as_str());
+    let state = waits.unwrap_or_else(|| pod.text("/status/phase"));
+    format!("{} {ready}/{all} {state} restarts={} {}", pod.name(), restarts(pod), pod.text("/spec/nodeName"))
+}
+
 /// The restarts of the container that has most.
 pub(super) fn most_restarts(pods: &[Object]) -> i64 {
     pods.iter().map(restarts).max().unwrap_or_default()

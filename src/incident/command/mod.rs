@@ -42,7 +42,7 @@ pub use approve::{Approve, Reject, Settle, Stop, Tick, Untick};
 pub use cancel::Cancel;
 pub use diag::Diag;
 pub use files::Files;
-pub use lists::{Help, List, Status, Timeline};
+pub use lists::{Details, Help, List, Status, Timeline};
 pub use mitigate::Mitigate;
 pub use note::Note;
 pub use page::Page;
@@ -135,6 +135,8 @@ pub enum Command {
     Note(Note),
     /// Show the timeline.
     Timeline(Timeline),
+    /// Show what the checks of a diagnostic saw, line by line.
+    Details(Details),
     /// Users are no longer affected.
     Mitigate(Mitigate),
     /// The incident is over.
@@ -182,6 +184,7 @@ impl Command {
             Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => Some(run.incident),
             Command::Undo(Undo { run }) | Command::Handover(Handover { run, .. }) => Some(run.incident),
             Command::Files(Files { run }) => Some(run.incident),
+            Command::Details(Details { diagnostic }) => Some(diagnostic.incident),
             Command::Send(Send { update }) | Command::Hold(Hold { update, .. }) => Some(update.incident),
             _ => None,
         }
@@ -270,6 +273,7 @@ impl Command {
             Command::Snooze(snooze) => snooze.decide(context, incident),
             Command::Note(note) => note.decide(context, incident),
             Command::Timeline(timeline) => Ok(timeline.decide(context)),
+            Command::Details(details) => Ok(details.decide(context)),
             Command::Mitigate(mitigate) => mitigate.decide(context, incident),
             Command::Resolve(resolve) => resolve.decide(context, incident),
             Command::Reopen(reopen) => reopen.decide(context, incident),

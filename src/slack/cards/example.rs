@@ -248,6 +248,7 @@ pub fn results() -> Vec<CheckResult> {
         limit: limit.map(Words::verbatim),
         took: Millis(took),
         figure: None,
+        details: None,
     };
     vec![
         result("pay", "payment provider", Verdict::Hung, "", None, 15_000),

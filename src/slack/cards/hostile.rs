@@ -174,6 +174,7 @@ fn seen(text: &str) -> Vec<CheckResult> {
         limit: Some(Words::verbatim(text)),
         took: Millis(41),
         figure: None,
+        details: None,
     };
     [Verdict::Hung, Verdict::Fail, Verdict::Warn, Verdict::Pass].into_iter().cycle().take(24).map(one).collect()
 }

@@ -7,7 +7,7 @@ use vigie::incident::state::Phase;
 use super::plane::Namespace;
 use super::process::Outside;
 use super::team::{Setting, Team};
-use crate::world::shown;
+use crate::world::{shown, ts};
 
 const WEB: &str = "rollout, status, deployment/web, --timeout=20s";
 
@@ -214,6 +214,13 @@ async fn the_quick_diagnostic_says_what_the_cluster_says() {
         "MiB in 2 pods",
     ] {
         assert!(said.contains(line), "{line} is not in {said}");
+    }
+    // And line by line for whoever asks.
+    let card = team.world.message(&channel, "sends to 2 pods");
+    team.world.clicks("U0ONCALL", &channel, &ts(&card), "details").await;
+    let details = team.world.told("U0ONCALL").pop().expect("the details are shown");
+    for line in [" 0/1 ImagePullBackOff restarts=0 ", " web-", " ready", "Warning Failed Pod/bad-", "Mi"] {
+        assert!(details.contains(line), "{line} is not in {details}");
     }
     team.close().await;
 }
