@@ -1,6 +1,9 @@
-//! The state before is kept, and readable after everything has changed (K15).
+//! The state before is kept, and readable after everything has changed (K15); and what `vigie doctor` says of a cluster.
 
 use serde_json::{Value, json};
+use vigie::app::doctor::{Patient, State, examine};
+use vigie::clock::Clock;
+use vigie::config::Env;
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::Run;
 use vigie::incident::timeline::Fact;
@@ -125,4 +128,37 @@ async fn what_may_not_be_read_is_said_and_no_more() {
     assert!(card.contains("not allowed: events"), "{card}");
     assert_eq!(team.space.writes(), Vec::<Value>::new());
     team.close().await;
+}
+
+/// What `vigie doctor` says of the cluster.
+async fn examined(setting: &Setting<'_>, space: &Namespace) -> Vec<(State, String)> {
+    let nothing = |_: &str| None;
+    let no_files = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    let patient = Patient {
+        name: "vigie.yml".to_owned(),
+        config: Ok(setting.config(space)),
+        env: Env::read(&nothing, &no_files),
+        database: Ok("sqlite:///nowhere/vigie.db".into()),
+    };
+    let findings = examine(&patient, Clock::system()).await;
+    let of_clusters = findings.into_iter().filter(|finding| finding.subject == "clusters");
+    of_clusters.map(|finding| (finding.state, format!("{} · {}", finding.said, finding.cure))).collect()
+}
+
+#[tokio::test]
+async fn the_doctor_says_of_each_cluster_whether_it_answers_and_what_is_not_allowed_there() {
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting::default();
+    space.grant(&setting.roles(&space).replace(", \"patch\"", "")).await;
+    let lacking = examined(&setting, &space).await;
+    let right = format!("production: Vigie has no right there to patch deployments/web in {}", space.name);
+    assert!(matches!(lacking.as_slice(), [(State::Bad, said)] if said.starts_with(&right)), "{lacking:?}");
+    assert!(lacking[0].1.ends_with("vigie action rbac --cluster production | kubectl apply -f -"), "{lacking:?}");
+    space.grant(&setting.roles(&space)).await;
+    let good = examined(&setting, &space).await;
+    let wanted = "production answers (v1.";
+    assert!(matches!(good.as_slice(), [(State::Good, said)] if said.starts_with(wanted)), "{good:?}");
+    let elsewhere = space.through("127.0.0.1:9".parse().expect("an address"));
+    let silent = examined(&setting, &elsewhere).await;
+    assert!(matches!(silent.as_slice(), [(State::Bad, said)] if said.contains("production")), "{silent:?}");
 }
