@@ -45,7 +45,7 @@ impl Sheet {
                 let list: Vec<serde_json::Value> = choices
                     .iter()
                     .map(|one| {
-                        Words::new("terminal.choice").with("value", one.value.as_str()).with("label", one.label.clone())
+                        Words::new("terminal.choice").with("value", one.value.as_str()).with("what", one.label.clone())
                     })
                     .map(Into::into)
                     .collect();
