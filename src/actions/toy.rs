@@ -104,6 +104,8 @@ pub(crate) struct Inner {
     pub reading: Option<(u16, String)>,
     /// What was asked for: the headers and the body of each PUT.
     pub sets: Vec<(HeaderMap, Value)>,
+    /// The headers of those that it said no to, and did nothing.
+    pub refused: Vec<HeaderMap>,
     /// How often the state was read.
     pub reads: usize,
     /// The health page's answers: each is given once, the last one for ever.
@@ -126,6 +128,7 @@ impl Shop {
             manner: Manner::Good,
             reading: None,
             sets: Vec::new(),
+            refused: Vec::new(),
             reads: 0,
             health: vec![(200, json!({"status": "ok"}))],
         };
@@ -179,6 +182,9 @@ async fn read_version(State(shop): State<Shop>) -> Response {
 async fn set_version(State(shop): State<Shop>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let to = body.get("version").and_then(Value::as_str).unwrap_or_default().to_owned();
     let manner = shop.with(|shop| {
+        if shop.manner == Manner::Breaks {
+            shop.refused.push(headers.clone());
+        }
         shop.sets.push((headers, body));
         shop.manner
     });

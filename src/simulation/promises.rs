@@ -216,7 +216,8 @@ fn messages(world: &World, faults: &mut Vec<String>) {
     }
 }
 
-/// The shop was asked once for each run, and once more each time that somebody let it go on.
+/// The shop did each step once, and once more at most for each time that somebody let its run go on. What it refuses it does
+/// not do, so that may be asked for again.
 fn executions(world: &World, timelines: &[(IncidentId, Vec<Entry>)], faults: &mut Vec<String>) {
     let entries = timelines.iter().flat_map(|(_, timeline)| timeline);
     let mut allowed: BTreeMap<String, u32> = BTreeMap::new();
@@ -227,9 +228,14 @@ fn executions(world: &World, timelines: &[(IncidentId, Vec<Entry>)], faults: &mu
     }
     let mut asked: BTreeMap<String, u32> = BTreeMap::new();
     world.shop.with(|shop| {
+        let key = |headers: &axum::http::HeaderMap| {
+            headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or("no key").to_owned()
+        };
         for (headers, _) in &shop.sets {
-            let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or("no key");
-            *asked.entry(key.to_owned()).or_default() += 1;
+            *asked.entry(key(headers)).or_default() += 1;
+        }
+        for headers in &shop.refused {
+            *asked.entry(key(headers)).or_default() -= 1;
         }
     });
     let most = |key: &str| 1 + allowed.get(key.split("-step-").next().unwrap_or(key)).copied().unwrap_or_default();

@@ -211,10 +211,10 @@ impl World {
             self.at(at, Event::ShopLosesAnswers(true));
             self.at(at + Millis::minutes(5), Event::ShopLosesAnswers(false));
         }
-        if self.rng.u32(..3) == 0 {
+        if self.rng.bool() {
             let at = self.moment();
             self.at(at, Event::ShopBreaks(true));
-            self.at(at + Millis::minutes(8), Event::ShopBreaks(false));
+            self.at(at + Millis::minutes(12), Event::ShopBreaks(false));
         }
         self.at(BEGIN + STORM, Event::Clears);
         let seed = self.rng.u64(..);
