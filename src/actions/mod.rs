@@ -19,6 +19,7 @@
 mod api;
 pub mod check;
 pub mod command;
+pub mod compose;
 pub mod config;
 mod diagnose;
 pub mod env_file;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::World;
 use super::command::CommandStep;
+use super::compose::Compose;
 use super::config::{ConfigFault, fault};
 use super::env_file::EnvFile;
 use super::git::Git;
@@ -349,6 +350,8 @@ providers! {
     command: CommandStep,
     /// An environment file that is saved or restored (X2).
     env_file: EnvFile,
+    /// A service of a Docker Compose project (C1).
+    compose: Compose,
     /// Workloads in a Kubernetes cluster (K1).
     kubernetes: Kubernetes,
     /// A project at Vercel (V1, V2).

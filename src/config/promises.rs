@@ -22,6 +22,7 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("SMTP_PORT", "4003"),
         ("SHOP_TOKEN", "t1"),
         ("CDN_TOKEN", "t2"),
+        ("CLOUDFLARE_TOKEN", "t12"),
         ("MONITORING_TOKEN", "t8"),
         ("QUEUE_PASSWORD", "t3"),
         ("STATUS_PAGE_TOKEN", "t4"),
