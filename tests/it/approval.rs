@@ -303,7 +303,7 @@ fn a_plan_whose_state_must_be_kept_waits_for_that() {
     assert!(script.then("4m lead approve run_7_1").contains("approved"));
     assert!(told(&mut script).contains("run_released"));
     let late = script.then_report(kept(&["objects.yaml"]));
-    assert!(!late.contains("state_kept"), "it is no longer the state before: {late}");
+    assert!(!late.contains("    state_kept"), "it is no longer the state before: {late}");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn old_state_is_kept_anew_and_the_run_waits_for_both_but_not_for_ever() {
     let notice = told(&mut script);
     assert!(!notice.contains("run_released"), "{notice}");
     let again = script.then_report(kept(&["objects-2.yaml"]));
-    assert!(again.contains("state_kept") && again.contains("run_released"), "{again}");
+    assert!(again.contains("    state_kept") && again.contains("run_released"), "{again}");
 
     let (mut script, _) = keeping(KeepState::Auto);
     script.play("4m lead approve run_7_1");

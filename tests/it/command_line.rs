@@ -206,7 +206,7 @@ async fn doctor_asks_slack_and_the_database_and_says_what_to_put_right() {
         "✓ environment   SLACK_BOT_TOKEN and SLACK_APP_TOKEN are set: Socket Mode",
         "✓ slack         the bot token is good for ",
         "✓ socket        Slack lets Vigie in by Socket Mode",
-        "✓ scopes        the token has all 19 that manifest.yml asks for",
+        "✓ scopes        the token has all 20 that manifest.yml asks for",
         "✓ people        2 of the contacts are members of the workspace",
         "✓ announcements incidents are announced in #ops",
         "everything is in place",
@@ -364,7 +364,7 @@ fn actions_are_listed_planned_run_and_approved_from_a_terminal() {
     let told = run("action list");
     assert_eq!(out(&told), "note  Write it down (reversible)\n", "{}", err(&told));
     let told = run("action plan note");
-    for line in ["Write it down\n1. note to written", "runs: touch ", "Risk: can be changed back"] {
+    for line in ["Write it down\n1. note: written", "runs: touch ", "Risk: can be changed back"] {
         assert!(out(&told).contains(line), "{line} is not in {}{}", out(&told), err(&told));
     }
     let plan: Value = serde_json::from_str(&out(&run("action plan note --json"))).expect("JSON");
@@ -377,7 +377,7 @@ fn actions_are_listed_planned_run_and_approved_from_a_terminal() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
     let told = command.args(words.drain(..)).current_dir(folder.path()).env_clear().envs(variables).output();
     let told = told.expect("the program runs");
-    assert!(told.status.success() && out(&told).contains("1. note to written"), "{}{}", out(&told), err(&told));
+    assert!(told.status.success() && out(&told).contains("1. note: written"), "{}{}", out(&told), err(&told));
     assert!(!folder.path().join("note").exists(), "nobody has approved it");
     let told = run("say approve run_1_1");
     assert!(
