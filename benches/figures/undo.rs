@@ -81,7 +81,7 @@ impl Place {
             return None;
         };
         let namespace = format!("bench-{name}");
-        let admin = |words: &[&str]| told(&plane, "default", words);
+        let admin = async |words: &[&str]| told(&plane, "default", words).await;
         admin(&["create", "namespace", &namespace]).await.expect("a namespace can be made");
         let binding = format!("vigie-{name}");
         let bind = ["create", "clusterrolebinding", &binding, "--clusterrole=cluster-admin", "--user=vigie"];
