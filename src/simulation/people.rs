@@ -77,8 +77,8 @@ fn of_incident(rng: &mut fastrand::Rng, script: &mut Vec<(Instant, Said)>, id: I
             // A second click, a moment later, by somebody else.
             say(asked + minutes(rng, 0..12), "U0DBA", format!("approve {run} --in {id}"));
         }
+        afterwards(rng, &mut say, id, asked);
     }
-    afterwards(rng, &mut say, id, later);
     if rng.u32(..3) == 0 {
         say(later + minutes(rng, 0..40), "U0ONCALL", format!("page lead --in {id}"));
     }
@@ -100,19 +100,19 @@ fn afterwards(
     rng: &mut fastrand::Rng,
     say: &mut impl FnMut(Instant, &'static str, String),
     id: IncidentId,
-    later: Instant,
+    asked: Instant,
 ) {
     let (run, back) = (format!("run_{}_1", id.0), format!("run_{}_2", id.0));
     for _ in 0..rng.u32(..3) {
-        say(later + minutes(rng, 5..45), "U0LEAD", format!("retry {run} --in {id}"));
+        say(asked + minutes(rng, 1..20), "U0LEAD", format!("retry {run} --in {id}"));
     }
-    if rng.u32(..4) == 0 {
-        say(later + minutes(rng, 5..45), "U0DBA", format!("skip {run} done by hand --in {id}"));
+    if rng.u32(..3) == 0 {
+        say(asked + minutes(rng, 1..20), "U0DBA", format!("skip {run} done by hand --in {id}"));
     }
     if rng.u32(..2) == 0 {
-        let asked = later + minutes(rng, 10..50);
-        say(asked, "U0ONCALL", format!("undo {run} --in {id}"));
-        say(asked + minutes(rng, 0..10), "U0DBA", format!("approve {back} --in {id}"));
+        let again = asked + minutes(rng, 5..40);
+        say(again, "U0ONCALL", format!("undo {run} --in {id}"));
+        say(again + minutes(rng, 0..10), "U0DBA", format!("approve {back} --in {id}"));
     }
 }
 

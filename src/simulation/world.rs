@@ -214,7 +214,7 @@ impl World {
         if self.rng.bool() {
             let at = self.moment();
             self.at(at, Event::ShopBreaks(true));
-            self.at(at + Millis::minutes(12), Event::ShopBreaks(false));
+            self.at(at + Millis::minutes(25), Event::ShopBreaks(false));
         }
         self.at(BEGIN + STORM, Event::Clears);
         let seed = self.rng.u64(..);
