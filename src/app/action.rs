@@ -1,7 +1,5 @@
 //! What the command line says about runbook actions.
 
-use std::fmt::Write as _;
-
 use crate::actions::kubernetes::Subject;
 use crate::actions::{Actions, http};
 use crate::clock::Clock;
@@ -44,7 +42,7 @@ pub fn list(config: &Config) -> String {
     for action in actions {
         let rollback = if action.is_rollback { ", a rollback" } else { "" };
         let (key, risk, title) = (&action.key, action.risk.word().replace('_', " "), &action.title);
-        writeln!(text, "{key:width$}  {title} ({risk}{rollback})").expect("a String takes text");
+        text += &format!("{key:width$}  {title} ({risk}{rollback})\n");
     }
     text
 }

@@ -30,12 +30,12 @@ use crate::slack::cards::words;
 use crate::slack::scene::Scene;
 use crate::store::{Store, StoreFault, Target};
 
-/// How long others are left to decide before it is done here.
-const OTHERS: Millis = Millis::seconds(3);
-/// How long something is waited for that was not said yet: what can be chosen is looked up.
-const ANSWER: Millis = Millis::seconds(40);
 /// Between two looks.
 const GLANCE: Duration = Duration::from_millis(100);
+/// So many looks others are left to decide before it is done here.
+const OTHERS: u32 = 30;
+/// So many looks something is waited for that was not said yet: what can be chosen is looked up.
+const ANSWER: u32 = 400;
 
 /// Why a line came to nothing. Each is a sentence with its cure.
 #[derive(Debug, thiserror::Error)]
@@ -137,8 +137,10 @@ impl Terminal {
     /// Works here while others do not.
     async fn work(&self, source: &str, stop: CancellationToken) {
         if self.has_others {
-            let patience = self.clock.now() + OTHERS;
-            while self.clock.now() < patience && !stop.is_cancelled() {
+            for _ in 0..OTHERS {
+                if stop.is_cancelled() {
+                    return;
+                }
                 if self.store.is_decided(source).await.unwrap_or_default() {
                     return;
                 }
@@ -156,9 +158,10 @@ impl Terminal {
         command: &Command,
         tell: &mut dyn FnMut(&str),
     ) -> Result<(), TerminalFault> {
-        let asked_at = self.clock.now();
+        let mut looks = 0;
         while !self.store.is_decided(question.source).await? {
-            if self.clock.now().since(asked_at) > ANSWER {
+            looks += 1;
+            if looks > ANSWER {
                 return Err(TerminalFault::Silent);
             }
             self.clock.wait_until(None, GLANCE).await;
@@ -166,6 +169,7 @@ impl Terminal {
         let incident = self.meant(question, command).await?;
         let mut told = question.before;
         loop {
+            looks += 1;
             let now = match incident {
                 Some(id) => self.store.incident(id).await?,
                 None => None,
@@ -181,7 +185,7 @@ impl Terminal {
                 tell(&said);
             }
             let Some(now) = now else {
-                if has_answer || self.clock.now().since(asked_at) > ANSWER {
+                if has_answer || looks > ANSWER {
                     return Ok(());
                 }
                 self.clock.wait_until(None, GLANCE).await;
@@ -191,7 +195,7 @@ impl Terminal {
             if is_news {
                 told = self.tell_news(&now, told, question.locale, tell).await?;
             }
-            let nothing_yet = told == question.before && !has_answer && self.clock.now().since(asked_at) <= ANSWER;
+            let nothing_yet = told == question.before && !has_answer && looks <= ANSWER;
             if !now.runs.values().any(is_under_way) && !is_news && !nothing_yet {
                 return Ok(());
             }

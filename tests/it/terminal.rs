@@ -9,6 +9,7 @@ use vigie::incident::state::Phase;
 
 use crate::database::Database;
 use crate::lever::{Lever, action};
+use crate::script::START;
 use crate::world::World;
 
 /// Where the practice team's contacts say who they are, and their accounts.
@@ -63,7 +64,7 @@ async fn what_is_said_at_a_terminal_keeps_to_the_same_rules_as_in_slack() {
     world.settle().await;
     // Slack shows it like everything else.
     let channel = world.channel(1).await;
-    world.message(&channel, "<@U0LEAD> approved");
+    world.message(&channel, "Rolled back in");
     world.close().await;
 }
 
@@ -92,7 +93,7 @@ async fn an_action_goes_from_plan_to_end_while_nobody_else_is_at_work_and_slack_
     let config =
         configuration(&action.replace("    verify: [health]\n", "    verify: [health]\n    verify_within: 1s\n"));
     let terminal =
-        Terminal::open(config, &database.url, Clock::system()).await.unwrap_or_else(|fault| panic!("{fault}"));
+        Terminal::open(config, &database.url, Clock::manual(START)).await.unwrap_or_else(|fault| panic!("{fault}"));
     for line in ["start sev2 checkout returns 500", "run lever-back"] {
         told.by(&terminal, "ana", line).await.unwrap_or_else(|fault| panic!("{line}: {fault}"));
     }

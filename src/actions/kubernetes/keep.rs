@@ -4,11 +4,8 @@
 //! Which kinds there are is asked group by group: one that does not answer, or may not be read, is said and no more.
 //! Secrets are asked for without their values.
 
-use std::sync::LazyLock;
-
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use regex::Regex;
 use serde_json::Value;
 
 use super::super::keep::{State, StateFile};
@@ -34,11 +31,9 @@ const MOST_PODS: usize = 50;
 /// What is no object of a namespace, is kept as a list of events, or changes with every look.
 const LEFT_OUT: [&str; 3] = ["events", "pods.metrics.k8s.io", "localsubjectaccessreviews"];
 
-/// Names behind which a value stands that nobody should read.
-static CREDENTIAL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)passw|passphrase|secret|token|credential|api[_.-]?key|access[_.-]?key|private[_.-]?key|_key$")
-        .expect("a constant pattern compiles")
-});
+/// Parts of names behind which a value stands that nobody should read.
+const CREDENTIALS: [&str; 9] =
+    ["passw", "passphrase", "secret", "token", "credential", "apikey", "accesskey", "privatekey", "signingkey"];
 
 /// The rights that it can use. It works without each of them, and keeps less.
 pub(super) fn rights() -> Vec<Right> {
@@ -159,7 +154,7 @@ fn document(found: &Found, mut object: Value) -> String {
 fn hide_entries(object: &mut Value) {
     for part in ["data", "binaryData"] {
         let entries = object.get_mut(part).and_then(Value::as_object_mut).into_iter().flatten();
-        for (_, value) in entries.filter(|(key, _)| CREDENTIAL.is_match(key)) {
+        for (_, value) in entries.filter(|(key, _)| names_a_credential(key)) {
             *value = MARK.into();
         }
     }
@@ -169,8 +164,7 @@ fn hide_entries(object: &mut Value) {
 fn hide_variables(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            let is_credential =
-                fields.get("name").and_then(Value::as_str).is_some_and(|name| CREDENTIAL.is_match(name));
+            let is_credential = fields.get("name").and_then(Value::as_str).is_some_and(names_a_credential);
             if let Some(said) = fields.get_mut("value").filter(|said| is_credential && said.is_string()) {
                 *said = MARK.into();
             }
@@ -179,6 +173,12 @@ fn hide_variables(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(hide_variables),
         _ => {}
     }
+}
+
+/// `DB_PASSWORD`, `api.key`, `AccessKey`.
+fn names_a_credential(name: &str) -> bool {
+    let letters: String = name.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    CREDENTIALS.iter().any(|part| letters.contains(part))
 }
 
 /// What happened in the namespace, oldest first, one line each.
