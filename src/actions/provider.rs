@@ -20,7 +20,9 @@ use super::http_switch::HttpSwitch;
 use super::keep::State;
 use super::kubernetes::Kubernetes;
 use super::length;
+use super::migration::Migration;
 use super::netlify::Netlify;
+use super::postgres::Postgres;
 use super::template::{Filling, placeholders, unknown};
 use super::vercel::Vercel;
 use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
@@ -362,6 +364,10 @@ providers! {
     github_workflow: GithubWorkflow,
     /// A branch of a git repository (G1).
     git: Git,
+    /// A PostgreSQL database (D1, D2).
+    postgres: Postgres,
+    /// The last migration of a database, by the team's own tool (D4).
+    migration: Migration,
 }
 
 impl StepConfig {

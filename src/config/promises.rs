@@ -35,6 +35,8 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("NETLIFY_TOKEN", "t9"),
         ("GITHUB_TOKEN", "t10"),
         ("GIT_TOKEN", "t11"),
+        ("SHOP_DB_PASSWORD", "t13"),
+        ("SHOP_DATABASE_URL", "postgres://shop@db.example.com/shop"),
         ("HEARTBEAT_URL", "https://alive.example.com/vigie"),
     ])
 }

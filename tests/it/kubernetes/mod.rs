@@ -9,7 +9,7 @@ mod kept;
 mod plane;
 mod process;
 mod progress;
-mod relay;
+pub mod relay;
 mod roll_outs;
 mod team;
 mod undo;

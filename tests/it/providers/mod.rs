@@ -7,6 +7,7 @@ mod compose;
 mod files;
 mod git;
 mod github;
+mod misbehaving;
 mod netlify;
 mod prism;
 mod traffic;
