@@ -55,7 +55,7 @@ async fn opened() -> Option<(Example, Namespace, Shop)> {
     Some((example, space, shop))
 }
 
-/// K8, K16, H1, H2, H7, P2, P3, P4, P5, P6 · a bad version is left for the other colour, in French, from the declaration to
+/// K8, K15, K16, H1, H2, H7, P2, P3, P4, P5, P6 · a bad version is left for the other colour, in French, from the declaration to
 /// the post-mortem.
 #[tokio::test]
 async fn the_emergency_plan_of_a_blue_and_green_shop_is_run_from_end_to_end() {
@@ -65,6 +65,8 @@ async fn the_emergency_plan_of_a_blue_and_green_shop_is_run_from_end_to_end() {
         let now = space.get(&format!("service/{service}")).await;
         assert_eq!(now["spec"]["selector"], json!({"app": "web", "version": "blue"}));
     }
+    let kept = example.newest_run().await.kept.expect("the state before is kept");
+    assert!(kept.files.iter().any(|file| file.name.ends_with("objects.yaml")), "{kept:?}");
     assert_eq!(space.writes(), [json!(["patch", "services/web", 200]), json!(["patch", "services/api", 200])]);
     assert!(document.contains("version=green → version=blue"), "{document}");
     is_french(&example.world);

@@ -18,7 +18,7 @@ use std::path::Path;
 use regex::Regex;
 use serde_json::{Value, json};
 use vigie::app::action::rbac;
-use vigie::incident::approval::{Approver, Outcome, Verdict};
+use vigie::incident::approval::{Approver, CheckItem, Outcome, Verdict};
 use vigie::incident::state::{Phase, Run};
 use vigie::incident::timeline::{Card, Entry, Fact};
 use vigie::practice::SubmitOutcome;
@@ -162,7 +162,7 @@ impl Example {
 
     /// Ticks what has to be ticked, and approves with as many as are needed.
     pub async fn approves(&self, run: &Run, card: &Value) {
-        for item in run.action.checklist.iter().filter(|item| item.required) {
+        for item in run.action.checklist.iter().filter(|item| item.required && item.when.is_before()) {
             self.world.clicks(LEAD, &self.channel, &ts(card), &format!("tick {} {}", run.id, item.key)).await;
         }
         let people = run.action.approval.by.iter().filter_map(|approver| match approver {
@@ -226,6 +226,10 @@ impl Example {
         }
         let ended = self.runs(action).await;
         self.was_told_around(&ended.run).await;
+        for item in ended.run.action.checklist.iter().filter(|item| !item.when.is_before()) {
+            self.world.types(LEAD, &self.channel, &format!("tick {} {}", ended.run.id, item.key)).await;
+        }
+        assert_eq!(self.newest_run().await.items_left(), Vec::<&CheckItem>::new(), "every line is ticked");
         let after = self.diagnoses(service).await;
         for check in ill {
             assert_eq!(after[*check], Verdict::Pass, "{check} shows that it is well: {after:?}");

@@ -8,6 +8,7 @@ use vigie::incident::state::Phase;
 use super::site::Site;
 use super::{Example, Variables, allowed, npm_scripts, program, reaching, variables};
 use crate::kubernetes::plane::Namespace;
+use crate::platforms::ecs::{Ecs, KEY};
 use crate::platforms::vercel::{PROJECT, Vercel};
 use crate::platforms::{Desk, Trouble, Which};
 use crate::postgres::shop::Shop;
@@ -21,6 +22,8 @@ const NAME: &str = "rollback-agent";
 struct Peers {
     space: Namespace,
     vercel: Desk<Vercel>,
+    paris: Desk<Ecs>,
+    frankfurt: Desk<Ecs>,
     git: Remote,
     shop: Shop,
     folder: TempDir,
@@ -36,6 +39,7 @@ async fn opened_with(more: Variables) -> Option<(Example, Peers)> {
     let space = Namespace::open().await?;
     space.deployed("worker", &["example/worker:1", "example/worker:2"], 2).await;
     let vercel = Desk::open(Vercel::new()).await;
+    let (paris, frankfurt) = (Desk::open(Ecs::new("eu-west-3")).await, Desk::open(Ecs::new("eu-central-1")).await);
     let (git, folder) = (Remote::open(), tempfile::tempdir().expect("a folder can be made"));
     npm_scripts(folder.path());
     let shop = Shop::open().await;
@@ -54,6 +58,10 @@ async fn opened_with(more: Variables) -> Option<(Example, Peers)> {
         ("VERCEL_PROJECT", PROJECT),
         ("VERCEL_TEAM", &team),
         ("VERCEL_TOKEN", &token),
+        ("AWS_KEY_ID", KEY),
+        ("AWS_KEY", "ecs-secret-for-tests"),
+        ("ECS_PARIS", &paris.url),
+        ("ECS_FRANKFURT", &frankfurt.url),
         ("GIT_REPOSITORY", &git.bare().display().to_string()),
         ("GIT_MIRROR", &git.mirror().display().to_string()),
     ]);
@@ -61,7 +69,7 @@ async fn opened_with(more: Variables) -> Option<(Example, Peers)> {
     open.extend(reaching(&shop));
     let open = allowed(&space, NAME, &open).await;
     let example = Example::open(NAME, open, "sev2 the shop answers with errors").await;
-    Some((example, Peers { space, vercel, git, shop, folder }))
+    Some((example, Peers { space, vercel, paris, frankfurt, git, shop, folder }))
 }
 
 /// G1, V1, K1, X3, H1, H5, H6, H7, P1, P2, P3, P4, P5, P6 · four systems under one approval, from the declaration to the
@@ -107,18 +115,20 @@ async fn a_step_that_fails_stops_the_rest_until_it_is_tried_again() {
     example.close().await;
 }
 
-/// G1, V1, V3, K1, X3, D4, D5, H3, P4 · each of its parts alone.
+/// G1, V1, V3, K1, A1, X3, D4, D5, H3, P4 · each of its parts alone.
 #[tokio::test]
 async fn each_part_of_the_rollback_agent_goes_back_by_itself() {
     let Some((example, peers)) = opened().await else { return };
     let seen = example.diagnoses("shop").await;
-    assert_eq!(
-        (seen["web-log"], seen["smoke"], seen["waiting"]),
-        (Verdict::Pass, Verdict::Pass, Verdict::Pass),
-        "{seen:?}"
-    );
+    for well in ["web-log", "smoke", "waiting", "commits", "orders", "workers"] {
+        assert_eq!(seen[well], Verdict::Pass, "{well}: {seen:?}");
+    }
     example.runs("vercel-back").await;
     assert_eq!(peers.vercel.with(|vercel| vercel.live().to_owned()), "dpl_2");
+    example.runs("payments-back").await;
+    for region in [&peers.paris, &peers.frankfurt] {
+        assert_eq!(region.with(|ecs| ecs.runs()), "web:9");
+    }
     example.runs("workers-back").await;
     assert_eq!(peers.space.image("worker").await, "example/worker:1");
     example.runs("migration-back").await;
