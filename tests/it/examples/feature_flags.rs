@@ -91,10 +91,13 @@ async fn the_slower_ways_back_of_a_shop_with_flags_lead_back_too() {
     space.set_image("web", "example/web:3").await;
     example.runs("reprendre").await;
     assert!(space.get("deployment/web").await["spec"]["paused"].is_null());
+    // A restart makes a revision, too: what goes back has to have been changed since.
+    space.set_image("api", "example/api:3").await;
+    space.kubectl(&["rollout", "status", "deployment/api", "--timeout=60s"]).await;
     example.runs("rapide-5min").await;
     assert_eq!(
         (space.image("web").await.as_str(), space.image("api").await.as_str()),
-        ("example/web:2", "example/api:1")
+        ("example/web:2", "example/api:2")
     );
 
     space.kubectl(&["patch", "configmap/drapeaux", "--patch", "{\"data\":{\"paiement-rapide\":\"on\"}}"]).await;

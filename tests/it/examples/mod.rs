@@ -133,8 +133,10 @@ impl Example {
         let open = Regex::new(r"\$\{(\w+)\}").expect("the pattern is a regular expression");
         let secrets = open.captures_iter(&text).filter_map(|found| variables.get(&found[1]).cloned()).collect();
         let locale = if text.contains("  locale: fr\n") { "fr" } else { "en" };
-        let world = World::open_configured(locale, &text, variables).await;
-        world.minutes(minutes).await;
+        let mut world = World::open_configured(locale, &text, variables).await;
+        if minutes > 0 {
+            world.sleeps(minutes).await;
+        }
         world.types(ASKS, "C0GENERAL", &format!("start {declared}")).await;
         let channel = world.channel(1).await;
         world.types(ASKS, &channel, "ack").await;
@@ -222,7 +224,7 @@ impl Example {
     pub async fn lives_through(&self, action: &str, service: &str, ill: &[&str]) -> String {
         let before = self.diagnoses(service).await;
         for check in ill {
-            assert!(before[*check] >= Verdict::Warn, "{check} shows what is wrong: {before:?}");
+            assert!(before[*check] >= Verdict::Fail, "{check} shows what is wrong: {before:?}");
         }
         let ended = self.runs(action).await;
         self.was_told_around(&ended.run).await;
@@ -232,7 +234,7 @@ impl Example {
         assert_eq!(self.newest_run().await.items_left(), Vec::<&CheckItem>::new(), "every line is ticked");
         let after = self.diagnoses(service).await;
         for check in ill {
-            assert_eq!(after[*check], Verdict::Pass, "{check} shows that it is well: {after:?}");
+            assert!(after[*check] < Verdict::Fail, "{check} shows that it is well: {after:?}");
         }
         self.tells_customers().await;
         self.world.pass(5).await;
