@@ -66,12 +66,7 @@ impl Drop for Server {
 fn script(verb: &str, folder: &Path, wishes: &[(&str, &Path)]) -> Result<String, String> {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
     // What is committed stays committed, as on a real server.
-    let output = Command::new(script)
-        .arg(verb)
-        .arg(folder)
-        .env("SAFE", "1")
-        .envs(wishes.iter().copied())
-        .output();
+    let output = Command::new(script).arg(verb).arg(folder).env("SAFE", "1").envs(wishes.iter().copied()).output();
     let output = output.map_err(|why| format!("tests/postgres {verb}: {why}"))?;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
