@@ -30,9 +30,13 @@ pub async fn colours(space: &Namespace) {
                  ports: [{{ port: 80, targetPort: 8080 }}]\n"
             ))
             .await;
-        let filled =
-            |endpoints: &Value| endpoints["subsets"][0]["addresses"].as_array().is_some_and(|all| all.len() == 2);
-        space.once(&format!("endpoints/{name}"), filled).await;
+        // There is none at first.
+        let filled = |all: &Value| {
+            let all = all["items"].as_array().expect("a list").iter();
+            let mut own = all.filter(|endpoints| endpoints["metadata"]["name"] == name);
+            own.any(|endpoints| endpoints["subsets"][0]["addresses"].as_array().is_some_and(|pods| pods.len() == 2))
+        };
+        space.once("endpoints", filled).await;
     }
 }
 

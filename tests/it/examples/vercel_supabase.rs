@@ -60,6 +60,8 @@ async fn opened() -> (Example, Peers) {
         std::fs::create_dir(folder.path().join(name)).expect("it can be made");
     }
     let shop = Shop::open().await;
+    // A restore beside the database makes another one.
+    shop.admin(&format!("ALTER ROLE {} CREATEDB", shop.name)).await;
     let shown = vercel.clone();
     let site = Site::open(move || shown.with(|vercel| vercel.live() != "dpl_3")).await;
     let (to_vercel, team) = vercel.with(|vercel| (vercel.token.clone(), vercel.team.clone()));
