@@ -39,7 +39,10 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         listed(pen, "plan.stays_done", &stays_done)?,
         listed(pen, "plan.verification", &checks)?,
         listed(pen, "plan.needs", &needs)?,
-        pen.say("plan.if_it_fails", json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}))?,
+        pen.say(
+            "plan.if_it_fails",
+            json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}),
+        )?,
     ];
     let all = head.into_iter().chain(steps(pen, plan)?).chain(about);
     let mut parts = lines(all.filter(|line| !line.is_empty()));
