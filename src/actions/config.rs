@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::check::CheckConfig;
 use super::kubernetes::{ClusterConfig, Needs};
 use super::length;
+use super::postgres::DatabaseConfig;
 use super::provider::StepConfig;
 use crate::incident::approval::{Class, Risk};
 use crate::incident::time::Millis;
@@ -27,6 +28,9 @@ pub struct ActionsConfig {
     /// The Kubernetes clusters, by key.
     #[serde(default)]
     pub clusters: BTreeMap<String, ClusterConfig>,
+    /// The databases, by key.
+    #[serde(default)]
+    pub databases: BTreeMap<String, DatabaseConfig>,
     /// How long things may take.
     #[serde(default)]
     pub limits: LimitsConfig,
@@ -123,13 +127,20 @@ impl ActionsConfig {
         for (key, checks) in &self.services {
             validate_checks(checks, &format!("services.{key}"), &mut faults);
             for (index, check) in checks.iter().enumerate() {
+                let path = format!("services.{key}[{index}]");
                 if let Some(kubernetes) = &check.kubernetes {
-                    self.validate_cluster(&kubernetes.cluster, &format!("services.{key}[{index}]"), &mut faults);
+                    self.validate_cluster(&kubernetes.cluster, &path, &mut faults);
+                }
+                if let Some(sql) = &check.sql {
+                    self.validate_database(&sql.database, &format!("{path}.sql"), &mut faults);
                 }
             }
         }
         for (key, cluster) in &self.clusters {
             cluster.validate(&format!("clusters.{key}"), &mut faults);
+        }
+        for (key, database) in &self.databases {
+            database.validate(&format!("databases.{key}"), &mut faults);
         }
         self.limits.validate("limits", &mut faults);
         faults
@@ -153,21 +164,29 @@ impl ActionsConfig {
             if let Some(kubernetes) = &step.kubernetes {
                 self.validate_cluster(&kubernetes.cluster, &path, faults);
             }
+            if let Some(postgres) = &step.postgres {
+                let path = format!("{path}.postgres");
+                self.validate_database(&postgres.database, &path, faults);
+                if let Some(database) = self.databases.get(&postgres.database) {
+                    postgres.validate_with(database, action.risk, &path, faults);
+                }
+            }
         }
         self.validate_verification(action, path, faults);
     }
 
     fn validate_cluster(&self, cluster: &str, path: &str, faults: &mut Vec<ConfigFault>) {
         if !self.clusters.contains_key(cluster) {
-            let sentence = format!("there is no cluster “{cluster}” under clusters; {}", self.clusters());
+            let sentence = format!("there is no cluster “{cluster}” under clusters; {}", known(&self.clusters));
             faults.push(fault(format!("{path}.kubernetes.cluster"), sentence));
         }
     }
 
-    /// What can be written for a cluster.
-    fn clusters(&self) -> String {
-        let known: Vec<&str> = self.clusters.keys().map(String::as_str).collect();
-        if known.is_empty() { "none is described there".to_owned() } else { format!("there are {}", known.join(", ")) }
+    fn validate_database(&self, database: &str, path: &str, faults: &mut Vec<ConfigFault>) {
+        if !self.databases.contains_key(database) {
+            let sentence = format!("there is no database “{database}” under databases; {}", known(&self.databases));
+            faults.push(fault(format!("{path}.database"), sentence));
+        }
     }
 
     fn validate_verification(&self, action: &ActionConfig, path: &str, faults: &mut Vec<ConfigFault>) {
@@ -207,8 +226,15 @@ impl ActionsConfig {
     pub fn secrets(&self) -> Vec<SecretString> {
         let steps = self.actions.values().flat_map(|action| &action.steps).flat_map(StepConfig::secrets);
         let checks = self.services.values().flatten().flat_map(CheckConfig::secrets);
-        steps.chain(checks).cloned().collect()
+        let databases = self.databases.values().filter_map(|database| database.password.as_ref());
+        steps.chain(checks).chain(databases).cloned().collect()
     }
+}
+
+/// What can be written for a cluster or a database.
+fn known<T>(described: &BTreeMap<String, T>) -> String {
+    let known: Vec<&str> = described.keys().map(String::as_str).collect();
+    if known.is_empty() { "none is described there".to_owned() } else { format!("there are {}", known.join(", ")) }
 }
 
 fn validate_checks(checks: &[CheckConfig], path: &str, faults: &mut Vec<ConfigFault>) {

@@ -19,6 +19,7 @@
 mod api;
 pub mod check;
 pub mod command;
+pub mod compose;
 pub mod config;
 mod diagnose;
 pub mod env_file;
@@ -31,8 +32,10 @@ pub mod json;
 pub mod kubernetes;
 pub mod length;
 mod lever;
+pub mod migration;
 pub mod netlify;
 mod plan;
+pub mod postgres;
 pub mod process;
 pub mod provider;
 pub mod redact;
@@ -61,6 +64,8 @@ pub struct World {
     pub http: reqwest::Client,
     /// The clusters, each reached when it is first needed.
     pub clusters: kubernetes::Clusters,
+    /// How each database is reached.
+    pub databases: postgres::Databases,
     /// Vigie's own environment, of which programs get only what is allowed by name.
     pub environment: BTreeMap<String, String>,
     /// Takes secrets out of everything that is shown.
@@ -100,7 +105,8 @@ impl Actions {
         let own = config.secrets();
         let redactor = Redactor::new(own.iter().chain(secrets));
         let clusters = kubernetes::Clusters::new(&config.clusters, &environment);
-        let world = Arc::new(World { http, clusters, environment, redactor });
+        let databases = postgres::Databases::new(&config.databases);
+        let world = Arc::new(World { http, clusters, databases, environment, redactor });
         Ok(Self { inner: Arc::new(Inner { config, world }) })
     }
 

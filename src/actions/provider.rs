@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::World;
 use super::command::CommandStep;
+use super::compose::Compose;
 use super::config::{ConfigFault, fault};
 use super::env_file::EnvFile;
 use super::git::Git;
@@ -18,7 +19,9 @@ use super::http_call::HttpCall;
 use super::http_switch::HttpSwitch;
 use super::kubernetes::Kubernetes;
 use super::length;
+use super::migration::Migration;
 use super::netlify::Netlify;
+use super::postgres::Postgres;
 use super::template::{Filling, placeholders, unknown};
 use super::vercel::Vercel;
 use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
@@ -338,6 +341,8 @@ providers! {
     command: CommandStep,
     /// An environment file that is saved or restored (X2).
     env_file: EnvFile,
+    /// A service of a Docker Compose project (C1).
+    compose: Compose,
     /// Workloads in a Kubernetes cluster (K1).
     kubernetes: Kubernetes,
     /// A project at Vercel (V1, V2).
@@ -348,6 +353,10 @@ providers! {
     github_workflow: GithubWorkflow,
     /// A branch of a git repository (G1).
     git: Git,
+    /// A PostgreSQL database (D1, D2).
+    postgres: Postgres,
+    /// The last migration of a database, by the team's own tool (D4).
+    migration: Migration,
 }
 
 impl StepConfig {

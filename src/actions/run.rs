@@ -55,6 +55,12 @@ struct Done {
     live: Option<String>,
 }
 
+/// How a step ended is not known.
+struct Lost {
+    why: Words,
+    output: Option<String>,
+}
+
 /// What is known of a step that the former owner had begun.
 enum Doubt {
     /// It is done.
@@ -221,33 +227,52 @@ impl Single<'_, '_> {
         }
     }
 
+    /// Does it. A lost answer is settled by a look; what is under way then is followed to its end while there is time.
     async fn step(&self, index: usize, step: &PlannedStep, provider: &Configured<'_>) -> Result<Done, Halt> {
+        let watch = Stopwatch::start();
+        let whole = provider.config.deadline();
+        let lost = match self.attempt(index, step, provider, whole).await? {
+            Ok(done) => return Ok(done),
+            Err(lost) => lost,
+        };
+        let (happened, left) = (self.look(index, step, provider).await, watch.left_of(whole));
+        if !matches!(happened, Happened::Begun { .. }) || left.is_zero() {
+            return self.settled(index, happened, lost);
+        }
+        match self.attempt(index, step, provider, left).await? {
+            Ok(done) => Ok(done),
+            Err(lost) => self.settled(index, self.look(index, step, provider).await, lost),
+        }
+    }
+
+    /// Lets the provider do it, or take up what it has begun.
+    async fn attempt(
+        &self,
+        index: usize,
+        step: &PlannedStep,
+        provider: &Configured<'_>,
+        time: Duration,
+    ) -> Result<Result<Done, Lost>, Halt> {
         let progress = |now: Words| self.tell(index, now);
-        let cx = self.context(index, provider, &progress);
-        let result = within(cx.within + FUSE, provider.provider.execute(step, &cx)).await;
+        let cx = StepContext { within: time, ..self.context(index, provider, &progress) };
+        let result = within(time + FUSE, provider.provider.execute(step, &cx)).await;
         let result = result.unwrap_or_else(|_| StepResult::unknown(Words::new("step.no_result")));
         match result {
             StepResult::Done { note, output, live } => {
-                Ok(Done { note: self.clean(note), output, live: self.shown(live) })
+                Ok(Ok(Done { note: self.clean(note), output, live: self.shown(live) }))
             }
             StepResult::Stale { found } => Err(Halt::new(Outcome::Stale { step: index, found: self.clean(found) })),
             StepResult::Failed { why, output } => {
                 Err(Halt { outcome: Outcome::Failed { step: Some(index), why: self.clean(why) }, output })
             }
-            StepResult::Unknown { why, output } => self.settle(index, step, provider, why, output).await,
+            StepResult::Unknown { why, output } => Ok(Err(Lost { why, output })),
         }
     }
 
-    /// A lost answer: the provider looks, once, what became of it.
-    async fn settle(
-        &self,
-        index: usize,
-        step: &PlannedStep,
-        provider: &Configured<'_>,
-        lost: Words,
-        output: Option<String>,
-    ) -> Result<Done, Halt> {
-        let outcome = match self.look(index, step, provider).await {
+    /// What a look after a lost answer comes to.
+    fn settled(&self, index: usize, happened: Happened, lost: Lost) -> Result<Done, Halt> {
+        let Lost { why: lost, output } = lost;
+        let outcome = match happened {
             Happened::Yes { note, live } => {
                 let note = Words::new("step.all_the_same").with("note", note).with("lost", lost);
                 return Ok(Done { note: self.clean(note), output, live: self.shown(live) });

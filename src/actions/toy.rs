@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::kubernetes::Clusters;
+use super::postgres::Databases;
 use super::provider::{Happened, StepResult};
 use super::run::NotCommitted;
 use super::stopwatch::pause;
@@ -53,6 +54,7 @@ pub(super) fn world_with(secrets: &[&str]) -> World {
     World {
         http: client(),
         clusters: Clusters::default(),
+        databases: Databases::default(),
         environment: environment(),
         redactor: Redactor::new(&secrets),
     }

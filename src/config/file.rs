@@ -14,6 +14,7 @@ use super::words::{
 use crate::actions::check::CheckConfig;
 use crate::actions::config::LimitsConfig;
 use crate::actions::kubernetes::ClusterConfig;
+use crate::actions::postgres::DatabaseConfig;
 use crate::actions::provider::StepConfig;
 use crate::comms::AudienceConfig;
 use crate::incident::approval::{Class, Risk};
@@ -39,6 +40,9 @@ pub(super) struct File {
     /// The Kubernetes clusters that actions reach.
     #[serde(default)]
     pub clusters: Entries<ClusterConfig>,
+    /// The databases that checks look into and actions care for.
+    #[serde(default)]
+    pub databases: Entries<DatabaseConfig>,
     /// When actions may be approved (P8).
     #[serde(default)]
     pub windows: Entries<Window>,

@@ -22,6 +22,7 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("SMTP_PORT", "4003"),
         ("SHOP_TOKEN", "t1"),
         ("CDN_TOKEN", "t2"),
+        ("CLOUDFLARE_TOKEN", "t12"),
         ("MONITORING_TOKEN", "t8"),
         ("QUEUE_PASSWORD", "t3"),
         ("STATUS_PAGE_TOKEN", "t4"),
@@ -34,6 +35,8 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("NETLIFY_TOKEN", "t9"),
         ("GITHUB_TOKEN", "t10"),
         ("GIT_TOKEN", "t11"),
+        ("SHOP_DB_PASSWORD", "t13"),
+        ("SHOP_DATABASE_URL", "postgres://shop@db.example.com/shop"),
         ("HEARTBEAT_URL", "https://alive.example.com/vigie"),
     ])
 }

@@ -27,6 +27,7 @@ mod page;
 mod payloads;
 mod permission;
 mod platforms;
+mod postgres;
 mod postmortem;
 mod practice;
 mod progress;

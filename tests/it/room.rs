@@ -64,9 +64,14 @@ impl Room {
 
     /// The same with what the service `shop` is looked at by.
     pub fn with_step_and_check(step: &str, check: &str) -> Self {
+        Self::with_sections("", step, check)
+    }
+
+    /// The same with whole sections besides: `databases`, for instance.
+    pub fn with_sections(sections: &str, step: &str, check: &str) -> Self {
         let step = step.trim_end().replace('\n', "\n      ");
         Self::open(&format!(
-            "limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 20s }}
+            "{sections}limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 20s }}
 actions:
   go:
     title: Go

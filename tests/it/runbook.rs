@@ -3,6 +3,7 @@
 
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use vigie::app::practice::CONFIG;
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::Phase;
 
@@ -20,24 +21,67 @@ pub struct Runbook {
     pub world: World,
 }
 
-impl Runbook {
-    /// The configuration gets a service `app`, which `check` looks at, and an action `go` of these steps.
-    pub async fn open(locale: &str, check: &str, steps: &str) -> Self {
+/// What the test adds to the practice team's configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Sheet<'a> {
+    /// Whole sections: `databases`, for instance.
+    pub sections: &'a str,
+    /// What the service `app` is looked at by: the check `live`.
+    pub check: &'a str,
+    /// Its further checks, as a list.
+    pub checks: &'a str,
+    /// What the action `go` may do.
+    pub risk: &'a str,
+    /// Its steps, as a list.
+    pub steps: &'a str,
+}
+
+impl Default for Sheet<'_> {
+    fn default() -> Self {
+        Self { sections: "", check: "command: { argv: [\"true\"] }", checks: "", risk: "reversible", steps: "" }
+    }
+}
+
+impl Sheet<'_> {
+    /// What is put in the place of the beginnings of two sections.
+    fn changes(&self) -> [(&'static str, String); 2] {
         let indented = |text: &str, by: usize| {
             let lines = text.trim_end().lines().map(|line| format!("{}{line}\n", " ".repeat(by)));
             lines.collect::<String>()
         };
         let service = format!(
-            "services:\n  app:\n    title: App\n    checks:\n      - key: live\n        title: Live\n{}  shop:\n",
-            indented(check, 8)
+            "{}services:\n  app:\n    title: App\n    checks:\n      - key: live\n        title: Live\n{}{}  shop:\n",
+            self.sections,
+            indented(self.check, 8),
+            indented(self.checks, 6)
         );
         let action = format!(
-            "actions:\n  go:\n    title: App v1\n    service: app\n    rollback: true\n    class: urgent\n    \
-             risk: reversible\n    expected: 1m\n    approval: {{ by: [lead, dba] }}\n    verify: [live]\n    \
+            "actions:\n  go:\n    title: App v1\n    service: app\n    rollback: {}\n    class: urgent\n    \
+             risk: {}\n    expected: 1m\n    approval: {{ by: [lead, dba, cto] }}\n    verify: [live]\n    \
              verify_within: 10s\n    steps:\n{}  rollback-shop:\n",
-            indented(steps, 6)
+            self.risk != "read_only",
+            self.risk,
+            indented(self.steps, 6)
         );
-        let world = World::open_changed_in(locale, &[(SERVICES, &service), (ACTIONS, &action)]).await;
+        [(SERVICES, service), (ACTIONS, action)]
+    }
+
+    /// The practice team's configuration with it, for a bot that is a process of its own.
+    pub fn configuration(&self) -> String {
+        self.changes().into_iter().fold(CONFIG.to_owned(), |config, (from, to)| config.replace(from, &to))
+    }
+}
+
+impl Runbook {
+    /// The configuration gets a service `app`, which `check` looks at, and an action `go` of these steps.
+    pub async fn open(locale: &str, check: &str, steps: &str) -> Self {
+        Self::open_with(locale, &Sheet { check, steps, ..Sheet::default() }).await
+    }
+
+    pub async fn open_with(locale: &str, sheet: &Sheet<'_>) -> Self {
+        let changes = sheet.changes();
+        let changes = changes.each_ref().map(|(from, to)| (*from, to.as_str()));
+        let world = World::open_changed_in(locale, &changes).await;
         Self { world }
     }
 
@@ -53,6 +97,12 @@ impl Runbook {
         self.world.types("U0ONCALL", &channel, "run go").await;
         let card = self.world.message(&channel, "approve run_1_1");
         (channel, card)
+    }
+
+    /// Two people approve, as what may lose something needs; how the card reads then.
+    pub async fn approved_by_two(&self, channel: &str, card: &Value) -> String {
+        self.world.clicks("U0DBA", channel, &ts(card), "approve").await;
+        self.approved(channel, card).await
     }
 
     /// Approves the plan by its button and waits for the end; how the card reads then.

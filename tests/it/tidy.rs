@@ -48,7 +48,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Words that are code only in these places: (tokens, where, why).
 const SAID_ONLY_IN: &[(&str, &[&str], &str)] = &[
-    ("sqlx", &["src/store/"], "only the store speaks SQL"),
+    (
+        "sqlx",
+        &["src/store/", "src/actions/postgres/"],
+        "only the store speaks SQL, and one provider that of the team's databases",
+    ),
     ("slack_morphism", &["src/slack/"], "only the Slack room knows the client library"),
     ("kube", &["src/actions/kubernetes"], "only the Kubernetes provider knows its client library"),
     ("k8s_openapi", &["src/actions/kubernetes"], "only the Kubernetes provider knows its client library"),

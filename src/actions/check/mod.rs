@@ -1,4 +1,4 @@
-//! Checks: one figure each, looked at and judged (rows H1, H2, H4–H7, V3).
+//! Checks: one figure each, looked at and judged (rows H1–H7, V3).
 
 mod bounds;
 pub mod command;
@@ -7,6 +7,7 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod prometheus;
+pub mod sql;
 pub mod tcp;
 pub mod vercel;
 
@@ -24,6 +25,7 @@ use self::http::HttpCheck;
 use self::log::LogCheck;
 use self::metrics::MetricsCheck;
 use self::prometheus::PrometheusCheck;
+use self::sql::SqlCheck;
 use self::tcp::TcpCheck;
 use self::vercel::VercelCheck;
 use super::World;
@@ -146,6 +148,8 @@ checks! {
     prometheus: PrometheusCheck,
     /// A program's exit code.
     command: CommandCheck,
+    /// A row that a database finds (H3).
+    sql: SqlCheck,
     /// Lines of a log, counted.
     log: LogCheck,
     /// A port that takes connections.

@@ -17,7 +17,7 @@ use crate::reason;
 const MOST_BYTES: u64 = 1024 * 1024;
 
 /// How a file stands. Its text stays in this module and its parent and is never shown.
-pub(super) struct State {
+pub(in crate::actions) struct State {
     pub digest: String,
     pub modified: SystemTime,
     pub text: String,
@@ -43,7 +43,7 @@ fn said<T>(path: &Path, key: &'static str, result: io::Result<T>) -> Result<T, W
 }
 
 /// The file behind links, so that a link stays a link; the path itself when nothing is there yet.
-pub(super) fn real(path: &Path) -> Result<PathBuf, Words> {
+pub(in crate::actions) fn real(path: &Path) -> Result<PathBuf, Words> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_path_buf()),
         found => said(path, "file.not_found", found),
@@ -51,7 +51,7 @@ pub(super) fn real(path: &Path) -> Result<PathBuf, Words> {
 }
 
 /// How the file stands; `None` when there is none.
-pub(super) fn state(path: &Path) -> Result<Option<State>, Words> {
+pub(in crate::actions) fn state(path: &Path) -> Result<Option<State>, Words> {
     match read(path) {
         Ok(state) => Ok(Some(state)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -132,6 +132,11 @@ pub(super) fn replace(path: &Path, with: &Path, key: &str) -> Result<(), Words> 
 /// A finished, flushed file beside `place` with the text of `from` and the mode and owner of `like`. Its name is not
 /// one of a copy, so that a crash leaves nothing that could be taken for one.
 fn written_beside(place: &Path, from: &Path, like: &Path, key: &str) -> Result<PathBuf, Words> {
+    let bytes = said(from, "file.not_read", fs::read(from))?;
+    bytes_beside(place, &bytes, Some(like), key)
+}
+
+fn bytes_beside(place: &Path, bytes: &[u8], like: Option<&Path>, key: &str) -> Result<PathBuf, Words> {
     let folder = place.parent().unwrap_or(Path::new("/"));
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!(".vigie-{key}-{name}"));
@@ -139,7 +144,7 @@ fn written_beside(place: &Path, from: &Path, like: &Path, key: &str) -> Result<P
         Err(error) if error.kind() != io::ErrorKind::NotFound => said(&beside, "file.not_removed", Err(error))?,
         _ => {}
     }
-    let done = write_like(&beside, from, like);
+    let done = write_like(&beside, bytes, like);
     if done.is_err() && beside.exists() {
         said(&beside, "file.not_removed", fs::remove_file(&beside))?;
     }
@@ -147,18 +152,39 @@ fn written_beside(place: &Path, from: &Path, like: &Path, key: &str) -> Result<P
     Ok(beside)
 }
 
-fn write_like(new: &Path, from: &Path, like: &Path) -> io::Result<()> {
-    let bytes = fs::read(from)?;
-    let facts = fs::metadata(like)?;
+fn write_like(new: &Path, bytes: &[u8], like: Option<&Path>) -> io::Result<()> {
+    let facts = like.map(fs::metadata).transpose()?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
     let own = file.metadata()?;
-    if (own.uid(), own.gid()) != (facts.uid(), facts.gid()) {
+    if let Some(facts) = facts.as_ref().filter(|facts| (own.uid(), own.gid()) != (facts.uid(), facts.gid())) {
         fchown(&file, Some(facts.uid()), Some(facts.gid()))?;
     }
-    file.write_all(&bytes)?;
+    file.write_all(bytes)?;
     // After the owner: a change of owner may take bits of the mode away.
-    file.set_permissions(fs::Permissions::from_mode(facts.mode() & 0o7777))?;
+    let mode = facts.map_or(0o644, |facts| facts.mode() & 0o7777);
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.sync_all()
+}
+
+/// Puts this text in the file's place in one move, with the file's mode and owner; a new file can be read by everybody.
+pub(in crate::actions) fn put(path: &Path, bytes: &[u8], key: &str) -> Result<(), Words> {
+    let beside = bytes_beside(path, bytes, path.exists().then_some(path), key)?;
+    said(path, "file.not_replaced", fs::rename(&beside, path))?;
+    flush_folder(path)
+}
+
+/// All of a file; nothing where there is none.
+pub(in crate::actions) fn bytes(path: &Path) -> Result<Option<Vec<u8>>, Words> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => said(path, "file.not_read", read).map(Some),
+    }
+}
+
+/// Takes a file away.
+pub(in crate::actions) fn remove(path: &Path) -> Result<(), Words> {
+    said(path, "file.not_removed", fs::remove_file(path))?;
+    flush_folder(path)
 }
 
 /// Makes a rename survive a power cut.

@@ -3,7 +3,7 @@
 //! Values never leave the file: plans, cards and results name variables only. Restoring saves the present state
 //! first, so that it can be taken back by restoring again.
 
-mod files;
+pub(super) mod files;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::config::{ConfigFault, fault};
 use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -34,7 +34,7 @@ pub struct EnvFile {
     pub copies: Option<PathBuf>,
     /// Save or restore.
     pub operation: Operation,
-    /// The name of the copy to restore; the newest that differs when it is not said.
+    /// The name of the copy to restore; when it is not said, the one that a person chooses, else the newest that differs.
     pub copy: Option<String>,
 }
 
@@ -58,6 +58,9 @@ struct Spec {
     from: Option<String>,
     /// The copy to restore and its content's digest.
     copy: Option<(PathBuf, String)>,
+    /// It takes back what the configuration says.
+    #[serde(default)]
+    is_back: bool,
 }
 
 #[async_trait]
@@ -92,47 +95,43 @@ impl ActionProvider for EnvFile {
         }
     }
 
-    async fn plan(&self, _cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
-        let unreadable = |why| PlanFault::Unreadable { target: self.target.clone(), why };
-        let this = self.clone();
-        let found = off_thread(move || this.look()).await.map_err(unreadable)?;
-        let now = found.state.as_ref().map(State::shown);
-        let (title, to, diff, copy) = match self.operation {
-            Operation::Save => {
-                let Some(state) = &found.state else {
-                    return Err(PlanFault::NothingToGoBackTo(about("file.none", &self.path)));
-                };
-                let folder = self.folder(&found.path);
-                let diff = vec![about("file.copy_in", &folder)];
-                (self.says("file.title_save"), state.shown(), diff, None)
-            }
+    fn choosing(&self) -> Choosing {
+        let is_open = self.operation == Operation::Restore && self.copy.is_none();
+        if is_open { Choosing::May } else { Choosing::Nothing }
+    }
+
+    async fn choices(&self, _cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        let found = self.found().await?;
+        let others = found.copies.iter().filter(|copy| found.differs(copy));
+        let label = |copy: &Copy| Words::verbatim(format!("{} · {}", copy.name, copy.state.shown()));
+        Ok(others.map(|copy| Choice { label: label(copy), value: copy.name.clone() }).collect())
+    }
+
+    async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let found = self.found().await?;
+        match self.operation {
+            Operation::Save => self.saving(&found),
             Operation::Restore => {
-                let chosen = self.chosen(&found)?;
-                let old = found.state.as_ref().map_or("", |state| state.text.as_str());
-                let mut diff = files::changed_names(old, &chosen.state.text);
-                diff.push(Words::verbatim(format!("{} ← {}", found.path.display(), chosen.path.display())));
-                let to = format!("{} {}", chosen.name, chosen.state.shown());
-                (self.says("file.title_restore").with("copy", chosen.name.as_str()), to, diff, Some(chosen))
+                let chosen = self.chosen(&found, self.copy.as_deref().or(cx.wanted))?;
+                Ok(self.restoring(&found, chosen, false))
             }
+        }
+    }
+
+    /// What was there before was saved, and is found again by its content.
+    async fn plan_back(&self, done: &PlannedStep, _cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        let spec: Spec = spec_of(done).map_err(PlanFault::NothingToGoBackTo)?;
+        let Some(before) = spec.from.filter(|_| spec.operation == Operation::Restore) else {
+            return Err(PlanFault::NothingToGoBackTo(Words::new("step.no_way_back")));
         };
-        let copy = copy.map(|copy| (copy.path.clone(), copy.state.digest.clone()));
-        let from = found.state.as_ref().map(|state| state.digest.clone());
-        let spec = Spec { operation: self.operation, path: found.path.clone(), from, copy };
-        Ok(PlannedStep {
-            title,
-            target: self.target.clone(),
-            locks: Vec::new(),
-            from: now,
-            to,
-            diff,
-            needs: Vec::new(),
-            risk: self.risk(),
-            configured_at: None,
-            always: false,
-            after: Vec::new(),
-            provider: String::new(),
-            spec: serde_json::to_value(&spec).unwrap_or_default(),
-        })
+        let found = self.found().await?;
+        if found.state.as_ref().is_some_and(|state| state.digest == before) {
+            let to = done.from.clone().unwrap_or_default();
+            return Err(PlanFault::AlreadyThere { target: self.target.clone(), to });
+        }
+        let copy = found.copies.iter().find(|copy| copy.state.digest == before);
+        let copy = copy.ok_or_else(|| PlanFault::NothingToGoBackTo(about("file.no_copy_of_before", &found.path)))?;
+        Ok(self.restoring(&found, copy, true))
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
@@ -163,6 +162,12 @@ struct Found {
     copies: Vec<Copy>,
 }
 
+impl Found {
+    fn differs(&self, copy: &Copy) -> bool {
+        self.state.as_ref().is_none_or(|state| state.digest != copy.state.digest)
+    }
+}
+
 /// A sentence about a file or a folder.
 fn about(key: &'static str, path: &Path) -> Words {
     Words::new(key).with("path", path.display().to_string())
@@ -189,28 +194,82 @@ impl EnvFile {
         Ok(Found { path, state, copies })
     }
 
-    /// The copy by its configured name, else the newest that differs.
-    fn chosen<'f>(&self, found: &'f Found) -> Result<&'f Copy, PlanFault> {
-        let now = found.state.as_ref().map(|state| state.digest.as_str());
-        let differs = |copy: &&Copy| now != Some(copy.state.digest.as_str());
-        let Some(name) = &self.copy else {
+    async fn found(&self) -> Result<Found, PlanFault> {
+        let this = self.clone();
+        let found = off_thread(move || this.look()).await;
+        found.map_err(|why| PlanFault::Unreadable { target: self.target.clone(), why })
+    }
+
+    /// The copy of this name, else the newest that differs.
+    fn chosen<'f>(&self, found: &'f Found, name: Option<&str>) -> Result<&'f Copy, PlanFault> {
+        let Some(name) = name else {
             return found
                 .copies
                 .iter()
-                .find(differs)
+                .find(|copy| found.differs(copy))
                 .ok_or_else(|| PlanFault::NothingToGoBackTo(about("file.no_copy_differs", &found.path)));
         };
-        let copy = found.copies.iter().find(|copy| copy.name == *name).ok_or_else(|| {
-            PlanFault::NothingToGoBackTo(about("file.no_such_copy", &found.path).with("copy", name.as_str()))
-        })?;
-        let already = || PlanFault::AlreadyThere { target: self.target.clone(), to: name.clone() };
-        Some(copy).filter(differs).ok_or_else(already)
+        let copy =
+            found.copies.iter().find(|copy| copy.name == name).ok_or_else(|| {
+                PlanFault::NothingToGoBackTo(about("file.no_such_copy", &found.path).with("copy", name))
+            })?;
+        let already = || PlanFault::AlreadyThere { target: self.target.clone(), to: name.to_owned() };
+        Some(copy).filter(|copy| found.differs(copy)).ok_or_else(already)
+    }
+
+    fn saving(&self, found: &Found) -> Result<PlannedStep, PlanFault> {
+        let Some(state) = &found.state else {
+            return Err(PlanFault::NothingToGoBackTo(about("file.none", &self.path)));
+        };
+        let diff = vec![about("file.copy_in", &self.folder(&found.path))];
+        Ok(self.step(found, self.says("file.title_save"), state.shown(), diff, None))
+    }
+
+    fn restoring(&self, found: &Found, copy: &Copy, is_back: bool) -> PlannedStep {
+        let old = found.state.as_ref().map_or("", |state| state.text.as_str());
+        let mut diff = files::changed_names(old, &copy.state.text);
+        diff.push(Words::verbatim(format!("{} ← {}", found.path.display(), copy.path.display())));
+        let title = self.says("file.title_restore").with("copy", copy.name.as_str());
+        let to = format!("{} {}", copy.name, copy.state.shown());
+        let copy = (copy.path.clone(), copy.state.digest.clone());
+        self.step(found, title, to, diff, Some((copy, is_back)))
+    }
+
+    fn step(
+        &self,
+        found: &Found,
+        title: Words,
+        to: String,
+        diff: Vec<Words>,
+        copy: Option<((PathBuf, String), bool)>,
+    ) -> PlannedStep {
+        let from = found.state.as_ref().map(|state| state.digest.clone());
+        let is_back = copy.as_ref().is_some_and(|(_, is_back)| *is_back);
+        let copy = copy.map(|(copy, _)| copy);
+        let spec = Spec { operation: self.operation, path: found.path.clone(), from, copy, is_back };
+        PlannedStep {
+            title,
+            target: self.target.clone(),
+            locks: Vec::new(),
+            from: found.state.as_ref().map(State::shown),
+            to,
+            diff,
+            needs: Vec::new(),
+            risk: self.risk(),
+            configured_at: None,
+            always: false,
+            after: Vec::new(),
+            provider: String::new(),
+            spec: serde_json::to_value(&spec).unwrap_or_default(),
+        }
     }
 
     fn approved(&self, step: &PlannedStep) -> Result<Spec, Words> {
         let spec: Spec = spec_of(step)?;
         let same_copy = match (&spec.copy, &self.copy) {
-            (Some((path, _)), Some(name)) => path.file_name().is_some_and(|found| found == name.as_str()),
+            (Some((path, _)), Some(name)) if !spec.is_back => {
+                path.file_name().is_some_and(|found| found == name.as_str())
+            }
             _ => true,
         };
         let same = spec.operation == self.operation && files::real(&self.path).as_ref() == Ok(&spec.path) && same_copy;

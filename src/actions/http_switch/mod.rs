@@ -1,5 +1,5 @@
 //! Systems that say over HTTP where they stand and can be told where to go: a version switch, a DNS record, a
-//! deployment API (rows X1 and X3).
+//! deployment API (X1, X3).
 //!
 //! The plan names the exact value to go to. Setting compares first, sends one request with an idempotency key, and
 //! then reads until the system says that it is there; a lost answer is settled by the same reading.
@@ -43,6 +43,8 @@ pub struct HttpSwitch {
     pub set: Set,
     /// Where to go always; found by reading when it is not said.
     pub to: Option<String>,
+    /// The two places between which it goes: always to the one where it is not.
+    pub among: Option<Vec<String>>,
     /// How long it may take, after the answer, until it says that it is there: 10 s.
     #[serde(default, deserialize_with = "length::read_some")]
     pub settle: Option<Millis>,
@@ -77,10 +79,13 @@ impl ActionProvider for HttpSwitch {
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
         self.read.validate(&format!("{path}.read"), faults);
         self.set.validate(&format!("{path}.set"), faults);
-        let ways = [self.to.is_some(), self.read.previous.is_some(), self.read.choices.is_some()];
+        let ways = [self.to.is_some(), self.among.is_some(), self.read.previous.is_some(), self.read.choices.is_some()];
         if ways.iter().filter(|way| **way).count() != 1 {
-            let sentence = "say where it goes in exactly one way: to, read.previous or read.choices";
+            let sentence = "say where it goes in exactly one way: to, among, read.previous or read.choices";
             faults.push(fault(path, sentence));
+        }
+        if self.among.as_ref().is_some_and(|among| !matches!(among.as_slice(), [one, other] if one != other)) {
+            faults.push(fault(format!("{path}.among"), "name two different places, for example [blue, green]"));
         }
     }
 
@@ -233,6 +238,9 @@ impl HttpSwitch {
         if let Some(to) = &self.to {
             return Ok(Place { value: to.clone(), label: None });
         }
+        if let Some(among) = &self.among {
+            return self.other_of(among, current);
+        }
         if let Some(previous) = &self.read.previous {
             let value = at(body, previous)
                 .ok_or_else(|| PlanFault::NothingToGoBackTo(self.at("step.no_version_before", current)))?;
@@ -246,6 +254,18 @@ impl HttpSwitch {
         match cx.wanted {
             Some(wanted) => choices.named(wanted, list, &self.target, current),
             None => choices.pick(list, &self.target, current),
+        }
+    }
+
+    /// The one of two places where it is not. Where it is at neither, nobody knows what is meant.
+    fn other_of(&self, among: &[String], current: &Place) -> Result<Place, PlanFault> {
+        let is_here = |place: &&String| **place == current.value;
+        match (among.iter().find(is_here), among.iter().find(|place| !is_here(place))) {
+            (Some(_), Some(other)) => Ok(Place { value: other.clone(), label: None }),
+            _ => {
+                let why = self.at("step.at_neither", current).with("among", among);
+                Err(PlanFault::Refused { target: self.target.clone(), why })
+            }
         }
     }
 

@@ -12,7 +12,7 @@ impl Sources<'_> {
     /// Asks every room about its part. A part that could not be read whole is not asked about: what it lacks would be
     /// taken for missing.
     pub fn rooms(&self, findings: &mut Findings<'_>) {
-        if !["services", "clusters", "actions", "limits"].iter().any(|section| self.has_faults(section)) {
+        if !["services", "clusters", "databases", "actions", "limits"].iter().any(|section| self.has_faults(section)) {
             for fault in self.actions_room().validate() {
                 self.note(&in_the_file(&fault.path), &fault.sentence, findings);
             }
@@ -53,10 +53,12 @@ impl Sources<'_> {
         });
         let services = self.file.services.0.iter().map(|(key, service)| (key.0.clone(), service.checks.clone()));
         let clusters = self.file.clusters.0.iter().map(|(key, cluster)| (key.0.clone(), cluster.clone()));
+        let databases = self.file.databases.0.iter().map(|(key, database)| (key.0.clone(), database.clone()));
         ActionsConfig {
             actions: actions.collect(),
             services: services.collect(),
             clusters: clusters.collect(),
+            databases: databases.collect(),
             limits: self.file.limits.clone(),
         }
     }

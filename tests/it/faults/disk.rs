@@ -14,15 +14,17 @@ use super::people::{People, Trace};
 use super::town::Town;
 use super::{chance, pass, rounds, skip, until};
 
-/// A small disk, with room for the database and its log. It goes away with this.
-struct Disk(TempDir);
+/// A small disk. It goes away with this.
+pub struct Disk(TempDir);
 
 impl Disk {
     /// `None`, with the reason, where this user may not mount one.
-    fn mount() -> Option<Self> {
+    pub fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(folder.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .output();
         match mounted {
             Ok(output) if output.status.success() => Some(Self(folder)),
             Ok(output) => {
@@ -36,7 +38,7 @@ impl Disk {
         }
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -69,7 +71,8 @@ impl Drop for Disk {
 #[tokio::test]
 async fn a_full_disk_is_told_in_a_sentence_and_nothing_that_was_taken_is_lost() {
     const FULL: std::ops::Range<u64> = 1_000..4_000;
-    let Some(disk) = Disk::mount() else { return };
+    // Room for the database and its log.
+    let Some(disk) = Disk::mount("24m") else { return };
     let town = Town::open(&format!("sqlite://{}", disk.path().join("vigie.db").display())).await;
     let (people, rounds) = (People::of(&town), rounds(2));
     let bot = town.start().await;

@@ -5,7 +5,7 @@
 //! `VIGIE_SEED=<number>` for other moments.
 
 mod check;
-mod disk;
+pub mod disk;
 mod freeze;
 mod kill;
 mod network;
@@ -50,7 +50,7 @@ pub fn skip(why: &str) {
 }
 
 /// Lets real time pass: the processes have no clock that could be moved by hand.
-async fn pass(length: Duration) {
+pub async fn pass(length: Duration) {
     Clock::system().wait_until(None, length).await;
 }
 

@@ -8,7 +8,7 @@ mod hard;
 mod plane;
 mod process;
 mod progress;
-mod relay;
+pub mod relay;
 mod roll_outs;
 mod team;
 mod undo;

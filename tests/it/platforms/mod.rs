@@ -2,7 +2,9 @@
 //! count readings instead of waiting. A desk stands in front of each: it loses, delays and spoils on order, and keeps what
 //! came by.
 
+pub mod cloudflare;
 pub mod github;
+pub mod maintenance;
 pub mod netlify;
 pub mod vercel;
 
@@ -22,6 +24,9 @@ pub trait Platform: Send + 'static {
     /// Its name, as in `tests/eyes/specs`.
     const VENDOR: &'static str;
 
+    /// Whether the vendor publishes a description of its API.
+    const IS_DESCRIBED: bool = true;
+
     /// Does what is asked for, and answers.
     fn answer(&mut self, call: &Call) -> Said;
 }
@@ -36,6 +41,8 @@ pub struct Call {
     pub body: Value,
     /// The token that came with it.
     pub bearer: Option<String>,
+    /// The name of what is done only once, however often it is asked for.
+    pub idempotency_key: Option<String>,
 }
 
 impl Call {
@@ -164,6 +171,7 @@ async fn serve<P: Platform>(State(desk): State<Desk<P>>, request: Request) -> Re
         query: url::form_urlencoded::parse(query).into_owned().collect(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
         bearer: bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned),
+        idempotency_key: head.headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned),
     };
     let (trouble, said) = {
         let mut inner = desk.inner.lock().expect("nobody panicked");
@@ -176,7 +184,7 @@ async fn serve<P: Platform>(State(desk): State<Desk<P>>, request: Request) -> Re
         );
         (trouble, is_done.then(|| inner.platform.answer(&call)))
     };
-    if let Some(said) = &said {
+    if let Some(said) = said.as_ref().filter(|_| P::IS_DESCRIBED) {
         keep::<P>(&call, said);
     }
     match (trouble, said) {

@@ -2,9 +2,14 @@
 //! (`platforms`), and real programs where there are some. Each has its table of what may go wrong, played in the actions
 //! room (`room`), and one way through the whole bot (`runbook`).
 
+mod calls;
+mod compose;
+mod files;
 mod git;
 mod github;
+mod misbehaving;
 mod netlify;
 mod prism;
+mod traffic;
 mod vercel;
 mod vercel_variables;

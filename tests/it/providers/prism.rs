@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use super::traffic;
 use crate::faults::skip;
 use crate::platforms::Desk;
+use crate::platforms::cloudflare::Cloudflare;
 use crate::platforms::github::{Github, REPOSITORY};
 use crate::platforms::netlify::{Netlify, SITE};
 use crate::platforms::vercel::{DOMAIN, Vercel};
@@ -101,6 +103,16 @@ async fn github_takes_our_requests() {
         prism.url
     ));
     let ran = room.goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    prism.ends().await;
+}
+
+#[tokio::test]
+async fn cloudflare_takes_our_requests() {
+    let desk = Desk::open(Cloudflare::new()).await;
+    let Some(prism) = Prism::before(&desk.url, "cloudflare").await else { return };
+    let step = traffic::step(&prism.url, traffic::WAY, traffic::TOKEN);
+    let ran = Room::with_step(&format!("within: 20s\n{step}")).goes().await;
     assert_eq!(ran.line(), "done", "{}", ran.everything());
     prism.ends().await;
 }

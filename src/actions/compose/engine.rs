@@ -1,0 +1,315 @@
+//! The Docker engine and Compose, asked by their programs. An environment of our own, so that no variable of this process
+//! stands above what is written in a file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+use super::Compose;
+use crate::actions::World;
+use crate::actions::length;
+use crate::actions::process::{self, Deadline, Ended, Finished, Program};
+use crate::actions::provider::StepContext;
+use crate::actions::stopwatch::{Stopwatch, pause};
+use crate::incident::words::Words;
+
+/// How many lines of a container that did not get well are kept.
+const MOST_LOG: &str = "20";
+/// Between two looks at containers that come up.
+const PACE: Duration = Duration::from_millis(300);
+
+/// What is asked of a container. Its health has a place only where it has a health check.
+const CONTAINER: &str = r#"{"id":{{json .Id}},"image":{{json .Image}},"name":{{json .Config.Image}},"status":{{json .State.Status}},"exit":{{json .State.ExitCode}},"started":{{json .State.StartedAt}},"restarts":{{json .RestartCount}},"created":{{json .Created}},"health":{{$health := index .State "Health"}}{{if $health}}{{json $health.Status}}{{else}}null{{end}}}"#;
+const IMAGE: &str = r#"{"id":{{json .Id}},"created":{{json .Created}},"tags":{{json .RepoTags}}}"#;
+
+/// The engine, for one piece of work with its deadline.
+pub(super) struct Engine<'a> {
+    config: &'a Compose,
+    world: &'a World,
+    watch: Stopwatch,
+    within: Duration,
+}
+
+/// A container of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Container {
+    pub id: String,
+    /// The image's id.
+    pub image: String,
+    /// The image as it was named.
+    pub name: String,
+    status: String,
+    exit: i64,
+    started: String,
+    restarts: i64,
+    created: DateTime<Utc>,
+    health: Option<String>,
+}
+
+/// An image that the engine has.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Image {
+    pub id: String,
+    pub created: DateTime<Utc>,
+    tags: Option<Vec<String>>,
+}
+
+/// The files as Compose understands them.
+#[derive(Debug, Deserialize)]
+struct Rendered {
+    #[serde(default)]
+    services: BTreeMap<String, RenderedService>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RenderedService {
+    image: Option<String>,
+}
+
+/// A program that did not do what it should.
+struct Refused {
+    /// It ended by itself and said no.
+    is_answer: bool,
+    said: String,
+}
+
+/// What became of containers that should come up.
+pub(super) enum CameUp {
+    Well,
+    /// Why not, and the last lines of the one that did not.
+    Not {
+        why: Words,
+        log: Option<String>,
+    },
+    /// It could not be looked at any more.
+    Unseen(Words),
+}
+
+impl Container {
+    pub(super) fn is_running(&self) -> bool {
+        self.status == "running"
+    }
+
+    pub(super) fn is_healthy(&self) -> bool {
+        self.is_running() && self.health.as_deref() == Some("healthy")
+    }
+
+    fn has_died(&self) -> bool {
+        self.restarts > 0 || matches!(self.status.as_str(), "exited" | "dead" | "restarting")
+    }
+}
+
+impl Image {
+    /// Its tags within a repository.
+    pub(super) fn tags_of(&self, repository: &str) -> Vec<String> {
+        let names = self.tags.iter().flatten().filter_map(|name| super::back::named(name));
+        names.filter(|(own, _)| *own == repository).map(|(_, tag)| tag.to_owned()).collect()
+    }
+}
+
+impl<'a> Engine<'a> {
+    pub(super) fn new(config: &'a Compose, world: &'a World, within: Duration) -> Self {
+        Self { config, world, watch: Stopwatch::start(), within }
+    }
+
+    fn left(&self) -> Duration {
+        self.watch.left_of(self.within)
+    }
+
+    /// The service's containers, the newest first. Those of a single `run` do not count.
+    pub(super) async fn containers(&self) -> Result<Vec<Container>, Words> {
+        let project = format!("label=com.docker.compose.project={}", self.config.project);
+        let service = format!("label=com.docker.compose.service={}", self.config.service);
+        let ids = self
+            .ask(&[
+                "ps",
+                "--all",
+                "--quiet",
+                "--no-trunc",
+                "--filter",
+                &project,
+                "--filter",
+                &service,
+                "--filter",
+                "label=com.docker.compose.oneoff=False",
+            ])
+            .await
+            .map_err(|refused| no_engine(&refused))?;
+        let ids: Vec<&str> = ids.split_whitespace().collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = [&["container", "inspect", "--format", CONTAINER][..], &ids].concat();
+        let mut containers: Vec<Container> = match self.ask(&asked).await {
+            Ok(text) => lines(&text)?,
+            // One of them went while it was being asked for; what is left is told by the next look.
+            Err(refused) if refused.is_answer => Vec::new(),
+            Err(refused) => return Err(no_engine(&refused)),
+        };
+        containers.sort_by_key(|container| std::cmp::Reverse(container.created));
+        Ok(containers)
+    }
+
+    /// The image of this name, if the engine has it.
+    pub(super) async fn image(&self, name: &str) -> Result<Option<Image>, Words> {
+        match self.ask(&["image", "inspect", "--format", IMAGE, name]).await {
+            Ok(text) => Ok(lines(&text)?.pop()),
+            Err(refused) if refused.is_answer && refused.said.contains("No such image") => Ok(None),
+            Err(refused) => Err(no_engine(&refused)),
+        }
+    }
+
+    /// All of a repository's images.
+    pub(super) async fn images(&self, repository: &str) -> Result<Vec<Image>, Words> {
+        let ids = self.ask(&["image", "ls", "--quiet", "--no-trunc", repository]).await;
+        let ids = ids.map_err(|refused| no_engine(&refused))?;
+        let mut ids: Vec<&str> = ids.split_whitespace().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = [&["image", "inspect", "--format", IMAGE][..], &ids].concat();
+        lines(&self.ask(&asked).await.map_err(|refused| no_engine(&refused))?)
+    }
+
+    /// Which image each service would have, if a variable had this value.
+    pub(super) async fn rendered(&self, variable: &str, value: &str) -> Result<BTreeMap<String, String>, Words> {
+        let argv = self.compose_argv(&["config"], None);
+        let unreadable = |said: String| Words::new("compose.unreadable").with("said", said);
+        let finished = self.run(&argv, &[(variable, value)], Deadline::of_looking(self.left()), &|_| {}).await;
+        let finished = finished.map_err(|refused| unreadable(refused.said))?;
+        if finished.ended != Ended::Exit(0) || finished.stdout.left_out > 0 {
+            return Err(unreadable(self.last(&finished)));
+        }
+        let rendered: Rendered =
+            serde_saphyr::from_str(&finished.stdout.text).map_err(|error| unreadable(error.to_string()))?;
+        let named = rendered.services.into_iter().filter_map(|(service, found)| Some((service, found.image?)));
+        Ok(named.collect())
+    }
+
+    /// Lets Compose do something.
+    pub(super) async fn compose(&self, arguments: &[&str]) -> Result<Finished, Words> {
+        let argv = self.compose_argv(arguments, self.config.back.as_ref());
+        let done = self.run(&argv, &[], Deadline::of(self.left()), &|_| {}).await;
+        done.map_err(|refused| Words::new("compose.no_engine").with("said", refused.said))
+    }
+
+    /// The last thing that a program said.
+    pub(super) fn last(&self, finished: &Finished) -> String {
+        self.world.redactor.short(finished.last_line().unwrap_or_default(), 200)
+    }
+
+    /// Waits until these many containers of the image are healthy, or one of them shows that it will not be.
+    pub(super) async fn came_up(&self, image: Option<&str>, count: usize, cx: &StepContext<'_>) -> CameUp {
+        let patience = length::duration(self.config.healthy_within());
+        let (whole, mut since, mut told) = (Stopwatch::start(), None::<(Stopwatch, Vec<String>)>, None);
+        loop {
+            let all = match self.containers().await {
+                Ok(all) => all,
+                Err(why) if whole.left_of(patience).is_zero() || self.left().is_zero() => return CameUp::Unseen(why),
+                Err(_) => {
+                    pause(PACE).await;
+                    continue;
+                }
+            };
+            let ours: Vec<&Container> = all.iter().filter(|one| image.is_none_or(|image| one.image == image)).collect();
+            if let Some(dead) = ours.iter().find(|one| one.has_died() || one.health.as_deref() == Some("unhealthy")) {
+                let key = if dead.has_died() { "compose.died" } else { "compose.ill" };
+                let why = self.config.says(key).with("at", dead.name.as_str()).with("code", dead.exit);
+                return CameUp::Not { why, log: self.log(&dead.id).await };
+            }
+            let running: Vec<String> =
+                ours.iter().filter(|one| one.is_running()).map(|one| format!("{} {}", one.id, one.started)).collect();
+            if since.as_ref().is_none_or(|(_, before)| *before != running) {
+                since = Some((Stopwatch::start(), running.clone()));
+            }
+            let is_steady = since.as_ref().is_some_and(|(since, _)| since.left_of(self.config.steady()).is_zero());
+            let is_good =
+                |one: &&&Container| one.is_healthy() || (one.health.is_none() && one.is_running() && is_steady);
+            let good = ours.iter().filter(is_good).count();
+            if good >= count && all.len() == ours.len() {
+                return CameUp::Well;
+            }
+            if told != Some(good) {
+                (cx.progress)(self.config.says("compose.standing").with("good", good).with("all", count));
+                told = Some(good);
+            }
+            if whole.left_of(patience).is_zero() || self.left().is_zero() {
+                let why = self.config.says("compose.not_healthy").with("good", good).with("all", count);
+                let log = match ours.iter().find(|one| !one.is_healthy()) {
+                    Some(one) => self.log(&one.id).await,
+                    None => None,
+                };
+                return CameUp::Not { why: why.with("within_ms", self.config.healthy_within().0), log };
+            }
+            pause(PACE).await;
+        }
+    }
+
+    async fn log(&self, id: &str) -> Option<String> {
+        let argv = [self.config.docker.as_str(), "logs", "--tail", MOST_LOG, id].map(str::to_owned);
+        let read = self.run(&argv, &[], Deadline::of_looking(Duration::from_secs(5)), &|_| {}).await;
+        read.ok().and_then(|finished| finished.output(crate::actions::command::MOST_OUTPUT))
+    }
+
+    /// The override, where there is one, stands behind the project's own files.
+    fn compose_argv(&self, arguments: &[&str], back: Option<&super::Back>) -> Vec<String> {
+        let mut argv = self.config.compose.clone();
+        let mut add = |name: &str, value: &str| argv.extend([name.to_owned(), value.to_owned()]);
+        add("-p", &self.config.project);
+        for file in &self.config.files {
+            add("-f", &self.config.folder.join(file).display().to_string());
+        }
+        if let Some(file) = back.and_then(|back| back.r#override.as_ref()) {
+            add("-f", &file.display().to_string());
+        }
+        if let Some(file) = self.config.back.as_ref().and_then(|back| back.env_file.as_ref()) {
+            add("--env-file", &file.display().to_string());
+        }
+        argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        argv
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> Result<String, Refused> {
+        let argv: Vec<String> =
+            std::iter::once(self.config.docker.as_str()).chain(arguments.iter().copied()).map(str::to_owned).collect();
+        let finished = self.run(&argv, &[], Deadline::of_looking(self.left()), &|_| {}).await?;
+        match finished.ended {
+            Ended::Exit(0) if finished.stdout.left_out == 0 => Ok(finished.stdout.text),
+            ended => {
+                let is_no = matches!(ended, Ended::Exit(_)) && finished.stderr.text.contains("No such");
+                Err(Refused { is_answer: is_no, said: self.last(&finished) })
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        argv: &[String],
+        extra: &[(&str, &str)],
+        deadline: Deadline,
+        progress: process::Progress<'_>,
+    ) -> Result<Finished, Refused> {
+        let host = self.config.host.as_deref().map(|host| ("DOCKER_HOST", host));
+        let extra = extra.iter().copied().chain(host);
+        let environment = process::environment(&self.world.environment, &[], extra);
+        let cwd = Some(self.config.folder.as_path());
+        let program = Program { argv, cwd, environment, deadline };
+        let done = process::run(&program, &self.world.redactor, progress).await;
+        done.map_err(|fault| Refused { is_answer: false, said: fault.to_string() })
+    }
+}
+
+fn no_engine(refused: &Refused) -> Words {
+    Words::new("compose.no_engine").with("said", refused.said.as_str())
+}
+
+/// One object a line.
+fn lines<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>, Words> {
+    let read = text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str);
+    read.collect::<Result<Vec<T>, _>>()
+        .map_err(|error| Words::new("compose.unreadable").with("said", error.to_string()))
+}

@@ -1,0 +1,245 @@
+//! Backups on the disk: each a file, with a page beside it that says what it is. The page is written last, so that what has
+//! none is not finished, or not of Vigie. Blocking; no decision is made here.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::server::Count;
+use crate::incident::words::Words;
+use crate::reason;
+
+/// What stands beside a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Page {
+    /// The database's name.
+    pub database: String,
+    /// It was made right before a restore, to be able to go back.
+    pub is_safety_copy: bool,
+    /// The step that made it.
+    pub made_by: String,
+    /// When the state that it holds was, by the server's clock.
+    pub made_at_ms: i64,
+    pub took_ms: i64,
+    pub bytes: u64,
+    pub sha256: String,
+    /// The server's version.
+    pub server: String,
+    /// The version of pg_dump.
+    pub pg_dump: String,
+    /// The rows of the counted tables, in the same state.
+    pub counts: Vec<Count>,
+    pub last_migration: Option<String>,
+}
+
+/// A backup in the folder.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub name: String,
+    pub bytes: u64,
+    /// By its page; else when the file was written.
+    pub made_at_ms: i64,
+    pub page: Option<Page>,
+}
+
+impl Kept {
+    pub(super) fn is_safety_copy(&self) -> bool {
+        self.page.as_ref().is_some_and(|page| page.is_safety_copy)
+    }
+
+    pub(super) fn is_plain(&self) -> bool {
+        self.name.ends_with(PLAIN)
+    }
+}
+
+/// So much of a script's end is looked at.
+const END: u64 = 400;
+/// How an archive and a script are called.
+pub(super) const ARCHIVE: &str = ".dump";
+pub(super) const PLAIN: &str = ".sql";
+const PAGE: &str = ".json";
+
+pub(super) fn said<T>(path: &Path, key: &'static str, result: io::Result<T>) -> Result<T, Words> {
+    result.map_err(|error| Words::new(key).with("path", path.display().to_string()).with("why", reason::of_io(&error)))
+}
+
+/// Does something blocking elsewhere.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Words> + Send + 'static,
+) -> Result<T, Words> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|fault| Err(Words::new("file.work_broke").with("why", fault.to_string())))
+}
+
+/// The backups in a folder, the newest first. The page of another database's backup does not fit.
+pub(super) fn kept(folder: &Path, database: &str) -> Result<Vec<Kept>, Words> {
+    let mut kept = Vec::new();
+    for entry in said(folder, "file.not_listed", fs::read_dir(folder))? {
+        let entry = said(folder, "file.not_listed", entry)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_backup = name.ends_with(ARCHIVE) || name.ends_with(PLAIN);
+        if let (true, Some(one)) = (is_backup, one(&entry.path(), name)?)
+            && one.page.as_ref().is_none_or(|page| page.database == database)
+        {
+            kept.push(one);
+        }
+    }
+    kept.sort_by(|a, b| b.made_at_ms.cmp(&a.made_at_ms).then_with(|| b.name.cmp(&a.name)));
+    Ok(kept)
+}
+
+fn one(path: &Path, name: String) -> Result<Option<Kept>, Words> {
+    let facts = said(path, "file.not_read", fs::metadata(path))?;
+    if !facts.is_file() {
+        return Ok(None);
+    }
+    let page = match page(path) {
+        Ok(page) => page,
+        // Nobody knows what it is, but the others are as good as ever.
+        Err(why) => {
+            tracing::warn!(%why, "a backup is passed over");
+            return Ok(None);
+        }
+    };
+    let written = facts.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let written = written.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    let made_at_ms = page.as_ref().map_or(written, |page| page.made_at_ms);
+    Ok(Some(Kept { name, bytes: facts.len(), made_at_ms, page }))
+}
+
+/// The page beside a backup, if there is one that can be read.
+fn page(backup: &Path) -> Result<Option<Page>, Words> {
+    let path = beside(backup, PAGE);
+    match fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|_| Words::new("postgres.bad_page").with("path", path.display().to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => said(&path, "file.not_read", Err(error)),
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(ending);
+    path.with_file_name(name)
+}
+
+/// A new, empty file that nobody else can read; programs write into it and leave its mode as it is.
+pub(super) fn made_private(path: &Path) -> Result<(), Words> {
+    removed(path)?;
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    said(path, "file.not_written", made).map(|_| ())
+}
+
+/// Takes a file away, if it is there.
+pub(super) fn removed(path: &Path) -> Result<(), Words> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => said(path, "file.not_removed", Err(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Takes away what earlier attempts of the same step left unfinished.
+pub(super) fn swept(folder: &Path, step: &str) -> Result<(), Words> {
+    let unfinished = format!(".vigie-{step}-");
+    for entry in said(folder, "file.not_listed", fs::read_dir(folder))? {
+        let entry = said(folder, "file.not_listed", entry)?;
+        if entry.file_name().to_string_lossy().starts_with(&unfinished) {
+            removed(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a step writes what is not finished.
+pub(super) fn unfinished(folder: &Path, step: &str, what: &str) -> PathBuf {
+    folder.join(format!(".vigie-{step}-{what}"))
+}
+
+/// A file's size and the digest of its content, once it is on the disk.
+pub(super) fn sealed(path: &Path) -> Result<(u64, String), Words> {
+    let sealed = || -> io::Result<(u64, String)> {
+        let mut file = File::open(path)?;
+        file.sync_all()?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1024 * 1024];
+        let mut bytes = 0;
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok((bytes, hex::encode(hash.finalize())));
+            }
+            hash.update(buffer.get(..read).unwrap_or_default());
+            bytes += read as u64;
+        }
+    };
+    said(path, "file.not_read", sealed())
+}
+
+/// Gives a finished backup its name, and writes its page.
+pub(super) fn put(from: &Path, to: &Path, page: &Page) -> Result<(), Words> {
+    said(to, "file.not_written", fs::rename(from, to))?;
+    let path = beside(to, PAGE);
+    let draft = beside(from, PAGE);
+    made_private(&draft)?;
+    let text = serde_json::to_vec_pretty(page).unwrap_or_default();
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(&draft)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&draft, &path)
+    };
+    said(&path, "file.not_written", write())?;
+    flushed(to)
+}
+
+/// Makes a rename survive a power cut.
+pub(super) fn flushed(path: &Path) -> Result<(), Words> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    said(folder, "file.not_flushed", File::open(folder).and_then(|folder| folder.sync_all()))
+}
+
+/// Deletes a backup with its page; whether it was there.
+pub(super) fn deleted(folder: &Path, name: &str) -> Result<bool, Words> {
+    let path = folder.join(name);
+    let was_there = path.exists();
+    removed(&path)?;
+    removed(&beside(&path, PAGE))?;
+    Ok(was_there)
+}
+
+/// An instant in a file's name.
+pub(super) fn stamp(at_ms: i64) -> String {
+    DateTime::<Utc>::from_timestamp_millis(at_ms).unwrap_or_default().format("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A size for people.
+pub(super) fn size(bytes: u64) -> Words {
+    let figure = |key, unit: u64| Words::new(key).with("figure", bytes as f64 / unit as f64);
+    match bytes {
+        0..1_000_000 => figure("postgres.kilobytes", 1_000),
+        1_000_000..1_000_000_000 => figure("postgres.megabytes", 1_000_000),
+        _ => figure("postgres.gigabytes", 1_000_000_000),
+    }
+}
+
+/// Whether pg_dump wrote a script to its end.
+pub(super) fn demand_whole_script(path: &Path) -> Result<(), Words> {
+    let end = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+        let mut end = String::new();
+        file.read_to_string(&mut end)?;
+        Ok(end)
+    };
+    let end = said(path, "file.not_read", end())?;
+    if end.contains("PostgreSQL database dump complete") { Ok(()) } else { Err(Words::new("postgres.cut_short")) }
+}

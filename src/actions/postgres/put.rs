@@ -1,0 +1,381 @@
+//! Putting a backup where it goes (D2), with what was there and what is there held against each other (D5).
+//!
+//! Whatever a program says or does not say at its end: whether it happened is asked of the server.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::backup::{Making, Unmade, made};
+use super::databases::{DatabaseConfig, literal, quoted};
+use super::files::{self, Kept, off_thread};
+use super::restore::{COPY, Others, Owners, Place, Spec, compared};
+use super::server::{self, Facts};
+use super::settle;
+use super::tools::{Tools, complaint};
+use super::{draft_name, mark};
+use crate::actions::command::MOST_OUTPUT;
+use crate::actions::process::{Ended, Finished};
+use crate::actions::provider::{StepContext, StepResult};
+use crate::actions::stopwatch::{Patience, Stopwatch, pause};
+use crate::incident::words::Words;
+
+/// From this version on a database can be dropped whoever is connected.
+const DROPS_BY_FORCE: i32 = 130_000;
+/// One look or one small change at the server.
+const LOOK: Duration = Duration::from_secs(10);
+/// The longest that is waited for others to go.
+const OTHERS_GO: Duration = Duration::from_secs(30);
+/// The most that is set aside to find out how it ended.
+const SETTLING: Duration = Duration::from_secs(30);
+/// How often it is told how far it is.
+const TELLING: Duration = Duration::from_secs(1);
+
+/// The step that a database's comment names: `… [vigie run_7_1-step-1]`.
+pub(super) fn step_in(comment: &str) -> Option<&str> {
+    let (_, rest) = comment.rsplit_once("[vigie ")?;
+    rest.strip_suffix(']')
+}
+
+/// A comment without a mark of ours.
+fn unmarked(comment: &str) -> &str {
+    if step_in(comment).is_some() {
+        comment.rsplit_once("[vigie ").map_or("", |(own, _)| own.trim_end())
+    } else {
+        comment
+    }
+}
+
+fn failed(why: Words) -> StepResult {
+    StepResult::failed(Words::new("step.unchanged").with("why", why))
+}
+
+/// One restore by one step of a run.
+pub(super) struct Putting<'a> {
+    spec: &'a Spec,
+    config: &'a DatabaseConfig,
+    cx: &'a StepContext<'a>,
+    watch: Stopwatch,
+    mark: String,
+    key: String,
+}
+
+impl<'a> Putting<'a> {
+    pub(super) fn new(spec: &'a Spec, config: &'a DatabaseConfig, cx: &'a StepContext<'a>) -> Self {
+        Self { spec, config, cx, watch: Stopwatch::start(), mark: mark(cx), key: cx.idempotency_key() }
+    }
+
+    pub(super) async fn execute(&self) -> StepResult {
+        self.put().await.unwrap_or_else(|halt| halt)
+    }
+
+    fn left(&self) -> Duration {
+        self.watch.left_of(self.cx.within)
+    }
+
+    /// What is left for the work itself.
+    fn left_to_work(&self) -> Duration {
+        self.left().saturating_sub(SETTLING.min(self.cx.within / 5))
+    }
+
+    fn tell(&self, words: Words) {
+        (self.cx.progress)(words);
+    }
+
+    async fn put(&self) -> Result<StepResult, StepResult> {
+        if self.is_marked().await.map_err(failed)? {
+            return Ok(self.afterwards().await);
+        }
+        // A former owner's program may still be at it.
+        if !settle::over_by_itself(self.config, &self.mark, self.left_to_work()).await.map_err(failed)? {
+            settle::ended(self.config, &self.mark).await.map_err(StepResult::unknown)?;
+        }
+        if self.is_marked().await.map_err(failed)? {
+            return Ok(self.afterwards().await);
+        }
+        let facts = Facts::of(self.config, &self.mark, self.left_to_work()).await;
+        let facts = facts.map_err(|trouble| failed(trouble.words()))?;
+        if facts.oid != self.spec.oid {
+            let database = self.spec.database.as_str();
+            return Err(StepResult::stale(Words::new("postgres.other_database").with("database", database)));
+        }
+        self.demand_same_file().await?;
+        match &self.spec.fresh {
+            None => self.in_place(&facts).await,
+            Some(name) => self.beside(&facts, name).await,
+        }
+    }
+
+    /// It bears this step's mark.
+    async fn is_marked(&self) -> Result<bool, Words> {
+        let at = self.spec.fresh.as_deref().unwrap_or(&self.config.name);
+        let comment = settle::comment_of(self.config, at).await?;
+        Ok(comment.as_deref().and_then(step_in) == Some(self.key.as_str()))
+    }
+
+    async fn demand_same_file(&self) -> Result<(), StepResult> {
+        self.tell(Words::new("postgres.reading").with("name", self.spec.backup.as_str()));
+        let path = self.backup();
+        let (bytes, sha256) = off_thread(move || files::sealed(&path)).await.map_err(failed)?;
+        let is_same = bytes == self.spec.bytes && self.spec.sha256.as_ref().is_none_or(|wanted| *wanted == sha256);
+        if is_same {
+            return Ok(());
+        }
+        let words = Words::new("postgres.damaged").with("name", self.spec.backup.as_str());
+        Err(failed(words.with("why", Words::new("postgres.other_content"))))
+    }
+
+    fn backup(&self) -> PathBuf {
+        self.spec.folder.join(&self.spec.backup)
+    }
+
+    fn tools(&self, facts: &Facts) -> Tools<'_> {
+        Tools { config: self.config, world: self.cx.world, mark: &self.mark, server: facts.version_number }
+    }
+
+    async fn in_place(&self, facts: &Facts) -> Result<StepResult, StepResult> {
+        self.alone().await?;
+        let copy = self.copy(facts).await?;
+        let script = self.script(facts).await?;
+        // Somebody may have come while the copy was made.
+        self.alone().await?;
+        self.tell(Words::new("postgres.putting").with("database", self.config.name.as_str()));
+        let finished = self.psql(facts, &script, &self.config.name, facts.comment.as_deref().unwrap_or("")).await;
+        self.take_away(&script).await;
+        let finished = finished?;
+        self.demand_marked(&finished, &self.config.name).await?;
+        tracing::info!(copy = %copy.name, "a backup was put in the place of a database");
+        Ok(self.afterwards().await)
+    }
+
+    /// Nobody else is connected.
+    async fn alone(&self) -> Result<(), StepResult> {
+        let patience = Patience::new(OTHERS_GO.min(self.left() / 4));
+        loop {
+            let others = server::others(self.config, &self.mark, LOOK).await;
+            let others = others.map_err(|trouble| failed(trouble.words()))?;
+            if others.is_empty() {
+                return Ok(());
+            }
+            let who: Vec<serde_json::Value> = others.into_iter().map(Into::into).collect();
+            if patience.is_over() {
+                return Err(failed(Words::new("postgres.others_are_there").with("who", who)));
+            }
+            self.tell(Words::new("postgres.waiting_for").with("who", who));
+            if self.spec.others == Others::End {
+                let ended = server::end_others(self.config, &self.mark, LOOK).await;
+                ended.map_err(|trouble| failed(trouble.words()))?;
+            }
+            patience.pause().await;
+        }
+    }
+
+    /// The copy of what is there, made by this step: once.
+    async fn copy(&self, facts: &Facts) -> Result<Kept, StepResult> {
+        let (folder, database) = (self.spec.folder.clone(), self.spec.database.clone());
+        if let Some(copy) = made(folder, database, self.key.clone(), true).await.map_err(failed)? {
+            return Ok(copy);
+        }
+        self.tell(Words::new("postgres.copying").with("database", self.config.name.as_str()));
+        let making = Making {
+            config: self.config,
+            cx: self.cx,
+            folder: &self.spec.folder,
+            format: COPY,
+            is_safety_copy: true,
+            within: self.left_to_work(),
+        };
+        making.make(facts).await.map_err(|Unmade { why, output }| {
+            let why = Words::new("postgres.no_copy_made").with("why", why);
+            StepResult::Failed { why: Words::new("step.unchanged").with("why", why), output }
+        })
+    }
+
+    /// The SQL of the backup, which is read to its end on the way: what is damaged is found before anything is touched.
+    async fn script(&self, facts: &Facts) -> Result<PathBuf, StepResult> {
+        let backup = self.backup();
+        if self.spec.is_plain() {
+            return Ok(backup);
+        }
+        let script = files::unfinished(&self.spec.folder, &self.key, &format!("{}.script", self.cx.fence));
+        let private = script.clone();
+        off_thread(move || files::made_private(&private)).await.map_err(failed)?;
+        let mut arguments = vec![format!("--file={}", script.display())];
+        if self.spec.into == Place::InPlace {
+            arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
+        }
+        if self.spec.owners == Owners::Leave {
+            arguments.extend(["--no-owner", "--no-privileges"].map(str::to_owned));
+        }
+        arguments.push(backup.display().to_string());
+        let within = self.left_to_work();
+        let tools = self.tools(facts);
+        let reading = tools.run("pg_restore", arguments, "", within);
+        let finished = self.watched(&script, reading).await.map_err(|fault| failed(fault.words()))?;
+        if finished.ended == Ended::Exit(0) {
+            return Ok(script);
+        }
+        self.take_away(&script).await;
+        let words = Words::new("postgres.unreadable").with("name", self.spec.backup.as_str());
+        let why = words.with("why", complaint("pg_restore", &finished, within));
+        let why = Words::new("step.unchanged").with("why", why);
+        Err(StepResult::Failed { why, output: finished.output(MOST_OUTPUT) })
+    }
+
+    /// Tells how much of the script is written.
+    async fn watched<T>(&self, script: &Path, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = pause(TELLING) => {
+                    let written = std::fs::metadata(script).map_or(0, |facts| facts.len());
+                    self.tell(Words::new("postgres.unpacked").with("size", files::size(written)));
+                }
+            }
+        }
+    }
+
+    async fn take_away(&self, script: &Path) {
+        if self.spec.is_plain() {
+            return;
+        }
+        let script = script.to_owned();
+        if let Err(why) = off_thread(move || files::removed(&script)).await {
+            tracing::warn!(%why, "the script of a restore could not be taken away");
+        }
+    }
+
+    /// Runs the script and sets the mark, in one transaction that is done once and never again.
+    async fn psql(&self, facts: &Facts, script: &Path, database: &str, comment: &str) -> Result<Finished, StepResult> {
+        let mark = format!("[{}]", self.mark);
+        let once = format!(
+            "DO $vigie$ BEGIN PERFORM pg_advisory_xact_lock(hashtext({mark})); \
+             IF (SELECT position({mark} IN coalesce(shobj_description(oid, 'pg_database'), '')) > 0 FROM pg_database \
+             WHERE datname = current_database()) THEN RAISE EXCEPTION 'vigie: it is done already'; END IF; END $vigie$",
+            mark = literal(&mark)
+        );
+        let own = unmarked(comment);
+        let comment = if own.is_empty() { mark } else { format!("{own} {mark}") };
+        let marking = format!("COMMENT ON DATABASE {} IS {}", quoted(database), literal(&comment));
+        let arguments = [
+            "--no-psqlrc",
+            "--no-password",
+            "--quiet",
+            "--output=/dev/null",
+            "--set=ON_ERROR_STOP=1",
+            // Rows that a table does not take are nobody's business here.
+            "--set=VERBOSITY=terse",
+            "--set=SHOW_CONTEXT=never",
+            "--single-transaction",
+        ];
+        let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();
+        arguments.push(format!("--command={once}"));
+        arguments.push(format!("--file={}", script.display()));
+        arguments.push(format!("--command={marking}"));
+        let run = self.tools(facts).run("psql", arguments, database, self.left_to_work()).await;
+        run.map_err(|fault| failed(fault.words()))
+    }
+
+    /// The server says that it happened. Where it did not, it did not at all.
+    async fn demand_marked(&self, finished: &Finished, database: &str) -> Result<(), StepResult> {
+        let why = complaint("psql", finished, self.cx.within);
+        let output = || finished.output(MOST_OUTPUT);
+        let not_settled = |more: Words| StepResult::Unknown {
+            why: Words::new("step.both").with("first", why.clone()).with("then", more),
+            output: output(),
+        };
+        if finished.ended != Ended::Exit(0) {
+            settle::ended(self.config, &self.mark).await.map_err(not_settled)?;
+        }
+        match settle::comment_of(self.config, database).await {
+            Err(why) => Err(not_settled(why)),
+            Ok(Some(comment)) if step_in(&comment) == Some(self.key.as_str()) => Ok(()),
+            Ok(_) if finished.ended == Ended::Exit(0) => {
+                Err(StepResult::unknown(Words::new("postgres.not_marked").with("database", database)))
+            }
+            Ok(_) => Err(StepResult::Failed { why: Words::new("step.unchanged").with("why", why), output: output() }),
+        }
+    }
+
+    /// Into a database that has a name of this step's own until it is whole.
+    async fn beside(&self, facts: &Facts, name: &str) -> Result<StepResult, StepResult> {
+        let draft = draft_name(self.config, &self.mark);
+        self.drop_draft(facts, &draft).await.map_err(failed)?;
+        let script = self.script(facts).await?;
+        let filled = self.filled(facts, &script, &draft, name).await;
+        self.take_away(&script).await;
+        match filled {
+            Ok(()) => Ok(self.afterwards().await),
+            Err(halt @ StepResult::Unknown { .. }) => Err(halt),
+            Err(halt) => {
+                if let Err(why) = self.drop_draft(facts, &draft).await {
+                    tracing::warn!(%why, draft, "a database that is not whole could not be dropped");
+                }
+                Err(halt)
+            }
+        }
+    }
+
+    async fn filled(&self, facts: &Facts, script: &Path, draft: &str, name: &str) -> Result<(), StepResult> {
+        let refused = |trouble: server::Trouble| failed(trouble.words());
+        let creation = server::creation(self.config, draft, LOOK).await.map_err(refused)?;
+        server::change(self.config, &self.config.name, creation, self.left_to_work()).await.map_err(refused)?;
+        self.tell(Words::new("postgres.putting").with("database", name));
+        let finished = self.psql(facts, script, draft, "").await?;
+        self.demand_marked(&finished, draft).await?;
+        let renaming = format!("ALTER DATABASE {} RENAME TO {}", quoted(draft), quoted(name));
+        match server::change(self.config, &self.config.name, renaming, LOOK).await {
+            Ok(()) => Ok(()),
+            Err(trouble) => match self.is_marked().await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(refused(trouble)),
+                Err(why) => Err(StepResult::unknown(why)),
+            },
+        }
+    }
+
+    async fn drop_draft(&self, facts: &Facts, draft: &str) -> Result<(), Words> {
+        let there = server::comment_of(self.config, draft, LOOK).await.map_err(|trouble| trouble.words())?;
+        if there.is_none() {
+            return Ok(());
+        }
+        let force = if facts.version_number >= DROPS_BY_FORCE { " WITH (FORCE)" } else { "" };
+        let dropping = format!("DROP DATABASE {}{force}", quoted(draft));
+        server::change(self.config, &self.config.name, dropping, LOOK).await.map_err(|trouble| trouble.words())
+    }
+
+    /// It is done: the statistics are made anew, and what is there is held against the backup, row by row (D5).
+    async fn afterwards(&self) -> StepResult {
+        let at = self.spec.fresh.as_deref().unwrap_or(&self.config.name);
+        let analysis = server::change(self.config, at, "ANALYZE".to_owned(), self.left().max(LOOK)).await;
+        if let Err(trouble) = analysis {
+            tracing::warn!(why = %trouble.words(), "the statistics of a restored database could not be made anew");
+        }
+        let (folder, database) = (self.spec.folder.clone(), self.spec.database.clone());
+        let copy = match self.spec.fresh {
+            None => made(folder, database, self.key.clone(), true).await.unwrap_or_default(),
+            Some(_) => None,
+        };
+        let before = copy.as_ref().and_then(|copy| copy.page.as_ref()).map_or(&[][..], |page| &page.counts);
+        let facts = Facts::of_database(self.config, at, &self.mark, self.left().max(LOOK)).await;
+        let said = |key| {
+            let words = Words::new(key).with("database", at).with("name", self.spec.backup.as_str());
+            words.with("copy", copy.as_ref().map(|copy| copy.name.as_str()))
+        };
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(trouble) => return StepResult::failed(said("postgres.not_counted").with("why", trouble.words())),
+        };
+        let (rows, mut differ) = compared(before, self.spec, &facts.counts);
+        if self.spec.last_migration.is_some() && self.spec.last_migration != facts.last_migration {
+            differ.push("last_migration".to_owned());
+        }
+        let words = said(if differ.is_empty() { "postgres.restored" } else { "postgres.rows_differ" });
+        let words = words.with("rows", rows).with("version", facts.version.as_str());
+        let words = words.with("migration", facts.last_migration.as_deref());
+        if differ.is_empty() {
+            return StepResult::Done { note: words, output: None, live: Some(at.to_owned()) };
+        }
+        StepResult::failed(words.with("tables", differ))
+    }
+}

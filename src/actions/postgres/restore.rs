@@ -1,0 +1,403 @@
+//! D2: a backup in the place of a database, or beside it: how it is planned, and how it is told whether it happened.
+//!
+//! In its place all of it is one transaction, in which the database is marked with the step's name: it happened whole or not
+//! at all, and the mark tells which. Beside it everything is done in a database that has its name only when it is whole.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::backup::{self, age, made};
+use super::databases::DatabaseConfig;
+use super::files::{self, Kept, off_thread};
+use super::put;
+use super::server::{self, Count, Facts};
+use super::settle;
+use super::tools::{Tools, complaint, dumps};
+use super::{LONGEST_NAME, Postgres, Restore, fault_of, folder_of, mark};
+use crate::actions::process::Ended;
+use crate::actions::provider::{Happened, PlanContext, PlanFault, StepContext, StepResult};
+use crate::incident::approval::{Choice, PlannedStep};
+use crate::incident::words::Words;
+
+/// Where a backup goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In the place of what is there, of which a copy is made first.
+    InPlace,
+    /// Into a database of its own, whose name ends with the backup's time.
+    Fresh,
+}
+
+/// What happens when others are connected to a database that is to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Others {
+    /// Nothing is done while they are.
+    #[default]
+    Refuse,
+    /// Their connections are ended.
+    End,
+}
+
+/// What becomes of owners and rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Owners {
+    /// They are as in the backup; the roles must exist.
+    #[default]
+    Keep,
+    /// Everything belongs to Vigie's role.
+    Leave,
+}
+
+/// The approved facts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Spec {
+    pub database: String,
+    pub oid: i64,
+    pub folder: PathBuf,
+    pub into: Place,
+    pub others: Others,
+    pub owners: Owners,
+    pub backup: String,
+    pub bytes: u64,
+    pub sha256: Option<String>,
+    pub made_at_ms: i64,
+    /// The rows that were counted in the backup's state.
+    pub counts: Vec<Count>,
+    pub last_migration: Option<String>,
+    /// What the database beside it will be called.
+    pub fresh: Option<String>,
+}
+
+impl Spec {
+    pub(super) fn is_plain(&self) -> bool {
+        self.backup.ends_with(files::PLAIN)
+    }
+}
+
+/// A backup of this size is read whole while planning; a larger one only before it is used.
+const QUICKLY_READ: u64 = 64 * 1024 * 1024;
+/// What somebody writes for the newest one.
+pub(super) const NEWEST: &str = "newest";
+
+/// The backups between which a person chooses.
+pub(super) async fn choices(
+    step: &Postgres,
+    config: &DatabaseConfig,
+    cx: &PlanContext<'_>,
+) -> Result<Vec<Choice>, PlanFault> {
+    let target = step.name();
+    let unreadable = |why| PlanFault::Unreadable { target: target.clone(), why };
+    let folder = folder_of(config).map_err(unreadable)?;
+    let facts = Facts::of(config, "", cx.within).await.map_err(|trouble| fault_of(&target, &trouble))?;
+    let name = config.name.clone();
+    let kept = off_thread(move || files::kept(&folder, &name)).await.map_err(unreadable)?;
+    let choice = |one: Kept| {
+        let label = Words::new("postgres.choice").with("name", one.name.as_str()).with("size", files::size(one.bytes));
+        let label = label.with("age_ms", age(facts.now_ms, one.made_at_ms)).with("is_copy", one.is_safety_copy());
+        Choice { value: one.name, label }
+    };
+    Ok(kept.into_iter().map(choice).collect())
+}
+
+/// The plan that puts the copy from before this very restore back in its place.
+pub(super) async fn plan_back(
+    step: &Postgres,
+    restore: &Restore,
+    config: &DatabaseConfig,
+    cx: &PlanContext<'_>,
+) -> Result<PlannedStep, PlanFault> {
+    if restore.into == Place::Fresh {
+        return Err(PlanFault::NothingToGoBackTo(Words::new("postgres.fresh_stays")));
+    }
+    let target = step.name();
+    let unreadable = |why| PlanFault::Unreadable { target: target.clone(), why };
+    let facts = Facts::of(config, "", cx.within).await.map_err(|trouble| fault_of(&target, &trouble))?;
+    let folder = folder_of(config).map_err(unreadable)?;
+    let copy = match facts.comment.as_deref().and_then(put::step_in) {
+        Some(key) => made(folder, config.name.clone(), key.to_owned(), true).await.map_err(unreadable)?,
+        None => None,
+    };
+    let Some(copy) = copy else {
+        return Err(PlanFault::NothingToGoBackTo(Words::new("postgres.no_copy")));
+    };
+    let cx = PlanContext { world: cx.world, within: cx.within, wanted: Some(&copy.name), earlier: &[] };
+    plan(step, restore, config, &cx, cx.within * 3 / 4).await
+}
+
+pub(super) async fn plan(
+    step: &Postgres,
+    restore: &Restore,
+    config: &DatabaseConfig,
+    cx: &PlanContext<'_>,
+    within: Duration,
+) -> Result<PlannedStep, PlanFault> {
+    let planning = Planning { step, restore, config, cx, within, target: step.name() };
+    planning.step().await
+}
+
+struct Planning<'a> {
+    step: &'a Postgres,
+    restore: &'a Restore,
+    config: &'a DatabaseConfig,
+    cx: &'a PlanContext<'a>,
+    within: Duration,
+    target: String,
+}
+
+impl Planning<'_> {
+    fn refused(&self, why: Words) -> PlanFault {
+        PlanFault::Refused { target: self.target.clone(), why }
+    }
+
+    fn unreadable(&self, why: Words) -> PlanFault {
+        PlanFault::Unreadable { target: self.target.clone(), why }
+    }
+
+    async fn step(&self) -> Result<PlannedStep, PlanFault> {
+        let Self { config, restore, .. } = *self;
+        let folder = folder_of(config).map_err(|why| self.refused(why))?;
+        let facts = Facts::of(config, "", self.within).await.map_err(|trouble| fault_of(&self.target, &trouble))?;
+        let chosen = self.chosen(&folder).await?;
+        let fresh = (restore.into == Place::Fresh).then(|| fresh_name(&config.name, chosen.made_at_ms));
+        self.demand_rights(&facts, fresh.as_deref()).await?;
+        self.demand_tools(&facts, &chosen).await?;
+        self.demand_whole(&facts, &folder, &chosen).await?;
+        let page = chosen.page.as_ref();
+        let spec = Spec {
+            database: config.name.clone(),
+            oid: facts.oid,
+            folder,
+            into: restore.into,
+            others: restore.others,
+            owners: restore.owners,
+            backup: chosen.name.clone(),
+            bytes: chosen.bytes,
+            sha256: page.map(|page| page.sha256.clone()),
+            made_at_ms: chosen.made_at_ms,
+            counts: page.map(|page| page.counts.clone()).unwrap_or_default(),
+            last_migration: page.and_then(|page| page.last_migration.clone()),
+            fresh,
+        };
+        let key = if spec.fresh.is_some() { "postgres.title_fresh" } else { "postgres.title_restore" };
+        let at = spec.fresh.as_deref().unwrap_or(&config.name);
+        let title = Words::new(key).with("database", at).with("made_at", chosen.made_at_ms);
+        let needs = if spec.fresh.is_some() { "postgres.needs_createdb" } else { "postgres.needs_owner" };
+        Ok(PlannedStep {
+            title,
+            target: self.target.clone(),
+            locks: self.step.locks(),
+            from: (spec.fresh.is_none()).then(|| standing(&facts.counts, &config.name)),
+            to: chosen.name.clone(),
+            diff: self.lines(&facts, &chosen, &spec),
+            needs: vec![Words::new(needs).with("user", config.user.as_str()).with("database", config.name.as_str())],
+            risk: self.step.least_risk(),
+            configured_at: None,
+            always: false,
+            after: Vec::new(),
+            provider: String::new(),
+            spec: serde_json::to_value(&spec).unwrap_or_default(),
+        })
+    }
+
+    /// What a person chose, else what is configured, else the newest that is no copy from before a restore.
+    async fn chosen(&self, folder: &std::path::Path) -> Result<Kept, PlanFault> {
+        let (folder, name) = (folder.to_owned(), self.config.name.clone());
+        let kept = off_thread(move || files::kept(&folder, &name)).await.map_err(|why| self.unreadable(why))?;
+        let wanted = self.cx.wanted.or(self.restore.from.as_deref()).filter(|wanted| *wanted != NEWEST);
+        let found = match wanted {
+            Some(wanted) => kept.into_iter().find(|one| one.name == wanted),
+            None => kept.into_iter().find(|one| !one.is_safety_copy()),
+        };
+        let none = || match wanted {
+            Some(wanted) => {
+                let words = Words::new("step.no_such_choice").with("target", self.target.as_str());
+                self.refused(words.with("wanted", wanted))
+            }
+            None => PlanFault::NothingToGoBackTo(Words::new("postgres.no_backup")),
+        };
+        let chosen = found.ok_or_else(none)?;
+        if chosen.is_plain() && chosen.page.is_none() {
+            return Err(self.refused(Words::new("postgres.foreign_script").with("name", chosen.name.as_str())));
+        }
+        Ok(chosen)
+    }
+
+    async fn demand_rights(&self, facts: &Facts, fresh: Option<&str>) -> Result<(), PlanFault> {
+        let says = |key| Words::new(key).with("user", self.config.user.as_str());
+        let Some(fresh) = fresh else {
+            let lacks = says("postgres.not_owner").with("database", self.config.name.as_str());
+            return if facts.is_owner { Ok(()) } else { Err(self.refused(lacks)) };
+        };
+        if !facts.may_create {
+            return Err(self.refused(says("postgres.may_not_create")));
+        }
+        let there = server::comment_of(self.config, fresh, self.within).await;
+        match there.map_err(|trouble| fault_of(&self.target, &trouble))? {
+            Some(_) => Err(self.refused(Words::new("postgres.is_there").with("database", fresh))),
+            None => Ok(()),
+        }
+    }
+
+    fn tools(&self, facts: &Facts) -> Tools<'_> {
+        Tools { config: self.config, world: self.cx.world, mark: "", server: facts.version_number }
+    }
+
+    async fn demand_tools(&self, facts: &Facts, chosen: &Kept) -> Result<(), PlanFault> {
+        let tools = self.tools(facts);
+        if self.restore.into == Place::InPlace {
+            dumps(&tools, facts, self.within).await.map_err(|why| self.refused(why))?;
+        }
+        tools.version("psql", self.within).await.map_err(|why| self.refused(why))?;
+        let made_with = chosen.page.as_ref().map(|page| page.pg_dump.as_str()).filter(|_| !chosen.is_plain());
+        if let Some(made_with) = made_with {
+            let major = made_with.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default();
+            let newer = tools.as_new_as("pg_restore", major, made_with, self.within).await;
+            newer.map_err(|why| self.refused(why))?;
+        }
+        Ok(())
+    }
+
+    /// What can be seen of a damage before anything is touched; the rest is seen before anything is changed.
+    async fn demand_whole(&self, facts: &Facts, folder: &std::path::Path, chosen: &Kept) -> Result<(), PlanFault> {
+        let path = folder.join(&chosen.name);
+        let damaged = |said: Words| {
+            self.refused(Words::new("postgres.damaged").with("name", chosen.name.as_str()).with("why", said))
+        };
+        if let Some(page) = &chosen.page {
+            let digest = if page.bytes == chosen.bytes && page.bytes <= QUICKLY_READ {
+                let path = path.clone();
+                off_thread(move || files::sealed(&path)).await.map_err(|why| self.unreadable(why))?.1
+            } else {
+                page.sha256.clone()
+            };
+            if page.bytes != chosen.bytes || page.sha256 != digest {
+                return Err(damaged(Words::new("postgres.other_content")));
+            }
+        }
+        if chosen.is_plain() {
+            return Ok(());
+        }
+        let tools = self.tools(facts);
+        let arguments = vec!["--list".to_owned(), path.display().to_string()];
+        let listed = tools.run("pg_restore", arguments, "", self.within).await;
+        let listed = listed.map_err(|fault| self.refused(fault.words()))?;
+        match listed.ended {
+            Ended::Exit(0) => Ok(()),
+            _ => Err(damaged(complaint("pg_restore", &listed, self.within))),
+        }
+    }
+
+    /// What an approver must read, the losses first.
+    fn lines(&self, facts: &Facts, chosen: &Kept, spec: &Spec) -> Vec<Words> {
+        let mut lines = Vec::new();
+        let in_place = spec.into == Place::InPlace;
+        if in_place {
+            let since = Words::new("postgres.lost").with("made_at", chosen.made_at_ms);
+            lines.push(since.with("age_ms", age(facts.now_ms, chosen.made_at_ms)));
+        }
+        for now in &facts.counts {
+            let then = spec.counts.iter().find(|then| then.table == now.table).and_then(|then| then.rows);
+            let words = Words::new("postgres.rows_then").with("table", now.table.as_str());
+            let words = words.with("is_there", now.rows.is_some()).with("there", now.rows);
+            let fewer = now.rows.zip(then).map(|(now, then)| now - then).filter(|fewer| *fewer > 0 && in_place);
+            lines.push(words.with("known", then.is_some()).with("then", then).with("fewer", fewer));
+        }
+        if facts.counts.is_empty() {
+            lines.push(Words::new("postgres.nothing_counted"));
+        }
+        if in_place {
+            lines.push(Words::new("postgres.copy_first").with("path", spec.folder.display().to_string()));
+            if !facts.others.is_empty() {
+                let key = match spec.others {
+                    Others::Refuse => "postgres.others_must_go",
+                    Others::End => "postgres.others_are_ended",
+                };
+                let others: Vec<serde_json::Value> = facts.others.iter().cloned().map(Into::into).collect();
+                lines.push(Words::new(key).with("who", others));
+            }
+        }
+        let words = Words::new("postgres.backup_of").with("size", files::size(chosen.bytes));
+        let page = chosen.page.as_ref();
+        let words = words.with("age_ms", age(facts.now_ms, chosen.made_at_ms));
+        let words = words.with("digest", page.map(|page| page.sha256.get(..12).unwrap_or_default().to_owned()));
+        lines.push(words.with("then", page.map(|page| page.server.as_str())).with("there", facts.version.as_str()));
+        if facts.last_migration.is_some() || spec.last_migration.is_some() {
+            let words = Words::new("postgres.migration_then").with("there", facts.last_migration.as_deref());
+            lines.push(words.with("then", spec.last_migration.as_deref()));
+        }
+        lines
+    }
+}
+
+/// How the database stands, in one line.
+fn standing(counts: &[Count], name: &str) -> String {
+    let rows = |count: &Count| count.rows.map_or_else(|| "–".to_owned(), |rows| rows.to_string());
+    let counted: Vec<String> = counts.iter().map(|count| format!("{} {}", count.table, rows(count))).collect();
+    if counted.is_empty() { name.to_owned() } else { counted.join(", ") }
+}
+
+/// `shop_20261126_080000`, within what the server takes for a name.
+fn fresh_name(database: &str, made_at_ms: i64) -> String {
+    let stamp = files::stamp(made_at_ms).replace('T', "_").replace('Z', "");
+    let most = LONGEST_NAME - stamp.len() - 1;
+    let start = database.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= most).last();
+    format!("{}_{stamp}", database.get(..start.unwrap_or(0)).unwrap_or_default())
+}
+
+/// The approved facts are still those of the configuration.
+pub(super) fn is_meant_by(spec: &Spec, restore: &Restore, config: &DatabaseConfig) -> bool {
+    spec.database == config.name
+        && Some(&spec.folder) == config.backups.as_ref()
+        && (spec.into, spec.others, spec.owners) == (restore.into, restore.others, restore.owners)
+}
+
+pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepContext<'_>) -> StepResult {
+    put::Putting::new(spec, config, cx).execute().await
+}
+
+/// Whether it happened: by the mark that came with it.
+pub(super) async fn check(spec: &Spec, config: &DatabaseConfig, cx: &StepContext<'_>) -> Happened {
+    let mark = mark(cx);
+    let unread = |why: Words| Happened::CannotTell { why: Words::new("postgres.not_settled").with("why", why) };
+    match settle::is_at_work(config, &mark).await {
+        Ok(true) => return Happened::Begun { note: Words::new("postgres.at_work") },
+        Ok(false) => {}
+        Err(why) => return unread(why),
+    }
+    let at = spec.fresh.as_deref().unwrap_or(&config.name);
+    match settle::comment_of(config, at).await {
+        Err(why) => unread(why),
+        Ok(Some(comment)) if put::step_in(&comment) == Some(cx.idempotency_key().as_str()) => {
+            let note = Words::new("postgres.marked").with("database", at).with("name", spec.backup.as_str());
+            Happened::Yes { note, live: Some(at.to_owned()) }
+        }
+        Ok(None) if spec.fresh.is_none() => {
+            Happened::CannotTell { why: Words::new("postgres.no_database").with("database", at).with("user", "") }
+        }
+        Ok(_) => Happened::No { note: Words::new("postgres.not_marked").with("database", at) },
+    }
+}
+
+/// Rows before, in the backup and afterwards, table by table, and the tables that differ from the backup.
+pub(super) fn compared(before: &[Count], spec: &Spec, after: &[Count]) -> (Vec<serde_json::Value>, Vec<String>) {
+    let find = |counts: &[Count], table: &str| counts.iter().find(|count| count.table == table)?.rows;
+    let mut differ = Vec::new();
+    let lines = after.iter().map(|count| {
+        let (was, then) = (find(before, &count.table), find(&spec.counts, &count.table));
+        if then.is_some_and(|then| count.rows != Some(then)) {
+            differ.push(count.table.clone());
+        }
+        let words = Words::new("postgres.rows_after").with("table", count.table.as_str());
+        let words = words.with("is_there", count.rows.is_some()).with("after", count.rows);
+        words.with("before", was).with("known", then.is_some()).with("then", then).into()
+    });
+    (lines.collect(), differ)
+}
+
+/// The copy that is made before a restore is an archive, whatever the backup is.
+pub(super) const COPY: backup::Format = backup::Format::Custom;

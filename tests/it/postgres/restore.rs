@@ -1,0 +1,293 @@
+//! D2, D5: a backup in the place of a database or beside it, and what was there held against what is there.
+
+use std::path::PathBuf;
+
+use sqlx::AssertSqlSafe;
+use vigie::incident::approval::{ActionPlan, Outcome, Risk};
+
+use super::shop::Shop;
+use crate::french::is_french;
+use crate::room::{Ran, Room};
+use crate::runbook::{Runbook, Sheet, TOKEN};
+use crate::world::shown;
+
+const CHECK: &str = "command: { argv: [\"true\"] }";
+pub const ORDERS: &str = "SELECT count(*) FROM orders";
+
+pub fn counting(shop: &Shop) -> String {
+    format!(
+        ", backups: \"{}\", counts: [orders, users], last_migration: SELECT max(version) FROM migrations",
+        shop.backups().display()
+    )
+}
+
+pub fn room(shop: &Shop, what: &str) -> Room {
+    room_with(shop, what, "")
+}
+
+pub fn room_with(shop: &Shop, what: &str, more: &str) -> Room {
+    let step = format!("within: 20s\npostgres: {{ database: shop, {what} }}");
+    shop.room(&step, CHECK, &format!("{}{more}", counting(shop)))
+}
+
+/// The names of what is in the folder of backups, without the pages beside.
+pub fn kept(shop: &Shop) -> Vec<String> {
+    let entries = std::fs::read_dir(shop.backups()).expect("the folder can be listed");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| !name.ends_with(".json")).collect();
+    names.sort();
+    names
+}
+
+/// A backup of the 100 orders, whose step is not one of a later restore.
+pub async fn backed_up(shop: &Shop, format: &str) -> PathBuf {
+    let ran = room(shop, &format!("backup: {{ format: {format} }}")).goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    let [name] = kept(shop).try_into().expect("there is one backup");
+    shop.backups().join(name)
+}
+
+/// After the backup came orders, a table, and a migration.
+pub async fn goes_on(shop: &Shop) {
+    shop.sql(
+        "INSERT INTO orders SELECT n, 1 FROM generate_series(101, 155) AS n; UPDATE orders SET total = 0 WHERE id = 7;
+         CREATE TABLE coupons (id integer); INSERT INTO coupons VALUES (1); INSERT INTO migrations VALUES (43);
+         DELETE FROM users WHERE id = 2",
+    )
+    .await;
+}
+
+pub fn lines(plan: &ActionPlan) -> String {
+    plan.steps[0].diff.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn says(ran: &Ran, parts: &[&str]) {
+    let everything = ran.everything();
+    for part in parts {
+        assert!(everything.contains(part), "{part} is not in {everything}");
+    }
+}
+
+#[tokio::test]
+async fn a_restore_in_place_says_what_will_be_lost_and_keeps_a_copy_first() {
+    for format in ["custom", "plain"] {
+        let shop = Shop::open().await;
+        shop.sql(&format!("COMMENT ON DATABASE {} IS 'of the shop'", shop.name)).await;
+        let backup = backed_up(&shop, format).await;
+        goes_on(&shop).await;
+        let room = room(&shop, "restore: { into: in_place }");
+        let plan = room.planned().await;
+        let step = &plan.steps[0];
+        assert_eq!((step.risk, step.title.key.as_str()), (Risk::Destructive, "postgres.title_restore"));
+        assert_eq!(step.from.as_deref(), Some("orders 155, users 2"));
+        assert_eq!(Some(step.to.as_str()), backup.file_name().and_then(|name| name.to_str()));
+        let shown = lines(&plan);
+        for part in
+            ["postgres.lost", "age_ms", "\"fewer\":55", "\"then\":100", "postgres.copy_first", "\"there\":\"43\""]
+        {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        assert_eq!(step.needs.len(), 1);
+        assert_eq!(shop.count(ORDERS).await, 155, "planning changes nothing");
+
+        let ran = room.run(&plan).await;
+        assert_eq!(ran.line(), "done", "{}", ran.everything());
+        assert_eq!(shop.count(ORDERS).await, 100);
+        assert_eq!(shop.count("SELECT total::bigint FROM orders WHERE id = 7").await, 70);
+        assert_eq!(shop.count("SELECT count(*) FROM users").await, 3);
+        assert_eq!(shop.count("SELECT count(*) FROM coupons").await, 1, "what the backup does not know stays");
+        let analysed = "SELECT count(*) FROM pg_stats WHERE tablename = 'orders'";
+        assert!(shop.count(analysed).await > 0, "the statistics are made anew");
+        let comment = "SELECT count(*) FROM pg_database WHERE datname = current_database() AND \
+            shobj_description(oid, 'pg_database') = 'of the shop [vigie run_7_1-step-1]'";
+        assert_eq!(shop.count(comment).await, 1);
+        let files = kept(&shop);
+        let copy = files.iter().find(|name| name.contains("before-run_7_1-step-1")).expect("there is a copy");
+        assert_eq!(files.len(), 2, "{files:?}");
+        says(
+            &ran,
+            &[
+                "\"before\": Number(155)",
+                "\"after\": Number(100)",
+                "\"then\": Number(100)",
+                copy,
+                "\"migration\": String(\"42\")",
+            ],
+        );
+
+        // Taken up again it is found done, and nothing is done twice.
+        shop.sql("INSERT INTO orders VALUES (900, 1)").await;
+        shop.sql("DELETE FROM orders WHERE id = 900").await;
+        assert_eq!(room.taken_up(&plan).await.line(), "done");
+        assert_eq!(kept(&shop).len(), 2);
+
+        // The way back is the copy.
+        let back = room.planned_back(&plan).await;
+        assert_eq!(&back.steps[0].to, copy);
+    }
+}
+
+#[tokio::test]
+async fn a_restore_into_a_fresh_database_leaves_the_old_one() {
+    for (format, owners) in [("custom", "keep"), ("plain", "keep"), ("custom", "leave")] {
+        let shop = Shop::open().await;
+        backed_up(&shop, format).await;
+        goes_on(&shop).await;
+        let room = room(&shop, &format!("restore: {{ into: fresh, owners: {owners} }}"));
+        let refusal = room.refusal().await;
+        assert!(refusal.contains("postgres.may_not_create"), "{refusal}");
+        shop.admin(&format!("ALTER ROLE {} CREATEDB", shop.name)).await;
+        let plan = room.planned().await;
+        assert_eq!((plan.steps[0].risk, plan.steps[0].title.key.as_str()), (Risk::Reversible, "postgres.title_fresh"));
+        let ran = room.run(&plan).await;
+        assert_eq!(ran.line(), "done", "{}", ran.everything());
+        let fresh = shop.databases().await.pop().expect("there is one beside it");
+        assert!(fresh.starts_with(&format!("{}_20", shop.name)), "{fresh}");
+        assert_eq!((shop.count_in(&fresh, ORDERS).await, shop.count(ORDERS).await), (100, 155));
+        says(&ran, &[&fresh, "\"after\": Number(100)", "\"then\": Number(100)"]);
+        assert_eq!(shop.databases().await.len(), 2, "nothing half made is left");
+        assert_eq!(room.taken_up(&plan).await.line(), "done");
+        let refusal = room.refusal().await;
+        assert!(refusal.contains("postgres.is_there"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_backup_is_put_back_and_a_strange_script_never_runs() {
+    let shop = Shop::open().await;
+    let first = backed_up(&shop, "custom").await;
+    let first = first.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    let trap = shop.folder().join("sprung");
+    std::fs::write(shop.backups().join("by-hand.sql"), format!("\\! touch {}\n", trap.display()))
+        .expect("it can be written");
+    let room = room(&shop, "restore: { from: newest, into: in_place }");
+    let choices = room.choices().await;
+    assert_eq!(choices, ["by-hand.sql".to_owned(), first.clone()]);
+    let refusal = room.refusal().await;
+    assert!(refusal.contains("postgres.foreign_script"), "{refusal}");
+    goes_on(&shop).await;
+    let plan = room.planned_to(&first).await;
+    assert_eq!(room.run(&plan).await.line(), "done");
+    assert_eq!((shop.count(ORDERS).await, trap.exists()), (100, false));
+    let gone = room_with(&shop, "restore: { from: gone.dump, into: in_place }", "");
+    assert!(gone.refusal().await.contains("step.no_such_choice"));
+    let other = Shop::open().await;
+    let none = room_with(&other, "restore: { into: in_place }", "");
+    assert!(none.refusal().await.contains("postgres.no_backup"));
+}
+
+#[tokio::test]
+async fn others_who_hold_the_database_are_named_or_cut_off() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let mut other = shop.logged_in().await;
+    let name = "SET application_name = 'web'; BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE";
+    sqlx::raw_sql(AssertSqlSafe(name)).execute(&mut other).await.expect("it is connected");
+    let plan = room_with(&shop, "restore: { into: in_place }", "").planned().await;
+    assert!(lines(&plan).contains("postgres.others_must_go") && lines(&plan).contains("\"web\""), "{}", lines(&plan));
+    let step = "within: 4s\npostgres: { database: shop, restore: { into: in_place } }";
+    let line = shop.room(step, CHECK, &counting(&shop)).goes().await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("postgres.others_are_there"), "{line}");
+    assert_eq!(shop.count(ORDERS).await, 155);
+
+    let room = room(&shop, "restore: { into: in_place, others: end }");
+    let plan = room.planned().await;
+    assert!(lines(&plan).contains("postgres.others_are_ended"), "{}", lines(&plan));
+    let ran = room.run(&plan).await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert!(sqlx::raw_sql("SELECT 1").execute(&mut other).await.is_err(), "it was cut off");
+    assert_eq!(shop.count(ORDERS).await, 100);
+}
+
+#[tokio::test]
+async fn what_moved_since_the_plan_is_stale_and_nothing_is_done() {
+    let shop = Shop::open().await;
+    let backup = backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let room = room(&shop, "restore: { into: in_place }");
+    let plan = room.planned().await;
+    std::fs::write(&backup, "rubbish").expect("it can be written");
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("postgres.other_content"), "{line}");
+    assert_eq!(kept(&shop).len(), 1, "no copy is made of what is not touched");
+
+    let other = Shop::open().await;
+    backed_up(&other, "custom").await;
+    let room = room_with(&other, "restore: { into: in_place }", "");
+    let plan = room.planned().await;
+    let name = &other.name;
+    other.admin(&format!("DROP DATABASE {name}")).await;
+    other.admin(&format!("CREATE DATABASE {name} OWNER {name}")).await;
+    other.sql("CREATE TABLE orders (); CREATE TABLE users (); CREATE TABLE migrations (version integer)").await;
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("stale: postgres.other_database"), "{line}");
+}
+
+/// Why one would want a backup in the first place.
+#[tokio::test]
+async fn a_table_that_somebody_dropped_comes_back() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    shop.sql("DROP TABLE orders, migrations").await;
+    let room = room(&shop, "restore: { into: in_place }");
+    let plan = room.planned().await;
+    assert_eq!(plan.steps[0].from.as_deref(), Some("orders –, users 3"));
+    assert!(lines(&plan).contains("\"is_there\":false"), "{}", lines(&plan));
+    let ran = room.run(&plan).await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!(shop.count(ORDERS).await, 100);
+    says(&ran, &["\"migration\": String(\"42\")"]);
+}
+
+#[tokio::test]
+async fn rows_that_differ_from_the_backup_fail_the_step_with_the_copys_name() {
+    let shop = Shop::open().await;
+    let backup = backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    // The page says what was counted; here it counted more than the archive holds.
+    let page = backup.with_extension("dump.json");
+    let text = std::fs::read_to_string(&page).expect("it can be read").replace("\"rows\": 100", "\"rows\": 101");
+    std::fs::write(&page, text).expect("it can be written");
+    let ran = room(&shop, "restore: { into: in_place }").goes().await;
+    let line = ran.line();
+    assert!(line.starts_with("failed: postgres.rows_differ") && line.contains("\"tables\":[\"orders\"]"), "{line}");
+    assert!(line.contains("before-run_7_1-step-1"), "{line}");
+}
+
+/// D2, D5, P3, P6 · two people approve, as nothing else is configured; from the slash command to the timeline.
+#[tokio::test]
+async fn a_backup_is_put_back_from_slack_by_two_people() {
+    for (locale, lost, fewer) in [("en", "is lost", "55 fewer"), ("fr", "est perdu", "55 de moins")] {
+        let shop = Shop::open().await;
+        backed_up(&shop, "custom").await;
+        goes_on(&shop).await;
+        let runbook = Runbook::open_with(
+            locale,
+            &Sheet {
+                sections: &format!("databases:\n  shop: {}\n\n", shop.described(TOKEN, &counting(&shop))),
+                check: "sql: { database: shop, query: SELECT count(*) AS n FROM orders, limits: { than_before: { fail_above: 1 } } }",
+                steps: "- postgres: { database: shop, restore: { into: in_place } }\n",
+                risk: "destructive",
+                ..Sheet::default()
+            },
+        )
+        .await;
+        shop.admin(&format!("ALTER ROLE {} PASSWORD '{}'", shop.name, runbook.token())).await;
+        let (channel, card) = runbook.planned().await;
+        let text = shown(&card).replace('\u{a0}', " ");
+        for part in [lost, fewer, "sha256", "(155 "] {
+            assert!(part == "(155 " || text.contains(part), "{part} is not in {text}");
+        }
+        let done = runbook.approved_by_two(&channel, &card).await;
+        assert_eq!(runbook.outcome().await, Outcome::Done, "{done}");
+        assert_eq!(shop.count(ORDERS).await, 100);
+        assert!(done.contains("155 → 100"), "{done}");
+        let timeline = runbook.world.timeline("U0ONCALL", 1).await;
+        assert!(timeline.contains("orders 155, users 2 → "), "{timeline}");
+        if locale == "fr" {
+            is_french(&runbook.world);
+        }
+        runbook.close_without(&["Ana", "Cléo"]).await;
+    }
+}
