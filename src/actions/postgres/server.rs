@@ -142,7 +142,7 @@ fn trouble(error: sqlx::Error, config: &DatabaseConfig, within: Duration) -> Tro
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             Trouble::Unreachable(Words::new("reason.broken_off"))
         }
-        sqlx::Error::Io(error) => Trouble::Unreachable(reason::of_io(&error)),
+        sqlx::Error::Io(error) => Trouble::Unreachable(reason::of_request(&error)),
         sqlx::Error::Tls(error) => Trouble::Unreachable(reason::of_request(error.as_ref())),
         other => Trouble::Unreachable(Words::verbatim(other.to_string())),
     }

@@ -10,7 +10,7 @@ mod freeze;
 mod kill;
 mod network;
 mod people;
-mod server;
+pub mod server;
 mod slack;
 pub mod town;
 

@@ -22,8 +22,17 @@ pub struct Server {
 
 impl Server {
     pub fn up() -> Self {
+        Self::up_with(&[])
+    }
+
+    /// One that speaks TLS with `server.crt` and `server.key` from this folder.
+    pub fn up_with_certificate(from: &Path) -> Self {
+        Self::up_with(&[("CERTIFICATE", from)])
+    }
+
+    fn up_with(wishes: &[(&str, &Path)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let url = script("up", folder.path()).unwrap_or_else(|why| panic!("{why}"));
+        let url = script("up", folder.path(), wishes).unwrap_or_else(|why| panic!("{why}"));
         Self { folder, url }
     }
 
@@ -37,27 +46,27 @@ impl Server {
     }
 
     fn down(&self) {
-        script("down", self.folder.path()).unwrap_or_else(|why| panic!("{why}"));
+        script("down", self.folder.path(), &[]).unwrap_or_else(|why| panic!("{why}"));
     }
 
     fn again(&self) {
-        script("up", self.folder.path()).unwrap_or_else(|why| panic!("{why}"));
+        script("up", self.folder.path(), &[]).unwrap_or_else(|why| panic!("{why}"));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Err(why) = script("down", self.folder.path()) {
+        if let Err(why) = script("down", self.folder.path(), &[]) {
             println!("the server stays: {why}");
         }
     }
 }
 
 /// `tests/postgres`; gives what it prints.
-fn script(verb: &str, folder: &Path) -> Result<String, String> {
+fn script(verb: &str, folder: &Path, wishes: &[(&str, &Path)]) -> Result<String, String> {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
     // What is committed stays committed, as on a real server.
-    let output = Command::new(script).arg(verb).arg(folder).env("SAFE", "1").output();
+    let output = Command::new(script).arg(verb).arg(folder).env("SAFE", "1").envs(wishes.iter().copied()).output();
     let output = output.map_err(|why| format!("tests/postgres {verb}: {why}"))?;
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }

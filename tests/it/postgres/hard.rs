@@ -143,7 +143,7 @@ async fn cuts(shop: &Shop) {
 #[tokio::test]
 async fn a_connection_lost_in_the_middle_leaves_the_database_as_it_was() {
     let shop = Shop::open().await;
-    slow(&shop, 0.02).await;
+    slow(&shop, 0.05).await;
     backed_up(&shop, "custom").await;
     goes_on(&shop).await;
     let room_here = room(&shop, IN_PLACE);
@@ -280,7 +280,7 @@ async fn a_program_that_floods_or_hangs_is_ended_and_nothing_is_left_of_it() {
 async fn a_bot_killed_in_mid_restore_finds_out_how_it_ended() {
     for goes_on_alone in [true, false] {
         let shop = Shop::open().await;
-        slow(&shop, 0.03).await;
+        slow(&shop, 0.05).await;
         backed_up(&shop, "custom").await;
         goes_on(&shop).await;
         let sheet = Sheet {

@@ -7,4 +7,5 @@ mod hard;
 mod migration;
 mod restore;
 mod shop;
+mod tls;
 mod writers;
