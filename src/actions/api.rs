@@ -17,10 +17,10 @@ use crate::incident::words::Words;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long one reading and one change may take.
-const ONE_READING: Duration = Duration::from_secs(10);
-const ONE_CHANGE: Duration = Duration::from_secs(30);
+pub(super) const ONE_READING: Duration = Duration::from_secs(10);
+pub(super) const ONE_CHANGE: Duration = Duration::from_secs(30);
 /// The last look may begin just before the end; it gets a moment of its own.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+pub(super) const LAST_LOOK: Duration = Duration::from_secs(1);
 /// How much of a vendor's own sentence is shown.
 const MOST_SAID: usize = 200;
 /// Where vendors put the sentence that says why not.
@@ -50,6 +50,8 @@ pub(super) enum Trouble {
     },
     /// A yes that cannot be read.
     Garbled,
+    /// There was no request, for this reason.
+    NotMade(Words),
 }
 
 /// What a query asks for, pair by pair.
@@ -86,7 +88,8 @@ impl<'a> Api<'a> {
     /// What is there. Asked again while it may pass and there is time.
     pub(super) async fn get(&self, path: &[&str], query: Query<'_>) -> Result<Value, Trouble> {
         let request = Request::get(self.url(path, query));
-        self.again_while(Trouble::passes, || self.once(&request, self.left().clamp(LAST_LOOK, ONE_READING))).await
+        again_while(|| self.left(), Trouble::passes, || self.once(&request, self.left().clamp(LAST_LOOK, ONE_READING)))
+            .await
     }
 
     /// Changes something. Sent again only when it was certainly not carried out: never received, or turned away for now.
@@ -98,26 +101,7 @@ impl<'a> Api<'a> {
         body: Option<Value>,
     ) -> Result<Value, Trouble> {
         let request = Request { method, url: self.url(path, query), body };
-        self.again_while(Trouble::was_turned_away, || self.once(&request, self.left().min(ONE_CHANGE))).await
-    }
-
-    async fn again_while<F>(&self, again: fn(&Trouble) -> bool, ask: impl Fn() -> F) -> Result<Value, Trouble>
-    where
-        F: Future<Output = Result<Value, Trouble>>,
-    {
-        let mut next = FIRST_PAUSE;
-        loop {
-            let trouble = match ask().await {
-                Err(trouble) if again(&trouble) => trouble,
-                end => return end,
-            };
-            let wait = trouble.wait().unwrap_or(next);
-            if wait >= self.left() {
-                return Err(trouble);
-            }
-            pause(wait).await;
-            next = (next * 2).min(LONGEST_PAUSE);
-        }
+        again_while(|| self.left(), Trouble::was_turned_away, || self.once(&request, self.left().min(ONE_CHANGE))).await
     }
 
     async fn once(&self, request: &Request, within: Duration) -> Result<Value, Trouble> {
@@ -145,22 +129,46 @@ impl<'a> Api<'a> {
     }
 }
 
+/// Asks until the answer is final, or until there is no time for another try.
+pub(super) async fn again_while<F>(
+    left: impl Fn() -> Duration,
+    again: fn(&Trouble) -> bool,
+    ask: impl Fn() -> F,
+) -> Result<Value, Trouble>
+where
+    F: Future<Output = Result<Value, Trouble>>,
+{
+    let mut next = FIRST_PAUSE;
+    loop {
+        let trouble = match ask().await {
+            Err(trouble) if again(&trouble) => trouble,
+            end => return end,
+        };
+        let wait = trouble.wait().unwrap_or(next);
+        if wait >= left() {
+            return Err(trouble);
+        }
+        pause(wait).await;
+        next = (next * 2).min(LONGEST_PAUSE);
+    }
+}
+
 impl Trouble {
     /// Asking again may bring something else.
     pub(super) fn passes(&self) -> bool {
         match self {
             Trouble::NoAnswer { .. } => true,
             Trouble::Said { status, .. } => matches!(status, 408 | 429) || *status >= 500,
-            Trouble::Garbled => false,
+            Trouble::Garbled | Trouble::NotMade(_) => false,
         }
     }
 
     /// A change was certainly not carried out, and may be another time.
-    fn was_turned_away(&self) -> bool {
+    pub(super) fn was_turned_away(&self) -> bool {
         match self {
             Trouble::NoAnswer { sent, .. } => !sent,
             Trouble::Said { status, wait, .. } => *status == 429 || (*status == 503 && wait.is_some()),
-            Trouble::Garbled => false,
+            Trouble::Garbled | Trouble::NotMade(_) => false,
         }
     }
 
@@ -171,6 +179,7 @@ impl Trouble {
             Trouble::Said { status, .. } => may_have_happened(*status),
             // The status was a yes.
             Trouble::Garbled => true,
+            Trouble::NotMade(_) => false,
         }
     }
 
@@ -192,6 +201,7 @@ impl Trouble {
                 return Words::new("api.no_answer").with("vendor", vendor).with("why", why.clone());
             }
             Trouble::Garbled => return Words::new("api.garbled").with("vendor", vendor),
+            Trouble::NotMade(why) => return why.clone(),
             Trouble::Said { status, message, wait } => (*status, message.as_deref(), *wait),
         };
         let says = |words: Words| words.with("vendor", vendor).with("said", message);
@@ -224,6 +234,11 @@ impl Trouble {
 
 /// Adds the fault of a base address that is none.
 pub(super) fn validate_base(url: Option<&str>, path: &str, faults: &mut Vec<ConfigFault>) {
+    validate_address(url, &format!("{path}.base_url"), faults);
+}
+
+/// The same with the setting's own place.
+pub(super) fn validate_address(url: Option<&str>, place: &str, faults: &mut Vec<ConfigFault>) {
     let Some(url) = url else { return };
     let is_fit = url::Url::parse(url).is_ok_and(|url| {
         let open = url.username().is_empty() && url.password().is_none() && url.query().is_none();
@@ -231,7 +246,7 @@ pub(super) fn validate_base(url: Option<&str>, path: &str, faults: &mut Vec<Conf
     });
     if !is_fit {
         let sentence = "write an address without credentials or a question mark, for example https://api.example.com";
-        faults.push(fault(format!("{path}.base_url"), sentence));
+        faults.push(fault(place, sentence));
     }
 }
 

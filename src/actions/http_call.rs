@@ -250,7 +250,11 @@ impl HttpCall {
         if self.expect.contains(&answer.status) {
             return match broken_rule(&self.fields, &answer.body) {
                 None => self.confirm(answer.status, cx).await,
-                Some(broken) => StepResult::failed(self.says("step.yes_but").with("broken", broken)),
+                Some(broken) => {
+                    let words = self.says("step.yes_but").with("broken", broken);
+                    // A yes that cannot be read says nothing; the probe does.
+                    if answer.json().is_ok() { StepResult::failed(words) } else { StepResult::unknown(words) }
+                }
             };
         }
         if may_have_happened(answer.status) { StepResult::unknown(said) } else { StepResult::failed(said) }

@@ -25,12 +25,15 @@ pub(super) enum Stand {
     Moving(String),
     /// Somewhere else.
     Elsewhere(String),
+    /// It was moved by this step, and came to nothing, for this reason.
+    Broken(Words),
 }
 
 impl Stand {
     fn at(&self) -> &str {
         match self {
             Stand::There(at) | Stand::AtStart(at) | Stand::Half(at) | Stand::Moving(at) | Stand::Elsewhere(at) => at,
+            Stand::Broken(_) => "",
         }
     }
 }
@@ -86,6 +89,7 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
         let seen = lever.stand().await;
         let over = whole.left_of(cx.within).is_zero();
         match (seen, since_yes) {
+            (Ok(Stand::Broken(why)), _) => return StepResult::failed(why),
             (Ok(Stand::There(at)), None) => return there(lever, "step.already_at", at),
             (Ok(Stand::There(at)), Some(_)) => return there(lever, "step.is_at", at),
             (Ok(Stand::Elsewhere(at)), None) => return StepResult::stale(says(lever, "step.is_at").with("at", at)),
@@ -147,7 +151,7 @@ async fn refused(lever: &dyn Lever, trouble: &Trouble) -> StepResult {
         Ok(Stand::There(at)) => there(lever, "step.already_at", at),
         Ok(Stand::Half(at)) => StepResult::failed(says(lever, "lever.half").with("at", at).with("why", why)),
         Ok(Stand::Elsewhere(at)) => StepResult::stale(says(lever, "step.is_at").with("at", at)),
-        Ok(Stand::AtStart(_) | Stand::Moving(_)) | Err(_) => StepResult::failed(unchanged(why)),
+        Ok(Stand::AtStart(_) | Stand::Moving(_) | Stand::Broken(_)) | Err(_) => StepResult::failed(unchanged(why)),
     }
 }
 
@@ -168,6 +172,8 @@ pub(super) async fn settled(lever: &dyn Lever, cx: &StepContext<'_>) -> Happened
             Ok(Stand::Elsewhere(at)) => {
                 return Happened::CannotTell { why: says(lever, "step.elsewhere").with("at", at) };
             }
+            // Whoever takes it up is told the reason.
+            Ok(Stand::Broken(why)) => return Happened::Begun { note: why },
             Ok(Stand::AtStart(at)) if watch.left_of(patience).is_zero() => {
                 return Happened::No { note: says(lever, "step.still_at").with("at", at) };
             }

@@ -22,6 +22,7 @@ pub mod command;
 pub mod compose;
 pub mod config;
 mod diagnose;
+pub mod ecs;
 pub mod env_file;
 pub mod git;
 pub mod github;
@@ -66,6 +67,8 @@ pub struct World {
     pub http: reqwest::Client,
     /// The clusters, each reached when it is first needed.
     pub clusters: kubernetes::Clusters,
+    /// Who we are at AWS, found out when it is first needed.
+    pub aws: ecs::Sessions,
     /// How each database is reached.
     pub databases: postgres::Databases,
     /// Vigie's own environment, of which programs get only what is allowed by name.
@@ -108,7 +111,7 @@ impl Actions {
         let redactor = Redactor::new(own.iter().chain(secrets));
         let clusters = kubernetes::Clusters::new(&config.clusters, &environment);
         let databases = postgres::Databases::new(&config.databases);
-        let world = Arc::new(World { http, clusters, databases, environment, redactor });
+        let world = Arc::new(World { http, clusters, databases, aws: ecs::Sessions::default(), environment, redactor });
         Ok(Self { inner: Arc::new(Inner { config, world }) })
     }
 

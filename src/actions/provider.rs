@@ -12,6 +12,7 @@ use super::World;
 use super::command::CommandStep;
 use super::compose::Compose;
 use super::config::{ConfigFault, fault};
+use super::ecs::Ecs;
 use super::env_file::EnvFile;
 use super::git::Git;
 use super::github::GithubWorkflow;
@@ -354,6 +355,8 @@ providers! {
     env_file: EnvFile,
     /// A service of a Docker Compose project (C1).
     compose: Compose,
+    /// A service of AWS ECS (A1).
+    ecs: Ecs,
     /// Workloads in a Kubernetes cluster (K1).
     kubernetes: Kubernetes,
     /// A project at Vercel (V1, V2).

@@ -54,6 +54,7 @@ pub(super) fn world_with(secrets: &[&str]) -> World {
     World {
         http: client(),
         clusters: Clusters::default(),
+        aws: crate::actions::ecs::Sessions::default(),
         databases: Databases::default(),
         environment: environment(),
         redactor: Redactor::new(&secrets),

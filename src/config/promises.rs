@@ -23,6 +23,8 @@ fn environment() -> BTreeMap<&'static str, &'static str> {
         ("SHOP_TOKEN", "t1"),
         ("CDN_TOKEN", "t2"),
         ("CLOUDFLARE_TOKEN", "t12"),
+        ("AWS_KEY_ID", "AKIA-EXAMPLE"),
+        ("AWS_KEY", "t13"),
         ("MONITORING_TOKEN", "t8"),
         ("QUEUE_PASSWORD", "t3"),
         ("STATUS_PAGE_TOKEN", "t4"),

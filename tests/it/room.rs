@@ -51,10 +51,15 @@ impl Ran {
 impl Room {
     /// `yaml` holds the room's own sections: `actions`, `services`, `limits`.
     pub fn open(yaml: &str) -> Self {
+        Self::open_with_path(yaml, "/usr/local/bin:/usr/bin:/bin")
+    }
+
+    /// The same where programs are looked for in these folders.
+    pub fn open_with_path(yaml: &str, path: &str) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let config: ActionsConfig = serde_saphyr::from_str(yaml).unwrap_or_else(|fault| panic!("{fault}\n{yaml}"));
         let client = vigie::actions::http::client().expect("a client can be made");
-        let environment = BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]);
+        let environment = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
         let actions = Actions::new(config, client, environment, &[] as &[SecretString]);
         Self { actions: actions.unwrap_or_else(|faults| panic!("{faults:#?}")) }
     }
@@ -71,9 +76,14 @@ impl Room {
 
     /// The same with whole sections besides: `databases`, for instance.
     pub fn with_sections(sections: &str, step: &str, check: &str) -> Self {
+        Self::open(&format!("{sections}{}", Self::text(step, check)))
+    }
+
+    /// What such a room is configured by.
+    pub fn text(step: &str, check: &str) -> String {
         let step = step.trim_end().replace('\n', "\n      ");
-        Self::open(&format!(
-            "{sections}limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 20s }}
+        format!(
+            "limits: {{ verify_within: 1s, verify_every: 10ms, plan_within: 20s }}
 actions:
   go:
     title: Go
@@ -89,7 +99,7 @@ services:
     - key: there
       {check}
 "
-        ))
+        )
     }
 
     pub async fn plan(&self) -> Result<ActionPlan, PlanFault> {
@@ -114,6 +124,14 @@ services:
     /// The plan that takes a done one back.
     pub async fn planned_back(&self, done: &ActionPlan) -> ActionPlan {
         self.actions.plan_back(done, &[0]).await.unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    /// The fault of a way back that cannot be planned.
+    pub async fn refusal_back(&self, done: &ActionPlan) -> String {
+        match self.actions.plan_back(done, &[0]).await {
+            Err(fault) => fault.to_string(),
+            Ok(plan) => panic!("there is a way back: {plan:#?}"),
+        }
     }
 
     /// The fault of a plan that cannot be made: key and variables.

@@ -56,6 +56,8 @@ const SAID_ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("slack_morphism", &["src/slack/"], "only the Slack room knows the client library"),
     ("kube", &["src/actions/kubernetes"], "only the Kubernetes provider knows its client library"),
     ("k8s_openapi", &["src/actions/kubernetes"], "only the Kubernetes provider knows its client library"),
+    ("aws_config", &["src/actions/ecs/"], "only the ECS provider knows AWS's libraries"),
+    ("aws_sigv4", &["src/actions/ecs/"], "only the ECS provider knows AWS's libraries"),
     ("Utc :: now", &["src/clock.rs"], "time is an argument, or comes from the clock"),
     ("Local :: now", &[], "time is an argument, or comes from the clock"),
     ("Timestamp :: now", &[], "time is an argument, or comes from the clock"),

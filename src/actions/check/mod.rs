@@ -3,6 +3,7 @@
 mod bounds;
 pub mod command;
 mod exposition;
+pub mod git;
 pub mod http;
 pub mod log;
 pub mod metrics;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 pub use bounds::{Bounds, Change};
 
 use self::command::CommandCheck;
+use self::git::GitCheck;
 use self::http::HttpCheck;
 use self::log::LogCheck;
 use self::metrics::MetricsCheck;
@@ -180,6 +182,8 @@ checks! {
     log: LogCheck,
     /// A port that takes connections.
     tcp: TcpCheck,
+    /// The newest commits of a branch (G1).
+    git: GitCheck,
     /// What a Kubernetes cluster says (K16).
     kubernetes: KubernetesCheck,
     /// The log of a deployment at Vercel (V3).

@@ -1,21 +1,25 @@
 //! What is done to a branch: made in the mirror first, so that the plan knows exactly what will be pushed, and pushed with
 //! the tag that keeps the state before, all or nothing.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Git;
 use super::mirror::{Mirror, Refused};
 use crate::actions::World;
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
+use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, spec_of};
 use crate::actions::stopwatch::{Stopwatch, pause};
-use crate::incident::approval::PlannedStep;
+use crate::incident::approval::{Choice, PlannedStep};
 use crate::incident::words::Words;
 
 /// How many commits and lines of a difference are shown.
 const MOST_COMMITS: &str = "-5";
 const MOST_LINES: usize = 7;
 /// A push that lost its owner may end so long after it.
-const HELD: std::time::Duration = std::time::Duration::from_secs(3);
+const HELD: Duration = Duration::from_secs(3);
+/// How many commits a person chooses between.
+const MOST_CHOICES: u32 = 10;
 
 /// The approved facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ pub(super) struct Spec {
     what: What,
     /// The branch's commit when the plan was made.
     head: String,
+    /// It takes back what the configuration says.
+    #[serde(default)]
+    is_back: bool,
 }
 
 /// What is done.
@@ -39,11 +46,57 @@ enum What {
     Checkpoint,
 }
 
-pub(super) async fn plan(config: &Git, world: &World, within: std::time::Duration) -> Result<PlannedStep, PlanFault> {
+pub(super) async fn plan(
+    config: &Git,
+    world: &World,
+    within: Duration,
+    wanted: Option<&str>,
+) -> Result<PlannedStep, PlanFault> {
     let target = config.name();
-    let unreadable = |why| PlanFault::Unreadable { target: target.clone(), why };
-    let mirror = Mirror::fetched(config, world, within).await.map_err(unreadable)?;
-    Planning { config, mirror: &mirror, target: &target }.step().await
+    let mirror = fetched(config, world, within).await?;
+    Planning { config, mirror: &mirror, target: &target }.step(wanted).await
+}
+
+/// The newest commits of the branch, of which one can be taken back.
+pub(super) async fn choices(config: &Git, world: &World, within: Duration) -> Result<Vec<Choice>, PlanFault> {
+    let mirror = fetched(config, world, within).await?;
+    let unreadable = |why| PlanFault::Unreadable { target: config.name(), why };
+    let commits = last_commits(&mirror, &config.branch, MOST_CHOICES).await.map_err(unreadable)?;
+    Ok(commits.into_iter().map(|(commit, line)| Choice { label: Words::verbatim(line), value: commit }).collect())
+}
+
+/// The step that takes a done one back.
+pub(super) async fn plan_back(
+    config: &Git,
+    world: &World,
+    within: Duration,
+    done: &PlannedStep,
+) -> Result<PlannedStep, PlanFault> {
+    let spec: Spec = spec_of(done).map_err(PlanFault::NothingToGoBackTo)?;
+    let target = config.name();
+    let mirror = fetched(config, world, within).await?;
+    Planning { config, mirror: &mirror, target: &target }.back(&spec).await
+}
+
+async fn fetched<'a>(config: &'a Git, world: &'a World, within: Duration) -> Result<Mirror<'a>, PlanFault> {
+    let unreadable = |why| PlanFault::Unreadable { target: config.name(), why };
+    Mirror::fetched(config, world, within).await.map_err(unreadable)
+}
+
+/// The newest commits of a branch: each by its whole name and for people, `3f2a1c9 Ana: Add a coupon`.
+pub(super) async fn last_commits(
+    mirror: &Mirror<'_>,
+    branch: &str,
+    count: u32,
+) -> Result<Vec<(String, String)>, Words> {
+    let head = format!("refs/heads/{branch}");
+    if resolved(mirror, &head).await.is_none() {
+        return Err(Words::new("git.no_branch").with("branch", branch));
+    }
+    let printed = mirror.git(&["log", &format!("-{count}"), "--format=%H %h %an: %s", &head]).await;
+    let printed = printed.map_err(|refused| Words::new("git.broke").with("said", refused.said()))?;
+    let split = |line: &str| line.split_once(' ').map(|(commit, shown)| (commit.to_owned(), shown.to_owned()));
+    Ok(printed.lines().filter_map(split).collect())
 }
 
 struct Planning<'a> {
@@ -62,35 +115,71 @@ impl Planning<'_> {
         PlanFault::Unreadable { target: self.target.to_owned(), why }
     }
 
-    async fn step(&self) -> Result<PlannedStep, PlanFault> {
-        let Self { config, mirror, .. } = *self;
-        let branch = config.branch.as_str();
-        let head = resolved(mirror, &format!("refs/heads/{branch}")).await;
-        let head = head.ok_or_else(|| self.refused(Words::new("git.no_branch").with("branch", branch)))?;
-        let now = self.shown(&head).await?;
-        let (what, to, title) = match (&config.revert, &config.reset) {
-            (Some(wanted), _) => {
-                let what = self.revert(&head, wanted).await?;
-                let commit = match &what {
-                    What::Revert { commit, .. } => self.shown(commit).await?,
-                    _ => String::new(),
-                };
-                let title = Words::new("git.title_revert").with("commit", commit.as_str());
-                (what, format!("{now} − {commit}"), title)
+    async fn head(&self) -> Result<String, PlanFault> {
+        let branch = self.config.branch.as_str();
+        let head = resolved(self.mirror, &format!("refs/heads/{branch}")).await;
+        head.ok_or_else(|| self.refused(Words::new("git.no_branch").with("branch", branch)))
+    }
+
+    async fn step(&self, wanted: Option<&str>) -> Result<PlannedStep, PlanFault> {
+        let head = self.head().await?;
+        let what = match (&self.config.revert, &self.config.reset) {
+            (Some(revert), _) => {
+                let commit = revert.commit.as_deref().filter(|commit| *commit != "newest").or(wanted);
+                self.revert(&head, commit, revert.mainline).await?
             }
-            (None, Some(wanted)) => {
-                let to = self.existing(&wanted.to).await?;
-                if to == head {
-                    return Err(PlanFault::AlreadyThere { target: self.target.to_owned(), to: now });
-                }
-                let shown = self.shown(&to).await?;
-                (What::Reset { to }, shown.clone(), Words::new("git.title_reset").with("to", shown))
-            }
-            (None, None) => {
-                (What::Checkpoint, now.clone(), Words::new("git.title_checkpoint").with("at", now.as_str()))
+            (None, Some(reset)) => What::Reset { to: self.existing(&reset.to).await? },
+            (None, None) => What::Checkpoint,
+        };
+        self.planned(head, what, false).await
+    }
+
+    /// A revert is reverted, wherever the branch is now; a branch that was reset goes back only while nobody has gone on
+    /// from there.
+    async fn back(&self, done: &Spec) -> Result<PlannedStep, PlanFault> {
+        let head = self.head().await?;
+        let what = match &done.what {
+            What::Checkpoint => return Err(PlanFault::NothingToGoBackTo(Words::new("step.no_way_back"))),
+            What::Reset { to } if *to == head => What::Reset { to: self.existing(&done.head).await? },
+            What::Reset { .. } => return Err(self.refused(moved(self.mirror, done, Some(&head)).await)),
+            What::Revert { tree, .. } => {
+                let commit = self.pushed_on(&done.head, tree, &head).await?;
+                self.revert(&head, Some(&commit), None).await?
             }
         };
-        let spec = Spec { repository: config.repository.clone(), branch: config.branch.clone(), what, head };
+        self.planned(head, what, true).await
+    }
+
+    /// Our own commit of a revert: the one upon the former head that makes the planned tree.
+    async fn pushed_on(&self, former: &str, tree: &str, head: &str) -> Result<String, PlanFault> {
+        let range = format!("{former}..{head}");
+        let printed = self.mirror.git(&["log", "--format=%H %T %P", &range]).await;
+        let printed = printed.map_err(|refused| self.broke(&refused))?;
+        let ours = printed.lines().find_map(|line| line.strip_suffix(&format!(" {tree} {former}")));
+        let none =
+            || PlanFault::NothingToGoBackTo(Words::new("git.not_pushed").with("branch", self.config.branch.as_str()));
+        ours.map(str::to_owned).ok_or_else(none)
+    }
+
+    async fn planned(&self, head: String, what: What, is_back: bool) -> Result<PlannedStep, PlanFault> {
+        let config = self.config;
+        let branch = config.branch.as_str();
+        let now = self.shown(&head).await?;
+        let (to, title) = match &what {
+            What::Revert { commit, .. } => {
+                let commit = self.shown(commit).await?;
+                (format!("{now} − {commit}"), Words::new("git.title_revert").with("commit", commit))
+            }
+            What::Reset { to } if *to == head => {
+                return Err(PlanFault::AlreadyThere { target: self.target.to_owned(), to: now });
+            }
+            What::Reset { to } => {
+                let shown = self.shown(to).await?;
+                (shown.clone(), Words::new("git.title_reset").with("to", shown))
+            }
+            What::Checkpoint => (now.clone(), Words::new("git.title_checkpoint").with("at", now.as_str())),
+        };
+        let spec = Spec { repository: config.repository.clone(), branch: config.branch.clone(), what, head, is_back };
         Ok(PlannedStep {
             title: title.with("branch", branch),
             target: self.target.to_owned(),
@@ -118,9 +207,9 @@ impl Planning<'_> {
         found.ok_or_else(|| self.refused(Words::new("git.no_commit").with("commit", name)))
     }
 
-    async fn revert(&self, head: &str, wanted: &super::Revert) -> Result<What, PlanFault> {
-        let commit = match wanted.commit.as_deref() {
-            None | Some("newest") => head.to_owned(),
+    async fn revert(&self, head: &str, commit: Option<&str>, mainline: Option<u32>) -> Result<What, PlanFault> {
+        let commit = match commit {
+            None => head.to_owned(),
             Some(commit) => self.existing(commit).await?,
         };
         if self.mirror.git(&["merge-base", "--is-ancestor", &commit, head]).await.is_err() {
@@ -129,17 +218,17 @@ impl Planning<'_> {
         let parents = self.mirror.git(&["rev-list", "--parents", "-n", "1", &commit]).await;
         let parents = parents.map_err(|refused| self.broke(&refused))?.split_whitespace().count().saturating_sub(1);
         let shown = self.shown(&commit).await?;
-        match (parents, wanted.mainline) {
+        match (parents, mainline) {
             (0 | 1, Some(_)) => return Err(self.refused(Words::new("git.no_merge").with("commit", shown))),
             (2.., None) => return Err(self.refused(Words::new("git.is_merge").with("commit", shown))),
             _ => {}
         }
-        let tree = reverted(self.mirror, head, &commit, wanted.mainline).await.map_err(|why| self.refused(why))?;
+        let tree = reverted(self.mirror, head, &commit, mainline).await.map_err(|why| self.refused(why))?;
         let before = resolved_tree(self.mirror, head).await;
         if before.as_deref() == Some(&tree) {
             return Err(PlanFault::AlreadyThere { target: self.target.to_owned(), to: format!("− {shown}") });
         }
-        Ok(What::Revert { commit, mainline: wanted.mainline, tree })
+        Ok(What::Revert { commit, mainline, tree })
     }
 
     async fn lines(&self, spec: &Spec) -> Result<Vec<Words>, PlanFault> {
@@ -234,7 +323,7 @@ pub(super) fn is_meant_by(spec: &Spec, config: &Git) -> bool {
         What::Reset { .. } => config.reset.is_some(),
         What::Checkpoint => config.checkpoint.is_some(),
     };
-    same_what && spec.repository == config.repository && spec.branch == config.branch
+    (same_what || spec.is_back) && spec.repository == config.repository && spec.branch == config.branch
 }
 
 fn tag(cx: &StepContext<'_>) -> String {

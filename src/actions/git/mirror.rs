@@ -23,6 +23,17 @@ const MOST_SAID: usize = 3;
 /// What the newest state of the remote side is fetched as; `clone --mirror` would forbid pushing single branches.
 const ALL: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 
+/// How git and ssh say that there is no way in; they speak no other language here.
+const NO_WAY_IN: [&str; 7] = [
+    "Authentication failed",
+    "Permission denied",
+    "could not read Username",
+    "could not read Password",
+    "Host key verification failed",
+    "does not appear to be a git repository",
+    "not found",
+];
+
 /// The mirror, held by one piece of work with its deadline.
 pub(super) struct Mirror<'a> {
     config: &'a Git,
@@ -43,7 +54,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// What the other side said about it, else the last thing that git said.
+    /// What the other side said about it, else why there is no way in, else the last thing that git said.
     pub(super) fn said(&self) -> String {
         let is_own = |line: &&str| !line.is_empty() && !line.contains("hook declined to update");
         let remote = self.stderr.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim);
@@ -51,22 +62,14 @@ impl Refused {
         if !remote.is_empty() {
             return remote.join("; ");
         }
-        let last = self.stderr.lines().chain(self.stdout.lines()).map(str::trim).rfind(|line| !line.is_empty());
-        last.unwrap_or_default().to_owned()
+        let lines = || self.stderr.lines().chain(self.stdout.lines()).map(str::trim);
+        let no_way_in = lines().find(|line| NO_WAY_IN.iter().any(|sign| line.contains(sign)));
+        no_way_in.or_else(|| lines().rfind(|line| !line.is_empty())).unwrap_or_default().to_owned()
     }
 
     /// It was not let in, or there is nothing at the address.
     pub(super) fn is_no_access(&self) -> bool {
-        const SIGNS: [&str; 7] = [
-            "Authentication failed",
-            "Permission denied",
-            "could not read Username",
-            "could not read Password",
-            "Host key verification failed",
-            "does not appear to be a git repository",
-            "not found",
-        ];
-        SIGNS.iter().any(|sign| self.stderr.contains(sign))
+        NO_WAY_IN.iter().any(|sign| self.stderr.contains(sign))
     }
 }
 

@@ -7,18 +7,20 @@ mod change;
 mod mirror;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use self::change::Spec;
+use super::World;
 use super::config::{ConfigFault, fault};
 use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -70,7 +72,7 @@ pub struct Access {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Revert {
-    /// `newest`, or the commit; the newest when it is not said.
+    /// `newest`, or the commit; when it is not said, the one that a person chooses, else the newest.
     pub commit: Option<String>,
     /// Only for a merge: which of its sides stays, 1 being the branch that was merged into.
     pub mainline: Option<u32>,
@@ -154,9 +156,21 @@ impl ActionProvider for Git {
         }
     }
 
+    fn choosing(&self) -> Choosing {
+        let is_open = self.revert.as_ref().is_some_and(|revert| revert.commit.is_none());
+        if is_open { Choosing::May } else { Choosing::Nothing }
+    }
+
+    async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        change::choices(self, cx.world, planning(cx)).await
+    }
+
     async fn plan(&self, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
-        // Not all of the time: what takes too long is to be named, and not only the planning.
-        change::plan(self, cx.world, cx.within * 3 / 4).await
+        change::plan(self, cx.world, planning(cx), cx.wanted).await
+    }
+
+    async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
+        change::plan_back(self, cx.world, planning(cx), done).await
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
@@ -174,7 +188,35 @@ impl ActionProvider for Git {
     }
 }
 
+/// Not all of the time: what takes too long is to be named, and not only the planning.
+fn planning(cx: &PlanContext<'_>) -> Duration {
+    cx.within * 3 / 4
+}
+
 impl Git {
+    /// The newest commits of the branch, for people.
+    pub(super) async fn last_commits(&self, world: &World, within: Duration, count: u32) -> Result<Vec<String>, Words> {
+        let mirror = mirror::Mirror::fetched(self, world, within).await?;
+        let commits = change::last_commits(&mirror, &self.branch, count).await?;
+        Ok(commits.into_iter().map(|(_, line)| line).collect())
+    }
+
+    /// Only the settings that say where the branch is.
+    pub(super) fn place(repository: &str, mirror: &Path, branch: &str, access: Option<&Access>) -> Self {
+        Self {
+            repository: repository.to_owned(),
+            mirror: mirror.to_path_buf(),
+            branch: branch.to_owned(),
+            shared: true,
+            author: None,
+            access: access.cloned(),
+            risk: None,
+            revert: None,
+            reset: None,
+            checkpoint: Some(Checkpoint {}),
+        }
+    }
+
     fn name(&self) -> String {
         format!("{} ({})", self.branch, self.repository)
     }

@@ -160,3 +160,15 @@ async fn a_lost_answer_is_settled_by_looking() {
         assert_eq!(lever.sent(), 0);
     }
 }
+
+#[tokio::test]
+async fn what_came_to_nothing_is_a_failure_whoever_sees_it() {
+    let broken = || Ok(Stand::Broken("taken back by itself".into()));
+    let (line, sent) = thrown(&[start(), moving(), broken()], &[Ok(())]).await;
+    assert!(line.contains("taken back by itself") && sent == 1, "{line}");
+    let lever = Played::new(&[broken()], &[]);
+    let begun = with_context(async |cx| plainly(settled(&lever, cx).await)).await;
+    assert_eq!(begun, Happened::Begun { note: "taken back by itself".into() });
+    let taken_up = with_context(async |cx| plain(throw(&lever, cx).await)).await;
+    assert_eq!((taken_up, lever.sent()), (StepResult::failed("taken back by itself".into()), 0));
+}

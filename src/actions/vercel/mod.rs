@@ -136,10 +136,15 @@ impl ActionProvider for Vercel {
 
     fn choosing(&self) -> Choosing {
         let is_open = |destination: &Option<Destination>| destination.as_ref().is_some_and(|found| found.to.is_none());
-        if is_open(&self.rollback) || is_open(&self.promote) { Choosing::May } else { Choosing::Nothing }
+        let is_copy = |variables: &Variables| variables.operation == Operation::Restore && variables.copy.is_none();
+        let is_copy = self.variables.as_ref().is_some_and(is_copy);
+        if is_copy || is_open(&self.rollback) || is_open(&self.promote) { Choosing::May } else { Choosing::Nothing }
     }
 
     async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
+        if let Some(wanted) = &self.variables {
+            return variables::choices(self, wanted).await;
+        }
         moves::choices(self, &self.site(cx.world, cx.within / 2)).await
     }
 
@@ -154,7 +159,7 @@ impl ActionProvider for Vercel {
         // Half of the time: a vendor that does not answer is to be named, and not only the planning that took too long.
         let site = self.site(cx.world, cx.within / 2);
         match &self.variables {
-            Some(wanted) => variables::plan(self, wanted, &site).await,
+            Some(wanted) => variables::plan(self, wanted, &site, cx.wanted).await,
             None => moves::plan(self, &site, cx.wanted).await,
         }
     }

@@ -23,7 +23,7 @@ use super::super::provider::{
 use super::copies::{self, Contents, Copy};
 use super::deployments::Project;
 use super::{VENDOR, Vercel};
-use crate::incident::approval::{PlannedStep, Risk};
+use crate::incident::approval::{Choice, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
@@ -47,8 +47,22 @@ pub struct Variables {
     /// Of which environments; of all of them when none is named.
     #[serde(default)]
     pub environments: Vec<String>,
-    /// The name of the copy to restore; the newest when it is not said.
+    /// The name of the copy to restore; when it is not said, the one that a person chooses, else the newest.
     pub copy: Option<String>,
+    /// What becomes of variables that the copy does not hold, when it is restored; they are left when it is not said.
+    #[serde(default)]
+    pub others: Others,
+}
+
+/// What becomes of variables that a copy does not hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Others {
+    /// They stay.
+    #[default]
+    Leave,
+    /// They are removed, after a copy of them was kept.
+    Remove,
 }
 
 /// What is done with variables.
@@ -221,6 +235,9 @@ impl Variables {
             faults.push(fault(format!("{path}.names"), "name the variables that are removed"));
         }
         let is_foreign = |copy: &String| copy.contains('/') || self.operation != Operation::Restore;
+        if self.others == Others::Remove && self.operation != Operation::Restore {
+            faults.push(fault(format!("{path}.others"), "others are removed only when a copy is restored"));
+        }
         if self.copy.as_ref().is_some_and(is_foreign) {
             let sentence = "the name of a copy in the folder of copies, and only for do: restore";
             faults.push(fault(format!("{path}.copy"), sentence));
@@ -234,11 +251,12 @@ impl Variables {
     }
 
     /// The copy that is to be restored.
-    async fn chosen(&self, project: &str) -> Result<Option<Copy>, Words> {
+    async fn chosen(&self, project: &str, wanted: Option<&str>) -> Result<Option<Copy>, Words> {
         let (this, project) = (self.clone(), project.to_owned());
+        let wanted = self.copy.as_deref().or(wanted).map(str::to_owned);
         off_thread(move || {
             let mut names = copies::names(&this.copies, &project)?;
-            let name = match &this.copy {
+            let name = match &wanted {
                 Some(wanted) => names.into_iter().find(|name| name == wanted),
                 None if names.is_empty() => None,
                 None => Some(names.swap_remove(0)),
@@ -260,13 +278,26 @@ struct Draft {
     touched: Vec<Touched>,
 }
 
-pub(super) async fn plan(config: &Vercel, wanted: &Variables, site: &Project<'_>) -> Result<PlannedStep, PlanFault> {
+/// The copies there are, for a person to choose.
+pub(super) async fn choices(config: &Vercel, wanted: &Variables) -> Result<Vec<Choice>, PlanFault> {
+    let (folder, project) = (wanted.copies.clone(), config.project.clone());
+    let names = off_thread(move || copies::names(&folder, &project)).await;
+    let names = names.map_err(|why| PlanFault::Unreadable { target: config.target().into_owned(), why })?;
+    Ok(names.into_iter().map(|name| Choice { label: Words::verbatim(name.as_str()), value: name }).collect())
+}
+
+pub(super) async fn plan(
+    config: &Vercel,
+    wanted: &Variables,
+    site: &Project<'_>,
+    chosen: Option<&str>,
+) -> Result<PlannedStep, PlanFault> {
     let target = config.target().into_owned();
     let all = site.variables().await.map_err(|trouble| trouble.as_plan_fault(&target, VENDOR, site.name))?;
     let draft = match wanted.operation {
         Operation::Save => save(config, wanted, &all)?,
         Operation::Remove => remove(config, wanted, &all, &target)?,
-        Operation::Restore => restore(config, wanted, site, &all, &target).await?,
+        Operation::Restore => restore(config, wanted, site, &all, (&target, chosen)).await?,
     };
     let Draft { title, from, to, diff, risk, copy, touched } = draft;
     let spec = Spec { operation: wanted.operation, copies: wanted.copies.clone(), copy, touched };
@@ -356,10 +387,10 @@ async fn restore(
     wanted: &Variables,
     site: &Project<'_>,
     all: &[Listed],
-    target: &str,
+    (target, chosen): (&str, Option<&str>),
 ) -> Result<Draft, PlanFault> {
     let unreadable = |why| PlanFault::Unreadable { target: target.to_owned(), why };
-    let copy = wanted.chosen(&config.project).await.map_err(unreadable)?.ok_or_else(|| {
+    let copy = wanted.chosen(&config.project, chosen).await.map_err(unreadable)?.ok_or_else(|| {
         PlanFault::NothingToGoBackTo(Words::new("vercel.no_copy").with("project", config.project.as_str()))
     })?;
     let now = site.contents(all).await;
@@ -387,12 +418,29 @@ async fn restore(
             }
         }
     }
+    // What nobody could read when the copy was made stays, for nobody could put it back.
+    let kept = |one: &&Listed| {
+        let is_in = copy.contents.variables.iter().any(|variable| Touched::of(one).is_kept_as(variable));
+        is_in || copy.contents.unreadable.contains(&one.name)
+    };
+    let is_within = |one: &Listed| {
+        wanted.environments.is_empty() || one.target.iter().all(|target| wanted.environments.contains(target))
+    };
+    let is_removed =
+        |one: &&Listed| wanted.others == Others::Remove && wanted.is_meant(one) && is_within(one) && !kept(one);
+    let removed: Vec<&Listed> = all.iter().filter(is_removed).collect();
+    touched.extend(removed.iter().map(|one| Touched::of(one)));
     if touched.is_empty() {
         return Err(PlanFault::AlreadyThere { target: target.to_owned(), to: copy.name });
     }
     let line = |key, names: Vec<&str>| (!names.is_empty()).then(|| Words::new(key).with("names", names));
     let mut diff: Vec<Words> =
         [line("vercel.come_back", back), line("vercel.change", changed)].into_iter().flatten().collect();
+    let gone = once(removed.iter().map(|one| one.name.as_str()));
+    diff.extend(line("vercel.go_away", gone));
+    let final_ones = sensitive_line(&removed);
+    let risk = if final_ones.is_some() { Risk::Destructive } else { config.risk() };
+    diff.extend(final_ones);
     let lost: Vec<&str> = copy.contents.unreadable.iter().map(String::as_str).collect();
     diff.extend(line("vercel.not_in_copy", once(lost.into_iter())));
     diff.push(Words::new("vercel.next_build"));
@@ -401,7 +449,7 @@ async fn restore(
         from: None,
         to: copy.name.clone(),
         diff,
-        risk: config.risk(),
+        risk,
         copy: Some((copy.name, copy.digest)),
         touched,
     })

@@ -46,7 +46,7 @@ impl Platform for Maintenance {
         if call.bearer.as_deref() != Some(&self.token) {
             return Said::new(401, json!({"error": "who are you?"}));
         }
-        match (call.method.as_str(), call.path.as_str(), call.idempotency_key.as_deref()) {
+        match (call.method.as_str(), call.path.as_str(), call.idempotency_key()) {
             ("GET", "/page", _) => Said::new(200, json!({"state": if self.is_up { "up" } else { "down" }})),
             ("POST", "/page", None) => Said::new(400, json!({"error": "an idempotency key is missing"})),
             ("POST", "/page", Some(key)) => self.put_up(key),

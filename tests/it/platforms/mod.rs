@@ -3,6 +3,7 @@
 //! came by.
 
 pub mod cloudflare;
+pub mod ecs;
 pub mod github;
 pub mod maintenance;
 pub mod netlify;
@@ -41,8 +42,8 @@ pub struct Call {
     pub body: Value,
     /// The token that came with it.
     pub bearer: Option<String>,
-    /// The name of what is done only once, however often it is asked for.
-    pub idempotency_key: Option<String>,
+    /// The header fields that are plain text, by their names in small letters.
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Call {
@@ -55,8 +56,19 @@ impl Call {
         self.path.trim_matches('/').split('/').map(decoded).collect()
     }
 
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    /// The name of what is done only once, however often it is asked for.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.header("idempotency-key")
+    }
+
+    /// AWS posts its questions, too.
     pub fn is_write(&self) -> bool {
-        self.method != "GET"
+        let is_question = |target: &str| target.contains(".Describe") || target.contains(".List");
+        self.method != "GET" && !self.header("x-amz-target").is_some_and(is_question)
     }
 
     fn line(&self) -> String {
@@ -160,6 +172,10 @@ impl<P: Platform> Desk<P> {
     }
 }
 
+fn plain((name, value): (&header::HeaderName, &header::HeaderValue)) -> Option<(String, String)> {
+    Some((name.to_string(), value.to_str().ok()?.to_owned()))
+}
+
 async fn serve<P: Platform>(State(desk): State<Desk<P>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.expect("the body comes whole");
@@ -171,7 +187,7 @@ async fn serve<P: Platform>(State(desk): State<Desk<P>>, request: Request) -> Re
         query: url::form_urlencoded::parse(query).into_owned().collect(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
         bearer: bearer.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned),
-        idempotency_key: head.headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned),
+        headers: head.headers.iter().filter_map(plain).collect(),
     };
     let (trouble, said) = {
         let mut inner = desk.inner.lock().expect("nobody panicked");

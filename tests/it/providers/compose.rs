@@ -4,12 +4,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use vigie::incident::approval::{Outcome, Risk};
 use vigie::incident::state::Phase;
 
-use crate::faults::skip;
+use crate::faults::{skip, until};
 use crate::french::is_french;
 use crate::room::{Ran, Room};
 use crate::runbook::Runbook;
@@ -336,6 +337,35 @@ async fn a_crash_at_any_moment_is_taken_up() {
     shop.docker(&["rm", "-f", &shop.containers("web")[0].0]);
     let line = room.taken_up(&plan).await.line();
     assert!(line.starts_with("unknown:") && line.contains("step.elsewhere"), "{line}");
+}
+
+/// C1 · the bot dies after the tag was written and before a container was touched; the next one takes it up.
+#[tokio::test]
+async fn a_bot_that_dies_between_the_file_and_the_containers_leaves_nothing_half() {
+    let Some(shop) = Shop::open() else { return };
+    // The first `up` waits for ever; it goes with the bot that called it.
+    let (met, gate) = (shop.file("met"), shop.file("gate"));
+    shop.runs(Path::new("/usr/bin/mkfifo"), &[&gate.display().to_string()]);
+    let first = format!(
+        "case \" $* \" in *' up '*) if mkdir '{}' 2>/dev/null; then read -r line <'{}'; fi;; esac",
+        met.display(),
+        gate.display()
+    );
+    let compose = shop.program("compose", "docker-compose", &first);
+    let step = shop.step_with(&shop.by_variable(""), &shop.engine.join("docker"), &compose).replace('\n', "\n  ");
+    let mut runbook = Runbook::open("en", "command: { argv: [\"true\"] }", &format!("- {step}")).await;
+    let (channel, card) = runbook.planned().await;
+    let acted = runbook.world.ws().person("U0LEAD").click(&channel, &ts(&card), "approve").await.expect("a button");
+    assert_eq!(acted.failure, None);
+    until("Compose is called", Duration::from_secs(60), async || met.exists().then_some(())).await;
+    assert_eq!((shop.text(".env"), shop.tags("web")), (env("1"), vec!["2".to_owned()]));
+    runbook.world.crash().await;
+    // The lease of the one that died ends.
+    runbook.world.seconds(61).await;
+    runbook.world.settle().await;
+    assert_eq!(runbook.outcome().await, Outcome::Done);
+    assert_eq!((shop.text(".env"), shop.tags("web")), (env("1"), vec!["1".to_owned()]));
+    runbook.close_without(&[PASSWORD]).await;
 }
 
 #[tokio::test]

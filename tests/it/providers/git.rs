@@ -6,21 +6,21 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use vigie::actions::ActionsConfig;
-use vigie::incident::approval::{Outcome, Risk};
+use vigie::incident::approval::{Outcome, Risk, Verdict};
 
 use crate::french::is_french;
 use crate::room::Room;
 use crate::runbook::Runbook;
-use crate::world::shown;
+use crate::world::{shown, ts};
 
 /// A bare repository that others push to, and somebody's clone of it.
-struct Remote {
-    folder: TempDir,
+pub struct Remote {
+    pub folder: TempDir,
 }
 
 impl Remote {
     /// Two commits on `main`: the price is 10, then 20.
-    fn open() -> Self {
+    pub fn open() -> Self {
         let remote = Self { folder: tempfile::tempdir().expect("a folder can be made") };
         let bare = remote.bare();
         remote.git(
@@ -34,11 +34,11 @@ impl Remote {
         remote
     }
 
-    fn bare(&self) -> PathBuf {
+    pub fn bare(&self) -> PathBuf {
         self.folder.path().join("shop.git")
     }
 
-    fn clone(&self) -> PathBuf {
+    pub fn clone(&self) -> PathBuf {
         self.folder.path().join("clone")
     }
 
@@ -46,7 +46,7 @@ impl Remote {
         self.folder.path().join("mirror/shop.git")
     }
 
-    fn git(&self, cwd: &Path, arguments: &[&str]) -> String {
+    pub fn git(&self, cwd: &Path, arguments: &[&str]) -> String {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(cwd).env("HOME", self.folder.path()).env("GIT_CONFIG_NOSYSTEM", "1");
         for (name, value) in [("NAME", "Ana"), ("EMAIL", "ana@example.com")] {
@@ -59,7 +59,7 @@ impl Remote {
     }
 
     /// Somebody changes a file and pushes.
-    fn commits(&self, file: &str, text: &str, subject: &str) {
+    pub fn commits(&self, file: &str, text: &str, subject: &str) {
         std::fs::write(self.clone().join(file), text).expect("it can be written");
         self.git(&self.clone(), &["add", "."]);
         self.git(&self.clone(), &["commit", "--quiet", "-m", subject]);
@@ -79,15 +79,15 @@ impl Remote {
     }
 
     /// What a name stands for at the remote.
-    fn at(&self, name: &str) -> String {
+    pub fn at(&self, name: &str) -> String {
         self.git(&self.bare(), &["rev-parse", name])
     }
 
-    fn file(&self, name: &str) -> String {
+    pub fn file(&self, name: &str) -> String {
         self.git(&self.bare(), &["show", &format!("main:{name}")])
     }
 
-    fn count(&self) -> String {
+    pub fn count(&self) -> String {
         self.git(&self.bare(), &["rev-list", "--count", "main"])
     }
 
@@ -101,12 +101,13 @@ impl Remote {
     }
 
     fn step(&self, operation: &str) -> String {
-        let (bare, mirror) = (self.bare(), self.mirror());
-        format!(
-            "git: {{ repository: \"{}\", mirror: \"{}\", branch: main, {operation} }}",
-            bare.display(),
-            mirror.display()
-        )
+        self.step_at(&self.bare().display().to_string(), operation)
+    }
+
+    /// The same with another way to it.
+    pub fn step_at(&self, repository: &str, operation: &str) -> String {
+        let mirror = self.mirror();
+        format!("git: {{ repository: \"{repository}\", mirror: \"{}\", branch: main, {operation} }}", mirror.display())
     }
 
     fn room(&self, operation: &str) -> Room {
@@ -262,7 +263,56 @@ async fn what_is_not_there_is_named() {
     assert!(folder.refusal().await.contains("git.foreign_folder"));
 }
 
-/// G1, P3, P6 · from the slash command to the timeline, in both languages.
+/// G1, P7 · a revert is reverted although others have gone on; a reset goes back only while nobody has.
+#[tokio::test]
+async fn what_was_done_to_a_branch_is_taken_back() {
+    let remote = Remote::open();
+    let room = remote.room("revert: {}");
+    let plan = room.planned().await;
+    assert_eq!(room.run(&plan).await.line(), "done");
+    remote.git(&remote.clone(), &["pull", "--quiet", "origin", "main"]);
+    remote.commits("other", "1", "Autre chose");
+    remote.git(&remote.bare(), &["tag", "-d", TAG.trim_start_matches("refs/tags/")]);
+    let back = room.planned_back(&plan).await;
+    let ran = room.run(&back).await;
+    assert_eq!((ran.line().as_str(), remote.file("price").as_str()), ("done", "20"), "{}", ran.everything());
+    assert_eq!(remote.file("other"), "1");
+
+    let remote = Remote::open();
+    let (now, before) = (remote.at("main"), remote.at("main~1"));
+    let room = remote.room(&format!("shared: false, reset: {{ to: {before} }}"));
+    let plan = room.planned().await;
+    assert_eq!(room.run(&plan).await.line(), "done");
+    remote.git(&remote.bare(), &["tag", "-d", TAG.trim_start_matches("refs/tags/")]);
+    let back = room.planned_back(&plan).await;
+    assert_eq!(room.run(&back).await.line(), "done");
+    assert_eq!(remote.at("main"), now);
+    remote.commits("price", "30", "Prix triple");
+    assert!(room.refusal_back(&plan).await.contains("git.moved"));
+}
+
+/// G1 · a person chooses which of the newest commits is taken back; whoever diagnoses sees them.
+#[tokio::test]
+async fn the_newest_commits_are_shown_and_offered() {
+    let remote = Remote::open();
+    remote.commits("other", "1", "Autre chose");
+    let (second, newest) = (remote.at("main~1"), remote.at("main"));
+    let check = remote.step("last: 2");
+    let room = Room::with_step_and_check(&remote.step("revert: {}"), &check);
+    let first = remote.at("main~2");
+    assert_eq!(room.choices().await, [newest.clone(), second.clone(), first]);
+    let seen = room.looks().await;
+    let wanted = format!("{} Ana: Autre chose · {} Ana: Prix double", &newest[..7], &second[..7]);
+    assert_eq!((seen.verdict, seen.value.to_string()), (Verdict::Pass, wanted));
+    let plan = room.planned_to(&second).await;
+    assert_eq!(room.run(&plan).await.line(), "done");
+    assert_eq!((remote.file("price").as_str(), remote.file("other").as_str()), ("10", "1"));
+    let gone = Room::with_step_and_check(&remote.step("revert: {}"), &check.replace("branch: main", "branch: mian"));
+    let seen = gone.looks().await;
+    assert!(seen.verdict == Verdict::Fail && seen.value.to_string().contains("git.no_branch"), "{seen:?}");
+}
+
+/// G1, P3, P6, P7 · from the slash command to the timeline and back by the button, in both languages.
 #[tokio::test]
 async fn the_last_commit_is_taken_back_from_slack() {
     for (locale, title) in [("en", "Take back"), ("fr", "Annuler")] {
@@ -279,6 +329,10 @@ async fn the_last_commit_is_taken_back_from_slack() {
         assert!(done.contains("vigie/before-run_1_1-step-1"), "{done}");
         let timeline = runbook.world.timeline("U0ONCALL", 1).await;
         assert!(timeline.contains("Revert"), "{timeline}");
+        runbook.world.types("U0ONCALL", &channel, "undo run_1_1").await;
+        let back = runbook.world.message(&channel, "approve run_1_2");
+        runbook.world.clicks("U0LEAD", &channel, &ts(&back), "approve").await;
+        assert_eq!((remote.file("price").as_str(), remote.count().as_str()), ("20", "4"));
         if locale == "fr" {
             is_french(&runbook.world);
         }

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::traffic;
+use crate::platforms::cloudflare::Cloudflare;
+use crate::platforms::ecs::{Ecs, KEY};
 use crate::platforms::github::{Github, REPOSITORY};
 use crate::platforms::netlify::{Netlify, SITE};
 use crate::platforms::vercel::{DOMAIN, Vercel};
@@ -87,6 +90,23 @@ async fn switch() -> Pair<Switch> {
         url = desk.url
     );
     pair("http_switch", desk, &step, |switch| switch.current != "2", false)
+}
+
+async fn cloudflare() -> Pair<Cloudflare> {
+    let desk = Desk::open(Cloudflare::new()).await;
+    let step = traffic::step(&desk.url, traffic::WAY, TOKEN);
+    desk.with(|cloudflare| cloudflare.token = TOKEN.to_owned());
+    pair("cloudflare", desk, &step, |cloudflare| cloudflare.leads_to() != "blue.example.net", false)
+}
+
+async fn ecs() -> Pair<Ecs> {
+    let desk = Desk::open(Ecs::new("eu-west-3")).await;
+    let step = format!(
+        "ecs: {{ region: eu-west-3, cluster: shop, service: web, keys: {{ id: {KEY}, secret: \"{TOKEN}\" }}, endpoint: \"{}\", \
+         settle: 200ms, back: {{}} }}",
+        desk.url
+    );
+    pair("ecs", desk, &step, |ecs| ecs.runs() != "web:10", true)
 }
 
 fn pair<P: Platform>(
@@ -190,4 +210,6 @@ every_provider! {
     at_netlify: netlify,
     at_github: github,
     at_a_switch: switch,
+    at_cloudflare: cloudflare,
+    at_ecs: ecs,
 }

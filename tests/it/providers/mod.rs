@@ -4,10 +4,13 @@
 
 mod calls;
 mod compose;
+mod ecs;
 mod files;
 mod git;
+mod git_remote;
 mod github;
 mod misbehaving;
+mod moto;
 mod netlify;
 mod prism;
 mod traffic;

@@ -46,7 +46,7 @@ async fn traffic_goes_to_the_place_where_it_is_not() {
     }
     let write = desk.calls().into_iter().find(|call| call.is_write()).expect("something was written");
     assert_eq!(write.body, json!({"type": "CNAME", "name": NAME, "ttl": 1, "content": "green.example.net"}));
-    assert_eq!(write.idempotency_key.as_deref(), Some("run_7_1-step-1"));
+    assert_eq!(write.idempotency_key(), Some("run_7_1-step-1"));
     let plan = room.planned().await;
     assert_eq!(room.run(&plan).await.line(), "done");
     let back = room.planned_back(&plan).await;
@@ -86,6 +86,8 @@ async fn cloudflares_no_is_quoted_and_nothing_is_changed() {
     let stranger = Room::with_step(&step(&desk.url, WAY, "another-token-for-tests"));
     let refusal = stranger.refusal().await;
     assert!(refusal.contains("Authentication error") && !refusal.contains("another-token"), "{refusal}");
+    let down = Room::with_step(&step("http://127.0.0.1:9", WAY, TOKEN)).refusal().await;
+    assert!(down.contains("plan_fault.unreadable") && down.contains("reason.refused"), "{down}");
     assert_eq!(leads_to(&desk), "blue.example.net");
 }
 

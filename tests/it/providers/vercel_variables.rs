@@ -115,6 +115,37 @@ async fn removed_variables_come_back_from_the_copy_that_was_kept_before() {
     assert_eq!(scene.names().len(), 2);
 }
 
+/// V2 · a copy that a person chose, and nothing besides it.
+#[tokio::test]
+async fn what_the_copy_does_not_hold_is_removed_when_that_is_said() {
+    let scene = Scene::open().await;
+    scene.desk.with(|vercel| vercel.set("PAYMENT", VALUE, "sensitive", &["production"]));
+    is_done(&scene.room("do: save").goes().await);
+    std::fs::rename(scene.copies.path().join(&scene.names()[0]), scene.copies.path().join("prj_shop1.2026.first.json"))
+        .expect("it can be renamed");
+    scene.desk.with(|vercel| vercel.set("EXTRA", "more", "encrypted", &["production"]));
+    assert!(scene.room("do: restore").refusal().await.contains("plan_fault.already_there"), "others are left");
+    let room = scene.room("do: restore, others: remove");
+    assert_eq!(room.choices().await, ["prj_shop1.2026.first.json"]);
+    let plan = room.planned_to("prj_shop1.2026.first.json").await;
+    let line = &plan.steps[0].diff[0];
+    assert_eq!((line.key.as_str(), &line.vars["names"]), ("vercel.go_away", &json!(["EXTRA"])));
+    assert_eq!(plan.risk(), Risk::Reversible);
+    is_done(&room.run(&plan).await);
+    assert_eq!((scene.value("EXTRA"), scene.value("NEW_CHECKOUT").as_deref()), (None, Some(VALUE)));
+    assert!(scene.value("PAYMENT").is_some(), "what nobody could read stays");
+    let kept = scene.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1.json")).expect("a copy was kept");
+    let kept = std::fs::read_to_string(scene.copies.path().join(kept)).expect("it can be read");
+    assert!(kept.contains("\"EXTRA\"") && kept.contains("more"), "{kept}");
+
+    scene.desk.with(|vercel| vercel.set("HIDDEN", VALUE, "sensitive", &["production"]));
+    let wanted = "do: restore, others: remove, copy: prj_shop1.2026.first.json";
+    let plan = scene.room(wanted).planned().await;
+    assert_eq!(plan.risk(), Risk::Destructive, "nobody could put it back");
+    let refusal = scene.room(&wanted.replace("first", "second")).refusal().await;
+    assert!(refusal.contains("vercel.no_copy"), "{refusal}");
+}
+
 #[tokio::test]
 async fn a_sensitive_variable_is_said_to_be_lost_for_good() {
     let scene = Scene::open().await;
