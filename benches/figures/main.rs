@@ -19,18 +19,21 @@ mod start;
 mod storm;
 mod table;
 mod team;
+mod undo;
 
 use std::process::ExitCode;
 
 use table::Table;
 
 /// The groups in the order of the table, and whether they are measured when none is named.
-const GROUPS: [(&str, bool); 7] = [
+const GROUPS: [(&str, bool); 9] = [
     ("ack", true),
     ("idle", true),
     ("start", true),
     ("hear", true),
     ("declare", true),
+    ("first-write", true),
+    ("undo", true),
     ("many", false),
     ("storm", false),
 ];
@@ -62,6 +65,8 @@ async fn measure(group: &str, table: &mut Table) {
         "start" => start::measure(table).await,
         "hear" => hear::measure(table).await,
         "declare" => declare::measure(table).await,
+        "first-write" => undo::first_write(table).await,
+        "undo" => undo::undo(table).await,
         "many" => many::measure(table).await,
         "storm" => storm::measure(table).await,
         _ => unreachable!("every group of the list has its line here"),

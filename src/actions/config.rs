@@ -12,7 +12,7 @@ use super::kubernetes::{ClusterConfig, Needs};
 use super::length;
 use super::postgres::DatabaseConfig;
 use super::provider::StepConfig;
-use crate::incident::approval::{Class, Risk};
+use crate::incident::approval::{Class, KeepState, Risk};
 use crate::incident::time::Millis;
 
 /// Everything this room needs to know.
@@ -60,6 +60,9 @@ pub struct ActionConfig {
     /// Why it is there; the figures of the moment are added when a plan is made.
     #[serde(default)]
     pub why: Vec<String>,
+    /// Whether the state is kept before anything is changed (K15).
+    #[serde(default)]
+    pub keep_state: KeepState,
     /// What is done, in order.
     pub steps: Vec<StepConfig>,
     /// The checks that must pass afterwards: `health` of its own service, `payments/health` of another one.
@@ -213,8 +216,11 @@ impl ActionsConfig {
     pub fn needs_in(&self, cluster: &str) -> Option<Needs> {
         self.clusters.get(cluster)?;
         let mut needs = Needs::default();
-        for step in self.actions.values().flat_map(|action| &action.steps).filter_map(|step| step.kubernetes.as_ref()) {
-            needs.add_step(cluster, step);
+        for action in self.actions.values() {
+            let keeps = !action.keep_state.is_off() && action.risk > Risk::ReadOnly;
+            for step in action.steps.iter().filter_map(|step| step.kubernetes.as_ref()) {
+                needs.add_step(cluster, step, keeps);
+            }
         }
         for check in self.services.values().flatten().filter_map(|check| check.kubernetes.as_ref()) {
             needs.add_check(cluster, check);

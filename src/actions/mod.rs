@@ -30,6 +30,7 @@ pub mod http;
 pub mod http_call;
 pub mod http_switch;
 pub mod json;
+mod keep;
 pub mod kubernetes;
 pub mod length;
 mod lever;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 pub use config::{ActionsConfig, ConfigFault};
+pub use keep::{State, StateFile};
 pub use provider::PlanFault;
 pub use redact::Redactor;
 pub use run::{Execution, NotCommitted};

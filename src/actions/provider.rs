@@ -18,6 +18,7 @@ use super::git::Git;
 use super::github::GithubWorkflow;
 use super::http_call::HttpCall;
 use super::http_switch::HttpSwitch;
+use super::keep::State;
 use super::kubernetes::Kubernetes;
 use super::length;
 use super::migration::Migration;
@@ -88,6 +89,16 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
 
     /// Looks whether the step happened, after a lost answer or a crash. Only reads.
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened;
+
+    /// Where it can keep the state of things before anything is changed (K15). Steps in one place are kept together.
+    fn keeps_state_of(&self) -> Option<String> {
+        None
+    }
+
+    /// Keeps the state of that place, for these steps of a plan. Only reads.
+    async fn keep_state(&self, _steps: &[&PlannedStep], _cx: &PlanContext<'_>) -> State {
+        State::default()
+    }
 
     /// Takes away what a step that is done left lying. Only called once its end is committed: what it would look at after a
     /// crash must be there until then. May be lost.
@@ -381,6 +392,11 @@ impl StepConfig {
         })?;
         let step = PlannedStep { always: self.always, ..provider.plan(cx).await? };
         self.finished(step, name, cx)
+    }
+
+    /// Whether it can keep the state of things before anything is changed.
+    pub fn can_keep_state(&self) -> bool {
+        self.provider().is_some_and(|(_, provider)| provider.keeps_state_of().is_some())
     }
 
     /// Whether it can take up what an earlier step leaves.

@@ -23,7 +23,7 @@ use super::stopwatch::pause;
 use super::{Actions, ActionsConfig, Redactor, World};
 use crate::english::english;
 use crate::incident::approval::{
-    ActionPlan, Approval, ApprovalRule, ApprovedPlan, Choosing, Class, Outcome, Risk, Verification,
+    ActionPlan, Approval, ApprovalRule, ApprovedPlan, Choosing, Class, KeepState, Outcome, Risk, Verification,
 };
 use crate::incident::decision::Report;
 use crate::incident::id::UserId;
@@ -107,6 +107,8 @@ pub(crate) struct Inner {
     pub reading: Option<(u16, String)>,
     /// What was asked for: the headers and the body of each PUT.
     pub sets: Vec<(HeaderMap, Value)>,
+    /// The headers of those that it said no to, and did nothing.
+    pub refused: Vec<HeaderMap>,
     /// How often the state was read.
     pub reads: usize,
     /// The health page's answers: each is given once, the last one for ever.
@@ -129,6 +131,7 @@ impl Shop {
             manner: Manner::Good,
             reading: None,
             sets: Vec::new(),
+            refused: Vec::new(),
             reads: 0,
             health: vec![(200, json!({"status": "ok"}))],
         };
@@ -182,6 +185,9 @@ async fn read_version(State(shop): State<Shop>) -> Response {
 async fn set_version(State(shop): State<Shop>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let to = body.get("version").and_then(Value::as_str).unwrap_or_default().to_owned();
     let manner = shop.with(|shop| {
+        if shop.manner == Manner::Breaks {
+            shop.refused.push(headers.clone());
+        }
         shop.sets.push((headers, body));
         shop.manner
     });
@@ -250,6 +256,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         drill: None,
         break_glass: None,
         window: None,
+        keep_state: KeepState::Off,
     };
     let run = Run {
         id: "run_7_1".parse().unwrap(),
@@ -273,6 +280,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         settled: None,
         handed_to: None,
         glass: None,
+        kept: None,
         settled_by: None,
     };
     run.approved_plan().unwrap()

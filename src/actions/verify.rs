@@ -68,5 +68,6 @@ fn gone(named: &Verification) -> CheckResult {
         limit: None,
         took: Millis(0),
         figure: None,
+        details: None,
     }
 }

@@ -1,7 +1,14 @@
 //! What the command line says about runbook actions.
 
 use crate::actions::kubernetes::Subject;
-use crate::config::Config;
+use crate::actions::{Actions, http};
+use crate::clock::Clock;
+use crate::config::{Config, whole_environment};
+use crate::incident::waiting::OpenIncidents;
+use crate::render::Renderer;
+use crate::slack::cards::plan_text::plan_text;
+use crate::slack::cards::words;
+use crate::slack::scene::Scene;
 
 /// The manifests of the least that Vigie must be allowed in a cluster: in the named one, or in the only one there is.
 ///
@@ -25,4 +32,48 @@ pub fn rbac(config: &Config, cluster: Option<&str>, subject: &str) -> Result<Str
         "# What Vigie needs in the cluster {cluster}, and no more: kubectl apply -f -\n{}",
         needs.manifest(&subject)
     ))
+}
+
+/// The actions that there are, one line each: key, risk, title.
+pub fn list(config: &Config) -> String {
+    let actions = config.rules.actions.values();
+    let width = actions.clone().map(|action| action.key.chars().count()).max().unwrap_or_default();
+    let mut text = String::new();
+    for action in actions {
+        let rollback = if action.is_rollback { ", a rollback" } else { "" };
+        let (key, risk, title) = (&action.key, action.risk.word().replace('_', " "), &action.title);
+        text += &format!("{key:width$}  {title} ({risk}{rollback})\n");
+    }
+    text
+}
+
+/// The plan of an action as the card shows it, or as the record that would be approved. Reads only, and needs neither Slack
+/// nor a database.
+///
+/// # Errors
+/// A sentence: why there is no plan.
+pub async fn plan(config: Config, action: &str, to: Option<&str>, json: bool) -> Result<String, String> {
+    super::install_crypto();
+    let render = Renderer::load(config.templates.as_deref()).map_err(|fault| fault.to_string())?;
+    let client = http::client().map_err(|error| error.to_string())?;
+    let actions = Actions::new(config.actions, client, whole_environment(), &[]);
+    let actions = actions.map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let open = OpenIncidents::default();
+    let scene = Scene {
+        rules: &config.rules,
+        render: &render,
+        now: Clock::system().now(),
+        incident: None,
+        timeline: &[],
+        open: &open,
+        progress: None,
+        kept: None,
+        workspace: None,
+    };
+    let locale = config.rules.locale.parse().unwrap_or_default();
+    match actions.make_plan(action, to).await {
+        Ok(plan) if json => serde_json::to_string_pretty(&plan).map_err(|error| error.to_string()),
+        Ok(plan) => plan_text(&scene, locale, &plan).map_err(|fault| fault.to_string()),
+        Err(fault) => Err(words::plain(&scene, locale, &fault.words()).unwrap_or_else(|_| fault.words().to_string())),
+    }
 }

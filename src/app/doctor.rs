@@ -10,13 +10,18 @@ use serde::Serialize;
 
 use super::practice::MANIFEST;
 use super::serve::slack_config;
-use crate::actions::http;
+use crate::actions::kubernetes::ClusterSeen;
+use crate::actions::{Actions, http};
 use crate::clock::Clock;
-use crate::config::{Config, Env, Faults, SlackDoor};
+use crate::config::{Config, Env, Faults, SlackDoor, whole_environment};
 use crate::incident::people::Contact;
 use crate::incident::rules::Rules;
+use crate::incident::waiting::OpenIncidents;
+use crate::incident::words::Words;
 use crate::practice::Manifest;
-use crate::render::Renderer;
+use crate::render::{Locale, Renderer};
+use crate::slack::cards::words;
+use crate::slack::scene::Scene;
 use crate::slack::{Slack, SlackFault};
 use crate::store::Store;
 
@@ -80,6 +85,9 @@ pub async fn examine(patient: &Patient, clock: Clock) -> Vec<Finding> {
     match &patient.database {
         Ok(url) => findings.push(database(url.expose_secret()).await),
         Err(faults) => findings.extend(listed("database", faults)),
+    }
+    if let Ok(config) = &patient.config {
+        findings.extend(clusters(config).await);
     }
     match &patient.env {
         Ok(env) => {
@@ -152,6 +160,52 @@ async fn database(url: &str) -> Finding {
             "check DATABASE_URL and that the server runs; vigie migrate brings an older schema up to date",
         ),
     }
+}
+
+/// Each cluster must answer and allow what the configuration needs there.
+async fn clusters(config: &Config) -> Vec<Finding> {
+    const SUBJECT: &str = "clusters";
+    if config.actions.clusters.is_empty() {
+        return Vec::new();
+    }
+    let (render, client) = match (Renderer::load(None), http::client()) {
+        (Ok(render), Ok(client)) => (render, client),
+        (Err(fault), _) => return vec![Finding::bad(SUBJECT, fault.to_string(), "")],
+        (_, Err(error)) => return vec![Finding::bad(SUBJECT, format!("no HTTP client can be made: {error}"), "")],
+    };
+    let actions = match Actions::new(config.actions.clone(), client, whole_environment(), &[]) {
+        Ok(actions) => actions,
+        // They stand among the configuration's.
+        Err(_) => return Vec::new(),
+    };
+    let open = OpenIncidents::default();
+    let scene = Scene {
+        rules: &config.rules,
+        render: &render,
+        now: Clock::system().now(),
+        incident: None,
+        timeline: &[],
+        open: &open,
+        progress: None,
+        kept: None,
+        workspace: None,
+    };
+    let say = |said: &Words| words::plain(&scene, Locale::default(), said).unwrap_or_else(|_| said.to_string());
+    let mut findings = Vec::new();
+    for ClusterSeen { cluster, version, missing } in actions.look_at_clusters().await {
+        match version {
+            Err(why) => findings.push(Finding::bad(SUBJECT, format!("{cluster}: {}", say(&why)), "")),
+            Ok(version) if missing.is_empty() => {
+                let said = format!("{cluster} answers ({version}) and allows all that the configuration needs");
+                findings.push(Finding::good(SUBJECT, said));
+            }
+            Ok(_) => findings.extend(missing.iter().map(|why| {
+                let cure = format!("vigie action rbac --cluster {cluster} | kubectl apply -f -");
+                Finding::bad(SUBJECT, format!("{cluster}: {}", say(why)), cure)
+            })),
+        }
+    }
+    findings
 }
 
 /// The file of a SQLite address.

@@ -6,6 +6,7 @@ pub mod action;
 pub mod doctor;
 pub mod practice;
 pub mod serve;
+pub mod terminal;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::actions::{Actions, http};
+use crate::actions::{Actions, ActionsConfig, http};
 use crate::clock::Clock;
 use crate::comms::AudienceKind;
 use crate::config::{Config, whole_environment};
@@ -80,6 +81,32 @@ pub struct Vigie {
     door: Door,
 }
 
+/// What is the same whether Slack is there or not.
+struct Rooms {
+    render: Arc<Renderer>,
+    rules: Arc<Rules>,
+    comms: crate::comms::Comms,
+    actions: Actions,
+}
+
+impl Rooms {
+    fn build(
+        mut rules: Rules,
+        actions: ActionsConfig,
+        comms: &crate::comms::CommsConfig,
+        paging: &paging::PagingConfig,
+        templates: Option<std::path::PathBuf>,
+        secrets: &[secrecy::SecretString],
+    ) -> Result<Self, StartFault> {
+        let render = Arc::new(Renderer::load(templates.as_deref())?);
+        let comms = comms.build(paging).map_err(listed)?;
+        name_destinations(&mut rules, &comms);
+        let client = http::client().map_err(|error| StartFault::Config(error.to_string()))?;
+        let actions = Actions::new(actions, client, whole_environment(), secrets).map_err(listed)?;
+        Ok(Self { render, rules: Arc::new(rules), comms, actions })
+    }
+}
+
 /// How Slack reaches Vigie.
 #[derive(Clone)]
 enum Door {
@@ -99,18 +126,14 @@ impl Vigie {
         clock: Clock,
     ) -> Result<Self, StartFault> {
         install_crypto();
-        let render = Arc::new(Renderer::load(config.templates.as_deref())?);
         let channels = paging::build(&config.paging).map_err(listed)?;
-        let comms = config.comms.build(&config.paging).map_err(listed)?;
-        let mut rules = config.rules;
-        name_destinations(&mut rules, &comms);
-        let client = http::client().map_err(|error| StartFault::Config(error.to_string()))?;
         let secrets: Vec<_> = [Some(&slack.bot_token), slack.app_token.as_ref(), slack.signing_secret.as_ref()]
             .into_iter()
             .flatten()
             .cloned()
             .collect();
-        let actions = Actions::new(config.actions, client, whole_environment(), &secrets).map_err(listed)?;
+        let Rooms { render, rules, comms, actions } =
+            Rooms::build(config.rules, config.actions, &config.comms, &config.paging, config.templates, &secrets)?;
         let outgoing = Slack::new(slack, clock.clone())?;
         match outgoing.check_tokens().await {
             Ok(_) => {}
@@ -119,7 +142,6 @@ impl Vigie {
             Err(fault) => tracing::warn!(%fault, "Slack does not answer yet; starting all the same"),
         }
         let store = Store::open(database).await?;
-        let rules = Arc::new(rules);
         let inbound =
             Inbound::new(store.clone(), clock.clone(), Arc::clone(&rules), Arc::clone(&render), outgoing.clone());
         let door = match (&slack.app_token, &slack.signing_secret) {

@@ -20,7 +20,7 @@ use crate::incident::time::Millis;
 use crate::practice::page::{Advance, LocalWorld, PageRoom, router};
 use crate::practice::phones::{Phones, PhonesOptions};
 use crate::practice::shop::Shop;
-use crate::practice::{NewChannel, NewPerson, Practice, PracticeOptions, Workspace};
+use crate::practice::{NewChannel, NewPerson, NewUsergroup, Practice, PracticeOptions, Workspace};
 use crate::slack::SlackConfig;
 
 /// The app's manifest, the same that is given to Slack.
@@ -149,6 +149,12 @@ pub async fn set_up(options: Options) -> Result<Setup, StartFault> {
     workspace.rate_limits = options.rate_limits;
     workspace.people = people(&contacts, &options.locale);
     workspace.channels = channels(&contacts);
+    workspace.usergroups = vec![NewUsergroup {
+        id: "S0LEADS".to_owned(),
+        handle: "leads".to_owned(),
+        name: "Leads".to_owned(),
+        members: vec!["U0LEAD".to_owned()],
+    }];
     workspace.extra = Some(page(&contacts, &options.locale, &phones, &shop, Arc::clone(&hands)));
     let practice = Practice::start(workspace).await.map_err(|error| fault(&error))?;
     let slack = SlackConfig {

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Fault, Faults, environment, load};
-use crate::incident::id::IncidentId;
+use crate::incident::id::{IncidentId, RunId};
 use paint::Paint;
 
 /// What `vigie` alone prints.
@@ -72,6 +72,8 @@ pub enum Verb {
     /// Work with runbook actions from a terminal
     #[command(subcommand)]
     Action(Action),
+    /// Say what you would type after /incident, as yourself, for the day Slack is down: vigie say approve run_7_1
+    Say(Say),
     /// Copy the whole database into one file, checked, also while the bot runs
     Backup(Backup),
     /// Fill an empty database, SQLite or PostgreSQL, from a backup; nothing is done on it before `vigie resume`
@@ -85,8 +87,80 @@ pub enum Verb {
 /// `vigie action`
 #[derive(Debug, Subcommand)]
 pub enum Action {
+    /// List the runbook actions
+    List(ActionList),
+    /// Print the plan of an action; reads only, and needs neither Slack nor a database
+    Plan(ActionPlan),
+    /// Have an action planned in an incident, under the same rules as in Slack; approve it with `vigie say approve …`
+    Run(ActionRun),
+    /// Print what was kept of the state before a run
+    Files(ActionFiles),
     /// Print the least that Vigie must be allowed in a Kubernetes cluster: vigie action rbac | kubectl apply -f -
     Rbac(Rbac),
+}
+
+/// `vigie action list`
+#[derive(Debug, Args)]
+pub struct ActionList {
+    /// The configuration: a file, or a folder of .yml files
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+}
+
+/// `vigie action plan`
+#[derive(Debug, Args)]
+pub struct ActionPlan {
+    /// The action's key
+    pub action: String,
+    /// Where it goes, where that can be chosen
+    #[arg(long, value_name = "TEXT")]
+    pub to: Option<String>,
+    /// The configuration: a file, or a folder of .yml files
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+    /// The whole plan for a program
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `vigie action run`
+#[derive(Debug, Args)]
+pub struct ActionRun {
+    /// The action's key
+    pub action: String,
+    /// The incident it belongs to: inc_7, or 7
+    #[arg(long, value_name = "INCIDENT", required_unless_present = "start", conflicts_with = "start")]
+    pub incident: Option<IncidentId>,
+    /// Declare an incident for it: "sev2 checkout returns 500"
+    #[arg(long, value_name = "TEXT")]
+    pub start: Option<String>,
+    /// Where it goes, where that can be chosen
+    #[arg(long, value_name = "TEXT")]
+    pub to: Option<String>,
+    /// Show the plan and nothing more
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The configuration: a file, or a folder of .yml files
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+}
+
+/// `vigie action files`
+#[derive(Debug, Args)]
+pub struct ActionFiles {
+    /// The run: run_7_1
+    pub run: RunId,
+}
+
+/// `vigie say`
+#[derive(Debug, Args)]
+pub struct Say {
+    /// The configuration: a file, or a folder of .yml files
+    #[arg(long, value_name = "FILE", default_value = "vigie.yml")]
+    pub config: PathBuf,
+    /// The line
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "LINE")]
+    pub line: Vec<String>,
 }
 
 /// `vigie action rbac`
@@ -262,6 +336,11 @@ pub async fn run(cli: Cli) -> ExitCode {
         Some(Verb::Completions(args)) => completions(args.shell).map(|()| ExitCode::SUCCESS),
         Some(Verb::Incidents(args)) => incidents::list(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Action(Action::Rbac(args))) => action::rbac(&args).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Action(Action::List(args))) => action::list(&args).map(|()| ExitCode::SUCCESS),
+        Some(Verb::Action(Action::Plan(args))) => action::plan(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Action(Action::Run(args))) => action::run(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Action(Action::Files(args))) => action::files(&args).await.map(|()| ExitCode::SUCCESS),
+        Some(Verb::Say(args)) => action::say(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Postmortem(args)) => postmortem::print_one(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Backup(args)) => backup::backup(&args).await.map(|()| ExitCode::SUCCESS),
         Some(Verb::Restore(args)) => backup::restore(&args).await.map(|()| ExitCode::SUCCESS),

@@ -29,6 +29,7 @@ pub(super) async fn print_one(args: &Postmortem) -> anyhow::Result<()> {
         timeline: &timeline,
         open: &OpenIncidents::default(),
         progress: None,
+        kept: None,
         workspace: None,
     };
     let template = format!("postmortem_{}.md", args.layout);

@@ -17,7 +17,7 @@ use crate::actions::kubernetes::ClusterConfig;
 use crate::actions::postgres::DatabaseConfig;
 use crate::actions::provider::StepConfig;
 use crate::comms::AudienceConfig;
-use crate::incident::approval::{Class, Risk};
+use crate::incident::approval::{CheckWhen, Class, KeepState, Risk};
 use crate::incident::people::Way;
 use crate::incident::time::Millis;
 use crate::paging::PagingConfig;
@@ -184,6 +184,8 @@ pub(super) struct Contact {
     pub locale: Option<Locale>,
     /// Their time zone.
     pub zone: Option<Zone>,
+    /// Their account on the machine where they type `vigie say` and `vigie action run`, for the day Slack is down.
+    pub account: Option<At<String>>,
     /// The ways used at once; Slack when it is not said and there is a Slack ID.
     pub page_with: Option<Vec<At<Way>>>,
     /// The ways tried next, one after another, when one of the first fails.
@@ -264,6 +266,9 @@ pub(super) struct Action {
     /// What is ticked first (P5).
     #[serde(default)]
     pub checklist: Vec<Item>,
+    /// Whether the state is kept before anything is changed (K15), where a step can: auto when it is not said.
+    #[serde(default)]
+    pub keep_state: KeepState,
     /// What is done, in order (P1).
     pub steps: Vec<StepConfig>,
     /// The checks that must pass afterwards (P2).
@@ -361,6 +366,9 @@ pub(super) struct Item {
     /// Approval waits for it.
     #[serde(default = "yes")]
     pub required: bool,
+    /// When it is ticked: before the approval, during the run, or after it.
+    #[serde(default)]
+    pub when: CheckWhen,
 }
 
 fn yes() -> bool {

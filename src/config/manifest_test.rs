@@ -15,7 +15,7 @@ const MANIFEST: &str = include_str!("../../manifest.yml");
 const TABLES: [&str; 2] = ["budget.rs", "fault.rs"];
 
 /// Every method the program may call, with the bot scopes it needs.
-const METHODS: [(&str, &[&str]); 28] = [
+const METHODS: [(&str, &[&str]); 29] = [
     ("apps.connections.open", &[]),
     ("auth.test", &[]),
     ("bookmarks.add", &["bookmarks:write"]),
@@ -41,6 +41,7 @@ const METHODS: [(&str, &[&str]); 28] = [
     ("files.info", &["files:read"]),
     ("pins.add", &["pins:write"]),
     ("users.conversations", &["channels:read", "groups:read"]),
+    ("usergroups.users.list", &["usergroups:read"]),
     ("users.info", &["users:read"]),
     ("views.open", &[]),
     ("views.publish", &[]),

@@ -233,18 +233,20 @@ word!(
     }
 );
 word!(
-    /// Somebody who may approve: a contact's key, or `role:commander`.
+    /// Somebody who may approve: a contact's key, `role:commander`, or `group:S0123ABC`, a user group of Slack.
     ApproverWord(Approving),
-    "a contact's key or role:commander",
+    "a contact's key, role:commander or group:S0123ABC",
     r"^\S",
     Approving::Role(Role::Commander),
-    |text| match text.strip_prefix("role:") {
+    |text| if let Some(group) = text.strip_prefix("group:") {
+        slack_id(group.trim(), &['S'], "the ID of a user group", "it begins with S; copy it from the group's address in Slack").map(Approving::Group)
+    } else { match text.strip_prefix("role:") {
         None => name(text).map(Approving::Contact),
         Some(role) => role.trim().parse().map(Approving::Role).map_err(|()| {
             let known: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
             format!("there is no role “{role}” · {}", super::near::cure(role, known))
         }),
-    }
+    }}
 );
 word!(
     /// A day of the week.
@@ -282,6 +284,8 @@ pub(super) enum Approving {
     Contact(String),
     /// Whoever holds the role.
     Role(Role),
+    /// Whoever is in the user group.
+    Group(String),
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use super::Engine;
 use super::delivery::Setting;
 use super::patience::Trouble;
-use crate::actions::{Execution, NotCommitted};
+use crate::actions::{Execution, NotCommitted, State, StateFile};
+use crate::incident::approval::KeptFile;
 use crate::incident::decision::{Lane, ReplyTo, Report};
 use crate::incident::id::{DiagnosticId, RunId};
 use crate::incident::state::{Incident, Progress};
 use crate::incident::words::Words;
-use crate::store::{Claimed, Fenced};
+use crate::store::{Claimed, Fenced, StoreFault};
 
 /// How often a card is edited to show how a step goes: often while people watch it begin, then so that Slack, which
 /// takes fifty edits a minute, has room for the other cards.
@@ -56,6 +58,24 @@ impl Engine {
             None => actions.make_plan(&state.action.key, state.request.to.as_deref()).await,
         };
         vec![Report::Planned { run, plan: plan.map(Box::new).map_err(|fault| fault.words()) }]
+    }
+
+    /// Keeps the state of what a plan would change, while nothing has been changed.
+    pub(super) async fn keep_state(&self, setting: &Setting, run: RunId) -> Result<Vec<Report>, StoreFault> {
+        let state = setting.incident.as_ref().and_then(|incident| incident.runs.get(&run));
+        let Some(plan) = state.filter(|state| state.waits_for_state()).and_then(|state| state.plan.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let State { files, missed } = self.parts.actions.keep_state(plan).await;
+        let (mut told, mut contents) = (Vec::new(), Vec::new());
+        for StateFile { name, content } in files {
+            let sha256 = hex::encode(Sha256::digest(content.as_bytes()));
+            let (bytes, lines) = (content.len() as u64, content.lines().count() as u64);
+            told.push(KeptFile { name, bytes, lines, sha256: sha256.clone() });
+            contents.push((sha256, content));
+        }
+        self.parts.store.keep_files(run, contents, self.parts.clock.now()).await?;
+        Ok(vec![Report::StateKept { run, files: told, missed }])
     }
 
     /// Executes a run's plan, or takes up an execution whose owner is gone: steps that are done stay done, and the

@@ -46,6 +46,7 @@ pub(super) struct Setting {
     pub timeline: Vec<Entry>,
     pub open: OpenIncidents,
     pub progress: Option<Progress>,
+    pub kept: Option<String>,
 }
 
 impl Engine {
@@ -166,10 +167,14 @@ impl Engine {
             Effect::Diagnose { diagnostic, service } => Ok(self.diagnose(*diagnostic, service).await),
             Effect::Offer { action, dry_run, to } => Ok(self.offer(action, *dry_run, to).await),
             Effect::Plan { run } => Ok(self.plan(&setting, *run).await),
+            Effect::KeepState { run } => Ok(self.keep_state(&setting, *run).await?),
             Effect::Run { run } => self.execute(claimed, &setting, *run).await,
             Effect::Deliver { update, destination, customer, only } => {
                 let errand = Errand { update: *update, place: destination, customer: *customer, only };
                 self.tell(&setting, &errand, claimed.attempts).await
+            }
+            Effect::TellRun { run, ended, destination } => {
+                self.tell_of_run(&setting, *run, *ended, destination, claimed.attempts).await
             }
             chat => Ok(self.parts.slack.carry_out(&self.scene(&setting), chat, claimed.attempts).await?),
         }
@@ -190,6 +195,10 @@ impl Engine {
                 Effect::ShowCard { card: Card::Run(run) } => store.progress(*run).await?,
                 _ => None,
             },
+            kept: match &claimed.effect {
+                Effect::ShowCard { card: Card::Kept(run, sha256) } => store.kept_file(*run, sha256).await?,
+                _ => None,
+            },
         })
     }
 
@@ -202,6 +211,7 @@ impl Engine {
             timeline: &setting.timeline,
             open: &setting.open,
             progress: setting.progress.as_ref(),
+            kept: setting.kept.as_deref(),
             workspace: self.parts.slack.workspace(),
         }
     }

@@ -128,6 +128,26 @@ impl Engine {
         }
     }
 
+    /// Decides and carries out what changes systems, until `stop`: what a terminal needs on the day Slack is down. Pages
+    /// and messages wait for whoever runs all of it.
+    pub async fn run_without_slack(&self, stop: CancellationToken, grace: Duration) {
+        if !self.may_begin(&stop).await {
+            return;
+        }
+        let mut loops = JoinSet::new();
+        let (engine, token) = (self.clone(), stop.clone());
+        loops.spawn(keep("deciding", stop.clone(), move || engine.clone().decide_until(token.clone())));
+        let (engine, token) = (self.clone(), stop.clone());
+        loops.spawn(keep(Lane::Action.word(), stop.clone(), move || {
+            engine.clone().deliver_until(Lane::Action, token.clone())
+        }));
+        stop.cancelled().await;
+        let ended = tokio::time::timeout(grace, async { while loops.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("stopped with work under way; its leases end by themselves and it is taken up again");
+        }
+    }
+
     /// Waits while the database is one that was restored from a backup and nobody has let it go on.
     async fn may_begin(&self, stop: &CancellationToken) -> bool {
         let mut told = false;
@@ -215,7 +235,8 @@ impl Engine {
             Input::Command { channel, reply, .. } => (channel.as_ref(), reply),
             _ => (None, &nobody),
         };
-        let context = Context { rules: &self.parts.rules, now, by: &by, channel, reply, fresh: question.fresh };
+        let context =
+            Context { rules: &self.parts.rules, now, by: &by, channel, reply, fresh: question.fresh, member_of: None };
         decide(context, question.incident, question.input)
     }
 }

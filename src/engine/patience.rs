@@ -109,11 +109,14 @@ pub(super) enum Next {
 /// tried for as long as an outage of Slack may last.
 fn worth(effect: &Effect) -> Millis {
     match effect {
-        Effect::Page { .. } => Millis::seconds(30),
+        // Somebody waits with their finger on the button.
+        Effect::Page { .. } | Effect::AskGroups { .. } => Millis::seconds(30),
         Effect::Reply { .. } | Effect::ReplyWith { .. } => Millis::minutes(30),
         Effect::Home { .. } => Millis::minutes(5),
-        Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } => Millis::minutes(1),
-        Effect::Deliver { .. } => Millis::minutes(30),
+        Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } | Effect::KeepState { .. } => {
+            Millis::minutes(1)
+        }
+        Effect::Deliver { .. } | Effect::TellRun { .. } => Millis::minutes(30),
         _ => Millis::minutes(24 * 60),
     }
 }
@@ -131,7 +134,7 @@ pub(super) fn next(claimed: &Claimed, trouble: &Trouble, now: Instant) -> Next {
     let wait = match (&trouble.kind, &claimed.effect) {
         (Kind::Permanent { .. }, _) => return Next::GiveUp,
         // A customer must not be told twice, and an unknown execution is for a person to judge.
-        (Kind::Unknown, Effect::Deliver { .. } | Effect::Run { .. }) => return Next::GiveUp,
+        (Kind::Unknown, Effect::Deliver { .. } | Effect::TellRun { .. } | Effect::Run { .. }) => return Next::GiveUp,
         (Kind::Retry { after: Some(after) }, _) => *after,
         (Kind::Retry { after: None } | Kind::Unknown, _) => backoff(claimed.attempts, claimed.id),
     };
@@ -145,10 +148,21 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
     let report = match effect {
         Effect::Page { page, .. } => Report::PageFailed { page: *page, why },
         Effect::Plan { run } => Report::Planned { run: *run, plan: Err(why) },
+        Effect::KeepState { run } => Report::StateKept { run: *run, files: Vec::new(), missed: vec![why] },
         Effect::Offer { action, dry_run, to } => {
             Report::Offered { action: action.clone(), choices: Err(why), dry_run: *dry_run, to: to.clone() }
         }
         Effect::Run { run } => Report::RunLost { run: *run, why },
+        Effect::AskGroups { by, command, channel, reply, .. } => Report::GroupsSeen {
+            by: by.clone(),
+            member_of: Err(why),
+            command: command.clone(),
+            channel: channel.clone(),
+            reply: reply.clone(),
+        },
+        Effect::TellRun { run, ended, destination } => {
+            Report::RunTold { run: *run, ended: *ended, destination: destination.clone(), why: Some(why) }
+        }
         Effect::Diagnose { diagnostic, service } => {
             let result = CheckResult {
                 check: service.clone(),
@@ -158,6 +172,7 @@ pub(super) fn given_up(effect: &Effect, trouble: &Trouble) -> Vec<Report> {
                 limit: None,
                 took: Millis::default(),
                 figure: None,
+                details: None,
             };
             Report::Diagnosed { diagnostic: *diagnostic, results: vec![result] }
         }

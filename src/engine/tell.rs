@@ -9,10 +9,11 @@ use super::delivery::Setting;
 use super::patience::Trouble;
 use crate::comms::{Earlier, Message, Missed, Outcome, Phase, Sent, Taken, UnknownPlace};
 use crate::incident::decision::Report;
-use crate::incident::id::{ChannelId, UpdateId};
+use crate::incident::id::{ChannelId, RunId, UpdateId};
 use crate::incident::state::{Arrival, Incident, Status};
 use crate::incident::words::Words;
 use crate::render::{Locale, RenderFault, escape_slack};
+use crate::slack::cards::notice;
 use crate::slack::cards::pen::{Pen, message_vars};
 
 /// What is to be brought where.
@@ -59,6 +60,46 @@ impl Engine {
                 Ok(vec![delivered(errand, None, None)])
             }
             Sent::Here { taken, missed } => reports(errand, &outcome, taken, missed),
+        }
+    }
+
+    /// An audience hears that a rollback is in progress, or how it ended (P3).
+    pub(super) async fn tell_of_run(
+        &self,
+        setting: &Setting,
+        run: RunId,
+        ended: bool,
+        place: &str,
+        attempt: u32,
+    ) -> Result<Vec<Report>, Trouble> {
+        let Some(incident) = setting.incident.as_ref() else { return Ok(Vec::new()) };
+        let Some(state) = incident.runs.get(&run) else { return Ok(Vec::new()) };
+        let (audience, destination) = place.split_once('/').unwrap_or((place, ""));
+        let known = self.parts.comms.audience(audience).map_err(unknown)?;
+        let scene = self.scene(setting);
+        let pen = Pen::new(&scene, known.locale.parse().unwrap_or_default());
+        let Some(text) = notice::of_rollback(&pen, incident, state, ended)? else { return Ok(Vec::new()) };
+        // One that goes on after it had ended ends again, and that is told again.
+        let moment =
+            state.ended_at.filter(|_| ended).map_or_else(|| "begun".to_owned(), |at| format!("ended-{}", at.0));
+        let message = Message {
+            id: format!("{run}-{moment}"),
+            at: scene.now.0,
+            phase: Phase::Update,
+            subject: text.lines().next().unwrap_or_default().to_owned(),
+            short: shorten(&text),
+            text,
+            link: None,
+        };
+        let told = |why: Option<Words>| Report::RunTold { run, ended, destination: place.to_owned(), why };
+        let outcome = self.parts.comms.deliver(audience, destination, &message, &Earlier::default()).await;
+        match &outcome.map_err(unknown)?.result {
+            Sent::BySlackRoom { channel } => {
+                let (channel, key) = (ChannelId(channel.clone()), message.id_for(place));
+                self.parts.slack.post_text(&channel, &escape_slack(&message.text), &key, attempt).await?;
+                Ok(vec![told(None)])
+            }
+            Sent::Here { missed, .. } => Ok(vec![told(missed.first().map(|missed| missed.fault.why().clone()))]),
         }
     }
 

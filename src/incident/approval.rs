@@ -112,6 +112,44 @@ impl Choosing {
     }
 }
 
+/// Whether the state of things is kept before an action changes any of them (K15).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepState {
+    /// It is not.
+    Off,
+    /// It is, as far as that is possible.
+    #[default]
+    Auto,
+    /// It is, and nobody can approve a plan before.
+    Required,
+}
+
+impl KeepState {
+    /// Nothing is kept.
+    pub const fn off() -> Self {
+        KeepState::Off
+    }
+
+    /// Nothing is kept.
+    pub fn is_off(&self) -> bool {
+        *self == KeepState::Off
+    }
+}
+
+/// A file that was kept. Its content stands beside the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// Its name: `production-shop-objects.yaml`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its lines.
+    pub lines: u64,
+    /// The fingerprint of its content, by which it is found.
+    pub sha256: String,
+}
+
 /// One of those between which a person chooses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
@@ -255,17 +293,51 @@ pub enum Approver {
     },
     /// Whoever holds this role in the incident.
     Role(super::people::Role),
+    /// Whoever is a member of this user group in Slack at the moment they decide.
+    Group(String),
 }
 
-/// One line of a check list that is ticked before an action (P5).
+/// One line of a check list that is ticked before, during or after an action (P5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckItem {
     /// Its key within the action.
     pub key: String,
     /// What must be true.
     pub text: String,
-    /// Approval is blocked until it is ticked.
+    /// What comes after waits until it is ticked: the approval, or the end of the incident.
     pub required: bool,
+    /// When it is ticked.
+    #[serde(default, skip_serializing_if = "CheckWhen::is_before")]
+    pub when: CheckWhen,
+}
+
+/// When a line of a check list is ticked (P5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckWhen {
+    /// Before the approval.
+    #[default]
+    Before,
+    /// While it runs, or afterwards.
+    During,
+    /// Once it has ended.
+    After,
+}
+
+impl CheckWhen {
+    /// Before the approval.
+    pub fn is_before(&self) -> bool {
+        *self == CheckWhen::Before
+    }
+
+    /// The word in the configuration and in label keys.
+    pub const fn word(self) -> &'static str {
+        match self {
+            CheckWhen::Before => "before",
+            CheckWhen::During => "during",
+            CheckWhen::After => "after",
+        }
+    }
 }
 
 /// One person's yes to one exact plan.
@@ -388,6 +460,9 @@ pub struct CheckResult {
     /// The value as a figure, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figure: Option<Figure>,
+    /// What it was made of, line by line, where there is more to see than the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
 }
 
 /// The judgement of a check, worst last.

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ActionPlan, CheckResult, Choice, Outcome};
+use super::approval::{ActionPlan, CheckResult, Choice, KeptFile, Outcome};
 use super::command::Command;
 use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
+pub use super::lane::Lane;
 use super::people::{Actor, Contact, Way};
 use super::rules::Rules;
 use super::state::Incident;
@@ -31,18 +32,21 @@ pub enum ReplyTo {
         /// Slack's one-time address for answers.
         response_url: Option<String>,
     },
-    /// To whoever waits at the terminal; the answer is kept in the store.
-    Terminal,
+    /// To whoever waits at a terminal; the answer is kept in the store under this name.
+    Terminal {
+        /// The question's own name.
+        ask: String,
+    },
     /// To nobody.
     Nobody,
 }
 
 impl ReplyTo {
     /// Whose turn it is to be answered, in the names of queues.
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match self {
             ReplyTo::Person { user, .. } => &user.0,
-            ReplyTo::Terminal => "terminal",
+            ReplyTo::Terminal { .. } => "terminal",
             ReplyTo::Nobody => "nobody",
         }
     }
@@ -227,6 +231,28 @@ pub enum Report {
         /// The plan, or why there is none.
         plan: Result<Box<ActionPlan>, Words>,
     },
+    /// The state before a run was kept, as far as that was possible.
+    StateKept {
+        /// The run.
+        run: RunId,
+        /// The files.
+        files: Vec<KeptFile>,
+        /// What could not be kept.
+        missed: Vec<Words>,
+    },
+    /// Slack said which user groups somebody is a member of, or did not.
+    GroupsSeen {
+        /// Who.
+        by: UserId,
+        /// The groups, of those that were asked about.
+        member_of: Result<Vec<String>, Words>,
+        /// What they wanted to do.
+        command: Box<Command>,
+        /// Where they said it.
+        channel: Option<ChannelId>,
+        /// Where the answer goes.
+        reply: ReplyTo,
+    },
     /// What can be chosen was looked up, or could not be.
     Offered {
         /// The action's key.
@@ -340,6 +366,17 @@ pub enum Report {
         /// Whom it did not reach.
         addresses: BTreeSet<String>,
     },
+    /// An audience was told of a rollback, or was not.
+    RunTold {
+        /// The run.
+        run: RunId,
+        /// It was told how it ended.
+        ended: bool,
+        /// The destination.
+        destination: String,
+        /// Why it was not told.
+        why: Option<Words>,
+    },
     /// A text did not reach a destination.
     TextFailed {
         /// The update.
@@ -434,8 +471,35 @@ pub enum Effect {
         /// Who asked.
         to: ReplyTo,
     },
+    /// Ask Slack whether somebody is a member of one of these user groups at this moment.
+    AskGroups {
+        /// Who.
+        by: UserId,
+        /// The groups.
+        groups: Vec<String>,
+        /// What they want to do.
+        command: Box<Command>,
+        /// Where they said it.
+        channel: Option<ChannelId>,
+        /// Where the answer goes.
+        reply: ReplyTo,
+    },
+    /// Tell an audience that a rollback is in progress, or how it ended (P3).
+    TellRun {
+        /// The run.
+        run: RunId,
+        /// It has ended.
+        ended: bool,
+        /// The destination: `<audience>/<destination>` of the configuration.
+        destination: String,
+    },
     /// Make the plan of an action; reads only.
     Plan {
+        /// The run.
+        run: RunId,
+    },
+    /// Keep the state of what a plan would change; reads only.
+    KeepState {
         /// The run.
         run: RunId,
     },
@@ -466,6 +530,11 @@ pub enum Sheet {
     Status,
     /// The timeline, newest last.
     Timeline,
+    /// What the checks of a round of diagnostics saw, line by line.
+    Details {
+        /// The round.
+        diagnostic: DiagnosticId,
+    },
     /// All open incidents.
     List,
     /// Help on everything or on one command.
@@ -488,78 +557,6 @@ pub enum Sheet {
         /// What can be chosen.
         choices: Vec<Choice>,
     },
-}
-
-/// The order in which the engine serves effects: a slow lane never delays another (durability rule 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lane {
-    /// Reaching people.
-    Page,
-    /// Looking at and changing the world.
-    Action,
-    /// Telling people outside the incident.
-    Comms,
-    /// Slack.
-    Chat,
-}
-
-impl Lane {
-    /// Every lane, most urgent first.
-    pub const ALL: [Lane; 4] = [Lane::Page, Lane::Action, Lane::Comms, Lane::Chat];
-
-    /// The word in the store.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Lane::Page => "page",
-            Lane::Action => "action",
-            Lane::Comms => "comms",
-            Lane::Chat => "chat",
-        }
-    }
-}
-
-impl Effect {
-    /// The lane it is served in.
-    pub fn lane(&self) -> Lane {
-        match self {
-            Effect::Page { .. } => Lane::Page,
-            Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } | Effect::Run { .. } => Lane::Action,
-            Effect::Deliver { .. } => Lane::Comms,
-            _ => Lane::Chat,
-        }
-    }
-
-    /// The queue it waits in: one sender at a time, order kept (durability rule 3).
-    pub fn queue(&self, incident: Option<IncidentId>) -> String {
-        let of = incident.map(|id| id.to_string()).unwrap_or_default();
-        match self {
-            Effect::Page { page, .. } => format!("page:{page}"),
-            Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
-            Effect::Offer { action, to, .. } => format!("offer:{of}:{action}:{}", to.name()),
-            Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
-            Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
-            Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
-            Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),
-            Effect::Home { user } => format!("chat:home:{user}"),
-            Effect::Reply { to: to @ ReplyTo::Person { .. }, .. }
-            | Effect::ReplyWith { to: to @ ReplyTo::Person { .. }, .. } => format!("chat:reply:{}", to.name()),
-            Effect::Reply { .. } | Effect::ReplyWith { .. } => "chat:reply".into(),
-            _ => format!("chat:{of}"),
-        }
-    }
-
-    /// Waiting effects with the same key fold into one: the state is read when it is sent, so the newest wins.
-    pub fn fold_key(&self) -> Option<String> {
-        match self {
-            Effect::ShowCard { card } => Some(format!("card:{}", card.name())),
-            Effect::Topic => Some("topic".into()),
-            Effect::PinCard => Some("pin".into()),
-            Effect::LookAtChannel => Some("look".into()),
-            Effect::Home { user } => Some(format!("home:{user}")),
-            _ => None,
-        }
-    }
 }
 
 /// What follows from an input.
@@ -586,6 +583,8 @@ pub struct Context<'a> {
     pub reply: &'a ReplyTo,
     /// The number the store reserved, should an incident be declared; zero when nothing can be.
     pub fresh: IncidentId,
+    /// The user groups that the person is a member of, of those that matter; nothing when Slack was not asked.
+    pub member_of: Option<&'a [String]>,
 }
 
 /// Decides. `incident` is the one the input belongs to: that of the channel, or the one it names.
@@ -613,7 +612,9 @@ impl Input {
             Input::Chat(
                 ChatEvent::Pinned { by, .. } | ChatEvent::Unpinned { by, .. } | ChatEvent::Shortcut { by, .. },
             ) => Actor::Person(by.clone()),
-            Input::Report(Report::MessageRead { by, .. } | Report::PinGone { by, .. }) => Actor::Person(by.clone()),
+            Input::Report(
+                Report::MessageRead { by, .. } | Report::PinGone { by, .. } | Report::GroupsSeen { by, .. },
+            ) => Actor::Person(by.clone()),
             Input::Chat(_) | Input::Report(_) | Input::Wake => Actor::Vigie,
         }
     }

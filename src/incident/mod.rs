@@ -15,6 +15,7 @@ pub mod decision;
 pub mod draft;
 pub mod id;
 pub mod ladder;
+pub mod lane;
 pub mod people;
 pub mod postmortem;
 pub mod report;

@@ -2,8 +2,10 @@
 //!
 //! A report may come twice or late; each is taken only when the incident still waits for it.
 
-use super::decision::{Context, Decision, Effect, Report};
+use super::command::Command;
+use super::decision::{Context, Decision, Effect, ReplyTo, Report};
 use super::draft::Draft;
+use super::id::ChannelId;
 use super::state::{Incident, PageOutcome, Phase};
 use super::time::Instant;
 use super::timeline::{Card, Fact};
@@ -14,8 +16,17 @@ const CHANNEL_LOST: [&str; 3] = ["is_archived", "channel_not_found", "not_in_cha
 
 /// Decides what a result means.
 pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Decision {
+    if let Report::GroupsSeen { member_of, command, channel, reply, .. } = report {
+        return groups_seen(context, incident, member_of, command, (channel.as_ref(), reply));
+    }
     let mut draft = Draft::of(context, incident);
     match report {
+        // Decided above.
+        Report::GroupsSeen { .. } => {}
+        Report::RunTold { run, ended, destination, why } => {
+            let (destination, why) = (destination.clone(), why.clone());
+            draft.fact(Fact::RunTold { run: *run, ended: *ended, destination, why });
+        }
         Report::ChannelOpened { channel, name } => {
             if draft.incident.channel.as_ref().is_none_or(|known| &known.id != channel) {
                 draft.fact(Fact::ChannelOpened { channel: channel.clone(), name: name.clone() });
@@ -74,6 +85,7 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
             draft.offered(action, choices.clone(), *dry_run, to.clone());
         }
         Report::Planned { run, plan } => draft.plan_made(*run, plan.clone()),
+        Report::StateKept { run, files, missed } => draft.state_kept(*run, files.clone(), missed.clone()),
         Report::RunStarted { run, .. }
         | Report::StepStarted { run, .. }
         | Report::StepFinished { run, .. }
@@ -114,6 +126,25 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         }
     }
     draft.finish()
+}
+
+/// Slack has said which groups the person is in, so what they wanted is decided upon anew. Where it could not be asked
+/// nobody is taken for a member: those who are named may still decide.
+fn groups_seen(
+    context: Context<'_>,
+    incident: &Incident,
+    member_of: &Result<Vec<String>, Words>,
+    command: &Command,
+    (channel, reply): (Option<&ChannelId>, &ReplyTo),
+) -> Decision {
+    let says =
+        |words: Words| Decision { effects: vec![Effect::Reply { to: reply.clone(), words }], ..Decision::default() };
+    let groups = match member_of {
+        Ok(groups) => groups,
+        Err(why) => return says(Words::new("refusal.groups_unknown").with("why", why.clone())),
+    };
+    let context = Context { member_of: Some(groups), channel, reply, ..context };
+    command.decide(context, Some(incident)).unwrap_or_else(|refusal| says(refusal.0))
 }
 
 /// Something is known by now that a page says, and that was not known when the incident was declared.
@@ -206,6 +237,7 @@ fn what(effect: &Effect) -> Words {
             Card::Notice(_) => "undone.notice",
             Card::Reminder(_) => "undone.reminder",
             Card::PostMortem(_) => "undone.postmortem",
+            Card::Kept(run, _) => return Words::new("undone.kept").with("run", run.to_string()),
         },
         Effect::PinCard => "undone.pin",
         Effect::LookAtChannel => "undone.channel",
@@ -216,10 +248,13 @@ fn what(effect: &Effect) -> Words {
         Effect::ReadMessage { .. } => "undone.read_message",
         Effect::Reply { .. } | Effect::ReplyWith { .. } => "undone.reply",
         Effect::OpenChannel => "undone.channel",
+        Effect::AskGroups { .. } => "undone.groups",
         Effect::Page { .. }
+        | Effect::TellRun { .. }
         | Effect::Diagnose { .. }
         | Effect::Offer { .. }
         | Effect::Plan { .. }
+        | Effect::KeepState { .. }
         | Effect::Run { .. }
         | Effect::Deliver { .. } => "undone.other",
     };

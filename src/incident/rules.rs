@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ApprovalRule, Approver, CheckItem, Choosing, Class, Risk};
+use super::approval::{ApprovalRule, Approver, CheckItem, Choosing, Class, KeepState, Risk};
 use super::id::{ChannelId, UserId};
 use super::people::Contact;
 use super::severity::Severity;
@@ -21,6 +21,9 @@ pub struct Rules {
     pub default_severity: String,
     /// Everybody of the emergency plan, by key.
     pub contacts: BTreeMap<String, Contact>,
+    /// Who types at a terminal, by the name of their account there.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, UserId>,
     /// The services, by key.
     pub services: BTreeMap<String, Service>,
     /// The runbook actions, by key.
@@ -111,6 +114,9 @@ pub struct RunbookAction {
     /// When it may be approved (P8); always when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// Whether the state is kept before it changes anything; off where no step can keep any.
+    #[serde(default = "KeepState::off", skip_serializing_if = "KeepState::is_off")]
+    pub keep_state: KeepState,
 }
 
 impl RunbookAction {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::approval::{ActionPlan, Approver, Choice, Outcome, PlanRequest, Risk};
+use super::approval::{ActionPlan, Approver, Choice, KeptFile, Outcome, PlanRequest, Risk};
 use super::decision::{Context, Effect, ReplyTo, Sheet};
 use super::draft::Draft;
 use super::id::{RunId, UserId};
@@ -73,6 +73,10 @@ impl Draft<'_> {
                 let begins = begins.and_then(|closed| closed.opens_at).unwrap_or(self.context.now);
                 let expires_at = begins + rule.expires_after;
                 self.fact(Fact::PlanShown { run, plan, digest, expires_at });
+                if self.lacks_state(run) && !dry_run {
+                    // Now, while people read: it takes longer than they should wait after they said yes.
+                    self.effect(Effect::KeepState { run });
+                }
                 if rule.needed > 0 && !dry_run {
                     self.invite(approvers(&self.incident, &rule.by));
                 }
@@ -103,9 +107,44 @@ impl Draft<'_> {
     /// All approvals are there: the channel is told, and then it runs (P3).
     pub fn approved(&mut self, run: RunId) {
         let run_by = self.context.now + ANNOUNCE_WITHIN;
-        self.fact(Fact::Approved { run, run_by }).notice();
-        if self.incident.usable_channel().is_none() {
+        let keeping = self.lacks_state(run);
+        self.fact(Fact::Approved { run, run_by, keeping }).notice();
+        self.tell_of_run(run, false);
+        if keeping {
+            self.effect(Effect::KeepState { run });
+        } else if self.incident.usable_channel().is_none() {
             self.release_run(run, false);
+        }
+    }
+
+    /// The audiences within the house hear of a rollback beside the channel (P3). Nothing waits for them.
+    fn tell_of_run(&mut self, run: RunId, ended: bool) {
+        if !self.incident.runs.get(&run).is_some_and(|state| state.action.is_rollback) {
+            return;
+        }
+        for destination in self.context.rules.audiences.internal.clone() {
+            self.effect(Effect::TellRun { run, ended, destination });
+        }
+    }
+
+    fn lacks_state(&self, run: RunId) -> bool {
+        self.incident.runs.get(&run).is_some_and(|state| state.lacks_state(self.context.now))
+    }
+
+    /// The state before the run was kept. Once something may have been changed it is no longer the state before.
+    pub fn state_kept(&mut self, run: RunId, files: Vec<KeptFile>, missed: Vec<Words>) {
+        let Some(state) = self.incident.runs.get(&run).filter(|state| state.waits_for_state()) else {
+            return;
+        };
+        let told = match state.phase {
+            Phase::Announcing { told_by, .. } => Some(self.incident.cards.contains_key(&Card::Notice(told_by))),
+            _ => None,
+        };
+        self.fact(Fact::StateKept { run, files, missed }).show(Card::Run(run));
+        match told {
+            Some(true) => self.release_run(run, true),
+            Some(false) if self.incident.usable_channel().is_none() => self.release_run(run, false),
+            _ => {}
         }
     }
 
@@ -127,11 +166,10 @@ impl Draft<'_> {
 
     /// The message with this number was posted, or could not be: whatever waited for it goes on.
     pub fn told(&mut self, notice: u64, announced: bool) {
-        let waiting = self
-            .incident
-            .runs
-            .values()
-            .find(|run| matches!(run.phase, Phase::Announcing { told_by, .. } if told_by == notice));
+        let waiting =
+            self.incident.runs.values().find(
+                |run| matches!(run.phase, Phase::Announcing { told_by, keeping: false, .. } if told_by == notice),
+            );
         if let Some(run) = waiting.map(|run| run.id) {
             self.release_run(run, announced);
         }
@@ -146,7 +184,11 @@ impl Draft<'_> {
             return;
         }
         let moved = matches!(outcome, Outcome::Stale { .. }) && !state.stop_asked;
+        let is_told = matches!(outcome, Outcome::Done | Outcome::Failed { .. });
         self.fact(Fact::RunFinished { run, outcome, output }).notice();
+        if is_told {
+            self.tell_of_run(run, true);
+        }
         if moved && self.incident.status.is_open() {
             self.ask_again(run);
         }
@@ -197,8 +239,19 @@ pub fn approvers(incident: &Incident, by: &[Approver]) -> Vec<UserId> {
     let users = by.iter().filter_map(|approver| match approver {
         Approver::Contact { user, .. } => Some(user.clone()),
         Approver::Role(role) => incident.roles.get(role).cloned(),
+        // Only Slack knows who is in it.
+        Approver::Group(_) => None,
     });
     users.collect()
+}
+
+/// The user groups whose members may approve.
+pub fn groups(by: &[Approver]) -> Vec<String> {
+    let groups = by.iter().filter_map(|approver| match approver {
+        Approver::Group(group) => Some(group.clone()),
+        Approver::Contact { .. } | Approver::Role(_) => None,
+    });
+    groups.collect()
 }
 
 /// Checks that `user` is one of those who may approve an action: one of those named, else anybody in the channel.
@@ -211,7 +264,7 @@ pub fn must_be_approver(
     by: &[Approver],
     user: &UserId,
 ) -> Result<(), Refusal> {
-    if by.is_empty() { must_be_in_channel(context, incident, user) } else { must_be_named(incident, by, user) }
+    if by.is_empty() { must_be_in_channel(context, incident, user) } else { must_be_named(context, incident, by, user) }
 }
 
 /// Whoever Vigie invited is in the channel, and so is whoever acts in it. Without a channel, everybody who has to do
@@ -232,8 +285,9 @@ fn must_be_in_channel(context: Context<'_>, incident: &Incident, user: &UserId) 
 ///
 /// # Errors
 /// A refusal that names them.
-pub fn must_be_named(incident: &Incident, by: &[Approver], user: &UserId) -> Result<(), Refusal> {
-    if approvers(incident, by).contains(user) {
+pub fn must_be_named(context: Context<'_>, incident: &Incident, by: &[Approver], user: &UserId) -> Result<(), Refusal> {
+    let is_member = |group: &String| context.member_of.is_some_and(|groups| groups.contains(group));
+    if approvers(incident, by).contains(user) || groups(by).iter().any(is_member) {
         return Ok(());
     }
     let names: Vec<serde_json::Value> = by
@@ -241,6 +295,7 @@ pub fn must_be_named(incident: &Incident, by: &[Approver], user: &UserId) -> Res
         .map(|approver| match approver {
             Approver::Contact { name, .. } => name.as_str().into(),
             Approver::Role(role) => role.word().into(),
+            Approver::Group(group) => group.as_str().into(),
         })
         .collect();
     Err(Refusal::new("refusal.not_approver").with("approvers", names))

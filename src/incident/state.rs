@@ -18,7 +18,7 @@ use super::time::{Instant, Millis};
 use super::timeline::{CapturedBy, Card, Entry, Fact, PageWhy};
 use super::words::Words;
 
-pub use run::{HandedTo, Phase, Progress, Run, StepState};
+pub use run::{HandedTo, Kept, Phase, Progress, Run, StepState};
 pub use update::{Arrival, CustomerText, Miss, StatusUpdate};
 
 /// Where an incident is in its life.
@@ -438,6 +438,7 @@ impl Incident {
             | Fact::ItemTicked { run, .. }
             | Fact::ApprovalGiven { run, .. }
             | Fact::Approved { run, .. }
+            | Fact::StateKept { run, .. }
             | Fact::PlanRejected { run, .. }
             | Fact::PlanExpired { run }
             | Fact::RunReleased { run, .. }
@@ -453,6 +454,7 @@ impl Incident {
             | Fact::RunResumed { run, .. }
             | Fact::HandedOver { run, .. }
             | Fact::GlassBroken { run, .. }
+            | Fact::RunTold { run, .. }
             | Fact::RunSettled { run, .. } => {
                 if let Some(run) = self.runs.get_mut(run) {
                     run.apply(entry, mark);

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::{ActionPlan, CheckResult, Digest, Outcome, PlanRequest};
+use super::approval::{ActionPlan, CheckResult, Digest, KeptFile, Outcome, PlanRequest};
 use super::id::{ChannelId, DiagnosticId, IncidentId, MessageRef, PageId, RunId, UpdateId, UserId};
 use super::people::{Actor, Contact, Role, Way};
 use super::severity::Severity;
@@ -47,6 +47,8 @@ pub enum Card {
     Reminder(u32),
     /// The post-mortem, as a file; the number counts the versions.
     PostMortem(u32),
+    /// A file that was kept before a run, by its fingerprint.
+    Kept(RunId, String),
 }
 
 impl Card {
@@ -62,6 +64,7 @@ impl Card {
             Card::Notice(seq) => format!("notice_{seq}"),
             Card::Reminder(n) => format!("reminder_{n}"),
             Card::PostMortem(n) => format!("postmortem_{n}"),
+            Card::Kept(run, sha256) => format!("kept_{run}_{}", sha256.get(..12).unwrap_or(sha256)),
         }
     }
 }
@@ -327,6 +330,18 @@ pub enum Fact {
         run: RunId,
         /// When it runs even if the channel could not be told.
         run_by: Instant,
+        /// The state is kept anew meanwhile.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keeping: bool,
+    },
+    /// The state before the run was kept, as far as that was possible (K15).
+    StateKept {
+        /// The run.
+        run: RunId,
+        /// The files.
+        files: Vec<KeptFile>,
+        /// What could not be kept, one line each.
+        missed: Vec<Words>,
     },
     /// One person said no.
     PlanRejected {
@@ -486,6 +501,17 @@ pub enum Fact {
         /// The destination's own id of what it shows, for later texts to change it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remote_id: Option<String>,
+    },
+    /// An audience was told of a rollback, or was not (P3).
+    RunTold {
+        /// The run.
+        run: RunId,
+        /// It was told how it ended.
+        ended: bool,
+        /// The destination, for people.
+        destination: String,
+        /// Why it was not told.
+        why: Option<Words>,
     },
     /// A text did not reach one of its destinations.
     TextFailed {

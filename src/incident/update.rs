@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::decision::Effect;
+use super::decision::{Context, Effect};
 use super::draft::Draft;
 use super::id::{UpdateId, UserId};
-use super::rules::Rules;
 use super::run::{approvers, must_be_named};
 use super::state::{CustomerText, Incident, StatusUpdate};
 use super::time::{Instant, Millis};
@@ -71,9 +70,9 @@ pub fn find(incident: &Incident, update: UpdateId) -> Result<&StatusUpdate, Refu
 ///
 /// # Errors
 /// A refusal that names them.
-pub fn must_be_reader(rules: &Rules, incident: &Incident, user: &UserId) -> Result<(), Refusal> {
-    let by = &rules.customer_approval.by;
-    if by.is_empty() { Ok(()) } else { must_be_named(incident, by, user) }
+pub fn must_be_reader(context: Context<'_>, incident: &Incident, user: &UserId) -> Result<(), Refusal> {
+    let by = &context.rules.customer_approval.by;
+    if by.is_empty() { Ok(()) } else { must_be_named(context, incident, by, user) }
 }
 
 /// The customer text must still wait for a decision.

@@ -77,6 +77,7 @@ fn of_incident(rng: &mut fastrand::Rng, script: &mut Vec<(Instant, Said)>, id: I
             // A second click, a moment later, by somebody else.
             say(asked + minutes(rng, 0..12), "U0DBA", format!("approve {run} --in {id}"));
         }
+        afterwards(rng, &mut say, id, asked);
     }
     if rng.u32(..3) == 0 {
         say(later + minutes(rng, 0..40), "U0ONCALL", format!("page lead --in {id}"));
@@ -91,6 +92,27 @@ fn of_incident(rng: &mut fastrand::Rng, script: &mut Vec<(Instant, Said)>, id: I
         0..=4 => say(later + minutes(rng, 20..70), "U0ONCALL", format!("resolve it was the network --in {id}")),
         5 => say(later + minutes(rng, 1..30), "U0SUPPORT", format!("cancel a false alarm --in {id}")),
         _ => {}
+    }
+}
+
+/// What people try about a run that did not end well, or that was no help. They do not look first, so most of it is refused.
+fn afterwards(
+    rng: &mut fastrand::Rng,
+    say: &mut impl FnMut(Instant, &'static str, String),
+    id: IncidentId,
+    asked: Instant,
+) {
+    let (run, back) = (format!("run_{}_1", id.0), format!("run_{}_2", id.0));
+    for _ in 0..rng.u32(..3) {
+        say(asked + minutes(rng, 1..20), "U0LEAD", format!("retry {run} --in {id}"));
+    }
+    if rng.u32(..3) == 0 {
+        say(asked + minutes(rng, 1..20), "U0DBA", format!("skip {run} done by hand --in {id}"));
+    }
+    if rng.u32(..2) == 0 {
+        let again = asked + minutes(rng, 5..40);
+        say(again, "U0ONCALL", format!("undo {run} --in {id}"));
+        say(again + minutes(rng, 0..10), "U0DBA", format!("approve {back} --in {id}"));
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn broken(world: &World) -> Vec<String> {
     }
     acknowledged(world, &timelines, &mut faults);
     messages(world, &mut faults);
-    executions(world, &mut faults);
+    executions(world, &timelines, &mut faults);
     rest(world, &mut faults).await;
     faults
 }
@@ -45,6 +45,11 @@ pub(super) async fn figures(world: &World) -> Ended {
         let timeline = world.store.timeline(incident.id).await.unwrap_or_default();
         let unknown = |entry: &&Entry| matches!(&entry.fact, Fact::RunFinished { outcome, .. } if is_unknown(outcome));
         ended.unknown += timeline.iter().filter(unknown).count() as u64;
+        let count = |is: fn(&Fact) -> bool| timeline.iter().filter(|entry| is(&entry.fact)).count() as u64;
+        ended.resumed += count(|fact| matches!(fact, Fact::RunResumed { .. }));
+        ended.skipped += count(|fact| matches!(fact, Fact::StepSkipped { .. }));
+        let back = incident.runs.values().filter(|run| run.request.undo_of.is_some() && run.fence.is_some());
+        ended.undone += back.count() as u64;
     }
     ended.rings += world.outside.state().rings.len() as u64;
     ended
@@ -104,6 +109,11 @@ fn runs(incident: &Incident, timeline: &[Entry], faults: &mut Vec<String>) {
         match step {
             Moved::Approved => seen.approved += 1,
             Moved::Ended => seen.ended += 1,
+            // Somebody let it go on: what was not done is begun again, and what was done is not.
+            Moved::Resumed(step) => {
+                seen.ended = 0;
+                seen.done = seen.done.min(step);
+            }
             Moved::Started(fence) => {
                 if seen.approved != 1 || seen.ended > 0 {
                     faults.push(format!("{run} was begun without standing approval"));
@@ -141,6 +151,7 @@ enum Moved {
     Started(i64),
     StepDone,
     Ended,
+    Resumed(u32),
 }
 
 fn moved(fact: &Fact) -> Option<(RunId, Moved)> {
@@ -148,6 +159,7 @@ fn moved(fact: &Fact) -> Option<(RunId, Moved)> {
         Fact::Approved { run, .. } => (*run, Moved::Approved),
         Fact::RunStarted { run, fence, .. } => (*run, Moved::Started(*fence)),
         Fact::StepFinished { run, .. } => (*run, Moved::StepDone),
+        Fact::RunResumed { run, step, .. } => (*run, Moved::Resumed(u32::try_from(*step).unwrap_or(u32::MAX))),
         Fact::PlanRejected { run, .. } | Fact::PlanExpired { run, .. } | Fact::RunFinished { run, .. } => {
             (*run, Moved::Ended)
         }
@@ -204,16 +216,30 @@ fn messages(world: &World, faults: &mut Vec<String>) {
     }
 }
 
-/// The shop was asked once for each run.
-fn executions(world: &World, faults: &mut Vec<String>) {
+/// The shop did each step once, and once more at most for each time that somebody let its run go on. What it refuses it does
+/// not do, so that may be asked for again.
+fn executions(world: &World, timelines: &[(IncidentId, Vec<Entry>)], faults: &mut Vec<String>) {
+    let entries = timelines.iter().flat_map(|(_, timeline)| timeline);
+    let mut allowed: BTreeMap<String, u32> = BTreeMap::new();
+    for entry in entries {
+        if let Fact::RunResumed { run, .. } = &entry.fact {
+            *allowed.entry(run.to_string()).or_default() += 1;
+        }
+    }
     let mut asked: BTreeMap<String, u32> = BTreeMap::new();
     world.shop.with(|shop| {
+        let key = |headers: &axum::http::HeaderMap| {
+            headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or("no key").to_owned()
+        };
         for (headers, _) in &shop.sets {
-            let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or("no key");
-            *asked.entry(key.to_owned()).or_default() += 1;
+            *asked.entry(key(headers)).or_default() += 1;
+        }
+        for headers in &shop.refused {
+            *asked.entry(key(headers)).or_default() -= 1;
         }
     });
-    for (key, times) in asked.iter().filter(|(_, times)| **times > 1) {
+    let most = |key: &str| 1 + allowed.get(key.split("-step-").next().unwrap_or(key)).copied().unwrap_or_default();
+    for (key, times) in asked.iter().filter(|(key, times)| **times > most(key)) {
         faults.push(format!("{key} was done {times} times"));
     }
 }

@@ -42,6 +42,7 @@ enum Event {
     /// Slack cannot be reached for so long.
     Outage(Millis),
     ShopLosesAnswers(bool),
+    ShopBreaks(bool),
     /// Somebody looks again, as each process does once a second.
     Looks,
     Clears,
@@ -75,6 +76,10 @@ pub(super) struct Ended {
     pub rings: u64,
     pub runs: u64,
     pub unknown: u64,
+    /// Runs that went on after they had failed, steps that were left out, runs that were taken back.
+    pub resumed: u64,
+    pub skipped: u64,
+    pub undone: u64,
 }
 
 impl Ended {
@@ -88,16 +93,21 @@ impl Ended {
         self.rings += other.rings;
         self.runs += other.runs;
         self.unknown += other.unknown;
+        self.resumed += other.resumed;
+        self.skipped += other.skipped;
+        self.undone += other.undone;
     }
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { crashes, freezes, outages, failed_commits, incidents, pages, rings, runs, unknown } = self;
+        let Self { crashes, freezes, outages, failed_commits, incidents, pages, rings, runs, unknown, .. } = self;
+        let Self { resumed, skipped, undone, .. } = self;
         write!(
             f,
             "crashes={crashes} freezes={freezes} outages={outages} failed_commits={failed_commits} \
-             incidents={incidents} pages={pages} rings={rings} runs={runs} unknown={unknown}"
+             incidents={incidents} pages={pages} rings={rings} runs={runs} unknown={unknown} \
+             resumed={resumed} skipped={skipped} undone={undone}"
         )
     }
 }
@@ -201,6 +211,11 @@ impl World {
             self.at(at, Event::ShopLosesAnswers(true));
             self.at(at + Millis::minutes(5), Event::ShopLosesAnswers(false));
         }
+        if self.rng.bool() {
+            let at = self.moment();
+            self.at(at, Event::ShopBreaks(true));
+            self.at(at + Millis::minutes(25), Event::ShopBreaks(false));
+        }
         self.at(BEGIN + STORM, Event::Clears);
         let seed = self.rng.u64(..);
         let weather = Weather {
@@ -277,6 +292,10 @@ impl World {
                 Event::ShopLosesAnswers(on) => {
                     self.tell(if on { "the shop loses its answers" } else { "the shop answers again" });
                     self.shop.behaves(if on { Manner::LosesAnswer } else { Manner::Good });
+                }
+                Event::ShopBreaks(on) => {
+                    self.tell(if on { "the shop refuses to switch" } else { "the shop switches again" });
+                    self.shop.behaves(if on { Manner::Breaks } else { Manner::Good });
                 }
                 Event::Looks => {}
                 Event::Clears => self.clear(),

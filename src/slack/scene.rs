@@ -26,6 +26,8 @@ pub struct Scene<'a> {
     pub open: &'a OpenIncidents,
     /// How the running step of the run that is drawn goes, as it was last told.
     pub progress: Option<&'a Progress>,
+    /// The content of the kept file that is shared.
+    pub kept: Option<&'a str>,
     /// The workspace's address, once Slack has told it; for links to the incident's channel.
     pub workspace: Option<&'a str>,
 }

@@ -32,7 +32,7 @@ struct Table {
 
 /// Parents first. How a step goes at this moment is not among them: it is nobody's history, and the next one told takes
 /// its place.
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table {
         name: "incident",
         numbers: &["id", "rank", "seq", "wake_at", "declared_at"],
@@ -52,6 +52,7 @@ const TABLES: [Table; 7] = [
     Table { name: "target_lock", numbers: &[], texts: &["target", "run"] },
     Table { name: "execution", numbers: &["fence"], texts: &["run"] },
     Table { name: "counter", numbers: &["value"], texts: &["name"] },
+    Table { name: "kept_file", numbers: &["at"], texts: &["run", "sha256", "content"] },
 ];
 
 impl Table {

@@ -351,6 +351,10 @@ pub(super) async fn insert_effects(
     effects: &[Effect],
 ) -> Result<(), StoreFault> {
     for effect in effects {
+        if let Some((ask, words)) = effect.answer() {
+            conn.run(&sql::ANSWER, args![ask, write("answer", &words)?, now.0]).await?;
+            continue;
+        }
         let row = args![
             incident.map(|id| id.0),
             effect.lane().word(),

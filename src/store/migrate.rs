@@ -9,7 +9,7 @@ use super::StoreFault;
 use super::sqlite::unusable;
 
 /// Version, name, and the text for each database. Embedded one by one, so that a new file is seen by the compiler.
-const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
     (
         1,
         "start",
@@ -21,6 +21,18 @@ const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
         "progress",
         include_str!("../../migrations/sqlite/0002_progress.sql"),
         include_str!("../../migrations/postgres/0002_progress.sql"),
+    ),
+    (
+        3,
+        "kept_file",
+        include_str!("../../migrations/sqlite/0003_kept_file.sql"),
+        include_str!("../../migrations/postgres/0003_kept_file.sql"),
+    ),
+    (
+        4,
+        "answer",
+        include_str!("../../migrations/sqlite/0004_answer.sql"),
+        include_str!("../../migrations/postgres/0004_answer.sql"),
     ),
 ];
 

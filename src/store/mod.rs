@@ -5,12 +5,14 @@
 //! never the database's clock. SQLite and PostgreSQL are served by one code: what differs is in `db`, `sqlite`,
 //! `postgres` and `sql`.
 
+mod answers;
 mod audit;
 mod backup;
 mod commit;
 mod db;
 mod execution;
 mod inbox;
+mod kept;
 mod meant;
 mod migrate;
 mod outbox;

@@ -138,6 +138,13 @@ statements! {
         ON CONFLICT (run) DO UPDATE SET step = excluded.step, words = excluded.words, at = excluded.at";
     PROGRESS = "SELECT step, words, at FROM progress WHERE run = $1";
     FORGET_PROGRESS = "DELETE FROM progress WHERE run = $1";
+    KEEP_FILE = "INSERT INTO kept_file (run, sha256, at, content) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (run, sha256) DO NOTHING";
+    KEPT_FILE = "SELECT content FROM kept_file WHERE run = $1 AND sha256 = $2";
+    ANSWER = "INSERT INTO answer (ask, words, at) VALUES ($1, $2, $3) \
+        ON CONFLICT (ask) DO UPDATE SET words = excluded.words, at = excluded.at";
+    TAKE_ANSWER = "DELETE FROM answer WHERE ask = $1 RETURNING words";
+    INPUT_STATE = "SELECT state FROM inbox WHERE source = $1";
     /// Takes the writer's lock and changes nothing.
     PING = "UPDATE counter SET value = value WHERE name = ''";
     FENCE_TO_KEEP = "SELECT fence FROM execution WHERE run = $1" [" FOR UPDATE"] "";

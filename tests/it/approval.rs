@@ -1,9 +1,10 @@
 //! Nothing runs that was not shown, approved and still true (P4–P7).
 
 use insta::assert_snapshot;
-use vigie::incident::approval::{Outcome, Risk};
+use vigie::incident::approval::{KeepState, KeptFile, Outcome, Risk};
 use vigie::incident::decision::Report;
-use vigie::incident::id::{ChannelId, MessageRef};
+use vigie::incident::id::{ChannelId, MessageRef, RunId};
+use vigie::incident::state::Phase;
 use vigie::incident::timeline::Card;
 use vigie::incident::words::Words;
 
@@ -260,4 +261,71 @@ fn an_execution_that_is_given_up_is_unknown_at_the_step_that_had_begun() {
         let phase = &script.incident.as_ref().unwrap().runs[&run].phase;
         assert_eq!(phase, &vigie::incident::state::Phase::Finished { outcome });
     }
+}
+
+fn id() -> RunId {
+    "run_7_1".parse().unwrap()
+}
+
+fn kept(files: &[&str]) -> Report {
+    let file = |name: &&str| KeptFile { name: (*name).to_owned(), bytes: 1, lines: 1, sha256: format!("{name}-sum") };
+    let missed = if files.is_empty() { vec![Words::verbatim("no answer")] } else { vec![] };
+    Report::StateKept { run: id(), files: files.iter().map(file).collect(), missed }
+}
+
+/// A rollback whose state before has to be kept; its plan is shown.
+fn keeping(how: KeepState) -> (Script, String) {
+    let mut script = Script::new();
+    script.rules.actions.get_mut("rollback-shop").expect("it is there").keep_state = how;
+    script.play("0m oncall start sev2 checkout returns 500\n1m oncall ack\n2m oncall rollback");
+    script.report(Report::ChannelOpened { channel: ChannelId("C7".into()), name: "inc-7".into() });
+    let shown = script.then_report(Report::Planned { run: id(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    script.play("3m lead tick run_7_1 backup");
+    (script, shown)
+}
+
+fn told(script: &mut Script) -> String {
+    let run = &script.incident.as_ref().expect("it is declared").runs[&id()];
+    let Phase::Announcing { told_by, .. } = run.phase else { panic!("{:?}", run.phase) };
+    let message = MessageRef { channel: ChannelId("C7".into()), ts: "1.1".into() };
+    script.then_report(Report::CardPosted { card: Card::Notice(told_by), message })
+}
+
+#[test]
+fn a_plan_whose_state_must_be_kept_waits_for_that() {
+    let (mut script, shown) = keeping(KeepState::Required);
+    assert!(shown.contains("keep_state"), "{shown}");
+    assert!(script.then("4m lead approve run_7_1").contains("refusal.state_not_kept"));
+    script.report(kept(&[]));
+    let refused = script.then("4m lead approve run_7_1");
+    assert!(refused.contains("refusal.state_not_kept") && refused.contains("no answer"), "{refused}");
+    script.report(kept(&["objects.yaml"]));
+    assert!(script.then("4m lead approve run_7_1").contains("approved"));
+    assert!(told(&mut script).contains("run_released"));
+    let late = script.then_report(kept(&["objects.yaml"]));
+    assert!(!late.contains("    state_kept"), "it is no longer the state before: {late}");
+}
+
+#[test]
+fn old_state_is_kept_anew_and_the_run_waits_for_both_but_not_for_ever() {
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.report(kept(&["objects.yaml"]));
+    let approved = script.then("9m lead approve run_7_1");
+    assert!(approved.contains("keep_state"), "{approved}");
+    let notice = told(&mut script);
+    assert!(!notice.contains("run_released"), "{notice}");
+    let again = script.then_report(kept(&["objects-2.yaml"]));
+    assert!(again.contains("    state_kept") && again.contains("run_released"), "{again}");
+
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.play("4m lead approve run_7_1");
+    assert!(!told(&mut script).contains("run_released"));
+    assert!(script.then("5m wake").contains("run_released"), "a rollback does not hang on what cannot be read");
+}
+
+#[test]
+fn what_keeps_no_state_asks_for_none_and_has_no_files() {
+    let (mut script, shown) = keeping(KeepState::Off);
+    assert!(!shown.contains("keep_state"), "{shown}");
+    assert!(script.then("4m lead files run_7_1").contains("refusal.nothing_kept"));
 }

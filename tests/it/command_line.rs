@@ -206,7 +206,7 @@ async fn doctor_asks_slack_and_the_database_and_says_what_to_put_right() {
         "✓ environment   SLACK_BOT_TOKEN and SLACK_APP_TOKEN are set: Socket Mode",
         "✓ slack         the bot token is good for ",
         "✓ socket        Slack lets Vigie in by Socket Mode",
-        "✓ scopes        the token has all 19 that manifest.yml asks for",
+        "✓ scopes        the token has all 20 that manifest.yml asks for",
         "✓ people        2 of the contacts are members of the workspace",
         "✓ announcements incidents are announced in #ops",
         "everything is in place",
@@ -335,4 +335,81 @@ async fn incidents_and_their_post_mortems_are_printed_while_the_bot_runs() {
     let told = vigie(folder.path(), "postmortem 9", &variables);
     assert!(err(&told).contains("there is no incident inc_9"), "{}", err(&told));
     world.close().await;
+}
+
+/// A configuration whose one action writes into a file; both people are whoever runs this.
+fn with_an_action(folder: &Path) -> String {
+    let minimal = std::fs::read_to_string(project().join("examples/minimal.yml")).expect("it is there");
+    let account = String::from_utf8(Command::new("id").arg("-un").output().expect("id runs").stdout).expect("a name");
+    let known = format!("slack: U012AB3CD # paged by a direct message with a button\n    account: {account}");
+    let minimal = minimal.replace("slack: U012AB3CD # paged by a direct message with a button\n", &known);
+    format!(
+        "{minimal}\nactions:\n  note:\n    title: Write it down\n    service: desk\n    risk: reversible\n    expected: 1s\n    \
+         approval: {{ by: [oncall], needed: 1, requester_may: true }}\n    steps:\n      - command: {{ target: note, risk: \
+         reversible, to: written, argv: [touch, {}] }}\n    verify: [there]\nservices:\n  desk:\n    title: Desk\n    checks:\n      \
+         - {{ key: there, command: {{ argv: [test, -e, {}] }} }}\n",
+        folder.join("note").display(),
+        folder.join("note").display()
+    )
+}
+
+#[test]
+fn actions_are_listed_planned_run_and_approved_from_a_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("vigie.yml"), with_an_action(folder.path())).expect("it can be written");
+    let url = format!("sqlite://{}", folder.path().join("vigie.db").display());
+    let variables = [("DATABASE_URL", url.as_str()), ("PATH", "/usr/local/bin:/usr/bin:/bin")];
+    let run = |line: &str| vigie(folder.path(), line, &variables);
+
+    let told = run("action list");
+    assert_eq!(out(&told), "note  Write it down (reversible)\n", "{}", err(&told));
+    let told = run("action plan note");
+    for line in ["Write it down\n1. note: written", "runs: touch ", "Risk: can be changed back"] {
+        assert!(out(&told).contains(line), "{line} is not in {}{}", out(&told), err(&told));
+    }
+    let plan: Value = serde_json::from_str(&out(&run("action plan note --json"))).expect("JSON");
+    assert_eq!(plan["steps"][0]["to"], "written");
+    let told = run("action plan nothing");
+    assert_eq!(told.status.code(), Some(1));
+    assert!(err(&told).contains("There is no action “nothing”"), "{}", err(&told));
+
+    let mut words = vec!["action", "run", "note", "--start", "sev1 the desk is empty"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
+    let told = command.args(words.drain(..)).current_dir(folder.path()).env_clear().envs(variables).output();
+    let told = told.expect("the program runs");
+    assert!(told.status.success() && out(&told).contains("1. note: written"), "{}{}", out(&told), err(&told));
+    assert!(!folder.path().join("note").exists(), "nobody has approved it");
+    let told = run("say approve run_1_1");
+    assert!(
+        told.status.success() && out(&told).contains("Write it down (run_1_1, plan "),
+        "{}{}",
+        out(&told),
+        err(&told)
+    );
+    assert!(folder.path().join("note").exists());
+    let told = run("say approve run_1_1");
+    assert_eq!(told.status.code(), Some(1), "{}", out(&told));
+    let told = run("action files run_1_1");
+    assert!(err(&told).contains("nothing was kept of the state before run_1_1"), "{}", err(&told));
+}
+
+/// What the printed roles are for stands in the tests of the cluster; here, that they are printed and what is refused.
+#[test]
+fn the_rights_in_a_cluster_are_printed_for_whoever_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = with_an_action(folder.path()).replace(
+        "      - command: { target: note",
+        "      - kubernetes: { cluster: production, namespace: shop, restart: { workloads: [deployment/web] } }\n      - command: { \
+         target: note",
+    );
+    let config = format!("{config}clusters:\n  production: {{ in_cluster: true }}\n");
+    std::fs::write(folder.path().join("vigie.yml"), config).expect("it can be written");
+    let told = vigie(folder.path(), "action rbac --subject serviceaccount:ops/vigie", &[]);
+    for line in ["kind: RoleBinding", "name: \"vigie\"\n    namespace: ops", "resourceNames: [\"web\"]", "\"patch\""] {
+        assert!(out(&told).contains(line), "{line} is not in {}{}", out(&told), err(&told));
+    }
+    let told = vigie(folder.path(), "action rbac --subject somebody", &[]);
+    assert!(err(&told).contains("write user:name, group:name or serviceaccount:namespace/name"), "{}", err(&told));
+    let told = vigie(folder.path(), "action rbac --cluster staging", &[]);
+    assert!(err(&told).contains("there is no cluster “staging”; there are production"), "{}", err(&told));
 }

@@ -44,6 +44,7 @@ mod start;
 mod status_updates;
 mod store;
 mod story;
+mod terminal;
 mod tidy;
 mod timeline;
 mod updates;

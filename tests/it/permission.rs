@@ -1,7 +1,9 @@
 //! When and by whom a plan may be approved, beyond the everyday rule: dry runs, drills, windows, broken glass (P6, P8).
 
+use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::{Phase, Run};
+use vigie::practice::Trouble;
 
 use crate::lever::{Lever, action};
 use crate::world::{World, shown, ts};
@@ -92,10 +94,12 @@ async fn outside_its_window_only_what_is_urgent_is_approved_and_only_with_a_reas
     let plan = world.message(&channel, "approve run_1_1");
     let line = "*Window:* deploys, closed now, opens <!date^1795507200^";
     assert!(shown(&plan).contains(line), "{}", shown(&plan));
-    world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
+    world.types("U0LEAD", &channel, "approve run_1_1").await;
     let refused = shown(&world.whisper("U0LEAD", "The window “deploys” is closed"));
     assert!(refused.contains("it opens <!date^1795507200^") && refused.contains("`--override`"), "{refused}");
-    world.types("U0LEAD", &channel, "approve run_1_1 --override \"orders are being lost\"").await;
+    // The button asks why.
+    world.clicks("U0LEAD", &channel, &ts(&plan), "override").await;
+    world.submits("U0LEAD", json!({"reason": "orders are being lost"})).await;
     assert_eq!(run(&world).await.phase, DONE);
     let timeline = world.timeline("U0LEAD", 1).await;
     assert!(timeline.contains("outside its window: orders are being lost"), "{timeline}");
@@ -159,5 +163,99 @@ async fn nobody_breaks_a_glass_that_the_configuration_does_not_have() {
     let told = world.asks("U0LEAD", &channel, "approve run_1_1 --break-glass \"it burns\"").await;
     assert_eq!(told, "The configuration lets nobody approve this alone.");
     assert_eq!(run(&world).await.phase, Phase::Pending);
+    world.close().await;
+}
+
+/// A team whose leads are a user group in Slack.
+async fn grouped(lever: &Lever) -> (World, String, Value) {
+    let action = action("flags-back", "Put the flags back", "", &[lever.step("flags", "v1")]);
+    let action = action.replace("by: [lead, dba]", "by: [\"group:S0LEADS\"]");
+    let world = World::open_changed(&[("actions:\n", &action)]).await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    let plan = world.message(&channel, "approve run_1_1");
+    (world, channel, plan)
+}
+
+#[tokio::test]
+async fn a_member_of_the_group_at_that_moment_may_approve_and_one_who_left_may_not() {
+    let lever = Lever::open().await;
+    let (world, channel, plan) = grouped(&lever).await;
+    assert!(shown(&plan).contains("may approve: <!subteam^S0LEADS>"), "{}", shown(&plan));
+    world.ws().set_usergroup("S0LEADS", &["U0DBA"]);
+    world.joins("U0LEAD", &channel).await;
+    world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
+    world.whisper("U0LEAD", "may decide this");
+    assert_eq!(run(&world).await.phase, Phase::Pending);
+    world.joins("U0DBA", &channel).await;
+    world.clicks("U0DBA", &channel, &ts(&plan), "approve").await;
+    assert_eq!(run(&world).await.phase, DONE);
+    assert_eq!(lever.positions(), ["v2", "v1"]);
+    let asked = world.ws().calls_of("usergroups.users.list").len();
+    assert_eq!(asked, 2, "Slack is asked each time");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_looked_up_is_no_yes() {
+    let lever = Lever::open().await;
+    let (world, channel, plan) = grouped(&lever).await;
+    world.ws().faults().until_cleared("usergroups.users.list", Trouble::Error("missing_scope".into()));
+    world.joins("U0LEAD", &channel).await;
+    world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
+    world.whisper("U0LEAD", "Slack could not be asked who is in the group");
+    assert_eq!(run(&world).await.phase, Phase::Pending);
+    world.ws().faults().clear();
+    world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
+    assert_eq!(run(&world).await.phase, DONE);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn lines_of_a_check_list_are_ticked_before_during_and_after_and_what_is_left_is_said_at_the_end() {
+    let lever = Lever::open().await;
+    let list = "    checklist:\n      - { key: ready, text: Support knows }\n      - { key: calm, text: The queue is empty again, \
+                when: after }\n      - { key: watch, text: Somebody watches the errors, when: during, required: false }\n";
+    let world = team(&lever, list, "").await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    let plan = world.message(&channel, "approve run_1_1");
+    let card = shown(&plan);
+    assert!(card.contains("☐ Support knows") && card.contains("1 required line to tick before approval"), "{card}");
+    assert!(!card.contains("The queue is empty again"), "its time has not come: {card}");
+    world.types("U0LEAD", &channel, "tick run_1_1 calm").await;
+    world.whisper("U0LEAD", "This line is ticked once it has ended.");
+    world.clicks("U0LEAD", &channel, &ts(&plan), "tick run_1_1 ready").await;
+    world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
+    assert_eq!(run(&world).await.phase, DONE);
+    let card = shown(&world.again(&channel, &plan));
+    for line in ["☐ The queue is empty again", "☐ Somebody watches the errors (optional)", "1 required line to tick"]
+    {
+        assert!(card.contains(line), "{line} is not in {card}");
+    }
+    assert!(!card.contains("Support knows"), "{card}");
+    world.clicks("U0LEAD", &channel, &ts(&plan), "tick run_1_1 watch").await;
+    assert!(shown(&world.again(&channel, &plan)).contains("☑ Somebody watches the errors"));
+    world.types("U0LEAD", &channel, "resolve the flags were wrong").await;
+    world.whisper("U0LEAD", "not ticked: The queue is empty again");
+    world.close().await;
+}
+
+/// The team's general channel is an audience of the house.
+#[tokio::test]
+async fn audiences_within_the_house_hear_that_a_roll_back_is_in_progress_and_how_it_ended() {
+    let lever = Lever::open().await;
+    let world = team(&lever, "", "").await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    world.types("U0LEAD", &channel, "approve run_1_1").await;
+    assert_eq!(run(&world).await.phase, DONE);
+    let began = world.message("C0GENERAL", "Rollback in progress");
+    let ended = world.message("C0GENERAL", "Rolled back");
+    assert!(ts(&began) < ts(&ended));
+    let told = shown(&began);
+    assert!(told.contains("Put the flags back") && told.contains("v2 → v1"), "{told}");
+    let timeline = world.timeline("U0LEAD", 1).await;
+    assert!(timeline.contains("company/general was told how Put the flags back (run_1_1) ended"), "{timeline}");
     world.close().await;
 }

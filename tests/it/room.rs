@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
 use vigie::actions::{Actions, ActionsConfig, Execution, PlanFault};
-use vigie::incident::approval::{ActionPlan, Approval, ApprovalRule, CheckResult, Choosing, Class, Outcome, Risk};
+use vigie::incident::approval::{
+    ActionPlan, Approval, ApprovalRule, CheckResult, Choosing, Class, KeepState, Outcome, Risk,
+};
 use vigie::incident::decision::Report;
 use vigie::incident::id::UserId;
 use vigie::incident::people::Actor;
@@ -202,6 +204,7 @@ fn approve(plan: &ActionPlan) -> Run {
         drill: None,
         break_glass: None,
         window: None,
+        keep_state: KeepState::Off,
     };
     Run {
         id: RUN.parse().expect("it is a run's name"),
@@ -226,5 +229,6 @@ fn approve(plan: &ActionPlan) -> Run {
         settled_by: None,
         handed_to: None,
         glass: None,
+        kept: None,
     }
 }

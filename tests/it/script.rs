@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use vigie::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, Choosing, Class, PlannedStep, Risk, Verification,
+    ActionPlan, ApprovalRule, Approver, CheckItem, CheckWhen, Choosing, Class, KeepState, PlannedStep, Risk,
+    Verification,
 };
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Context, Decision, Effect, Input, ReplyTo, Report, decide};
@@ -97,11 +98,17 @@ pub fn rules() -> Rules {
             requester_may: false,
             expires_after: Millis::minutes(15),
         },
-        checklist: vec![CheckItem { key: "backup".into(), text: "A backup exists".into(), required: true }],
+        checklist: vec![CheckItem {
+            key: "backup".into(),
+            text: "A backup exists".into(),
+            required: true,
+            when: CheckWhen::Before,
+        }],
         choosing: Choosing::Nothing,
         drill: None,
         break_glass: None,
         window: None,
+        keep_state: KeepState::Off,
     };
     Rules {
         severities: vec![one, two, three],
@@ -221,6 +228,7 @@ impl Script {
             channel: channel.as_ref(),
             reply: &reply,
             fresh: IncidentId(7),
+            member_of: None,
         };
         match decide(context, self.incident.as_ref(), input) {
             Err(refusal) => {

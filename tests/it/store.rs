@@ -45,7 +45,15 @@ async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
             Input::Command { reply, .. } => reply.clone(),
             _ => ReplyTo::Nobody,
         };
-        let context = Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
+        let context = Context {
+            rules: &rules,
+            now,
+            by: &by,
+            channel: None,
+            reply: &reply,
+            fresh: question.fresh,
+            member_of: None,
+        };
         decide(context, question.incident, question.input)
     };
     store.take_next(now, answer).await.unwrap()

@@ -223,6 +223,7 @@ mod tests {
             limit: None,
             took: Millis(1),
             figure: now.map(figure),
+            details: None,
         };
         let judged = change.judge(before.map(figure).as_ref(), seen);
         (judged.verdict, english(&judged.value), judged.limit.as_ref().map(english))

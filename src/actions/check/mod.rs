@@ -71,11 +71,13 @@ pub struct Seen {
     pub limit: Option<Words>,
     /// The value as a figure, where it is one.
     pub figure: Option<Figure>,
+    /// What it was made of, line by line, where there is more to see than the value.
+    pub details: Option<String>,
 }
 
 impl Seen {
     pub(super) fn new(verdict: Verdict, value: Words) -> Self {
-        Self { verdict, value, limit: None, figure: None }
+        Self { verdict, value, limit: None, figure: None, details: None }
     }
 
     pub(super) fn fail(value: Words) -> Self {
@@ -90,12 +92,19 @@ impl Seen {
     fn and(self, other: Seen) -> Self {
         let value = Words::new("look.both").with("first", self.value.clone()).with("second", other.value.clone());
         let worse = if other.verdict > self.verdict { other.limit } else { self.limit };
-        Self { verdict: self.verdict.max(other.verdict), value, limit: worse, figure: self.figure.or(other.figure) }
+        let details = self.details.or(other.details);
+        let verdict = self.verdict.max(other.verdict);
+        Self { verdict, value, limit: worse, figure: self.figure.or(other.figure), details }
     }
 
     /// This, unless the other is worse; the figure stays.
     fn or_worse(self, other: Seen) -> Self {
         if other.verdict > self.verdict { Self { figure: self.figure, ..other } } else { self }
+    }
+
+    pub(super) fn with_details(mut self, lines: Vec<String>) -> Self {
+        self.details = Some(lines.join("\n")).filter(|lines| !lines.is_empty());
+        self
     }
 
     pub(super) fn with_limit(mut self, limit: Option<Words>) -> Self {
@@ -109,6 +118,23 @@ const MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The longest value that is shown, in characters.
 const MOST_VALUE: usize = 120;
+
+/// The longest details that are kept, in bytes.
+const MOST_DETAILS: usize = 2_500;
+
+/// The first lines of a text, as many as are kept.
+fn bearable(details: &str) -> String {
+    let mut kept = String::new();
+    for line in details.lines() {
+        if kept.len() + line.len() > MOST_DETAILS {
+            kept.push('…');
+            break;
+        }
+        kept.push_str(line);
+        kept.push('\n');
+    }
+    kept.trim_end().to_owned()
+}
 
 /// Makes the check's configuration from the table of kinds: each is a field, exactly one of which is set.
 macro_rules! checks {
@@ -208,6 +234,7 @@ impl CheckConfig {
             limit: seen.limit,
             took,
             figure: seen.figure,
+            details: seen.details.map(|details| bearable(&world.redactor.text(&details))),
         }
     }
 

@@ -139,6 +139,11 @@ impl Trouble {
         matches!(self, Trouble::Refused(status) if status.code == 503)
     }
 
+    /// We may not do that.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if status.code == 403)
+    }
+
     /// The object is not there.
     pub(super) fn is_absent(&self) -> bool {
         matches!(self, Trouble::Refused(status) if status.code == 404)
@@ -280,10 +285,37 @@ impl<'a> Site<'a> {
     }
 
     async fn listing(&self, kind: Kind, params: ListParams) -> Result<Vec<Value>, Trouble> {
+        let place = self.at(kind);
+        self.pages(params, |params| place.list(params)).await
+    }
+
+    /// All objects at a path.
+    pub(super) async fn list_at(&self, path: &str) -> Result<Vec<Value>, Trouble> {
+        let place = kube::core::Request::new(path);
+        self.pages(ListParams::default(), |params| place.list(params)).await
+    }
+
+    /// The same with nothing but their metadata: the server keeps the rest to itself.
+    pub(super) async fn list_metadata(&self, path: &str) -> Result<Vec<Value>, Trouble> {
+        let place = kube::core::Request::new(path);
+        self.pages(ListParams::default(), |params| place.list_metadata(params)).await
+    }
+
+    /// Whatever stands at a path.
+    pub(super) async fn get_at(&self, path: &str) -> Result<Value, Trouble> {
+        let call = axum::http::Request::get(path).body(Vec::new()).map_err(|_| Trouble::garbled())?;
+        self.patiently(call).await
+    }
+
+    async fn pages(
+        &self,
+        params: ListParams,
+        page: impl Fn(&ListParams) -> Result<Call, kube::core::request::Error>,
+    ) -> Result<Vec<Value>, Trouble> {
         let mut params = params.limit(PAGE);
         let mut all = Vec::new();
         loop {
-            let call = self.at(kind).list(&params).map_err(Trouble::unsent)?;
+            let call = page(&params).map_err(Trouble::unsent)?;
             let mut page = self.patiently(call).await?;
             if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
                 all.extend(items);
@@ -405,12 +437,13 @@ impl<'a> Site<'a> {
         container: &str,
         previous: bool,
         lines: i64,
+        most: i64,
     ) -> Result<String, Trouble> {
         let params = LogParams {
             container: Some(container.to_owned()),
             previous,
             tail_lines: Some(lines),
-            limit_bytes: Some(64 * 1024),
+            limit_bytes: Some(most),
             ..LogParams::default()
         };
         self.log(pod, &params).await
@@ -463,7 +496,7 @@ impl<'a> Site<'a> {
 }
 
 /// An event; anything else than news of the object ends the watch, and the object is looked at instead.
-fn told(event: Result<kube::core::WatchEvent<Value>, kube::Error>) -> Result<Event, ()> {
+pub(super) fn told(event: Result<kube::core::WatchEvent<Value>, kube::Error>) -> Result<Event, ()> {
     use kube::core::WatchEvent;
     match event {
         Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => Ok(Event::Is(object)),

@@ -3,6 +3,8 @@
 //! Each change carries the version of the object that it was made for and a mark of the step it belongs to. So it may be
 //! sent again when its answer was lost: whichever copy arrives first moves the version, and every other one is refused.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -447,19 +449,36 @@ pub(super) async fn execute(site: &Site<'_>, all: &[Part], cx: &StepContext<'_>)
             Err(result) => return halfway(result, all, &written),
         }
     }
+    // Several roll-outs are one line: each would else take the place of what the others told.
+    let told: Mutex<BTreeMap<usize, Words>> = Mutex::default();
+    let mut tellers: Vec<Box<dyn Fn(Words) + Send + Sync + '_>> = Vec::new();
+    for place in 0..written.len() {
+        let told = &told;
+        tellers.push(Box::new(move |now: Words| {
+            let mut all = told.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(place, now);
+            let notes: Vec<Value> = all.values().map(|words| words.clone().into()).collect();
+            (cx.progress)(Words::new("kubernetes.all").with("notes", notes));
+        }));
+    }
     let mut followed = Vec::new();
-    for (one, written) in written {
-        followed.push(follow(site, one, written.object, cx));
+    for ((one, written), tell) in written.into_iter().zip(&tellers) {
+        followed.push(follow(site, one, written.object, &key, tell.as_ref()));
     }
     ended(join_all(followed).await)
 }
 
-async fn follow<'p>(site: &Site<'_>, part: &'p Part, object: Object, cx: &StepContext<'_>) -> (&'p Part, End) {
+async fn follow<'p>(
+    site: &Site<'_>,
+    part: &'p Part,
+    object: Object,
+    key: &str,
+    progress: &(dyn Fn(Words) + Send + Sync),
+) -> (&'p Part, End) {
     if !part.deed.rolls_out() {
         return (part, End::Complete(object));
     }
-    let key = cx.idempotency_key();
-    let following = Following { site, part, key: &key, progress: cx.progress };
+    let following = Following { site, part, key, progress };
     (part, following.to_the_end(object).await)
 }
 

@@ -29,6 +29,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const HELD: Duration = Duration::from_secs(2);
 /// The lines of the log that are kept, when nothing is said.
 const LOG_LINES: u32 = 50;
+/// The longest of them, in bytes.
+const MOST_LOG: i64 = 64 * 1024;
 /// A Job that nobody tidied up goes by itself after a day.
 const KEPT_SECONDS: u32 = 86_400;
 
@@ -377,7 +379,7 @@ impl RunJob {
         let pod = pod?;
         let container = super::pods::container_names(pod).first().copied()?;
         let lines = i64::from(self.log_lines.unwrap_or(LOG_LINES));
-        match site.last_lines(pod.name(), container, false, lines).await {
+        match site.last_lines(pod.name(), container, false, lines, MOST_LOG).await {
             Ok(lines) if !lines.trim().is_empty() => Some(site.redactor.text(&lines)),
             Ok(_) => None,
             Err(trouble) => {

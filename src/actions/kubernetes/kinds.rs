@@ -40,6 +40,28 @@ pub(super) const SERVICES: Kind = Kind::of("", "v1", "services");
 pub(super) const CONFIG_MAPS: Kind = Kind::of("", "v1", "configmaps");
 pub(super) const SECRETS: Kind = Kind::of("", "v1", "secrets");
 
+/// The kinds of a namespace whose objects are kept before anything is changed; what else may be listed is kept as well.
+pub(super) const KEPT: [Kind; 18] = [
+    PODS,
+    SERVICES,
+    ENDPOINTS,
+    CONFIG_MAPS,
+    CLAIMS,
+    Kind::of("", "v1", "serviceaccounts"),
+    Kind::of("", "v1", "resourcequotas"),
+    Kind::of("", "v1", "limitranges"),
+    DEPLOYMENTS,
+    STATEFUL_SETS,
+    DAEMON_SETS,
+    REPLICA_SETS,
+    CONTROLLER_REVISIONS,
+    JOBS,
+    Kind::of("batch", "v1", "cronjobs"),
+    Kind::of("networking.k8s.io", "v1", "ingresses"),
+    Kind::of("autoscaling", "v2", "horizontalpodautoscalers"),
+    Kind::of("policy", "v1", "poddisruptionbudgets"),
+];
+
 /// What a step changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -13,6 +13,7 @@ use super::super::config::{ConfigFault, fault};
 use super::super::{World, length};
 use super::call::{Site, Trouble};
 use super::follow::{counts, is_complete};
+use super::keep;
 use super::kinds::{ENDPOINTS, EVENTS, POD_METRICS, PODS, SERVICES, Thing, is_label, is_name};
 use super::object::Object;
 use super::pods;
@@ -93,6 +94,8 @@ pub struct TopLook {
     pub memory: Option<Bounds>,
 }
 
+/// Lines of details.
+const MOST_LINES: usize = 15;
 /// A log that is longer is counted in part.
 const MOST_LOG: i64 = 4 * 1024 * 1024;
 
@@ -263,7 +266,8 @@ impl PodsLook {
             .with("reasons", pods::why_not(&pods));
         let limits = self.restarts.judge(as_figure(restarts));
         let verdict = if ready < pods.len() || pods.is_empty() { Verdict::Fail } else { limits.verdict };
-        Ok(Seen::new(verdict, value).with_limit(limits.limit))
+        let lines = pods.iter().map(pods::line).collect();
+        Ok(Seen::new(verdict, value).with_limit(limits.limit).with_details(lines))
     }
 }
 
@@ -289,7 +293,18 @@ async fn service(site: &Site<'_>, name: &str) -> Looked {
         .with("selector", service.selects())
         .with("ready", ready)
         .with("waiting", count("notReadyAddresses"));
-    Ok(Seen::new(if ready > 0 { Verdict::Pass } else { Verdict::Fail }, value))
+    let verdict = if ready > 0 { Verdict::Pass } else { Verdict::Fail };
+    let subsets = endpoints.get("subsets").and_then(Value::as_array).into_iter().flatten();
+    let addresses = subsets.flat_map(|subset| {
+        let of = |field: &str| subset.get(field).and_then(Value::as_array).into_iter().flatten();
+        let named = |one: &Value, word: &str| {
+            let text = |at: &str| one.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+            format!("{} {} {word}", text("/ip"), text("/targetRef/name"))
+        };
+        let ready = of("addresses").map(|one| named(one, "ready")).collect::<Vec<_>>();
+        ready.into_iter().chain(of("notReadyAddresses").map(|one| named(one, "waiting")).collect::<Vec<_>>())
+    });
+    Ok(Seen::new(verdict, value).with_details(addresses.collect()))
 }
 
 impl EventsLook {
@@ -315,7 +330,10 @@ impl EventsLook {
             .with("within_ms", self.within.0)
             .with("newest", newest);
         let usual = Bounds { warn_above: Some(0.0), ..Bounds::default() };
-        Ok(Seen { value, ..self.limits.as_ref().unwrap_or(&usual).judge(as_figure(count)) })
+        let lines =
+            events.iter().rev().take(MOST_LINES).map(|(at, event)| keep::event_line(*at, event).trim_end().to_owned());
+        let seen = Seen { value, ..self.limits.as_ref().unwrap_or(&usual).judge(as_figure(count)) };
+        Ok(seen.with_details(lines.collect()))
     }
 }
 
@@ -338,13 +356,14 @@ impl LogsLook {
                 read.push(site.log_since(pod.name(), container, since, MOST_LOG));
             }
         }
-        let (mut count, mut last, mut unread) = (0_usize, None, 0_usize);
+        let (mut count, mut last, mut unread, mut lines) = (0_usize, None, 0_usize, Vec::new());
         for log in futures_util::future::join_all(read).await {
             match log {
                 Ok(log) => {
                     let found: Vec<&str> = log.lines().filter(|line| filter.is_match(line)).collect();
                     count += found.len();
                     last = found.last().map(|line| site.redactor.short(line, 80)).or(last);
+                    lines.extend(found.iter().rev().take(MOST_LINES).rev().map(|line| site.redactor.short(line, 300)));
                 }
                 // A container that has not begun has no log.
                 Err(Trouble::Refused(status)) if matches!(status.code, 400 | 404) => unread += 1,
@@ -357,7 +376,9 @@ impl LogsLook {
             .with("within_ms", self.within.0)
             .with("unread", unread)
             .with("last", last);
-        Ok(Seen { value, ..self.limits.judge(as_figure(count)) })
+        let surplus = lines.len().saturating_sub(MOST_LINES);
+        lines.drain(..surplus);
+        Ok(Seen { value, ..self.limits.judge(as_figure(count)) }.with_details(lines))
     }
 }
 
@@ -371,11 +392,19 @@ impl TopLook {
             }
             Err(trouble) => return Err((trouble, Right::all("list", POD_METRICS))),
         };
-        let used = |what: &str| -> f64 {
-            let containers = pods.iter().filter_map(|pod| pod.get("containers")?.as_array()).flatten();
+        let used = |pod: &Value, what: &str| -> f64 {
+            let containers = pod.get("containers").and_then(Value::as_array).into_iter().flatten();
             containers.filter_map(|one| quantity(one.pointer(&format!("/usage/{what}"))?.as_str()?)).sum()
         };
-        let (cpu, memory) = ((used("cpu") * 1_000.0).round(), (used("memory") / (1024.0 * 1024.0)).round());
+        let millis = |cpu: f64| (cpu * 1_000.0).round();
+        let mebibytes = |memory: f64| (memory / (1024.0 * 1024.0)).round();
+        let all = |what: &str| -> f64 { pods.iter().map(|pod| used(pod, what)).sum() };
+        let (cpu, memory) = (millis(all("cpu")), mebibytes(all("memory")));
+        let lines = pods.iter().map(|pod| {
+            let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+            format!("{name} {}m {}Mi", millis(used(pod, "cpu")), mebibytes(used(pod, "memory")))
+        });
+        let lines: Vec<String> = lines.collect();
         let value = Words::new("kubernetes.look_top").with("pods", pods.len()).with("cpu", cpu).with("memory", memory);
         if pods.is_empty() {
             return Ok(Seen::new(Verdict::Warn, value));
@@ -385,8 +414,8 @@ impl TopLook {
         // No figure of its own: there are two.
         let worst = judged.max_by_key(|seen| seen.verdict);
         Ok(match worst {
-            Some(worst) => Seen { value, figure: None, ..worst },
-            None => Seen::new(Verdict::Pass, value),
+            Some(worst) => Seen { value, figure: None, ..worst }.with_details(lines),
+            None => Seen::new(Verdict::Pass, value).with_details(lines),
         })
     }
 }

@@ -17,12 +17,14 @@ mod flags;
 mod follow;
 mod image;
 mod job;
+mod keep;
 mod kinds;
 mod look;
 mod manifests;
 mod object;
 mod pausing;
 mod pods;
+mod prove;
 mod recreate;
 mod restart;
 mod revision;
@@ -56,6 +58,7 @@ use self::job::RunJob;
 use self::kinds::is_label;
 pub use self::look::KubernetesCheck;
 use self::pausing::{Pause, Resume};
+pub use self::prove::ClusterSeen;
 use self::recreate::RecreatePods;
 use self::restart::Restart;
 use self::rights::{Allowed, Right};
@@ -67,6 +70,7 @@ use self::undo::Undo;
 use self::wait::Wait;
 use super::World;
 use super::config::{ConfigFault, fault};
+use super::keep::State;
 use super::provider::{ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured};
 use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
@@ -178,6 +182,10 @@ macro_rules! operations {
             pub namespace: String,
             /// What it can do to the world; each operation has its own when it is not said.
             pub risk: Option<Risk>,
+            /// Labels of the pods whose logs are kept before anything is changed (K15), each as `app=web`; those of the
+            /// workloads that the step names when nothing is said.
+            #[serde(default)]
+            pub keep_logs: Vec<String>,
             $($(#[$doc])* pub $name: Option<Box<$operation>>,)*
         }
 
@@ -252,6 +260,12 @@ impl ActionProvider for Kubernetes {
         if !is_label(&self.namespace) {
             faults.push(fault(format!("{path}.namespace"), "this is no name of a namespace; write for example shop"));
         }
+        for (index, label) in self.keep_logs.iter().enumerate() {
+            if label.trim().is_empty() {
+                let sentence = "the logs of all pods would be meant; write for example app=web";
+                faults.push(fault(format!("{path}.keep_logs[{index}]"), sentence));
+            }
+        }
         let set = self.set();
         if set.len() != 1 {
             let sentence = format!("a step in a cluster is exactly one of {}", Self::OPERATIONS.join(", "));
@@ -316,6 +330,23 @@ impl ActionProvider for Kubernetes {
             Ok(((operation, facts), site)) => operation.check(facts, &site, cx).await,
             Err(why) => Happened::CannotTell { why },
         }
+    }
+
+    fn keeps_state_of(&self) -> Option<String> {
+        Some(self.lock("").trim_end_matches('/').to_owned())
+    }
+
+    async fn keep_state(&self, steps: &[&PlannedStep], cx: &PlanContext<'_>) -> State {
+        let site = match self.site(cx.world, cx.within) {
+            Ok(site) => site,
+            Err(why) => return State { files: Vec::new(), missed: vec![why] },
+        };
+        let here = self.lock("");
+        let locks = steps.iter().flat_map(|step| step.locks());
+        let mut names: Vec<String> = locks.filter_map(|lock| lock.strip_prefix(&here)).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        keep::keep(&site, &format!("{}-{}", self.cluster, self.namespace), &self.keep_logs, &names).await
     }
 
     async fn tidy(&self, cx: &StepContext<'_>) {

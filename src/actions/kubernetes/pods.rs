@@ -11,6 +11,8 @@ use crate::incident::words::Words;
 
 /// The last lines of the worst container's log that are shown.
 const LOG_LINES: i64 = 20;
+/// The longest of them, in bytes.
+const MOST_LOG: i64 = 64 * 1024;
 
 /// What keeps a roll-out from being complete.
 pub(super) struct Reasons {
@@ -111,7 +113,7 @@ async fn last_words(site: &Site<'_>, found: &[(Reason, &Object, Option<String>)]
     let container = container.as_deref()?;
     // The container of this moment may not have printed yet; the one before it has crashed.
     for previous in [true, false] {
-        match site.last_lines(pod.name(), container, previous, LOG_LINES).await {
+        match site.last_lines(pod.name(), container, previous, LOG_LINES, MOST_LOG).await {
             Ok(lines) if !lines.trim().is_empty() => return Some(site.redactor.text(&lines)),
             Ok(_) => {}
             Err(trouble) => tracing::debug!(?trouble, "there is no log"),
@@ -181,6 +183,16 @@ pub(super) fn why_not(pods: &[Object]) -> Vec<Value> {
         Some((reason, pod, container))
     });
     grouped(&found.collect::<Vec<_>>())
+}
+
+/// A pod on one line, as `kubectl get pods` has it: ready containers, phase, restarts, node.
+pub(super) fn line(pod: &Object) -> String {
+    let all = container_names(pod).len();
+    let ready =
+        containers(pod).filter(|container| container.get("ready").and_then(Value::as_bool) == Some(true)).count();
+    let waits = containers(pod).find_map(|container| container.pointer("/state/waiting/reason")?.as_str());
+    let state = waits.unwrap_or_else(|| pod.text("/status/phase"));
+    format!("{} {ready}/{all} {state} restarts={} {}", pod.name(), restarts(pod), pod.text("/spec/nodeName"))
 }
 
 /// The restarts of the container that has most.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Kubernetes;
+use super::keep;
 use super::look::KubernetesCheck;
 use super::rights::Right;
 
@@ -64,11 +65,14 @@ fn quoted(text: &str) -> String {
 pub struct Needs(BTreeMap<String, BTreeSet<Right>>);
 
 impl Needs {
-    /// Adds what a step needs, if it is for this cluster.
-    pub(in crate::actions) fn add_step(&mut self, cluster: &str, step: &Kubernetes) {
+    /// Adds what a step needs, if it is for this cluster, and what keeping the state before it needs.
+    pub(in crate::actions) fn add_step(&mut self, cluster: &str, step: &Kubernetes, keeps_state: bool) {
         if step.cluster == cluster {
             let rights = step.set().into_iter().flat_map(|(_, operation)| operation.rights());
             self.add(&step.namespace, rights);
+            if keeps_state {
+                self.add(&step.namespace, keep::rights());
+            }
         }
     }
 
@@ -83,6 +87,11 @@ impl Needs {
         // What is only there to say more is as good a right as the others.
         let plain = rights.into_iter().map(|right| Right { is_extra: false, ..right });
         self.0.entry(namespace.to_owned()).or_default().extend(plain);
+    }
+
+    /// The rights of each namespace.
+    pub(super) fn by_namespace(&self) -> impl Iterator<Item = (&str, Vec<Right>)> {
+        self.0.iter().map(|(namespace, rights)| (namespace.as_str(), rights.iter().cloned().collect()))
     }
 
     /// Nothing is needed there.

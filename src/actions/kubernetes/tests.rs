@@ -205,8 +205,8 @@ fn a_role_names_the_objects_and_allows_no_more_than_the_steps_need() {
     let step = json!({"cluster": "c", "namespace": "shop", "undo": {"workloads": ["deployment/web"]}});
     let step: Kubernetes = serde_json::from_value(step).unwrap();
     let mut needs = Needs::default();
-    needs.add_step("c", &step);
-    needs.add_step("another", &step);
+    needs.add_step("c", &step, false);
+    needs.add_step("another", &step, false);
     let manifest = needs.manifest(&"serviceaccount:ops/vigie".parse().unwrap());
     let wanted = "---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -350,4 +350,18 @@ fn the_limits_of_a_look_are_held_against_what_was_before_as_those_of_every_check
     assert!(wrong.contains("a.logs.filter") && wrong.contains("a.logs.limits"), "{wrong}");
     let two = told("top: {selector: app=web, cpu: {fail_above: 900, than_before: {fail_above: 2}}}");
     assert!(two.contains("a.top.cpu.than_before"), "{two}");
+}
+
+/// The server tells of a version that is too old in an answer that says 200; the object is then looked at instead.
+#[test]
+fn a_watch_from_a_version_that_is_too_old_begins_again() {
+    use super::call::{Event, told};
+    use kube::core::WatchEvent;
+    let gone = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"});
+    let event: WatchEvent<Value> = serde_json::from_value(json!({"type": "ERROR", "object": gone})).unwrap();
+    assert!(told(Ok(event)).is_err());
+    let event: WatchEvent<Value> = serde_json::from_value(json!({"type": "MODIFIED", "object": {"a": 1}})).unwrap();
+    assert!(matches!(told(Ok(event)), Ok(Event::Is(object)) if object == json!({"a": 1})));
+    let event: WatchEvent<Value> = serde_json::from_value(json!({"type": "DELETED", "object": {"a": 1}})).unwrap();
+    assert!(matches!(told(Ok(event)), Ok(Event::Gone)));
 }

@@ -7,7 +7,7 @@ use crate::actions::provider::StepConfig;
 use crate::config::fault::Findings;
 use crate::config::file;
 use crate::config::words::{At, Name};
-use crate::incident::approval::{ApprovalRule, Approver, CheckItem, Risk, Verification};
+use crate::incident::approval::{ApprovalRule, Approver, CheckItem, KeepState, Risk, Verification};
 use crate::incident::rules::{RunbookAction, Service};
 use crate::incident::time::Millis;
 use crate::incident::window::{Freeze, Window};
@@ -48,6 +48,7 @@ impl Sources<'_> {
                 drill: self.drill(key, written, contacts, findings),
                 break_glass: self.break_glass(written, contacts, findings),
                 window: self.window(written, findings),
+                keep_state: keep_state(written),
                 choosing: written.steps.iter().map(StepConfig::choosing).max().unwrap_or_default(),
             };
             actions.insert(key.0.clone(), action);
@@ -165,7 +166,9 @@ impl Sources<'_> {
             findings.fault(place, what, "write “needed: 1”, or more");
         }
         let everybody_is_known = by.len() == said.by.len();
-        if !said.by.is_empty() && everybody_is_known {
+        let has_groups = by.iter().any(|approver| matches!(approver, Approver::Group(_)));
+        // Only Slack knows how many are in a group.
+        if !said.by.is_empty() && everybody_is_known && !has_groups {
             check_enough(key, &by, needed, said.requester_may, place, findings);
         }
         let expires_after = said.expires.as_ref().map_or(EXPIRES_AFTER, |length| length.0);
@@ -185,6 +188,11 @@ impl Sources<'_> {
             findings.fault(Some(written.risk.place), what, "write “risk: reversible” or “risk: destructive”");
         }
     }
+}
+
+/// Off where no step knows how to keep any.
+fn keep_state(written: &file::Action) -> KeepState {
+    if written.steps.iter().any(StepConfig::can_keep_state) { written.keep_state } else { KeepState::Off }
 }
 
 /// How many must approve when nothing is said.
@@ -221,7 +229,12 @@ fn checklist(written: &file::Action, findings: &mut Findings<'_>) -> Vec<CheckIt
             let what = format!("there are two items “{}” in this check list", item.key.0);
             findings.fault(Some(item.key.place), what, "give one of them another key");
         }
-        items.push(CheckItem { key: item.key.0.clone(), text: item.text.clone(), required: item.required });
+        items.push(CheckItem {
+            key: item.key.0.clone(),
+            text: item.text.clone(),
+            required: item.required,
+            when: item.when,
+        });
     }
     items
 }

@@ -43,6 +43,7 @@ pub(super) fn compile(
     let rules = Rules {
         default_severity: sources.default_severity(findings),
         severities,
+        accounts: sources.accounts(findings),
         services,
         actions,
         announce_in: workspace.announce_in.as_ref().map(|channel| ChannelId(channel.0.clone())),
@@ -137,6 +138,7 @@ impl Sources<'_> {
         for word in words {
             let approver = match &word.value.0 {
                 Approving::Role(role) => Some(Approver::Role(*role)),
+                Approving::Group(group) => Some(Approver::Group(group.clone())),
                 Approving::Contact(key) => {
                     self.refers("contacts", "contact", &self.file.contacts, key, word.place, findings);
                     contacts.get(key).and_then(|contact| match &contact.slack {

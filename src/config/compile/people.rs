@@ -30,6 +30,24 @@ impl Sources<'_> {
         contacts
     }
 
+    /// Whose each account of a terminal is. They are known to the rules by their Slack IDs, as everywhere.
+    pub fn accounts(&self, findings: &mut Findings<'_>) -> BTreeMap<String, UserId> {
+        let mut accounts: BTreeMap<String, UserId> = BTreeMap::new();
+        for (key, written) in &self.file.contacts.0 {
+            let Some(account) = &written.account else { continue };
+            let Some(slack) = &written.slack else {
+                let what = format!("“{}” has an account and no Slack ID, by which approvers are known", key.0);
+                findings.fault(Some(account.place), what, format!("add “slack: U012AB3CD” to “{}”", key.0));
+                continue;
+            };
+            if accounts.insert(account.value.clone(), UserId(slack.value.0.clone())).is_some() {
+                let what = format!("two contacts have the account “{}”", account.value);
+                findings.fault(Some(account.place), what, "give each person their own");
+            }
+        }
+        accounts
+    }
+
     fn check_way(&self, key: &At<Name>, contact: &Contact, way: &At<Way>, findings: &mut Findings<'_>) {
         let (missing, field, example) = match way.value {
             Way::Slack => ("Slack ID", "slack", "U012AB3CD"),

@@ -45,6 +45,7 @@ impl Sources<'_> {
                 cautions: action.cautions.clone(),
                 will_not: action.will_not.clone(),
                 why: action.why.clone(),
+                keep_state: action.keep_state,
                 steps: action.steps.clone(),
                 verify: action.verify.clone(),
                 verify_within: action.verify_within.as_ref().map(|length| length.0),

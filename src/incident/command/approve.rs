@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tokens::plain_word;
 use super::{Text, must_be_open};
-use crate::incident::approval::{Class, Outcome};
+use crate::incident::approval::{CheckWhen, Class, KeepState, Outcome};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
 use crate::incident::id::{RunId, UserId};
@@ -87,7 +87,7 @@ impl Approve {
     pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
         let (state, user) = may_judge(context, incident, self.run)?;
         match &self.break_glass {
-            Some(reason) => may_break_glass(incident, state, user, reason)?,
+            Some(reason) => may_break_glass(context, incident, state, user, reason)?,
             None if context.by == &state.asked.by && !state.action.approval.requester_may => {
                 return Err(Refusal::new("refusal.requester"));
             }
@@ -98,9 +98,16 @@ impl Approve {
         }
         let override_reason = self.window(context, state)?;
         let missing: Vec<serde_json::Value> =
-            state.missing_items().iter().map(|item| item.text.as_str().into()).collect();
+            state.missing_items(CheckWhen::Before).iter().map(|item| item.text.as_str().into()).collect();
         if !missing.is_empty() {
             return Err(Refusal::new("refusal.items_missing").with("items", missing));
+        }
+        if state.action.keep_state == KeepState::Required
+            && state.kept.as_ref().is_none_or(|kept| kept.files.is_empty())
+        {
+            let missed: Vec<serde_json::Value> =
+                state.kept.iter().flat_map(|kept| &kept.missed).map(|why| why.clone().into()).collect();
+            return Err(Refusal::new("refusal.state_not_kept").with("missed", missed));
         }
         let digest = state.digest.clone().ok_or_else(|| Refusal::new("refusal.still_planning"))?;
         let mut draft = Draft::of(context, incident);
@@ -133,12 +140,18 @@ impl Approve {
 }
 
 /// Checks that this person may approve alone. Without a word in the configuration nobody may.
-fn may_break_glass(incident: &Incident, state: &Run, user: &UserId, reason: &str) -> Result<(), Refusal> {
+fn may_break_glass(
+    context: Context<'_>,
+    incident: &Incident,
+    state: &Run,
+    user: &UserId,
+    reason: &str,
+) -> Result<(), Refusal> {
     let Some(by) = &state.action.break_glass else { return Err(Refusal::new("refusal.no_break_glass")) };
     if reason.trim().is_empty() {
         return Err(Refusal::new("refusal.break_glass_needs_reason"));
     }
-    run::must_be_named(incident, by, user)
+    run::must_be_named(context, incident, by, user)
 }
 
 impl Reject {
@@ -168,9 +181,18 @@ impl Untick {
 }
 
 fn tick(context: Context<'_>, incident: &Incident, run: RunId, item: &str, ticked: bool) -> Result<Decision, Refusal> {
-    let state = pending(context, incident, run)?;
-    if !state.action.checklist.iter().any(|known| known.key == item) {
+    let state = match run::find(incident, run)? {
+        state if state.phase == Phase::Pending => pending(context, incident, run)?,
+        state => state,
+    };
+    let Some(known) = state.action.checklist.iter().find(|known| known.key == item) else {
         return Err(Refusal::new("refusal.no_such_item").with("found", item));
+    };
+    if !state.open_items().contains(&known) {
+        if known.when == CheckWhen::Before {
+            pending(context, incident, run)?;
+        }
+        return Err(Refusal::new("refusal.item_not_now").with("when", known.when.word()));
     }
     let mut draft = Draft::of(context, incident);
     if state.ticked.contains(item) != ticked {

@@ -1,8 +1,9 @@
-//! `status`, `list`, `timeline`, `help`: answers that only the person who asked sees.
+//! `status`, `list`, `timeline`, `details`, `help`: answers that only the person who asked sees.
 
 use serde::{Deserialize, Serialize};
 
 use crate::incident::decision::{Context, Decision, Effect, Sheet};
+use crate::incident::id::DiagnosticId;
 
 /// Show how the incident stands.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
@@ -15,6 +16,13 @@ pub struct List {}
 /// Show the timeline.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
 pub struct Timeline {}
+
+/// Show what the checks of a diagnostic saw, line by line.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+pub struct Details {
+    /// The round of diagnostics.
+    pub diagnostic: DiagnosticId,
+}
 
 /// Explain the commands.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
@@ -39,6 +47,12 @@ impl List {
 impl Timeline {
     pub(super) fn decide(&self, context: Context<'_>) -> Decision {
         answer(context, Sheet::Timeline)
+    }
+}
+
+impl Details {
+    pub(super) fn decide(&self, context: Context<'_>) -> Decision {
+        answer(context, Sheet::Details { diagnostic: self.diagnostic })
     }
 }
 

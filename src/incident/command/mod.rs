@@ -8,6 +8,7 @@ mod aftermath;
 mod approve;
 mod cancel;
 mod diag;
+mod files;
 mod lists;
 mod mitigate;
 mod note;
@@ -29,8 +30,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::decision::{Context, Decision};
-use super::id::{IncidentId, UserId};
+use super::decision::{Context, Decision, Effect};
+use super::id::{IncidentId, RunId, UserId};
 use super::state::Incident;
 use super::words::{Refusal, Words};
 
@@ -40,7 +41,8 @@ pub use aftermath::{Handover, Retry, Skip, Undo};
 pub use approve::{Approve, Reject, Settle, Stop, Tick, Untick};
 pub use cancel::Cancel;
 pub use diag::Diag;
-pub use lists::{Help, List, Status, Timeline};
+pub use files::Files;
+pub use lists::{Details, Help, List, Status, Timeline};
 pub use mitigate::Mitigate;
 pub use note::Note;
 pub use page::Page;
@@ -119,6 +121,8 @@ pub enum Command {
     Undo(Undo),
     /// Give a run to somebody, who is paged.
     Handover(Handover),
+    /// Share what was kept of the state before a run.
+    Files(Files),
     /// Write a status update.
     Update(Update),
     /// Send the customer text of an update.
@@ -131,6 +135,8 @@ pub enum Command {
     Note(Note),
     /// Show the timeline.
     Timeline(Timeline),
+    /// Show what the checks of a diagnostic saw, line by line.
+    Details(Details),
     /// Users are no longer affected.
     Mitigate(Mitigate),
     /// The incident is over.
@@ -177,6 +183,8 @@ impl Command {
             Command::Stop(Stop { run }) | Command::Settle(Settle { run, .. }) => Some(run.incident),
             Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => Some(run.incident),
             Command::Undo(Undo { run }) | Command::Handover(Handover { run, .. }) => Some(run.incident),
+            Command::Files(Files { run }) => Some(run.incident),
+            Command::Details(Details { diagnostic }) => Some(diagnostic.incident),
             Command::Send(Send { update }) | Command::Hold(Hold { update, .. }) => Some(update.incident),
             _ => None,
         }
@@ -192,11 +200,42 @@ impl Command {
         matches!(self, Command::Start(_))
     }
 
-    /// Decides what follows.
+    /// Decides what follows. Where a person may only decide as a member of a user group, Slack is asked first.
     ///
     /// # Errors
     /// A [`Refusal`] when the rules say no.
     pub fn decide(&self, context: Context<'_>, incident: Option<&Incident>) -> Result<Decision, Refusal> {
+        let decided = self.decide_now(context, incident);
+        let may_be_member = decided.as_ref().is_err_and(|refusal| refusal.0.key == "refusal.not_approver");
+        let groups = incident.filter(|_| may_be_member && context.member_of.is_none());
+        let groups = groups.map(|incident| self.groups(context, incident)).unwrap_or_default();
+        let (false, Some(by)) = (groups.is_empty(), context.by.person().cloned()) else { return decided };
+        let (channel, reply) = (context.channel.cloned(), context.reply.clone());
+        let ask = Effect::AskGroups { by, groups, command: Box::new(self.clone()), channel, reply };
+        Ok(Decision { effects: vec![ask], ..Decision::default() })
+    }
+
+    /// The user groups whose members may do this.
+    fn groups(&self, context: Context<'_>, incident: &Incident) -> Vec<String> {
+        let of_run = |run: &RunId, glass: bool| {
+            let action = incident.runs.get(run).map(|run| &run.action);
+            let by = action.map(|action| match &action.break_glass {
+                Some(by) if glass => by.as_slice(),
+                _ => action.approval.by.as_slice(),
+            });
+            super::run::groups(by.unwrap_or_default())
+        };
+        match self {
+            Command::Approve(Approve { run, break_glass, .. }) => of_run(run, break_glass.is_some()),
+            Command::Reject(Reject { run, .. }) | Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => {
+                of_run(run, false)
+            }
+            Command::Send(_) | Command::Hold(_) => super::run::groups(&context.rules.customer_approval.by),
+            _ => Vec::new(),
+        }
+    }
+
+    fn decide_now(&self, context: Context<'_>, incident: Option<&Incident>) -> Result<Decision, Refusal> {
         if let Command::Start(start) = self {
             return start.decide(context);
         }
@@ -227,12 +266,14 @@ impl Command {
             Command::Skip(skip) => skip.decide(context, incident),
             Command::Undo(undo) => undo.decide(context, incident),
             Command::Handover(handover) => handover.decide(context, incident),
+            Command::Files(files) => files.decide(context, incident),
             Command::Update(update) => update.decide(context, incident),
             Command::Send(send) => send.decide(context, incident),
             Command::Hold(hold) => hold.decide(context, incident),
             Command::Snooze(snooze) => snooze.decide(context, incident),
             Command::Note(note) => note.decide(context, incident),
             Command::Timeline(timeline) => Ok(timeline.decide(context)),
+            Command::Details(details) => Ok(details.decide(context)),
             Command::Mitigate(mitigate) => mitigate.decide(context, incident),
             Command::Resolve(resolve) => resolve.decide(context, incident),
             Command::Reopen(reopen) => reopen.decide(context, incident),
@@ -534,6 +575,7 @@ mod tests {
             "page level 2 come quick",
             "postmortem",
             "update --in inc_7",
+            "files run_7_1",
             "help",
         ] {
             assert!(parse(line).is_ok(), "{line}");

@@ -6,7 +6,7 @@ use super::tokens::plain_word;
 use super::{Text, must_be_open};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
-use crate::incident::state::Incident;
+use crate::incident::state::{Incident, Run};
 use crate::incident::timeline::{Card, Fact};
 use crate::incident::words::{Refusal, Words};
 
@@ -36,7 +36,9 @@ impl Resolve {
         let mut draft = Draft::of(context, incident);
         draft.end(Fact::Resolved { summary, impact: self.impact.clone(), cause: self.cause.clone() });
         draft.invite_actor().refresh().refresh_pages();
-        draft.reply(Words::new("reply.resolved").with("incident", incident.id.to_string()));
+        let left: Vec<serde_json::Value> =
+            incident.runs.values().flat_map(Run::items_left).map(|item| item.text.as_str().into()).collect();
+        draft.reply(Words::new("reply.resolved").with("incident", incident.id.to_string()).with("items_left", left));
         Ok(draft.finish())
     }
 }

@@ -87,7 +87,7 @@ impl Send {
         if &written.written.by == context.by {
             return Err(Refusal::new("refusal.author"));
         }
-        update::must_be_reader(context.rules, incident, user)?;
+        update::must_be_reader(context, incident, user)?;
         let mut draft = Draft::of(context, incident);
         draft.send_customer_text(self.update);
         Ok(draft.finish())
@@ -100,7 +100,7 @@ impl Hold {
         update::must_be_pending(written)?;
         let user = context.by.person().ok_or_else(|| Refusal::new("refusal.needs_person"))?;
         if &written.written.by != context.by {
-            update::must_be_reader(context.rules, incident, user)?;
+            update::must_be_reader(context, incident, user)?;
         }
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::CustomerTextRejected { update: self.update, reason: self.reason.optional() });

@@ -6,13 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::Mark;
 use crate::incident::approval::{
-    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, Digest, Halt, Outcome, PlanRequest, Risk,
+    ActionPlan, Approval, ApprovedPlan, CheckItem, CheckResult, CheckWhen, Digest, Halt, KeptFile, Outcome,
+    PlanRequest, Risk,
 };
 use crate::incident::id::{RunId, UserId};
 use crate::incident::rules::RunbookAction;
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact};
 use crate::incident::words::Words;
+
+/// State that was kept longer ago is kept anew before anything is changed.
+const KEPT_FOR: Millis = Millis::minutes(5);
 
 /// Where a runbook action is between asking and outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,9 @@ pub enum Phase {
         run_by: Instant,
         /// The timeline entry of the approval, which the channel is told about.
         told_by: u64,
+        /// The state is being kept anew meanwhile.
+        #[serde(default)]
+        keeping: bool,
     },
     /// Handed to the action lane.
     Released,
@@ -99,6 +106,17 @@ impl StepState {
     pub fn has_ended(&self) -> bool {
         self.is_over() || self.halted || self.left_out
     }
+}
+
+/// What was kept of the state before a run changed anything (K15).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// When.
+    pub at: Instant,
+    /// The files; none when nothing could be kept.
+    pub files: Vec<KeptFile>,
+    /// What could not be kept, one line each.
+    pub missed: Vec<Words>,
 }
 
 /// To whom a run was given.
@@ -176,6 +194,9 @@ pub struct Run {
     /// Who approved it alone, and why.
     #[serde(default)]
     pub glass: Option<(Mark, String)>,
+    /// What was kept of the state before, the last time that any was.
+    #[serde(default)]
+    pub kept: Option<Kept>,
 }
 
 impl Run {
@@ -244,9 +265,40 @@ impl Run {
         matches!(&self.phase, Phase::Finished { outcome } if bad(outcome))
     }
 
-    /// Required items of the check list that nobody ticked.
-    pub fn missing_items(&self) -> Vec<&CheckItem> {
-        self.action.checklist.iter().filter(|item| item.required && !self.ticked.contains(&item.key)).collect()
+    /// The state has to be kept before it may change anything, and was not, or too long ago.
+    pub fn lacks_state(&self, now: Instant) -> bool {
+        let changes = self.plan.as_ref().is_some_and(|plan| plan.risk() > Risk::ReadOnly);
+        let is_fresh = |kept: &Kept| !kept.files.is_empty() && now < kept.at + KEPT_FOR;
+        changes && !self.action.keep_state.is_off() && !self.kept.as_ref().is_some_and(is_fresh)
+    }
+
+    /// The state is looked at only while nothing has been changed.
+    pub fn waits_for_state(&self) -> bool {
+        matches!(self.phase, Phase::Pending | Phase::Announcing { keeping: true, .. })
+    }
+
+    /// Required items of the check list that nobody ticked, of those that come at this time.
+    pub fn missing_items(&self, when: CheckWhen) -> Vec<&CheckItem> {
+        let missing = |item: &&CheckItem| item.required && item.when == when && !self.ticked.contains(&item.key);
+        self.action.checklist.iter().filter(missing).collect()
+    }
+
+    /// The items of the check list that can be ticked now.
+    pub fn open_items(&self) -> Vec<&CheckItem> {
+        let times: &[CheckWhen] = match &self.phase {
+            Phase::Pending | Phase::Rehearsed => &[CheckWhen::Before],
+            Phase::Released | Phase::Running | Phase::Verifying => &[CheckWhen::During],
+            Phase::Finished { .. } => &[CheckWhen::During, CheckWhen::After],
+            _ => &[],
+        };
+        self.action.checklist.iter().filter(|item| times.contains(&item.when)).collect()
+    }
+
+    /// Required items that nobody ticked although it has ended.
+    pub fn items_left(&self) -> Vec<&CheckItem> {
+        let ended = matches!(self.phase, Phase::Finished { .. });
+        let times = [CheckWhen::During, CheckWhen::After];
+        times.into_iter().filter(|_| ended).flat_map(|when| self.missing_items(when)).collect()
     }
 
     /// The plan, if the rules allow it to run: released, with all approvals for exactly this plan.
@@ -314,6 +366,7 @@ impl Run {
             settled_by: None,
             handed_to: None,
             glass: None,
+            kept: None,
         }
     }
 
@@ -343,8 +396,14 @@ impl Run {
             Fact::ApprovalGiven { digest, .. } => {
                 self.approvals.push(Approval { by: mark.by, at: mark.at, digest: digest.clone() });
             }
-            Fact::Approved { run_by, .. } => {
-                self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq };
+            Fact::Approved { run_by, keeping, .. } => {
+                self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq, keeping: *keeping };
+            }
+            Fact::StateKept { files, missed, .. } => {
+                self.kept = Some(Kept { at: mark.at, files: files.clone(), missed: missed.clone() });
+                if let Phase::Announcing { keeping, .. } = &mut self.phase {
+                    *keeping = false;
+                }
             }
             Fact::PlanRejected { reason, .. } => {
                 self.ended_at = Some(mark.at);
@@ -402,7 +461,7 @@ impl Run {
                 self.ended_at = None;
                 self.stop_asked = false;
                 self.handed_to = None;
-                self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq };
+                self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq, keeping: false };
             }
             Fact::HandedOver { name, user, .. } => {
                 self.handed_to = Some(HandedTo { name: name.clone(), user: user.clone(), mark });

@@ -63,11 +63,19 @@ fn one_person(call: &Call<'_, '_>, somebody: &Value) -> Markup {
     let field = |name: &str| somebody.get(name).and_then(Value::as_str);
     let id = field("id").filter(|id| is_slack_id(id));
     let name = somebody.as_str().or_else(|| field("name")).or(id);
+    if let (Dialect::Slack, Some(group)) = (call.style.dialect, field("group").filter(|group| is_group_id(group))) {
+        return Ok(format!("<!subteam^{group}>"));
+    }
     match (call.style.dialect, id, name) {
         (Dialect::Slack, Some(id), _) => Ok(format!("<@{id}>")),
         (_, _, Some(name)) => Ok(call.safe(&one_line(name))),
         (_, _, None) => Err(call.fault("needs somebody with an id or a name")),
     }
+}
+
+/// Slack's ids of user groups: `S`, then capitals and digits.
+fn is_group_id(text: &str) -> bool {
+    text.starts_with('S') && text.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
 }
 
 /// Slack's user ids: `U` or `W`, then capitals and digits.

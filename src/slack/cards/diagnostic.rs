@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::blocks::{Part, lines, told};
+use super::blocks::{Button, Part, lines, told};
 use super::pen::{Pen, Said, headline};
 use super::steps::{self, Step};
 use crate::incident::approval::{CheckResult, Verdict};
@@ -33,7 +33,7 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, id: DiagnosticId, rou
     });
     parts.push(Part::Small(pen.say("diagnostic.asked", vars)?));
     if round.results.is_some() && incident.status.is_open() {
-        parts.push(row(&pen, incident, round)?);
+        parts.push(row(&pen, incident, id, round)?);
     }
     Ok(told([headline(&pen, incident)?, title], parts))
 }
@@ -51,14 +51,20 @@ fn title(pen: &Pen<'_>, round: &Diagnostic) -> Said {
 }
 
 /// Roll back when something is wrong and there is a rollback, else look again.
-fn row(pen: &Pen<'_>, incident: &Incident, round: &Diagnostic) -> Said<Part> {
+fn row(pen: &Pen<'_>, incident: &Incident, id: DiagnosticId, round: &Diagnostic) -> Said<Part> {
     let results = round.results.as_deref().unwrap_or_default();
     let mut row = Vec::new();
     if results.iter().any(is_bad) && steps::can_roll_back(pen) {
         row.push(Step::RollBack);
     }
     row.extend([Step::Update, Step::Diagnose]);
-    steps::of_steps(pen, incident.id, &row, &[])
+    let mut part = steps::of_steps(pen, incident.id, &row, &[])?;
+    if let Part::Row(buttons, _) = &mut part
+        && results.iter().any(|result| result.details.is_some())
+    {
+        buttons.push(Button::new("details", pen.word("button.check_details")?, format!("details {id}")));
+    }
+    Ok(part)
 }
 
 /// One check: `❌ error rate: 7.2 % (limit 5 %) · 41 ms`.

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use crate::incident::approval::{
-    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, Choosing, Class, PlanRequest, PlannedStep, Risk,
-    Verdict, Verification,
+    ActionPlan, ApprovalRule, Approver, CheckItem, CheckResult, CheckWhen, Choosing, Class, KeepState, PlanRequest,
+    PlannedStep, Risk, Verdict, Verification,
 };
 use crate::incident::id::{DiagnosticId, IncidentId, PageId, RunId, UpdateId, UserId};
 use crate::incident::people::{Actor, Contact, Role, Way};
@@ -156,7 +156,7 @@ impl Stage {
         let digest = self.plan.digest();
         self.after(5).by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest, override_reason: None });
         let run_by = self.now + Millis::seconds(10);
-        self.by("U0LEAD", Fact::Approved { run: RUN, run_by });
+        self.by("U0LEAD", Fact::Approved { run: RUN, run_by, keeping: false });
         self.after(1).vigie(Fact::RunReleased { run: RUN, announced: true });
         self.vigie(Fact::RunStarted { run: RUN, fence: 1 });
         self.vigie(Fact::StepStarted { run: RUN, step: 0 })
@@ -186,6 +186,7 @@ impl Stage {
             timeline: &self.timeline,
             open: &self.open,
             progress: self.progress.as_ref(),
+            kept: None,
             workspace: Some("https://example.slack.com/"),
         }
     }
@@ -247,6 +248,7 @@ pub fn results() -> Vec<CheckResult> {
         limit: limit.map(Words::verbatim),
         took: Millis(took),
         figure: None,
+        details: None,
     };
     vec![
         result("pay", "payment provider", Verdict::Hung, "", None, 15_000),
@@ -314,13 +316,19 @@ fn rules() -> Rules {
             expires_after: Millis::minutes(15),
         },
         checklist: vec![
-            CheckItem { key: "queue".into(), text: "The order queue is drained".into(), required: true },
-            CheckItem { key: "told".into(), text: "Support is told".into(), required: false },
+            CheckItem {
+                key: "queue".into(),
+                text: "The order queue is drained".into(),
+                required: true,
+                when: CheckWhen::Before,
+            },
+            CheckItem { key: "told".into(), text: "Support is told".into(), required: false, when: CheckWhen::Before },
         ],
         choosing: Choosing::Nothing,
         drill: None,
         break_glass: None,
         window: None,
+        keep_state: KeepState::Off,
     };
     let service =
         Service { key: "shop".into(), title: "Web shop".into(), checks: plan().verification, aliases: vec![] };

@@ -160,6 +160,7 @@ const fn run_of(fact: &Fact) -> Option<RunId> {
         | Fact::ItemTicked { run, .. }
         | Fact::ApprovalGiven { run, .. }
         | Fact::Approved { run, .. }
+        | Fact::StateKept { run, .. }
         | Fact::PlanRejected { run, .. }
         | Fact::PlanExpired { run }
         | Fact::RunReleased { run, .. }
@@ -175,6 +176,7 @@ const fn run_of(fact: &Fact) -> Option<RunId> {
         | Fact::RunResumed { run, .. }
         | Fact::HandedOver { run, .. }
         | Fact::GlassBroken { run, .. }
+        | Fact::RunTold { run, .. }
         | Fact::RunSettled { run, .. } => Some(*run),
         _ => None,
     }
@@ -204,6 +206,13 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
         }
         Fact::ApprovalGiven { digest, override_reason, .. } => {
             json!({"digest": digest.short(), "override": override_reason})
+        }
+        Fact::StateKept { files, missed, .. } => {
+            let names: Vec<&String> = files.iter().map(|file| &file.name).collect();
+            json!({"files": names, "missed": missed})
+        }
+        Fact::RunTold { ended, destination, why, .. } => {
+            json!({"ended": ended, "destination": destination, "why": why})
         }
         Fact::GlassBroken { reason, .. } => json!({"reason": reason}),
         Fact::PlanRejected { reason, .. } => json!({"reason": reason}),

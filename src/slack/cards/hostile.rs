@@ -109,7 +109,7 @@ pub fn over(text: &str, outcome: Outcome) -> Stage {
     stage.by("U0ENGINEER", Fact::ItemTicked { run: RUN, item: "queue".into(), ticked: true });
     stage.by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest, override_reason: None });
     let run_by = stage.now;
-    stage.by("U0LEAD", Fact::Approved { run: RUN, run_by });
+    stage.by("U0LEAD", Fact::Approved { run: RUN, run_by, keeping: false });
     stage.vigie(Fact::RunReleased { run: RUN, announced: false });
     stage.vigie(Fact::RunStarted { run: RUN, fence: 1 });
     stage.vigie(Fact::StepStarted { run: RUN, step: 0 });
@@ -174,6 +174,7 @@ fn seen(text: &str) -> Vec<CheckResult> {
         limit: Some(Words::verbatim(text)),
         took: Millis(41),
         figure: None,
+        details: None,
     };
     [Verdict::Hung, Verdict::Fail, Verdict::Warn, Verdict::Pass].into_iter().cycle().take(24).map(one).collect()
 }

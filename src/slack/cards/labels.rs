@@ -120,8 +120,9 @@ fn every_family_of_keys_is_known_here() {
 }
 
 /// Families whose members are put together, in code or in templates.
-const PUT_TOGETHER: [&str; 29] = [
+const PUT_TOGETHER: [&str; 30] = [
     "audience.",
+    "check_when.",
     "class.",
     "class_limit.",
     "customer_phase.",

@@ -9,10 +9,11 @@ mod diagnostic;
 pub mod facts;
 mod incident;
 pub mod markup;
-mod notice;
+pub mod notice;
 mod page;
 pub mod pen;
 mod plan;
+pub mod plan_text;
 mod progress;
 mod run;
 pub mod sheets;
@@ -63,7 +64,7 @@ pub fn draw(scene: &Scene<'_>, card: &Card) -> Result<Option<Drawn>, RenderFault
         Card::Notice(seq) => notice::draw(scene, incident, *seq),
         Card::Reminder(n) => update::reminder(scene, incident, *n),
         // The post-mortem is a file.
-        Card::PostMortem(_) => Ok(None),
+        Card::PostMortem(_) | Card::Kept(..) => Ok(None),
     }
 }
 

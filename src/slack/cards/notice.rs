@@ -10,7 +10,7 @@ use super::steps::{self, Step};
 use super::{plan, progress, sheets};
 use crate::incident::approval::{CheckResult, Outcome};
 use crate::incident::id::RunId;
-use crate::incident::state::{Incident, Run, Status, StepState};
+use crate::incident::state::{Incident, Phase, Run, Status, StepState};
 use crate::incident::timeline::{Entry, Fact};
 use crate::incident::words::Words;
 use crate::slack::scene::{Drawn, Scene};
@@ -100,9 +100,36 @@ fn paged_with(scene: &Scene<'_>, escalated: &Entry) -> Vec<Value> {
 
 /// M4: said before the first step that changes something.
 fn rollback_begins(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said {
-    let Some(planned) = &run.plan else {
-        return pen.say("run.announcing", json!({}));
+    match begin_vars(pen, incident, run)? {
+        Some(vars) => pen.message("internal_rollback_in_progress", &vars),
+        None => pen.say("run.announcing", json!({})),
+    }
+}
+
+/// The same as plain text, for the audiences beside the channel: that it begins, or how it ended. Nothing of a run that is
+/// no rollback, or that nobody knows the end of.
+///
+/// # Errors
+/// When a template is missing or lacks a variable.
+pub fn of_rollback(pen: &Pen<'_>, incident: &Incident, run: &Run, ended: bool) -> Said<Option<String>> {
+    let (name, mut vars) = match &run.phase {
+        _ if !ended => match begin_vars(pen, incident, run)? {
+            Some(vars) => ("internal_rollback_in_progress", vars),
+            None => return Ok(None),
+        },
+        Phase::Finished { outcome } => match end_vars(pen, incident, run, outcome)? {
+            Some(found) => found,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
     };
+    // Whoever reads it is somewhere else.
+    vars["link"] = json!(pen.link(incident));
+    pen.render.plain(pen.locale, name, &vars).map(Some)
+}
+
+fn begin_vars(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Option<Value>> {
+    let Some(planned) = &run.plan else { return Ok(None) };
     let (from, to) = planned.from_to();
     let approved: Vec<Value> = run.approvals.iter().map(|approval| pen.actor(&approval.by)).collect();
     let mut vars = run_vars(pen, incident, run);
@@ -114,11 +141,20 @@ fn rollback_begins(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said {
     vars["expected_ms"] = json!(planned.expected.0);
     vars["requested_by"] = pen.actor(&run.asked.by);
     vars["approved_by"] = json!(approved);
-    pen.message("internal_rollback_in_progress", &vars)
+    Ok(Some(vars))
 }
 
 /// M5: said when it has ended, well or not.
 fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -> Said {
+    if let Some((name, vars)) = end_vars(pen, incident, run, outcome)? {
+        return pen.message(name, &vars);
+    }
+    let mark = if *outcome == Outcome::Done { "✅" } else { "⚠️" };
+    Ok(Mrkdwn::join([Mrkdwn::made(mark), progress::result_line(pen, run, outcome)?], " "))
+}
+
+/// The message about a rollback that has ended, by its name.
+fn end_vars(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -> Said<Option<(&'static str, Value)>> {
     let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
     let mut vars = run_vars(pen, incident, run);
     vars["version_to"] = json!(run.live().unwrap_or_default());
@@ -128,7 +164,7 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
             let seen = run.verification.iter().map(|result| seen(pen, result)).collect::<Said<Vec<_>>>()?;
             vars["verification"] = json!(seen);
             vars["next_steps"] = Value::Null;
-            pen.message("internal_rollback_finished", &vars)
+            Ok(Some(("internal_rollback_finished", vars)))
         }
         Outcome::Failed { step, why } if run.action.is_rollback => {
             let title = step.and_then(|step| planned.get(step)).map(|step| step.title.clone());
@@ -144,12 +180,9 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
             vars["steps_done"] = json!(titles(&is_done)?);
             vars["steps_left"] = json!(titles(&|place| !is_over(place) && *step != Some(place))?);
             vars["choices"] = json!(choices(pen, run, step.is_some())?);
-            pen.message("internal_rollback_failed", &vars)
+            Ok(Some(("internal_rollback_failed", vars)))
         }
-        _ => {
-            let mark = if *outcome == Outcome::Done { "✅" } else { "⚠️" };
-            Ok(Mrkdwn::join([Mrkdwn::made(mark), progress::result_line(pen, run, outcome)?], " "))
-        }
+        _ => Ok(None),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::blocks::{Button, Confirm, Part, Style, lines};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said};
-use crate::incident::approval::{ActionPlan, Approver, CheckItem, Class, PlannedStep, Risk, Verification};
+use crate::incident::approval::{ActionPlan, Approver, CheckItem, CheckWhen, Class, PlannedStep, Risk, Verification};
 use crate::incident::state::{Phase, Run};
 use crate::incident::words::Words;
 
@@ -33,12 +33,13 @@ pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let head = vec![rehearsed, change(pen, run)?];
     let about = vec![
         listed(pen, "plan.why", &why)?,
-        risk(pen, plan)?,
+        risk_line(pen, plan)?,
         listed(pen, "plan.cautions", &plan.cautions)?,
         listed(pen, "plan.will_not", &plan.will_not)?,
         listed(pen, "plan.stays_done", &stays_done)?,
         listed(pen, "plan.verification", &checks)?,
         listed(pen, "plan.needs", &needs)?,
+        kept(pen, run)?,
         pen.say(
             "plan.if_it_fails",
             json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}),
@@ -122,8 +123,28 @@ fn verified(pen: &Pen<'_>, check: &Verification) -> Said<String> {
     }
 }
 
+/// What is kept of the state before (K15).
+pub(super) fn kept(pen: &Pen<'_>, run: &Run) -> Said {
+    if run.action.keep_state.is_off() || run.phase == Phase::Rehearsed {
+        return Ok(Mrkdwn::default());
+    }
+    let Some(kept) = &run.kept else { return pen.say("plan.keeping", json!({})) };
+    let missed = kept.missed.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
+    let kilobytes = kept.files.iter().map(|file| file.bytes).sum::<u64>().div_ceil(1_000);
+    let vars = json!({"files": kept.files.len(), "kilobytes": kilobytes, "at": kept.at.0, "missed": missed});
+    pen.say("plan.kept", vars)
+}
+
+/// Shares the files with what was kept, where there are any.
+pub(super) fn files(pen: &Pen<'_>, run: &Run) -> Said<Option<Button>> {
+    if run.kept.as_ref().is_none_or(|kept| kept.files.is_empty()) {
+        return Ok(None);
+    }
+    Ok(Some(Button::new("files", pen.word("button.files")?, format!("files {}", run.id))))
+}
+
 /// The rights that the steps need and were found to have, each once.
-fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
+pub(super) fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
     let mut needs = Vec::new();
     for need in plan.steps.iter().flat_map(|step| &step.needs) {
         let need = pen.told(need)?;
@@ -134,13 +155,21 @@ fn needs(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<String>> {
     Ok(needs)
 }
 
-fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
-    let vars = json!({
+fn risk_line(pen: &Pen<'_>, plan: &ActionPlan) -> Said {
+    pen.say("plan.risk", risk_vars(pen, plan)?)
+}
+
+/// The risk, the class and the time, as plain text.
+pub(super) fn risk(pen: &Pen<'_>, plan: &ActionPlan) -> Said<String> {
+    pen.plain("plan.risk", risk_vars(pen, plan)?)
+}
+
+fn risk_vars(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Value> {
+    Ok(json!({
         "risk": pen.word(&format!("risk.{}", plan.risk().word()))?,
         "class": pen.word(&format!("class_limit.{}", class_word(plan.class)))?,
         "expected_ms": plan.expected.0,
-    });
-    pen.say("plan.risk", vars)
+    }))
 }
 
 /// The class's word in label keys.
@@ -153,14 +182,15 @@ pub(super) const fn class_word(class: Class) -> &'static str {
 }
 
 /// The check list, each line with its own button (P5).
-fn checklist(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
-    let items = &run.action.checklist;
+pub(super) fn checklist(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+    let items = run.open_items();
     if items.is_empty() {
         return Ok(vec![]);
     }
-    let vars = json!({"missing": run.missing_items().len()});
+    let missing = items.iter().filter(|item| item.required && !run.ticked.contains(&item.key)).count();
+    let vars = json!({"missing": missing, "before": items.iter().all(|item| item.when == CheckWhen::Before)});
     let mut parts = vec![Part::Text(pen.say("plan.checklist", vars)?)];
-    for item in items.iter().take(SHOWN_ITEMS) {
+    for item in items.iter().copied().take(SHOWN_ITEMS) {
         parts.push(tickable(pen, run, item)?);
     }
     if let Some(line) = more(pen, items.len(), SHOWN_ITEMS)? {
@@ -223,6 +253,7 @@ pub(super) fn may_approve(pen: &Pen<'_>, by: &[Approver]) -> Said<Vec<Value>> {
     let may = by.iter().map(|approver| match approver {
         Approver::Contact { user, name } => Ok(json!({"id": user.0, "name": name})),
         Approver::Role(role) => Ok(json!({"id": null, "name": pen.word(&format!("role.{role}"))?})),
+        Approver::Group(group) => Ok(json!({"id": null, "group": group, "name": group})),
     });
     may.collect()
 }
@@ -240,11 +271,22 @@ pub(super) fn origin(pen: &Pen<'_>, run: &Run) -> Said {
     pen.say("run.origin", vars)
 }
 
+/// Approve although the window is closed; asks why. Only what is urgent need not wait.
+pub(super) fn override_window(pen: &Pen<'_>, run: &Run) -> Said<Option<Button>> {
+    let closed = run.action.window.as_ref().is_some_and(|window| window.closed(pen.now).is_some());
+    if !closed || run.action.class != Class::Urgent {
+        return Ok(None);
+    }
+    let line = format!("approve {} --override \"\"", run.id);
+    let button = Button::new("override", pen.word("button.override")?, line);
+    Ok(Some(button.styled(run.missing_items(CheckWhen::Before).is_empty().then_some(Style::Danger))))
+}
+
 /// Approve, with the question that repeats the one line that matters. It stands out once nothing is missing.
 pub(super) fn approve(pen: &Pen<'_>, run: &Run) -> Said<Button> {
     let risk = run.plan.as_ref().map_or(Risk::Destructive, ActionPlan::risk);
     let style = match risk {
-        _ if !run.missing_items().is_empty() => None,
+        _ if !run.missing_items(CheckWhen::Before).is_empty() => None,
         Risk::Destructive => Some(Style::Danger),
         Risk::Reversible | Risk::ReadOnly => Some(Style::Primary),
     };

@@ -29,13 +29,15 @@ pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     if matches!(run.phase, Phase::Verifying) || !run.verification.is_empty() {
         parts.extend(verification(pen, run)?);
     }
+    parts.extend(plan::checklist(pen, run)?);
     Ok(parts)
 }
 
 /// How it ended.
 pub(super) fn result(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
     let said = if run.settled.is_some() { settled(pen, run)? } else { result_line(pen, run, outcome)? };
-    let head = vec![said, approved_by(pen, run)?, handed_to(pen, run)?];
+    let kept = if run.kept.is_some() { plan::kept(pen, run)? } else { Mrkdwn::default() };
+    let head = vec![said, approved_by(pen, run)?, handed_to(pen, run)?, kept];
     let mut parts = vec![Part::Text(Mrkdwn::join(head, "\n"))];
     parts.extend(lines(steps(pen, run, Some(outcome))?));
     if !run.verification.is_empty() {
@@ -43,6 +45,7 @@ pub(super) fn result(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Pa
     }
     let output = run.output.as_ref().or_else(|| run.steps.last().and_then(|step| step.output.as_ref()));
     parts.extend(output.map(|output| Part::Output(output.clone())));
+    parts.extend(plan::checklist(pen, run)?);
     Ok(parts)
 }
 

@@ -97,7 +97,13 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
         Phase::Rehearsed if open => {
             vec![Button::new("again", pen.word("button.plan_for_real")?, again_line(run)).primary()]
         }
-        Phase::Pending if open => vec![plan::approve(pen, run)?, reject(pen, run)?],
+        Phase::Pending if open => {
+            let approve = match plan::override_window(pen, run)? {
+                Some(button) => button,
+                None => plan::approve(pen, run)?,
+            };
+            [Some(approve), Some(reject(pen, run)?), plan::files(pen, run)?].into_iter().flatten().collect()
+        }
         Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
         Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,
         Phase::Finished { .. } if went_well(run) => after_success(pen, incident, run)?,
@@ -158,11 +164,14 @@ fn after_failure(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
         buttons.push(undo(pen, run)?);
     }
     buttons.push(Button::new("hand_over", pen.word("button.hand_over")?, format!("handover {}", run.id)));
-    let menu = vec![
+    let mut menu = vec![
         Choice::new(pen.word("button.plan_again")?, again_line(run)),
         Step::Update.choice(pen, incident.id)?,
         Step::Diagnose.choice(pen, incident.id)?,
     ];
+    if run.kept.as_ref().is_some_and(|kept| !kept.files.is_empty()) {
+        menu.push(Choice::new(pen.word("button.files")?, format!("files {}", run.id)));
+    }
     Ok(Part::Row(buttons, menu))
 }
 
@@ -213,6 +222,7 @@ fn after_success(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Vec<Butt
     if incident.status.is_open() {
         buttons.push(Step::Diagnose.button(pen, incident.id)?);
     }
+    buttons.extend(plan::files(pen, run)?);
     Ok(buttons)
 }
 

@@ -6,10 +6,11 @@ use super::blocks::{Button, Part, lines, told};
 use super::facts::{self, Medium};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline};
-use super::{incident as card, plan};
+use super::{diagnostic, incident as card, plan};
 use crate::incident::approval::Choice;
 use crate::incident::command::{CommandHelp, all_help, quote};
 use crate::incident::decision::Sheet;
+use crate::incident::id::DiagnosticId;
 use crate::incident::rules::RunbookAction;
 use crate::incident::state::Incident;
 use crate::incident::time::Millis;
@@ -35,6 +36,7 @@ pub fn draw(scene: &Scene<'_>, sheet: &Sheet, locale: Locale) -> Said<Drawn> {
         (Sheet::Help { topic }, _) => help(&pen, topic.as_deref())?,
         (Sheet::Status, Some(incident)) => (card::first_line(&pen, incident)?, card::body(&pen, incident)?),
         (Sheet::Timeline, Some(incident)) => timeline(scene, &pen, incident)?,
+        (Sheet::Details { diagnostic }, Some(incident)) => details(&pen, incident, *diagnostic)?,
         (Sheet::Actions { rollbacks }, Some(incident)) => actions(&pen, incident, *rollbacks)?,
         (Sheet::Choices { action, dry_run, choices }, Some(incident)) => {
             to_choose(&pen, incident, action, *dry_run, choices)?
@@ -48,6 +50,20 @@ pub fn draw(scene: &Scene<'_>, sheet: &Sheet, locale: Locale) -> Said<Drawn> {
 }
 
 type Page = (Mrkdwn, Vec<Part>);
+
+/// What each check of a round saw, where there is more than its value.
+fn details(pen: &Pen<'_>, incident: &Incident, id: DiagnosticId) -> Said<Page> {
+    let title = pen.say("diagnostic.details", json!({"diagnostic": id.to_string()}))?;
+    let mut parts = vec![Part::Text(title.clone())];
+    let round = incident.diagnostics.get(&id);
+    for result in round.and_then(|round| round.results.as_ref()).into_iter().flatten() {
+        if let Some(details) = &result.details {
+            parts.push(Part::Text(diagnostic::line(pen, result)?));
+            parts.push(Part::Output(details.clone()));
+        }
+    }
+    Ok((title, parts))
+}
 
 fn list(scene: &Scene<'_>, pen: &Pen<'_>) -> Said<Page> {
     let title = pen.say("list.title", json!({"open": scene.open.count}))?;

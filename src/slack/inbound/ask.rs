@@ -51,6 +51,11 @@ impl Ask {
             Command::Reject(reject) if self.clicked && reject.reason.optional().is_none() => {
                 Some(Dialog::Reason(Reason::Reject, reject.run))
             }
+            Command::Approve(approve)
+                if self.clicked && approve.override_reason.as_ref().is_some_and(|reason| reason.trim().is_empty()) =>
+            {
+                Some(Dialog::Reason(Reason::Override, approve.run))
+            }
             Command::Skip(skip) if self.clicked && skip.reason.optional().is_none() => {
                 Some(Dialog::Reason(Reason::Skip, skip.run))
             }
@@ -113,6 +118,7 @@ impl Inbound {
             reply: &reply,
             // Nothing is declared here.
             fresh: IncidentId(0),
+            member_of: None,
         };
         Ok(decide(context, incident.as_ref(), &ask.input()).err().map(|refusal| refusal.0))
     }

@@ -167,6 +167,7 @@ impl Inbound {
             timeline: &shown.timeline,
             open: &shown.open,
             progress: None,
+            kept: None,
             workspace: self.slack.known_identity().map(|identity| identity.url.as_str()),
         }
     }

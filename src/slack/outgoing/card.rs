@@ -27,6 +27,9 @@ impl Slack {
         if let Card::PostMortem(number) = card {
             return self.show_document(scene, incident, *number, attempt).await;
         }
+        if let Card::Kept(run, sha256) = card {
+            return self.share_kept(scene, incident, *run, sha256, attempt).await;
+        }
         if matches!(card, Card::Notice(_)) && incident.cards.contains_key(card) {
             return Ok(Vec::new());
         }

@@ -15,6 +15,12 @@ use crate::incident::id::{ChannelId, MessageRef};
 use crate::incident::state::Incident;
 use crate::incident::timeline::Card;
 
+/// Slack shares a file a moment after it says so; the next attempt finds it.
+pub(super) fn not_shared_yet(what: &str) -> SlackFault {
+    let why = format!("Slack took the {what} and does not show it in the channel yet.");
+    SlackFault::retry("not_shared_yet", Some(Duration::from_secs(2)), why)
+}
+
 impl Slack {
     /// Uploads one version of the post-mortem, once, in place of the version before.
     pub(super) async fn show_document(
@@ -30,27 +36,41 @@ impl Slack {
         }
         let channel = channel_of(incident, attempt)?.id.clone();
         let name = format!("inc-{}-post-mortem-{number}.md", incident.id.0);
-        let key = (channel.clone(), name.clone());
-        let mut shared = if attempt > 1 { self.find_file(&channel, incident, &name).await? } else { None };
-        let is_taken = self.memory().shared.contains_key(&key);
-        if shared.is_none() && !is_taken {
-            let document = paper::document(scene, incident).map_err(|cause| undrawable("post-mortem", &cause))?;
-            let file = self.share_file(&channel, &name, &document).await?;
-            self.memory().shared.insert(key.clone(), file);
+        let document = paper::document(scene, incident).map_err(|cause| undrawable("post-mortem", &cause))?;
+        let (shared, is_new) = self.share_once(incident, &channel, &name, &document, attempt).await?;
+        if is_new {
             self.write_canvas(&channel, &document).await;
-            shared = self.find_file(&channel, incident, &name).await?;
         }
-        if shared.is_none() {
-            shared = self.where_shared(&channel, &key).await?;
-        }
-        // Slack shares a file a moment after it says so; the next attempt finds it.
-        let message = shared.ok_or_else(|| {
-            let why = "Slack took the post-mortem and does not show it in the channel yet.";
-            SlackFault::retry("not_shared_yet", Some(Duration::from_secs(2)), why)
-        })?;
-        self.memory().shared.remove(&key);
+        let message = shared.ok_or_else(|| not_shared_yet("post-mortem"))?;
         self.take_earlier_away(incident, number).await?;
         Ok(vec![Report::CardPosted { card, message }])
+    }
+
+    /// Uploads a document under a name of its own, once: where it stands, if Slack shows it already, and whether it was
+    /// uploaded just now.
+    pub(super) async fn share_once(
+        &self,
+        incident: &Incident,
+        channel: &ChannelId,
+        name: &str,
+        document: &Document,
+        attempt: u32,
+    ) -> Result<(Option<MessageRef>, bool), SlackFault> {
+        let key = (channel.clone(), name.to_owned());
+        let mut shared = if attempt > 1 { self.find_file(channel, incident, name).await? } else { None };
+        let is_new = shared.is_none() && !self.memory().shared.contains_key(&key);
+        if is_new {
+            let file = self.share_file(channel, name, document).await?;
+            self.memory().shared.insert(key.clone(), file);
+            shared = self.find_file(channel, incident, name).await?;
+        }
+        if shared.is_none() {
+            shared = self.where_shared(channel, &key).await?;
+        }
+        if shared.is_some() {
+            self.memory().shared.remove(&key);
+        }
+        Ok((shared, is_new))
     }
 
     /// One version is enough to look at: the messages of those before go. Each holds less than the new one, and the

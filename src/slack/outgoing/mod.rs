@@ -10,6 +10,8 @@ mod channel;
 mod content;
 mod document;
 mod find;
+mod groups;
+mod kept;
 mod name;
 mod post;
 mod read;
@@ -53,10 +55,13 @@ impl Slack {
             Effect::ReplyWith { to, sheet } => self.reply_with(scene, to, sheet).await,
             Effect::ReadMessage { by, message } => self.read_message(scene, by, message).await,
             Effect::LookForPin { by, message } => self.look_for_pin(by, message).await,
+            Effect::AskGroups { .. } => self.ask_groups(effect).await,
             Effect::Page { .. }
             | Effect::Diagnose { .. }
             | Effect::Offer { .. }
             | Effect::Plan { .. }
+            | Effect::KeepState { .. }
+            | Effect::TellRun { .. }
             | Effect::Run { .. }
             | Effect::Deliver { .. } => {
                 Err(SlackFault::permanent("not_chat", "This effect belongs to another lane than Slack's."))

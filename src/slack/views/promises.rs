@@ -73,7 +73,7 @@ fn dialogs_and_home_stay_within_slacks_limits_whatever_is_written() {
                 check_view(&opened(&stage, which));
             }
             check_view(&hand_over(&stage.scene(), RUN, &user("U0LEAD"), None).unwrap());
-            for asked in [Reason::Reject, Reason::Skip] {
+            for asked in [Reason::Reject, Reason::Skip, Reason::Override] {
                 check_view(&reason(&stage.scene(), asked, RUN, &user("U0LEAD"), None).unwrap());
             }
             for who in ["U0ENGINEER", "U0LEAD", "U0COMMS", "U0NOBODY"] {

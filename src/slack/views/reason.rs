@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Read;
 use super::inputs::{Input, Memory, dialog};
 use super::state::Filled;
-use crate::incident::command::{Command, Line, Reject, Skip, Text};
+use crate::incident::command::{Approve, Command, Line, Reject, Skip, Text};
 use crate::incident::id::{ChannelId, RunId, UserId};
 use crate::incident::words::Words;
 use crate::render::RenderFault;
@@ -22,18 +22,21 @@ pub enum Reason {
     Reject,
     /// Leaving out a step.
     Skip,
+    /// Approving while the window is closed.
+    Override,
 }
 
 impl Reason {
     /// The one whose dialog is called so.
     pub(super) fn of(callback: &str) -> Option<Self> {
-        [Reason::Reject, Reason::Skip].into_iter().find(|reason| reason.callback() == callback)
+        [Reason::Reject, Reason::Skip, Reason::Override].into_iter().find(|reason| reason.callback() == callback)
     }
 
     const fn callback(self) -> &'static str {
         match self {
             Reason::Reject => "reject",
             Reason::Skip => "skip",
+            Reason::Override => "override",
         }
     }
 
@@ -41,6 +44,9 @@ impl Reason {
         match self {
             Reason::Reject => Command::Reject(Reject { run, reason }),
             Reason::Skip => Command::Skip(Skip { run, reason }),
+            Reason::Override => {
+                Command::Approve(Approve { run, override_reason: Some(reason.text()), break_glass: None })
+            }
         }
     }
 }

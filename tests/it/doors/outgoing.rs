@@ -78,6 +78,7 @@ async fn a_channel_of_an_earlier_life_is_not_taken_for_this_one() {
         timeline: &[],
         open: &OpenIncidents::default(),
         progress: None,
+        kept: None,
         workspace: None,
     };
     let reports = world.slack.carry_out(&scene, &Effect::OpenChannel, 1).await.unwrap();

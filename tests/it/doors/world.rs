@@ -206,8 +206,15 @@ impl World {
                     Input::Chat(vigie::incident::decision::ChatEvent::Shortcut { reply, .. }) => reply.clone(),
                     _ => ReplyTo::Nobody,
                 };
-                let context =
-                    Context { rules: &rules, now, by: &by, channel: None, reply: &reply, fresh: question.fresh };
+                let context = Context {
+                    rules: &rules,
+                    now,
+                    by: &by,
+                    channel: None,
+                    reply: &reply,
+                    fresh: question.fresh,
+                    member_of: None,
+                };
                 decide(context, question.incident, question.input)
             };
             if self.store.take_next(now, answer).await.unwrap().is_empty() {
@@ -266,6 +273,7 @@ impl World {
             timeline: &timeline,
             open: &open,
             progress: None,
+            kept: None,
             workspace: None,
         };
         match effect {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use vigie::clock::Clock;
 use vigie::incident::approval::Outcome;
@@ -207,4 +209,49 @@ async fn an_impersonated_account_has_its_own_rights() {
     assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
     assert_eq!(team.space.image("web").await, "example/web:1");
     team.close().await;
+}
+
+/// In a pod the account lies in files at a place that is always the same; here that place is the process's own.
+#[tokio::test]
+async fn in_the_cluster_itself_the_bot_is_its_service_account() {
+    let apart = ["--map-root-user", "--mount"];
+    let may = tokio::process::Command::new("unshare").args(apart).arg("true").status().await;
+    if !may.is_ok_and(|status| status.success()) {
+        return crate::faults::skip(
+            "a service account of a pod needs a place of its own (unshare --mount), which is refused",
+        );
+    }
+    let Some(space) = Namespace::open().await else { return };
+    let account = format!("--serviceaccount={}:default", space.name);
+    space.kubectl(&["create", "rolebinding", "vigie", "--clusterrole=admin", &account]).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let secrets = space.get("secrets").await;
+    let of_account = |secret: &&Value| secret["type"] == "kubernetes.io/service-account-token";
+    let secret = secrets["items"].as_array().and_then(|all| all.iter().find(of_account)).expect("it has a token");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for (file, key) in [("token", "token"), ("ca.crt", "ca.crt"), ("namespace", "namespace")] {
+        let bytes = STANDARD.decode(secret["data"][key].as_str().expect("it is there")).expect("it is base64");
+        std::fs::write(folder.path().join(file), bytes).expect("it can be written");
+    }
+    let setting = Setting::default();
+    let config = setting.configuration(&space);
+    let kubeconfig = format!("kubeconfig: \"{}\"", space.of_the_bot().display());
+    assert!(config.contains(&kubeconfig), "{config}");
+    let outside = Outside::saying(&config.replace(&kubeconfig, "in_cluster: true")).await;
+    let (host, port) = (
+        format!("KUBERNETES_SERVICE_HOST={}", space.server().ip()),
+        format!("KUBERNETES_SERVICE_PORT={}", space.server().port()),
+    );
+    let place = "/var/run/secrets/kubernetes.io";
+    let script = format!(
+        "mount -t tmpfs none /var/run && mkdir -p {place} && cp -r {} {place}/serviceaccount && exec \"$@\"",
+        folder.path().display()
+    );
+    let words = ["env", &host, &port, "unshare", apart[0], apart[1], "sh", "-c", &script, "sh"];
+    let bot = outside.begun_by(&words).await;
+    outside.approves("undo-web").await;
+    let run = outside.ended().await;
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
+    bot.stop().await;
+    assert_eq!(space.image("web").await, "example/web:1");
 }

@@ -5,6 +5,7 @@ mod apply;
 mod configuration;
 mod faults;
 mod hard;
+mod kept;
 mod plane;
 mod process;
 mod progress;

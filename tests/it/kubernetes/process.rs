@@ -44,6 +44,19 @@ impl Outside {
         (outside, bot)
     }
 
+    /// With a configuration of one's own.
+    pub async fn saying(config: &str) -> Self {
+        let database = Database::fresh().await;
+        Self { town: Town::open_as(&database.url, config).await, _database: Some(database) }
+    }
+
+    /// A bot begun by another program, which is given the words after it.
+    pub async fn begun_by(&self, words: &[&str]) -> Bot {
+        let mut bot = Bot::begin(self.town.command_by(words, "127.0.0.1:0"));
+        bot.listens().await;
+        bot
+    }
+
     /// A bot that says all it can say.
     pub async fn talkative(&self) -> Bot {
         let mut bot = Bot::begin(self.town.command_by(&["env", "RUST_LOG=debug"], "127.0.0.1:0"));

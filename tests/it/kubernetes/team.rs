@@ -3,6 +3,7 @@
 use serde_json::Value;
 use vigie::app::action::rbac;
 use vigie::app::practice::CONFIG;
+use vigie::config::Config;
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::{Phase, Run};
 
@@ -114,6 +115,11 @@ actions:
 
     /// What `vigie action rbac` prints for it.
     pub fn roles(&self, space: &Namespace) -> String {
+        rbac(&self.config(space), None, "user:vigie").expect("there is something to be allowed")
+    }
+
+    /// The configuration as it is read.
+    pub fn config(&self, space: &Namespace) -> Config {
         rustls::crypto::ring::default_provider().install_default().ok();
         let text = self.configuration(space);
         let config = vigie::config::parse("vigie.yml", &text, &|name| {
@@ -126,8 +132,7 @@ actions:
             };
             Some(value.to_owned())
         });
-        let config = config.unwrap_or_else(|faults| panic!("{faults}\n{text}"));
-        rbac(&config, None, "user:vigie").expect("there is something to be allowed")
+        config.unwrap_or_else(|faults| panic!("{faults}\n{text}"))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
+use vigie::incident::state::Phase;
 
 use super::plane::Namespace;
+use super::process::Outside;
 use super::team::{Setting, Team};
-use crate::world::shown;
+use crate::world::{shown, ts};
 
 const WEB: &str = "rollout, status, deployment/web, --timeout=20s";
 
@@ -213,5 +215,46 @@ async fn the_quick_diagnostic_says_what_the_cluster_says() {
     ] {
         assert!(said.contains(line), "{line} is not in {said}");
     }
+    // And line by line for whoever asks.
+    let card = team.world.message(&channel, "sends to 2 pods");
+    team.world.clicks("U0ONCALL", &channel, &ts(&card), "details").await;
+    let details = team.world.told("U0ONCALL").pop().expect("the details are shown");
+    for line in [" 0/1 ImagePullBackOff restarts=0 ", " web-", " ready", "Warning Failed Pod/bad-", "Mi"] {
+        assert!(details.contains(line), "{line} is not in {details}");
+    }
     team.close().await;
+}
+
+/// The server says field by field what it does not like; that is what people read, and nothing else of its answer.
+#[tokio::test]
+async fn what_the_server_finds_wrong_with_a_field_is_said_with_the_field() {
+    let run =
+        [("migrate", "destructive", "job: { image: \"example/task:1\", command: [migrate], env: { \"A=B\": \"1\" } }")];
+    let Some(team) = Team::doing(&run, "get, namespace").await else { return };
+    let channel = team.asks_for(1, "migrate").await;
+    let refused = shown(&team.world.message(&channel, "spec.template.spec.containers[0].env[0].name: Invalid value"));
+    assert!(!refused.contains("is invalid: spec.template"), "{refused}");
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+/// Two roll-outs at once are one line on the card.
+#[tokio::test]
+async fn several_workloads_are_followed_on_one_line() {
+    let Some(space) = Namespace::open().await else { return };
+    let undo = [("undo", "reversible", "undo: { workloads: [deployment/web, deployment/api] }")];
+    let setting = Setting { actions: &undo, check: WEB, ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    for name in ["web", "api"] {
+        space.deployed(name, &["example/web:1-slow", "example/web:2"], 2).await;
+    }
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.approves("undo").await;
+    let run = outside.ended().await;
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
+    bot.stop().await;
+    let shown = outside.town.ws().calls_of("chat.update");
+    let both = |call: &str| call.contains("web: ") && call.contains("api: ") && call.contains('↳');
+    assert!(shown.iter().any(|call| both(&call.args.to_string())), "no edit tells of both");
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use vigie::incident::approval::Outcome;
+use vigie::incident::decision::Report;
 
 use crate::french::is_french;
 use crate::platforms::vercel::{DOMAIN, Vercel};
@@ -202,6 +203,21 @@ async fn a_rollback_that_was_under_way_when_the_bot_died_is_followed_and_not_sen
     let ran = scene.room.taken_up(&plan).await;
     assert_eq!(ran.line(), "done", "{}", ran.everything());
     assert!(scene.desk.writes().is_empty());
+}
+
+/// The bot died after the change and before its end was kept: the look afterwards tells what is live.
+#[tokio::test]
+async fn what_is_live_in_the_end_is_told_although_only_a_look_has_seen_it() {
+    let scene = Scene::open("rollback: {}").await;
+    let plan = scene.room.planned().await;
+    assert_eq!(scene.room.run(&plan).await.line(), "done");
+    let ran = scene.room.taken_up(&plan).await;
+    let live = ran.reports.iter().find_map(|report| match report {
+        Report::StepFinished { live, .. } => live.clone(),
+        _ => None,
+    });
+    assert!(live.as_ref().is_some_and(|live| live.contains("dpl_2")), "{live:?}: {}", ran.everything());
+    assert_eq!(scene.desk.writes().len(), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,116 @@
+//! Where an effect waits until it is carried out: its lane, its queue in that, and what it folds with; an answer for a
+//! terminal waits in the store instead.
+
+use serde::{Deserialize, Serialize};
+
+use super::decision::{Effect, ReplyTo, Sheet};
+use super::id::IncidentId;
+use super::timeline::Card;
+use super::words::Words;
+
+/// The order in which the engine serves effects: a slow lane never delays another (durability rule 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// Reaching people.
+    Page,
+    /// Looking at and changing the world.
+    Action,
+    /// Telling people outside the incident.
+    Comms,
+    /// Slack.
+    Chat,
+}
+
+impl Lane {
+    /// Every lane, most urgent first.
+    pub const ALL: [Lane; 4] = [Lane::Page, Lane::Action, Lane::Comms, Lane::Chat];
+
+    /// The word in the store.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Lane::Page => "page",
+            Lane::Action => "action",
+            Lane::Comms => "comms",
+            Lane::Chat => "chat",
+        }
+    }
+}
+
+impl Sheet {
+    /// What a terminal is told instead: most of it is only for Slack.
+    pub fn in_words(&self) -> Words {
+        match self {
+            Sheet::Choices { action, choices, .. } => {
+                let list: Vec<serde_json::Value> = choices
+                    .iter()
+                    .map(|one| {
+                        Words::new("terminal.choice").with("value", one.value.as_str()).with("what", one.label.clone())
+                    })
+                    .map(Into::into)
+                    .collect();
+                Words::new("terminal.choices").with("action", action.as_str()).with("choices", list)
+            }
+            _ => Words::new("terminal.only_in_slack"),
+        }
+    }
+}
+
+impl Effect {
+    /// What whoever waits at a terminal is answered, and the name of their question.
+    pub fn answer(&self) -> Option<(&str, Words)> {
+        match self {
+            Effect::Reply { to: ReplyTo::Terminal { ask }, words } => Some((ask, words.clone())),
+            Effect::ReplyWith { to: ReplyTo::Terminal { ask }, sheet } => Some((ask, sheet.in_words())),
+            _ => None,
+        }
+    }
+
+    /// The lane it is served in.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Effect::Page { .. } => Lane::Page,
+            Effect::Diagnose { .. }
+            | Effect::Offer { .. }
+            | Effect::Plan { .. }
+            | Effect::KeepState { .. }
+            | Effect::Run { .. } => Lane::Action,
+            Effect::Deliver { .. } | Effect::TellRun { .. } => Lane::Comms,
+            _ => Lane::Chat,
+        }
+    }
+
+    /// The queue it waits in: one sender at a time, order kept (durability rule 3).
+    pub fn queue(&self, incident: Option<IncidentId>) -> String {
+        let of = incident.map(|id| id.to_string()).unwrap_or_default();
+        match self {
+            Effect::Page { page, .. } => format!("page:{page}"),
+            Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
+            Effect::Offer { action, to, .. } => format!("offer:{of}:{action}:{}", to.name()),
+            Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
+            Effect::KeepState { run } => format!("keep:{run}"),
+            Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
+            Effect::TellRun { run, ended, destination } => format!("comms:{run}:{destination}:{ended}"),
+            Effect::AskGroups { by, .. } => format!("chat:groups:{by}"),
+            Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
+            Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),
+            Effect::Home { user } => format!("chat:home:{user}"),
+            Effect::Reply { to: to @ ReplyTo::Person { .. }, .. }
+            | Effect::ReplyWith { to: to @ ReplyTo::Person { .. }, .. } => format!("chat:reply:{}", to.name()),
+            Effect::Reply { .. } | Effect::ReplyWith { .. } => "chat:reply".into(),
+            _ => format!("chat:{of}"),
+        }
+    }
+
+    /// Waiting effects with the same key fold into one: the state is read when it is sent, so the newest wins.
+    pub fn fold_key(&self) -> Option<String> {
+        match self {
+            Effect::ShowCard { card } => Some(format!("card:{}", card.name())),
+            Effect::Topic => Some("topic".into()),
+            Effect::PinCard => Some("pin".into()),
+            Effect::LookAtChannel => Some("look".into()),
+            Effect::Home { user } => Some(format!("home:{user}")),
+            _ => None,
+        }
+    }
+}
