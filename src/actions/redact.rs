@@ -40,28 +40,29 @@ struct Shape {
     instead: &'static str,
 }
 
-/// Patterns of credentials; what is kept of a match (`$k`) says what was there.
+/// Patterns of credentials; what is kept of a match (`$k`) says what was there. A letter is one of ASCII or anything
+/// beyond it: Unicode's own table of letters would take half a megabyte here.
 const SHAPES: &[(&str, &str)] = &[
     (r"https://hooks\.slack\.com/(?:services|workflows|triggers)/[^\s\x22']+", "https://hooks.slack.com/[redacted]"),
-    (r"\b(?:xox[a-z](?:\.xox[a-z])?|xapp)-[A-Za-z0-9-]{8,}", MARK),
-    (r"\bgh[opusr]_[A-Za-z0-9]{16,}", MARK),
-    (r"\bgithub_pat_[A-Za-z0-9_]{20,}", MARK),
-    (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", MARK),
-    (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", MARK),
-    (r"(?i)(?<k>\b(?:proxy-)?authorization\b[\x22']?\s*[:=]\s*[\x22']?)[^\x22'\r\n]+", "${k}[redacted]"),
-    (r"(?i)(?<k>\b(?:set-)?cookie\b[\x22']?\s*:\s*[\x22']?)[^\x22'\r\n]+", "${k}[redacted]"),
-    (r"(?i)(?<k>\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}", "${k}[redacted]"),
-    (r"(?i)(?<k>\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^/\s]+@", "${k}[redacted]@"),
-    (r"(?i)(?<k>\b[a-z][a-z0-9+.-]*://)[^/\s:@]{8,}@", "${k}[redacted]@"),
+    (r"(?-u:\b)(?:xox[a-z](?:\.xox[a-z])?|xapp)-[A-Za-z0-9-]{8,}", MARK),
+    (r"(?-u:\b)gh[opusr]_[A-Za-z0-9]{16,}", MARK),
+    (r"(?-u:\b)github_pat_[A-Za-z0-9_]{20,}", MARK),
+    (r"(?-u:\b)(?:AKIA|ASIA)[A-Z0-9]{16}(?-u:\b)", MARK),
+    (r"(?-u:\b)eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*", MARK),
+    (r"(?i)(?<k>(?-u:\b)(?:proxy-)?authorization(?-u:\b)[\x22']?\s*[:=]\s*[\x22']?)[^\x22'\r\n]+", "${k}[redacted]"),
+    (r"(?i)(?<k>(?-u:\b)(?:set-)?cookie(?-u:\b)[\x22']?\s*:\s*[\x22']?)[^\x22'\r\n]+", "${k}[redacted]"),
+    (r"(?i)(?<k>(?-u:\b)bearer\s+)[A-Za-z0-9._~+/=-]{8,}", "${k}[redacted]"),
+    (r"(?i)(?<k>(?-u:\b)[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^/\s]+@", "${k}[redacted]@"),
+    (r"(?i)(?<k>(?-u:\b)[a-z][a-z0-9+.-]*://)[^/\s:@]{8,}@", "${k}[redacted]@"),
     (
-        r"(?i)(?<k>\b[\w.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[\w.-]*=)(?:\x22[^\x22]*\x22|'[^']*'|[^\s\x22',;&]+)",
+        r"(?i)(?<k>(?-u:\b)[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*=)(?:\x22[^\x22]*\x22|'[^']*'|[^\s\x22',;&]+)",
         "${k}[redacted]",
     ),
     (
-        r"(?i)(?<k>[\x22'][\w.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[\w.-]*[\x22']\s*:\s*)(?:\x22(?:[^\x22\\]|\\.)*\x22|'[^']*')",
+        r"(?i)(?<k>[\x22'][0-9A-Za-z_.\u{80}-\u{10FFFF}-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*[\x22']\s*:\s*)(?:\x22(?:[^\x22\\]|\\.)*\x22|'[^']*')",
         "${k}\"[redacted]\"",
     ),
-    (r"(?i)(?<k>\b(?:password|passwd|passphrase)\s*:\s*)[^\s\x22',;\[]+", "${k}[redacted]"),
+    (r"(?i)(?<k>(?-u:\b)(?:password|passwd|passphrase)\s*:\s*)[^\s\x22',;\[]+", "${k}[redacted]"),
 ];
 
 static COMPILED: LazyLock<Vec<Shape>> = LazyLock::new(|| {

@@ -79,8 +79,11 @@ impl Engine {
         let scene = self.scene(setting);
         let pen = Pen::new(&scene, known.locale.parse().unwrap_or_default());
         let Some(text) = notice::of_rollback(&pen, incident, state, ended)? else { return Ok(Vec::new()) };
+        // One that goes on after it had ended ends again, and that is told again.
+        let moment =
+            state.ended_at.filter(|_| ended).map_or_else(|| "begun".to_owned(), |at| format!("ended-{}", at.0));
         let message = Message {
-            id: format!("{run}-{}", if ended { "ended" } else { "begun" }),
+            id: format!("{run}-{moment}"),
             at: scene.now.0,
             phase: Phase::Update,
             subject: text.lines().next().unwrap_or_default().to_owned(),

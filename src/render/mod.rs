@@ -1,4 +1,4 @@
-//! Text that a person reads: templates in two languages, compiled once at start, filled in strictly.
+//! Text that a person reads: templates in two languages, proved at start, filled in strictly.
 //!
 //! A message is a file `templates/<locale>/<name>.hbs`; a short string (button, state, unit, refusal) is a
 //! line of `templates/<locale>/labels.yaml`, itself a small template. `templates/samples.yaml` says for
@@ -23,9 +23,9 @@ mod helper_promises;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use handlebars::{Context, Handlebars, RenderContext, RenderError, Renderable, StringOutput, Template};
+use handlebars::{Context, Handlebars, RenderContext, RenderError, Renderable, StringOutput, Template, TemplateError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -46,7 +46,7 @@ pub const SLACK_SECTION_MAX: usize = 3000;
 /// The longest text of a Slack button (Slack's page “Button element”).
 pub const SLACK_BUTTON_MAX: usize = 75;
 
-/// Every template of every locale, compiled.
+/// Every template of every locale.
 pub struct Renderer {
     books: BTreeMap<Locale, Book>,
     samples: BTreeMap<String, Sample>,
@@ -66,8 +66,26 @@ struct Book {
 /// A locale's messages and labels by name. A registry of Handlebars would keep them once more for each dialect.
 #[derive(Default)]
 struct Templates {
-    messages: BTreeMap<String, Template>,
-    labels: BTreeMap<String, Template>,
+    messages: BTreeMap<String, Text>,
+    labels: BTreeMap<String, Text>,
+}
+
+/// A template that was proved at the start, and is compiled when it is first needed: there are thousands of them, a
+/// team reads one language and an idle bot says nothing, and compiled they take ten times the room.
+struct Text {
+    name: String,
+    source: Box<str>,
+    compiled: OnceLock<Box<Template>>,
+}
+
+impl Text {
+    fn template(&self) -> Result<&Template, String> {
+        if let Some(template) = self.compiled.get() {
+            return Ok(template);
+        }
+        let template = compile(&self.name, &self.source).map_err(|fault| fault.to_string())?;
+        Ok(self.compiled.get_or_init(|| Box::new(template)))
+    }
 }
 
 impl std::fmt::Debug for Renderer {
@@ -77,7 +95,7 @@ impl std::fmt::Debug for Renderer {
 }
 
 impl Renderer {
-    /// Compiles the shipped templates, with those of `overrides` in place of the shipped ones.
+    /// Proves the shipped templates, with those of `overrides` in place of the shipped ones.
     ///
     /// # Errors
     /// [`RenderFault::Load`] with every fault found: a file that cannot be read or has a name Vigie does
@@ -168,14 +186,14 @@ impl Renderer {
         variables: &impl Serialize,
     ) -> Result<String, RenderFault> {
         let book = self.books.get(&locale);
-        let Some((book, template)) = book.and_then(|book| Some((book, book.templates.messages.get(name)?))) else {
+        let Some((book, text)) = book.and_then(|book| Some((book, book.templates.messages.get(name)?))) else {
             return Err(RenderFault::NoSuchTemplate {
                 name: name.to_owned(),
                 locale,
                 hint: did_you_mean(name, self.names()),
             });
         };
-        let text = book.fill(dialect, template, variables);
+        let text = book.fill(dialect, text, variables);
         text.map(|text| text.trim().to_owned()).map_err(|why| RenderFault::Fill { name: name.to_owned(), locale, why })
     }
 
@@ -187,7 +205,7 @@ impl Renderer {
         variables: &impl Serialize,
     ) -> Result<String, RenderFault> {
         let book = self.books.get(&locale);
-        let Some((book, template)) = book.and_then(|book| Some((book, book.templates.labels.get(key)?))) else {
+        let Some((book, text)) = book.and_then(|book| Some((book, book.templates.labels.get(key)?))) else {
             let keys = book.into_iter().flat_map(|book| book.templates.labels.keys());
             return Err(RenderFault::NoSuchLabel {
                 key: key.to_owned(),
@@ -195,7 +213,7 @@ impl Renderer {
                 hint: did_you_mean(key, keys.map(String::as_str)),
             });
         };
-        let text = book.fill(dialect, template, variables);
+        let text = book.fill(dialect, text, variables);
         text.map_err(|why| RenderFault::Fill { name: format!("{LABEL_PREFIX}{key}"), locale, why })
     }
 }
@@ -209,8 +227,7 @@ impl Book {
         for (name, source) in &files.messages {
             match own_sample(name, samples) {
                 Some(sample) => {
-                    let template = compile(name, source, &sample.paths(), faults);
-                    templates.messages.extend(template.map(|template| (name.clone(), template)));
+                    templates.messages.insert(name.clone(), prove(name, source, &sample.paths(), faults));
                 }
                 None => faults.push(TemplateFault::new(
                     &source.path,
@@ -221,8 +238,8 @@ impl Book {
         for (key, source) in &files.labels {
             let variables = samples.labels.get(key).cloned().unwrap_or_default();
             let paths = variables::of_sample(&Value::Object(variables));
-            let template = compile(&format!("{LABEL_PREFIX}{key}"), source, &paths, faults);
-            templates.labels.extend(template.map(|template| (key.clone(), template)));
+            let name = format!("{LABEL_PREFIX}{key}");
+            templates.labels.insert(key.clone(), prove(&name, source, &paths, faults));
         }
         let templates = Arc::new(templates);
         let speaking = |dialect| registry(Style { locale, dialect }, &templates);
@@ -231,7 +248,7 @@ impl Book {
         Self { templates, slack, markdown, plain }
     }
 
-    fn fill(&self, dialect: Dialect, template: &Template, variables: &impl Serialize) -> Result<String, String> {
+    fn fill(&self, dialect: Dialect, text: &Text, variables: &impl Serialize) -> Result<String, String> {
         let registry = match dialect {
             Dialect::Slack => &self.slack,
             Dialect::Markdown => &self.markdown,
@@ -242,7 +259,7 @@ impl Book {
         if let Some(fields) = variables.as_object_mut() {
             fields.values_mut().for_each(|value| self.say_within(value, zone.as_ref()));
         }
-        fill(registry, template, variables).map_err(|cause| cause.to_string())
+        fill(registry, text.template()?, variables).map_err(|cause| cause.to_string())
     }
 
     /// Says the sentences within a variable. One that cannot be said (its label is of another version) is shown by its
@@ -272,8 +289,8 @@ impl Book {
 impl Templates {
     /// The label `key`, filled in by `registry` with `variables` only.
     fn label(&self, key: &str, registry: &Handlebars<'_>, variables: Map<String, Value>) -> Result<String, String> {
-        let template = self.labels.get(key).ok_or_else(|| format!("there is no label {key}"))?;
-        fill(registry, template, Value::Object(variables)).map_err(|cause| cause.to_string())
+        let text = self.labels.get(key).ok_or_else(|| format!("there is no label {key}"))?;
+        fill(registry, text.template()?, Value::Object(variables)).map_err(|cause| cause.to_string())
     }
 }
 
@@ -286,23 +303,26 @@ fn fill(registry: &Handlebars<'_>, template: &Template, variables: Value) -> Res
     Ok(text.into_string()?)
 }
 
-/// The template of `source`, if it can be read; what is wrong with it goes to `faults`.
-fn compile(name: &str, source: &Source, paths: &BTreeSet<String>, faults: &mut Vec<TemplateFault>) -> Option<Template> {
-    let mut template = match Template::compile(&source.text) {
-        Ok(template) => template,
+/// The text of `source`; what is wrong with it goes to `faults`.
+fn prove(name: &str, source: &Source, paths: &BTreeSet<String>, faults: &mut Vec<TemplateFault>) -> Text {
+    match compile(name, &source.text) {
+        Ok(template) => faults.extend(unknown_reads(&template, source, paths)),
         Err(fault) => {
             let text = format!("the template cannot be read: {}", fault.reason());
             faults.push(TemplateFault::new(&source.path, text).at(fault.pos()));
-            return None;
         }
-    };
+    }
+    Text { name: name.to_owned(), source: source.text.as_str().into(), compiled: OnceLock::new() }
+}
+
+fn compile(name: &str, source: &str) -> Result<Template, TemplateError> {
+    let mut template = Template::compile(source)?;
     // Named so that a fault while filling in says which template it was.
     template.name = Some(name.to_owned());
-    // There are two thousand of them, most with one element where the compiler leaves room for four.
+    // Most have one element where the compiler leaves room for four.
     template.elements.shrink_to_fit();
     template.mapping.shrink_to_fit();
-    faults.extend(unknown_reads(&template, source, paths));
-    Some(template)
+    Ok(template)
 }
 
 /// The variables of a message; a post-mortem layout that a team brings has those of the long one.

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,9 @@ use super::{NoLink, Patience};
 use crate::tls;
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What a connection keeps for frames that come in, in bytes. Slack's are small; a larger one makes it grow.
+const BUFFER: usize = 16 * 1024;
 
 /// A connection that has said hello.
 pub(super) struct Link {
@@ -60,7 +64,9 @@ impl Link {
         }
         // Nagle's algorithm would hold an acknowledgement back behind an earlier small frame for tens of milliseconds.
         let trust = tls::config().map_err(|fault| NoLink::Broken(fault.to_string()))?;
-        let connecting = connect_async_tls_with_config(address, None, true, Some(Connector::Rustls(Arc::new(trust))));
+        let socket = WebSocketConfig::default().read_buffer_size(BUFFER);
+        let connecting =
+            connect_async_tls_with_config(address, Some(socket), true, Some(Connector::Rustls(Arc::new(trust))));
         let (mut stream, _) = within(patience.answer_within, connecting).await?;
         loop {
             let frame =
