@@ -7,12 +7,14 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
 use crate::incident::words::Words;
 use crate::reason;
 
+/// The time in a copy's name.
+const STAMP: &str = "%Y%m%dT%H%M%SZ";
 /// Nobody's environment file is larger.
 const MOST_BYTES: u64 = 1024 * 1024;
 
@@ -28,6 +30,16 @@ pub(super) struct Copy {
     pub name: String,
     pub path: PathBuf,
     pub state: State,
+}
+
+impl Copy {
+    /// Whether its name begins with a time, as those that Vigie makes do. `.env.local` is no copy of `.env`.
+    pub(super) fn is_dated(&self, of: &Path) -> bool {
+        let prefix = format!("{}.", of.file_name().unwrap_or_default().to_string_lossy());
+        let rest = self.name.strip_prefix(&prefix).unwrap_or_default();
+        let stamp = rest.split('.').next().unwrap_or_default();
+        NaiveDateTime::parse_from_str(stamp, STAMP).is_ok()
+    }
 }
 
 impl State {
@@ -114,7 +126,7 @@ pub(super) fn save(path: &Path, folder: &Path, key: &str) -> Result<PathBuf, Wor
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let beside = written_beside(&folder.join(&name), path, path, key)?;
     let written = said(&beside, "file.not_read", fs::metadata(&beside).and_then(|facts| facts.modified()))?;
-    let stamp = DateTime::<Utc>::from(written).format("%Y%m%dT%H%M%SZ");
+    let stamp = DateTime::<Utc>::from(written).format(STAMP);
     let copy = folder.join(format!("{name}.{stamp}.{key}"));
     said(&copy, "file.not_written", fs::rename(&beside, &copy))?;
     flush_folder(&copy)?;

@@ -34,7 +34,8 @@ pub struct EnvFile {
     pub copies: Option<PathBuf>,
     /// Save or restore.
     pub operation: Operation,
-    /// The name of the copy to restore; when it is not said, the one that a person chooses, else the newest that differs.
+    /// The name of the copy to restore; when it is not said, the one that a person chooses, else the newest that differs
+    /// and has a time in its name, as those that Vigie makes have.
     pub copy: Option<String>,
 }
 
@@ -200,13 +201,13 @@ impl EnvFile {
         found.map_err(|why| PlanFault::Unreadable { target: self.target.clone(), why })
     }
 
-    /// The copy of this name, else the newest that differs.
+    /// The copy of this name, else the newest dated one that differs.
     fn chosen<'f>(&self, found: &'f Found, name: Option<&str>) -> Result<&'f Copy, PlanFault> {
         let Some(name) = name else {
             return found
                 .copies
                 .iter()
-                .find(|copy| found.differs(copy))
+                .find(|copy| copy.is_dated(&found.path) && found.differs(copy))
                 .ok_or_else(|| PlanFault::NothingToGoBackTo(about("file.no_copy_differs", &found.path)));
         };
         let copy =

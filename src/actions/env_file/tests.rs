@@ -19,9 +19,11 @@ impl Bench {
     fn new() -> Self {
         let bench = Self { folder: tempfile::tempdir().unwrap() };
         bench.write(".env", NOW, 10);
-        bench.write(".env.ancient", "API_KEY=ancient\n", 1);
-        bench.write(".env.yesterday", BEFORE, 5);
-        bench.write(".env.same", NOW, 9);
+        bench.write(".env.20231101T000000Z", "API_KEY=ancient\n", 1);
+        bench.write(".env.20231112T000000Z", BEFORE, 5);
+        bench.write(".env.20231114T000000Z", NOW, 9);
+        // Not a copy of Vigie's, and the newest of all: never taken unless somebody names it.
+        bench.write(".env.local", "API_KEY=of-a-laptop\n", 30);
         bench.write("other.env", "API_KEY=other\n", 20);
         fs::set_permissions(bench.path(".env"), fs::Permissions::from_mode(0o640)).unwrap();
         bench
@@ -77,7 +79,7 @@ async fn looked(file: &EnvFile, step: &PlannedStep) -> Happened {
 async fn the_plan_names_the_newest_copy_that_differs_and_the_variables_but_no_value() {
     let bench = Bench::new();
     let step = planned(&bench.provider("restore", None)).await.unwrap();
-    assert_eq!(step.title, "Restore shop .env from .env.yesterday");
+    assert_eq!(step.title, "Restore shop .env from .env.20231112T000000Z");
     assert_eq!(step.diff[..3], ["API_KEY: changes", "OLD_FLAG: comes back", "NEW_FLAG: goes away"]);
     let all = serde_json::to_string(&step).unwrap();
     assert!(!all.contains("key-value") && !all.contains("=o"), "{all}");
@@ -98,7 +100,7 @@ async fn a_restore_keeps_the_mode_and_can_be_taken_back() {
     assert_eq!(
         looked(&file, &step).await,
         Happened::Yes {
-            note: format!("shop .env is as in {}", bench.path(".env.yesterday").display()).into(),
+            note: format!("shop .env is as in {}", bench.path(".env.20231112T000000Z").display()).into(),
             live: None
         }
     );
@@ -111,8 +113,8 @@ async fn a_file_or_copy_that_changed_since_the_plan_is_left_alone() {
     let bench = Bench::new();
     let file = bench.provider("restore", None);
     let step = planned(&file).await.unwrap();
-    bench.write(".env.yesterday", "API_KEY=forged\n", 5);
-    let copy = bench.path(".env.yesterday");
+    bench.write(".env.20231112T000000Z", "API_KEY=forged\n", 5);
+    let copy = bench.path(".env.20231112T000000Z");
     let stale = StepResult::stale(format!("{} was changed since the plan was made", copy.display()).into());
     assert_eq!(executed(&file, &step).await, stale);
     bench.write(".env", "API_KEY=hotfix\n", 11);
@@ -152,9 +154,9 @@ async fn what_cannot_work_is_refused() {
     let bench = Bench::new();
     let fault = planned(&bench.provider("restore", Some(".env.gone"))).await.unwrap_err();
     assert!(fault.words().ends_with("has no copy named .env.gone."), "{fault}");
-    let fault = planned(&bench.provider("restore", Some(".env.same"))).await.unwrap_err();
-    assert_eq!(fault.words(), "shop .env is already at .env.same.");
-    for name in [".env.ancient", ".env.yesterday"] {
+    let fault = planned(&bench.provider("restore", Some(".env.20231114T000000Z"))).await.unwrap_err();
+    assert_eq!(fault.words(), "shop .env is already at .env.20231114T000000Z.");
+    for name in [".env.20231101T000000Z", ".env.20231112T000000Z"] {
         fs::remove_file(bench.path(name)).unwrap();
     }
     let fault = planned(&bench.provider("restore", None)).await.unwrap_err();

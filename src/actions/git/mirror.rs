@@ -167,6 +167,8 @@ impl<'a> Mirror<'a> {
         if let Some(token) = self.config.access.as_ref().and_then(|access| access.token.as_ref()) {
             let basic = STANDARD.encode(format!("x-access-token:{}", token.expose_secret()));
             settings.push(("http.extraHeader".to_owned(), format!("Authorization: Basic {basic}")));
+            // The header goes with every request; a repository that sends git elsewhere must not hand the token on.
+            settings.push(("http.followRedirects".to_owned(), "false".to_owned()));
         }
         environment.insert("GIT_CONFIG_COUNT".to_owned(), settings.len().to_string());
         for (number, (name, value)) in settings.into_iter().enumerate() {

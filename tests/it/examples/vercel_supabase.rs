@@ -52,7 +52,13 @@ async fn opened() -> (Example, Peers) {
     vercel.with(|vercel| vercel.set("NOUVEAU_PAIEMENT", VALUE, "encrypted", &["production"]));
     let folder = tempfile::tempdir().expect("a folder can be made");
     npm_scripts(folder.path());
-    for (name, text) in [(".env", "PAYMENT=new\n"), (".env.20261119T080000Z", "PAYMENT=old\n")] {
+    let files = [
+        (".env", "PAYMENT=new\n"),
+        (".env.20261119T080000Z", "PAYMENT=old\n"),
+        // The newest, but no copy: a laptop's settings.
+        (".env.local", "PAYMENT=pretended\n"),
+    ];
+    for (name, text) in files {
         std::fs::write(folder.path().join(name), text).expect("it can be written");
     }
     program(&folder.path().join("bin/ecritures"), WRITES);

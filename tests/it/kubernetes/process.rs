@@ -90,6 +90,10 @@ impl Outside {
         self.asks(action).await;
         let pending = async || self.run().await.filter(|run| run.phase == Phase::Pending);
         until("the plan", PATIENCE, pending).await;
+        let shown = async || {
+            self.town.ws().calls().iter().any(|call| call.args.to_string().contains("approve run_1_1")).then_some(())
+        };
+        until("the plan on a card", PATIENCE, shown).await;
         self.says("U0LEAD", "approve run_1_1").await;
     }
 
