@@ -27,9 +27,8 @@ pub struct CommsConfig {
 pub struct AudienceConfig {
     /// `customer` or `internal`.
     pub kind: AudienceKind,
-    /// The language of its messages, `en` or `fr`.
-    #[serde(default = "english")]
-    pub locale: String,
+    /// The language of its messages, `en` or `fr`; when it is not said, the team's.
+    pub locale: Option<String>,
     /// Who its e-mails come from, if not the usual sender.
     pub from: Option<String>,
     /// Where it reads.
@@ -111,8 +110,9 @@ fn audience(
         let text = format!("“{from}” is no address; write Support <support@example.com>");
         push(faults, &format!("{place}.from"), text);
     }
-    if !["en", "fr"].contains(&config.locale.as_str()) {
-        let text = format!("“{}” is not a language Vigie speaks; use en or fr", config.locale);
+    let locale = config.locale.clone().unwrap_or_else(english);
+    if !["en", "fr"].contains(&locale.as_str()) {
+        let text = format!("“{locale}” is not a language Vigie speaks; use en or fr");
         push(faults, &format!("{place}.locale"), text);
     }
     let mut seen = BTreeSet::new();
@@ -130,7 +130,7 @@ fn audience(
         let outlet = outlet(each, config, paging, &place, timeout, faults);
         destinations.extend(outlet.map(|outlet| Destination { name: each.name.clone(), outlet }));
     }
-    Audience { name: name.to_owned(), kind: config.kind, locale: config.locale.clone(), destinations }
+    Audience { name: name.to_owned(), kind: config.kind, locale, destinations }
 }
 
 fn is_name(text: &str) -> bool {

@@ -211,6 +211,15 @@ fn the_practice_is_the_same_in_both_languages_but_for_its_words() {
 }
 
 #[test]
+fn an_audience_reads_the_teams_language_unless_it_has_one_of_its_own() {
+    let french = PRACTICE.replace("${PRACTICE_LOCALE:-en}", "fr");
+    let own = french.replace("    kind: internal\n", "    kind: internal\n    locale: en\n");
+    for (text, locale) in [(&french, "fr"), (&own, "en")] {
+        assert_eq!(read(text).unwrap().comms.audiences["company"].locale.as_deref(), Some(locale));
+    }
+}
+
+#[test]
 fn the_rooms_get_their_parts() {
     let config = read(PRACTICE).unwrap();
     assert_eq!(config.paging.email.unwrap().port, Some(4003));

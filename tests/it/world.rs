@@ -59,8 +59,6 @@ impl World {
             assert!(config.contains(from), "the practice configuration does not say “{from}”");
             config = config.replace(from, to);
         }
-        // Audiences have a language of their own.
-        config = config.replace("    locale: en\n", &format!("    locale: {locale}\n"));
         Self::open_with(|options| {
             options.locale = locale.to_owned();
             options.config = Some(config);

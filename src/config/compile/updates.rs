@@ -29,9 +29,14 @@ impl Sources<'_> {
         CustomerApproval { by: self.approvers(approved_by, contacts, findings) }
     }
 
-    /// The comms room's part of the file.
+    /// The comms room's part of the file. An audience that names no language speaks the team's.
     pub fn comms_room(&self) -> CommsConfig {
-        let audiences = self.file.audiences.0.iter().map(|(name, audience)| (name.0.clone(), audience.clone()));
+        let own = &self.file.workspace.locale.0;
+        let audiences = self.file.audiences.0.iter().map(|(name, audience)| {
+            let mut audience = audience.clone();
+            audience.locale.get_or_insert_with(|| own.clone());
+            (name.0.clone(), audience)
+        });
         CommsConfig { audiences: audiences.collect() }
     }
 

@@ -26,8 +26,8 @@ impl Bench {
         let bench = Self { folder: tempfile::tempdir().expect("a folder can be made") };
         bench.writes(".env", NEW);
         fs::set_permissions(bench.file(), fs::Permissions::from_mode(0o640)).expect("its mode can be set");
-        bench.writes(".env.monday", OLD);
-        bench.writes(".env.sunday", "MODE=old\n");
+        bench.writes(".env.20261116T080000Z", OLD);
+        bench.writes(".env.20261115T080000Z", "MODE=old\n");
         bench
     }
 
@@ -67,10 +67,10 @@ async fn a_chosen_copy_comes_back_and_goes_again() {
         let world = &runbook.world;
         world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout 500").await;
         let channel = world.channel(1).await;
-        world.types("U0ONCALL", &channel, "run go --to .env.monday").await;
+        world.types("U0ONCALL", &channel, "run go --to .env.20261116T080000Z").await;
         let card = world.message(&channel, "approve run_1_1");
         let text = shown(&card);
-        for name in [".env.monday", "PAYMENTS_KEY", "NEW_CHECKOUT"] {
+        for name in [".env.20261116T080000Z", "PAYMENTS_KEY", "NEW_CHECKOUT"] {
             assert!(text.contains(name), "{name} is not in {text}");
         }
         assert!(!text.contains("MODE"), "what stays is not listed: {text}");
@@ -106,8 +106,8 @@ async fn a_copy_that_is_not_there_is_refused_and_what_changed_since_the_plan_is_
     let world = &runbook.world;
     world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout 500").await;
     let channel = world.channel(1).await;
-    world.types("U0ONCALL", &channel, "run go --to .env.friday").await;
-    world.message(&channel, "has no copy named .env.friday");
+    world.types("U0ONCALL", &channel, "run go --to .env.20261113T080000Z").await;
+    world.message(&channel, "has no copy named .env.20261113T080000Z");
     world.types("U0ONCALL", &channel, "run go").await;
     let card = world.message(&channel, "approve run_1_2");
     bench.writes(".env", "MODE=repaired by hand\n");
