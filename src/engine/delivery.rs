@@ -68,8 +68,6 @@ impl Engine {
                 Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
                 () = self.parts.clock.wait_until(next, POLL) => {}
             }
-            // What ended at the same time is followed by one look.
-            while under_way.try_join_next().is_some() {}
         }
         while under_way.join_next().await.is_some() {}
     }

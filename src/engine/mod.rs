@@ -15,7 +15,6 @@ mod watch;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -31,7 +30,7 @@ use crate::incident::time::Instant;
 use crate::incident::words::Refusal;
 use crate::paging::PagingChannel;
 use crate::render::Renderer;
-use crate::store::{Question, SHARE, Store, StoreFault};
+use crate::store::{Question, Store, StoreFault};
 
 pub use chat::Chat;
 #[cfg(test)]
@@ -42,19 +41,14 @@ pub use watch::Watch;
 const POLL: Duration = Duration::from_secs(1);
 /// How long a decider leaves to the others what they have in their hands.
 const OTHERS_AT_IT: Duration = Duration::from_millis(20);
-/// When several inputs of one incident or channel waited, more are to come: so long they gather for the next commit.
-/// Else a flood would pay for a commit each, and hold up the acknowledgements that come in meanwhile.
-const GATHER: Duration = Duration::from_millis(10);
 /// Decisions side by side: while one waits for its commit, the next is made. An incident's own keep their order.
 const DECIDERS: usize = 4;
 
 /// What a decider did.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// One decision, or as many of one incident or channel as share a commit.
+    /// One decision, or a few of one incident or channel.
     Decided,
-    /// A few of one incident or channel: they come in faster than they are decided one by one.
-    Flooded,
     /// What waits is in the hands of others, or behind what is.
     Busy,
     /// There was nothing to decide upon.
@@ -91,14 +85,12 @@ pub struct Parts {
 #[derive(Debug, Clone)]
 pub struct Engine {
     parts: Arc<Parts>,
-    /// A decider lets inputs gather; it looks at everything afterwards, so the others have nothing to do.
-    gathering: Arc<AtomicBool>,
 }
 
 impl Engine {
     /// Makes an engine; nothing runs yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), gathering: Arc::default() }
+        Self { parts: Arc::new(parts) }
     }
 
     /// Works until `stop`; what is being carried out then is finished, up to `grace`.
@@ -172,34 +164,22 @@ impl Engine {
                 tracing::error!(%fault, "deciding failed; trying again");
                 Step::Nothing { next: None }
             });
-            match step {
-                Step::Decided => {}
-                Step::Flooded => self.gather().await,
+            let Step::Nothing { next } = step else {
                 // Not woken by each input that comes into a flood: whoever has it in hand goes on with it.
-                Step::Busy => self.parts.clock.wait_until(None, OTHERS_AT_IT).await,
-                Step::Nothing { next } => {
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = self.parts.store.arrival() => {}
-                        () = self.parts.clock.wait_until(next, POLL) => {}
-                    }
-                }
+                self.parts.clock.wait_until(None, OTHERS_AT_IT).await;
+                continue;
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.parts.store.arrival() => {}
+                () = self.parts.clock.wait_until(next, POLL) => {}
             }
         }
-    }
-
-    async fn gather(&self) {
-        self.gathering.store(true, Ordering::SeqCst);
-        self.parts.clock.wait_until(None, GATHER).await;
-        self.gathering.store(false, Ordering::SeqCst);
     }
 
     /// Decides upon everything that came in and everything that time brought, as far as nobody else is at it.
     async fn decide_due(&self) -> Result<Step, StoreFault> {
         loop {
-            if self.gathering.load(Ordering::SeqCst) {
-                return Ok(Step::Nothing { next: None });
-            }
             match self.decide_one().await? {
                 Step::Decided => {}
                 step => return Ok(step),
@@ -214,12 +194,8 @@ impl Engine {
         let now = self.parts.clock.now();
         let engine = self.clone();
         let decide = move |question: Question<'_>| engine.answer(&question, now);
-        if waits.has_input {
-            match store.take_next(now, decide.clone()).await?.len() {
-                0 => {}
-                1 | SHARE => return Ok(Step::Decided),
-                _ => return Ok(Step::Flooded),
-            }
+        if waits.has_input && !store.take_next(now, decide.clone()).await?.is_empty() {
+            return Ok(Step::Decided);
         }
         let is_overdue = waits.wake.is_some_and(|at| at <= now);
         if is_overdue && store.wake_next(now, decide).await?.is_some() {

@@ -423,7 +423,7 @@ impl World {
         while self.is_up(replica) {
             let engine = self.replicas[replica].engine.clone();
             match self.drive(Box::pin(async move { engine.decide_one().await })).await.0 {
-                Driven::Done(Ok(Step::Decided | Step::Flooded)) => moved = true,
+                Driven::Done(Ok(Step::Decided)) => moved = true,
                 Driven::Done(Ok(Step::Busy | Step::Nothing { .. })) => break,
                 Driven::Done(Err(fault)) => {
                     self.note_failure(&fault);

@@ -20,7 +20,7 @@ use crate::incident::words::Refusal;
 const WAKE_AGAIN: Millis = Millis::minutes(1);
 /// So many inputs of one incident or channel share a commit at most. An acknowledgement to Slack may have to wait for
 /// them on SQLite.
-pub const SHARE: usize = 16;
+const SHARE: usize = 8;
 
 /// What became of an input or a wake.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -39,7 +39,7 @@ use db::{Args, Db, Row, args};
 
 pub use audit::Lateness;
 pub use backup::Copied;
-pub use commit::{Decide, Question, SHARE, Taken};
+pub use commit::{Decide, Question, Taken};
 pub use execution::Fenced;
 pub use inbox::{Arrived, Target};
 pub use outbox::Claimed;
