@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::Actions;
+use super::check::millis;
 use super::provider::{ActionProvider, PlanContext};
 use super::stopwatch::within;
 use crate::incident::approval::{ActionPlan, PlannedStep};
@@ -85,7 +86,7 @@ impl Actions {
 }
 
 fn too_slow(place: &str) -> State {
-    let why = Words::new("kept.too_slow").with("place", place).with("within_ms", 30_000);
+    let why = Words::new("kept.too_slow").with("place", place).with("within_ms", millis(WITHIN).0);
     State { files: Vec::new(), missed: vec![why] }
 }
 

@@ -22,6 +22,7 @@ pub mod command;
 pub mod compose;
 pub mod config;
 mod diagnose;
+mod disk;
 pub mod ecs;
 pub mod env_file;
 pub mod git;

@@ -54,26 +54,22 @@ pub fn list(config: &Config) -> String {
 /// A sentence: why there is no plan.
 pub async fn plan(config: Config, action: &str, to: Option<&str>, json: bool) -> Result<String, String> {
     super::install_crypto();
-    let render = Renderer::load(config.templates.as_deref()).map_err(|fault| fault.to_string())?;
-    let client = http::client().map_err(|error| error.to_string())?;
-    let actions = Actions::new(config.actions, client, whole_environment(), &[]);
-    let actions = actions.map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let (render, actions) = texts_and_actions(&config)?;
     let open = OpenIncidents::default();
-    let scene = Scene {
-        rules: &config.rules,
-        render: &render,
-        now: Clock::system().now(),
-        incident: None,
-        timeline: &[],
-        open: &open,
-        progress: None,
-        kept: None,
-        workspace: None,
-    };
+    let scene = Scene::bare(&config.rules, &render, Clock::system().now(), &open);
     let locale = config.rules.locale.parse().unwrap_or_default();
     match actions.make_plan(action, to).await {
         Ok(plan) if json => serde_json::to_string_pretty(&plan).map_err(|error| error.to_string()),
         Ok(plan) => plan_text(&scene, locale, &plan).map_err(|fault| fault.to_string()),
         Err(fault) => Err(words::plain(&scene, locale, &fault.words()).unwrap_or_else(|_| fault.words().to_string())),
     }
+}
+
+/// What is needed to look at systems and to say what is seen there, without a bot.
+pub(super) fn texts_and_actions(config: &Config) -> Result<(Renderer, Actions), String> {
+    let render = Renderer::load(config.templates.as_deref()).map_err(|fault| fault.to_string())?;
+    let client = http::client().map_err(|error| format!("no HTTP client can be made: {error}"))?;
+    let actions = Actions::new(config.actions.clone(), client, whole_environment(), &[]);
+    let actions = actions.map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    Ok((render, actions))
 }

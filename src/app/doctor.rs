@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
+use super::action::texts_and_actions;
 use super::practice::MANIFEST;
 use super::serve::slack_config;
+use crate::actions::http;
 use crate::actions::kubernetes::ClusterSeen;
-use crate::actions::{Actions, http};
 use crate::clock::Clock;
-use crate::config::{Config, Env, Faults, SlackDoor, whole_environment};
+use crate::config::{Config, Env, Faults, SlackDoor};
 use crate::incident::people::Contact;
 use crate::incident::rules::Rules;
 use crate::incident::waiting::OpenIncidents;
@@ -168,28 +169,12 @@ async fn clusters(config: &Config) -> Vec<Finding> {
     if config.actions.clusters.is_empty() {
         return Vec::new();
     }
-    let (render, client) = match (Renderer::load(None), http::client()) {
-        (Ok(render), Ok(client)) => (render, client),
-        (Err(fault), _) => return vec![Finding::bad(SUBJECT, fault.to_string(), "")],
-        (_, Err(error)) => return vec![Finding::bad(SUBJECT, format!("no HTTP client can be made: {error}"), "")],
-    };
-    let actions = match Actions::new(config.actions.clone(), client, whole_environment(), &[]) {
-        Ok(actions) => actions,
-        // They stand among the configuration's.
-        Err(_) => return Vec::new(),
+    let (render, actions) = match texts_and_actions(config) {
+        Ok(both) => both,
+        Err(why) => return vec![Finding::bad(SUBJECT, why, "")],
     };
     let open = OpenIncidents::default();
-    let scene = Scene {
-        rules: &config.rules,
-        render: &render,
-        now: Clock::system().now(),
-        incident: None,
-        timeline: &[],
-        open: &open,
-        progress: None,
-        kept: None,
-        workspace: None,
-    };
+    let scene = Scene::bare(&config.rules, &render, Clock::system().now(), &open);
     let say = |said: &Words| words::plain(&scene, Locale::default(), said).unwrap_or_else(|_| said.to_string());
     let mut findings = Vec::new();
     for ClusterSeen { cluster, version, missing } in actions.look_at_clusters().await {

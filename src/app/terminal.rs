@@ -267,17 +267,7 @@ impl Terminal {
         timeline: &'a [Entry],
         open: &'a OpenIncidents,
     ) -> Scene<'a> {
-        Scene {
-            rules: &self.rules,
-            render: &self.render,
-            now: self.clock.now(),
-            incident,
-            timeline,
-            open,
-            progress: None,
-            kept: None,
-            workspace: None,
-        }
+        Scene { incident, timeline, ..Scene::bare(&self.rules, &self.render, self.clock.now(), open) }
     }
 
     /// The runs of an incident.

@@ -21,17 +21,8 @@ pub(super) async fn print_one(args: &Postmortem) -> anyhow::Result<()> {
         incident.ok_or_else(|| anyhow!("there is no incident {}; vigie incidents lists them", args.incident))?;
     let timeline = store.timeline(args.incident).await.context("the timeline could not be read")?;
     let now = Clock::system().now();
-    let scene = Scene {
-        rules: &rules,
-        render: &render,
-        now,
-        incident: Some(&incident),
-        timeline: &timeline,
-        open: &OpenIncidents::default(),
-        progress: None,
-        kept: None,
-        workspace: None,
-    };
+    let open = OpenIncidents::default();
+    let scene = Scene { incident: Some(&incident), timeline: &timeline, ..Scene::bare(&rules, &render, now, &open) };
     let template = format!("postmortem_{}.md", args.layout);
     if !render.has(&template) {
         let known: Vec<&str> = render.names().filter_map(layout).collect();

@@ -32,6 +32,13 @@ pub struct Scene<'a> {
     pub workspace: Option<&'a str>,
 }
 
+impl<'a> Scene<'a> {
+    /// Nothing but the plan: no incident, and no word from Slack.
+    pub const fn bare(rules: &'a Rules, render: &'a Renderer, now: Instant, open: &'a OpenIncidents) -> Self {
+        Self { rules, render, now, incident: None, timeline: &[], open, progress: None, kept: None, workspace: None }
+    }
+}
+
 /// A message ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawn {

@@ -3,14 +3,14 @@
 use vigie::app::practice::CONFIG;
 use vigie::app::terminal::{Terminal, TerminalFault};
 use vigie::clock::Clock;
-use vigie::config::{Config, parse};
+use vigie::config::Config;
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::Phase;
 
 use crate::database::Database;
 use crate::lever::{Lever, action};
 use crate::script::START;
-use crate::world::World;
+use crate::world::{World, practice_config};
 
 /// Where the practice team's contacts say who they are, and their accounts.
 const PEOPLE: [(&str, &str); 2] = [
@@ -74,17 +74,7 @@ fn configuration(action: &str) -> Config {
         assert!(text.contains(from), "the practice configuration does not say “{from}”");
         text = text.replace(from, to);
     }
-    let config = parse("vigie.yml", &text, &|name| {
-        let value = match name {
-            "SHOP_URL" | "PHONES_URL" => "http://127.0.0.1:4001",
-            "PHONES_ACCOUNT" => "AC00000000000000000000000000000001",
-            "PHONES_TOKEN" | "PHONES_SECRET" => "practice-practice",
-            "SMTP_PORT" => "4003",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    });
-    config.unwrap_or_else(|faults| panic!("{faults}"))
+    practice_config(&text)
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use vigie::app::practice::{CONFIG, Options, Setup, set_up};
 use vigie::clock::Clock;
+use vigie::config::Config;
 use vigie::incident::id::IncidentId;
 use vigie::incident::state::{Incident, replay};
 use vigie::incident::time::{Instant, Millis};
@@ -29,6 +30,21 @@ pub struct World {
     running: tokio::task::JoinHandle<()>,
     /// What a bot that died did not acknowledge is no fault of the next one.
     crashed: bool,
+}
+
+/// A configuration like the practice workspace's, read where there is none.
+pub fn practice_config(text: &str) -> Config {
+    let config = vigie::config::parse("vigie.yml", text, &|name| {
+        let value = match name {
+            "SHOP_URL" | "PHONES_URL" => "http://127.0.0.1:4001",
+            "PHONES_ACCOUNT" => "AC00000000000000000000000000000001",
+            "PHONES_TOKEN" | "PHONES_SECRET" => "practice-practice",
+            "SMTP_PORT" => "4003",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    });
+    config.unwrap_or_else(|faults| panic!("{faults}\n{text}"))
 }
 
 impl World {

@@ -10,11 +10,9 @@ use std::time::SystemTime;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
+use crate::actions::disk::{STAMP, flush_folder, removed, said};
 use crate::incident::words::Words;
-use crate::reason;
 
-/// The time in a copy's name.
-const STAMP: &str = "%Y%m%dT%H%M%SZ";
 /// Nobody's environment file is larger.
 const MOST_BYTES: u64 = 1024 * 1024;
 
@@ -48,10 +46,6 @@ impl State {
         let written = DateTime::<Utc>::from(self.modified).format("%Y-%m-%d %H:%M:%S UTC");
         format!("{written} (sha256 {})", self.digest.get(..12).unwrap_or(&self.digest))
     }
-}
-
-fn said<T>(path: &Path, key: &'static str, result: io::Result<T>) -> Result<T, Words> {
-    result.map_err(|error| Words::new(key).with("path", path.display().to_string()).with("why", reason::of_io(&error)))
 }
 
 /// The file behind links, so that a link stays a link; the path itself when nothing is there yet.
@@ -152,13 +146,10 @@ fn bytes_beside(place: &Path, bytes: &[u8], like: Option<&Path>, key: &str) -> R
     let folder = place.parent().unwrap_or(Path::new("/"));
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!(".vigie-{key}-{name}"));
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => said(&beside, "file.not_removed", Err(error))?,
-        _ => {}
-    }
+    removed(&beside)?;
     let done = write_like(&beside, bytes, like);
-    if done.is_err() && beside.exists() {
-        said(&beside, "file.not_removed", fs::remove_file(&beside))?;
+    if done.is_err() {
+        removed(&beside)?;
     }
     said(&beside, "file.not_written", done)?;
     Ok(beside)
@@ -197,12 +188,6 @@ pub(in crate::actions) fn bytes(path: &Path) -> Result<Option<Vec<u8>>, Words> {
 pub(in crate::actions) fn remove(path: &Path) -> Result<(), Words> {
     said(path, "file.not_removed", fs::remove_file(path))?;
     flush_folder(path)
-}
-
-/// Makes a rename survive a power cut.
-fn flush_folder(path: &Path) -> Result<(), Words> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    said(folder, "file.not_flushed", File::open(folder).and_then(|folder| folder.sync_all()))
 }
 
 /// What a change of the text does to its variables, by name only.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::files::{Copy, State};
 use super::command::unchanged;
 use super::config::{ConfigFault, fault};
+use super::disk::off_thread;
 use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
@@ -331,12 +332,6 @@ impl EnvFile {
             Happened::CannotTell { why: self.says("file.neither") }
         })
     }
-}
-
-/// Runs what waits for the disk where it holds up nobody.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, Words> + Send + 'static) -> Result<T, Words> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|fault| Err(Words::new("file.work_broke").with("why", fault.to_string())))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::Git;
 use crate::actions::World;
+use crate::actions::disk::said;
 use crate::actions::process::{self, Deadline, Ended, Finished, Program};
 use crate::actions::stopwatch::{Stopwatch, pause};
 use crate::incident::words::Words;
@@ -198,14 +199,11 @@ fn beside(mirror: &Path, what: &str) -> PathBuf {
 /// Waits until nobody else works in the folder.
 async fn hold(mirror: &Path, watch: Stopwatch, within: Duration) -> Result<File, Words> {
     let path = beside(mirror, "lock");
-    let fault = |error: std::io::Error| {
-        let words = Words::new("file.not_written").with("path", path.display().to_string());
-        words.with("why", crate::reason::of_io(&error))
-    };
     if let Some(folder) = mirror.parent() {
-        std::fs::create_dir_all(folder).map_err(fault)?;
+        said(&path, "file.not_written", std::fs::create_dir_all(folder))?;
     }
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(fault)?;
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = said(&path, "file.not_written", opened)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -213,7 +211,7 @@ async fn hold(mirror: &Path, watch: Stopwatch, within: Duration) -> Result<File,
             Err(TryLockError::WouldBlock) => {
                 return Err(Words::new("git.mirror_held").with("path", mirror.display().to_string()));
             }
-            Err(TryLockError::Error(error)) => return Err(fault(error)),
+            Err(TryLockError::Error(error)) => return said(&path, "file.not_written", Err(error)),
         }
     }
 }

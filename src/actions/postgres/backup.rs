@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::databases::{DatabaseConfig, Keep};
-use super::files::{self, Kept, Page, off_thread};
+use super::files::{self, Kept, Page};
 use super::server::{self, Facts, Snapshot, Trouble};
 use super::settle;
 use super::tools::{Tools, complaint, dumps};
 use super::{Postgres, counted, folder_of, mark};
 use crate::actions::World;
+use crate::actions::disk::{off_thread, removed};
 use crate::actions::process::{Ended, Finished};
 use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
 use crate::actions::stopwatch::{Stopwatch, pause};
@@ -242,7 +243,7 @@ impl Making<'_> {
         let draft = files::unfinished(self.folder, &key, &format!("{}{}", self.cx.fence, ending(self.format)));
         let made = self.made(facts, &key, &draft).await;
         if made.is_err() {
-            let gone = off_thread(move || files::removed(&draft)).await;
+            let gone = off_thread(move || removed(&draft)).await;
             if let Err(why) = gone {
                 tracing::warn!(%why, "what is left of a backup could not be taken away");
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::databases::{DatabaseConfig, is_table, quoted_table};
-use super::files::{self, off_thread};
+use super::files;
 use super::server::{self, Count, Facts};
 use super::settle::ended;
 use super::tools::{Tools, complaint};
@@ -13,6 +13,7 @@ use super::{Export, Postgres, counted, fault_of, mark};
 use crate::actions::World;
 use crate::actions::command::MOST_OUTPUT;
 use crate::actions::config::{ConfigFault, fault};
+use crate::actions::disk::{flush_folder, off_thread, removed, said};
 use crate::actions::process::Ended;
 use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
 use crate::incident::approval::PlannedStep;
@@ -65,7 +66,7 @@ pub(super) async fn plan(
     let refused = |why| PlanFault::Refused { target: target.clone(), why };
     tools.version("psql", within).await.map_err(refused)?;
     let folder = export.folder.clone();
-    off_thread(move || files::said(&folder, "file.not_listed", std::fs::read_dir(&folder)).map(|_| ()))
+    off_thread(move || said(&folder, "file.not_listed", std::fs::read_dir(&folder)).map(|_| ()))
         .await
         .map_err(refused)?;
     let diff = vec![
@@ -115,7 +116,7 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
     let ready = off_thread(move || {
         files::swept(&folder, &key)?;
         for name in exported(&folder, &key)? {
-            files::removed(&folder.join(name))?;
+            removed(&folder.join(name))?;
         }
         private.iter().try_for_each(|draft| files::made_private(draft))
     });
@@ -149,8 +150,8 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
         for (draft, name) in drafts.iter().zip(finals) {
             files::sealed(draft)?;
             let path = folder.join(name);
-            files::said(&path, "file.not_written", std::fs::rename(draft, &path))?;
-            files::flushed(&path)?;
+            said(&path, "file.not_written", std::fs::rename(draft, &path))?;
+            flush_folder(&path)?;
         }
         Ok(())
     });
@@ -186,8 +187,8 @@ fn arguments(spec: &Spec, drafts: &[PathBuf]) -> Vec<String> {
 fn exported(folder: &Path, key: &str) -> Result<Vec<String>, Words> {
     let ending = format!(".{key}{CSV}");
     let mut names = Vec::new();
-    for entry in files::said(folder, "file.not_listed", std::fs::read_dir(folder))? {
-        let entry = files::said(folder, "file.not_listed", entry)?;
+    for entry in said(folder, "file.not_listed", std::fs::read_dir(folder))? {
+        let entry = said(folder, "file.not_listed", entry)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.ends_with(&ending) {
             names.push(name);

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::server::Count;
+use crate::actions::disk::{STAMP, flush_folder, removed, said};
 use crate::incident::words::Words;
-use crate::reason;
 
 /// What stands beside a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,18 +64,6 @@ const END: u64 = 400;
 pub(super) const ARCHIVE: &str = ".dump";
 pub(super) const PLAIN: &str = ".sql";
 const PAGE: &str = ".json";
-
-pub(super) fn said<T>(path: &Path, key: &'static str, result: io::Result<T>) -> Result<T, Words> {
-    result.map_err(|error| Words::new(key).with("path", path.display().to_string()).with("why", reason::of_io(&error)))
-}
-
-/// Does something blocking elsewhere.
-pub(super) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Words> + Send + 'static,
-) -> Result<T, Words> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|fault| Err(Words::new("file.work_broke").with("why", fault.to_string())))
-}
 
 /// The backups in a folder, the newest first. The page of another database's backup does not fit.
 pub(super) fn kept(folder: &Path, database: &str) -> Result<Vec<Kept>, Words> {
@@ -138,14 +126,6 @@ pub(super) fn made_private(path: &Path) -> Result<(), Words> {
     said(path, "file.not_written", made).map(|_| ())
 }
 
-/// Takes a file away, if it is there.
-pub(super) fn removed(path: &Path) -> Result<(), Words> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => said(path, "file.not_removed", Err(error)),
-        _ => Ok(()),
-    }
-}
-
 /// Takes away what earlier attempts of the same step left unfinished.
 pub(super) fn swept(folder: &Path, step: &str) -> Result<(), Words> {
     let unfinished = format!(".vigie-{step}-");
@@ -197,13 +177,7 @@ pub(super) fn put(from: &Path, to: &Path, page: &Page) -> Result<(), Words> {
         fs::rename(&draft, &path)
     };
     said(&path, "file.not_written", write())?;
-    flushed(to)
-}
-
-/// Makes a rename survive a power cut.
-pub(super) fn flushed(path: &Path) -> Result<(), Words> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    said(folder, "file.not_flushed", File::open(folder).and_then(|folder| folder.sync_all()))
+    flush_folder(to)
 }
 
 /// Deletes a backup with its page; whether it was there.
@@ -217,7 +191,7 @@ pub(super) fn deleted(folder: &Path, name: &str) -> Result<bool, Words> {
 
 /// An instant in a file's name.
 pub(super) fn stamp(at_ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(at_ms).unwrap_or_default().format("%Y%m%dT%H%M%SZ").to_string()
+    DateTime::<Utc>::from_timestamp_millis(at_ms).unwrap_or_default().format(STAMP).to_string()
 }
 
 /// A size for people.

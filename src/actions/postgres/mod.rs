@@ -32,6 +32,7 @@ use super::config::{ConfigFault, fault};
 use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
+use crate::actions::disk::off_thread;
 use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
@@ -183,7 +184,7 @@ impl ActionProvider for Postgres {
             None => cx.world.databases.get(&self.database).and_then(|config| config.backups.clone()),
         };
         let (Some(folder), key) = (folder, cx.idempotency_key()) else { return };
-        if let Err(why) = files::off_thread(move || files::swept(&folder, &key)).await {
+        if let Err(why) = off_thread(move || files::swept(&folder, &key)).await {
             tracing::warn!(%why, "what a step left lying beside the backups could not be taken away");
         }
     }

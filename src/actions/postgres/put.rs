@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::backup::{Making, Unmade, made};
 use super::databases::{DatabaseConfig, literal, quoted};
-use super::files::{self, Kept, off_thread};
+use super::files::{self, Kept};
 use super::restore::{COPY, Others, Owners, Place, Spec, compared};
 use super::server::{self, Facts};
 use super::settle;
 use super::tools::{Tools, complaint};
 use super::{draft_name, mark};
 use crate::actions::command::MOST_OUTPUT;
+use crate::actions::disk::{off_thread, removed};
 use crate::actions::process::{Ended, Finished};
 use crate::actions::provider::{StepContext, StepResult};
 use crate::actions::stopwatch::{Patience, Stopwatch, pause};
@@ -240,7 +241,7 @@ impl<'a> Putting<'a> {
             return;
         }
         let script = script.to_owned();
-        if let Err(why) = off_thread(move || files::removed(&script)).await {
+        if let Err(why) = off_thread(move || removed(&script)).await {
             tracing::warn!(%why, "the script of a restore could not be taken away");
         }
     }

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{self, age, made};
 use super::databases::DatabaseConfig;
-use super::files::{self, Kept, off_thread};
+use super::files::{self, Kept};
 use super::put;
 use super::server::{self, Count, Facts};
 use super::settle;
 use super::tools::{Tools, complaint, dumps};
 use super::{LONGEST_NAME, Postgres, Restore, fault_of, folder_of, mark};
+use crate::actions::disk::off_thread;
 use crate::actions::process::Ended;
 use crate::actions::provider::{Happened, PlanContext, PlanFault, StepContext, StepResult};
 use crate::incident::approval::{Choice, PlannedStep};

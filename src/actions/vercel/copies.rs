@@ -1,7 +1,7 @@
 //! Copies of a project's variables on the disk: written beside and renamed, for the owner's eyes only. Blocking; values are
 //! read and written here and shown nowhere.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::variables::Variable;
+use crate::actions::disk::{STAMP, flush_folder, removed, said};
 use crate::incident::words::Words;
-use crate::reason;
 
 /// What a file of a copy holds.
 #[derive(Serialize, Deserialize)]
@@ -27,10 +27,6 @@ pub(super) struct Copy {
     pub name: String,
     pub digest: String,
     pub contents: Contents,
-}
-
-fn said<T>(path: &Path, key: &'static str, result: io::Result<T>) -> Result<T, Words> {
-    result.map_err(|error| Words::new(key).with("path", path.display().to_string()).with("why", reason::of_io(&error)))
 }
 
 /// The names of a project's copies, the newest first: a time stands in each, so their order is that of the alphabet.
@@ -66,20 +62,17 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Copy, Words> {
 /// Writes a copy named `<project>.<time>.<key>.json`, the time being the disk's own; its name.
 pub(super) fn write(folder: &Path, project: &str, key: &str, contents: &Contents) -> Result<String, Words> {
     let beside = folder.join(format!(".vigie-{key}-{project}"));
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => said(&beside, "file.not_removed", Err(error))?,
-        _ => {}
-    }
+    removed(&beside)?;
     let written = write_new(&beside, contents);
-    if written.is_err() && beside.exists() {
-        said(&beside, "file.not_removed", fs::remove_file(&beside))?;
+    if written.is_err() {
+        removed(&beside)?;
     }
     let written = said(&beside, "file.not_written", written)?;
-    let stamp = written.format("%Y%m%dT%H%M%SZ");
+    let stamp = written.format(STAMP);
     let name = format!("{project}.{stamp}.{key}{ENDING}");
     let copy = folder.join(&name);
     said(&copy, "file.not_written", fs::rename(&beside, &copy))?;
-    said(folder, "file.not_flushed", File::open(folder).and_then(|folder| folder.sync_all()))?;
+    flush_folder(&copy)?;
     Ok(name)
 }
 

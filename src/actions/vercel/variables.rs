@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::super::api::Trouble;
 use super::super::config::{ConfigFault, fault};
+use super::super::disk::off_thread;
 use super::super::http::Method;
 use super::super::length;
 use super::super::lever::{self, Lever, Stand};
@@ -218,12 +219,6 @@ fn mute(trouble: &Trouble, what: &str) -> Words {
 /// Names in order, each once.
 fn once<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
     names.collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// Runs what waits for the disk where it holds up nobody.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, Words> + Send + 'static) -> Result<T, Words> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|fault| Err(Words::new("file.work_broke").with("why", fault.to_string())))
 }
 
 impl Variables {

@@ -160,15 +160,10 @@ impl Inbound {
 
     fn scene<'a>(&'a self, shown: &'a Shown) -> Scene<'a> {
         Scene {
-            rules: &self.rules,
-            render: &self.render,
-            now: self.clock.now(),
             incident: shown.incident.as_ref(),
             timeline: &shown.timeline,
-            open: &shown.open,
-            progress: None,
-            kept: None,
             workspace: self.slack.known_identity().map(|identity| identity.url.as_str()),
+            ..Scene::bare(&self.rules, &self.render, self.clock.now(), &shown.open)
         }
     }
 }

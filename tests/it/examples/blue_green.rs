@@ -1,6 +1,6 @@
 //! `kubernetes-blue-green`, in a real Kubernetes.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use vigie::incident::approval::Verdict;
 
 use super::site::Site;
@@ -11,39 +11,10 @@ use crate::postgres::shop::Shop;
 
 const NAME: &str = "kubernetes-blue-green";
 
-/// A Deployment for each colour, and two Services that send to the green one.
-pub async fn colours(space: &Namespace) {
-    for (colour, image) in [("blue", "example/web:1"), ("green", "example/web:2")] {
-        space
-            .apply(&format!(
-                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: web-{colour} }}\nspec:\n  replicas: 2\n  \
-                 selector: {{ matchLabels: {{ app: web, version: {colour} }} }}\n  template:\n    metadata: {{ labels: \
-                 {{ app: web, version: {colour} }} }}\n    spec:\n      containers: [{{ name: web, image: \"{image}\" }}]\n"
-            ))
-            .await;
-        space.kubectl(&["rollout", "status", &format!("deployment/web-{colour}"), "--timeout=60s"]).await;
-    }
-    for name in ["web", "api"] {
-        space
-            .apply(&format!(
-                "apiVersion: v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  selector: {{ app: web, version: green }}\n  \
-                 ports: [{{ port: 80, targetPort: 8080 }}]\n"
-            ))
-            .await;
-        // There is none at first.
-        let filled = |all: &Value| {
-            let all = all["items"].as_array().expect("a list").iter();
-            let mut own = all.filter(|endpoints| endpoints["metadata"]["name"] == name);
-            own.any(|endpoints| endpoints["subsets"][0]["addresses"].as_array().is_some_and(|pods| pods.len() == 2))
-        };
-        space.once("endpoints", filled).await;
-    }
-}
-
 /// The shop is well when it is blue.
 async fn opened() -> Option<(Example, Namespace, Shop)> {
     let space = Namespace::open().await?;
-    colours(&space).await;
+    space.colours("example/web:1").await;
     space.deployed("worker", &["example/worker:1", "example/worker:2"], 2).await;
     let colour = space.question(&["get", "service/web", "--output", "jsonpath={.spec.selector.version}"]);
     let site = Site::open(move || colour() == "blue").await;

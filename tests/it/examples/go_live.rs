@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::blue_green::colours;
 use super::site::{Site, THIRD_PARTY};
 use super::{Example, Variables, allowed, variables};
 use crate::kubernetes::plane::Namespace;
@@ -25,7 +24,7 @@ struct Peers {
 /// The shop is well when this says so of the colour that it shows.
 async fn peers(is_well: impl Fn(&str) -> bool + Send + Sync + 'static) -> Option<Peers> {
     let space = Namespace::open().await?;
-    colours(&space).await;
+    space.colours("example/web:1").await;
     let colour = space.question(&["get", "service/web", "--output", "jsonpath={.spec.selector.version}"]);
     let site = Site::open(move || is_well(&colour())).await;
     let (cloudflare, github) = (Desk::open(Cloudflare::new()).await, Desk::open(Github::new()).await);

@@ -12,33 +12,6 @@ use super::team::{Setting, Team};
 
 const SWITCH: &str = "select: { services: [web, api], label: version, among: [blue, green], settle: 5s }";
 
-/// A Deployment for each colour, and two Services that send to the green one.
-async fn colours(space: &Namespace, blue: &str) {
-    for (colour, image) in [("blue", blue), ("green", "example/web:2")] {
-        space
-            .apply(&format!(
-                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: web-{colour} }}\nspec:\n  replicas: 2\n  \
-                 selector: {{ matchLabels: {{ app: web, version: {colour} }} }}\n  template:\n    metadata: {{ labels: \
-                 {{ app: web, version: {colour} }} }}\n    spec:\n      containers: [{{ name: web, image: \"{image}\" }}]\n"
-            ))
-            .await;
-        if !image.contains("broken") {
-            space.kubectl(&["rollout", "status", &format!("deployment/web-{colour}"), "--timeout=60s"]).await;
-        }
-    }
-    for name in ["web", "api"] {
-        space
-            .apply(&format!(
-                "apiVersion: v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  selector: {{ app: web, version: green }}\n  \
-                 ports: [{{ port: 80, targetPort: 8080 }}]\n"
-            ))
-            .await;
-        let filled =
-            |endpoints: &Value| endpoints["subsets"][0]["addresses"].as_array().is_some_and(|all| all.len() == 2);
-        space.once(&format!("endpoints/{name}"), filled).await;
-    }
-}
-
 async fn selectors(space: &Namespace) -> [Value; 2] {
     let mut found = Vec::new();
     for name in ["web", "api"] {
@@ -50,7 +23,7 @@ async fn selectors(space: &Namespace) -> [Value; 2] {
 #[tokio::test]
 async fn both_services_change_colour_and_are_looked_at_afterwards() {
     let Some(team) = Team::doing(&[("switch", "reversible", SWITCH)], "get, service/web").await else { return };
-    colours(&team.space, "example/web:1").await;
+    team.space.colours("example/web:1").await;
     let (plan, done) = team.through(1, "switch").await;
     for line in ["*version=green → version=blue*", "Switch web and api", "web: 2 ready pods are version=blue"] {
         assert!(plan.contains(line), "{line} is not in {plan}");
@@ -66,7 +39,7 @@ async fn both_services_change_colour_and_are_looked_at_afterwards() {
 #[tokio::test]
 async fn a_colour_without_ready_pods_is_refused_before_and_after_the_plan() {
     let Some(team) = Team::doing(&[("switch", "reversible", SWITCH)], "get, service/web").await else { return };
-    colours(&team.space, "example/web:1-broken").await;
+    team.space.colours("example/web:1-broken").await;
     let channel = team.asks_for(1, "switch").await;
     team.world.message(&channel, "version=blue has 0 ready pods for the service web, and 1 is needed");
     team.space.kubectl(&["set", "image", "deployment/web-blue", "web=example/web:1"]).await;
@@ -86,7 +59,7 @@ async fn a_colour_without_ready_pods_is_refused_before_and_after_the_plan() {
 #[tokio::test]
 async fn a_second_service_that_cannot_be_switched_puts_the_first_back() {
     let Some(team) = Team::doing(&[("switch", "reversible", SWITCH)], "get, service/web").await else { return };
-    colours(&team.space, "example/web:1").await;
+    team.space.colours("example/web:1").await;
     let (channel, card) = team.planned(1, "switch").await;
     let roles = team.space.kubectl(&["get", "role/vigie", "--output", "json"]).await;
     let mut role: Value = serde_json::from_str(&roles).expect("JSON");
@@ -112,7 +85,7 @@ async fn a_second_service_that_cannot_be_switched_puts_the_first_back() {
 #[tokio::test]
 async fn services_that_do_not_agree_are_not_switched_to_and_fro() {
     let Some(team) = Team::doing(&[("switch", "reversible", SWITCH)], "get, service/web").await else { return };
-    colours(&team.space, "example/web:1").await;
+    team.space.colours("example/web:1").await;
     let blue = "{\"spec\":{\"selector\":{\"version\":\"blue\"}}}";
     team.space.kubectl(&["patch", "service/api", "--patch", blue]).await;
     let channel = team.asks_for(1, "switch").await;

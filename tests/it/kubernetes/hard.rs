@@ -87,15 +87,20 @@ async fn a_namespace_that_ends_is_said_to_end() {
     team.close().await;
 }
 
-/// Every byte comes late, both ways.
-#[tokio::test]
-async fn a_cluster_that_answers_slowly_is_slow_and_nothing_else() {
-    let Some(space) = Namespace::open().await else { return };
+/// A team whose cluster is reached through a relay that can be late or lose answers.
+async fn behind_a_relay() -> Option<(Team, Relay)> {
+    let space = Namespace::open().await?;
     let setting = Setting::default();
     space.grant(&setting.roles(&space)).await;
     space.deployed("web", &["example/web:1", "example/web:2"], 2).await;
     let relay = Relay::open(space.server()).await;
-    let team = Team::on(space.through(relay.address()), setting).await;
+    Some((Team::on(space.through(relay.address()), setting).await, relay))
+}
+
+/// Every byte comes late, both ways.
+#[tokio::test]
+async fn a_cluster_that_answers_slowly_is_slow_and_nothing_else() {
+    let Some((team, relay)) = behind_a_relay().await else { return };
     relay.delay(Duration::from_millis(300));
     let (_, done) = team.through(1, "undo-web").await;
     assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
@@ -107,12 +112,7 @@ async fn a_cluster_that_answers_slowly_is_slow_and_nothing_else() {
 /// The answer to the change is lost on its way: it was done, and is not done again.
 #[tokio::test]
 async fn a_change_whose_answer_is_lost_is_not_made_twice() {
-    let Some(space) = Namespace::open().await else { return };
-    let setting = Setting::default();
-    space.grant(&setting.roles(&space)).await;
-    space.deployed("web", &["example/web:1", "example/web:2"], 2).await;
-    let relay = Relay::open(space.server()).await;
-    let team = Team::on(space.through(relay.address()), setting).await;
+    let Some((team, relay)) = behind_a_relay().await else { return };
     let (channel, card) = team.planned(1, "undo-web").await;
     // It looks at the Deployment and at the ReplicaSet, and then sends the change.
     relay.lose_the_answer_after(2);

@@ -273,6 +273,36 @@ impl Namespace {
         until(&format!("{what} is as it should be"), PATIENCE, seen).await
     }
 
+    /// A Deployment for each colour, blue with this image, and two Services that send to the green one. An image called
+    /// broken never gets ready.
+    pub async fn colours(&self, blue: &str) {
+        for (colour, image) in [("blue", blue), ("green", "example/web:2")] {
+            self.apply(&format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: web-{colour} }}\nspec:\n  replicas: 2\n  \
+                 selector: {{ matchLabels: {{ app: web, version: {colour} }} }}\n  template:\n    metadata: {{ labels: \
+                 {{ app: web, version: {colour} }} }}\n    spec:\n      containers: [{{ name: web, image: \"{image}\" }}]\n"
+            ))
+            .await;
+            if !image.contains("broken") {
+                self.kubectl(&["rollout", "status", &format!("deployment/web-{colour}"), "--timeout=60s"]).await;
+            }
+        }
+        for name in ["web", "api"] {
+            self.apply(&format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{ name: {name} }}\nspec:\n  selector: {{ app: web, version: green }}\n  \
+                 ports: [{{ port: 80, targetPort: 8080 }}]\n"
+            ))
+            .await;
+            // There is none at first, so all are looked at.
+            let filled = |all: &Value| {
+                let all = all["items"].as_array().expect("a list").iter();
+                let mut own = all.filter(|endpoints| endpoints["metadata"]["name"] == name);
+                own.any(|endpoints| endpoints["subsets"][0]["addresses"].as_array().is_some_and(|pods| pods.len() == 2))
+            };
+            self.once("endpoints", filled).await;
+        }
+    }
+
     /// The names of the pods with these labels.
     pub async fn pods(&self, labels: &str) -> Vec<String> {
         let pods = self.kubectl(&["get", "pods", "--selector", labels, "--output", "name"]).await;

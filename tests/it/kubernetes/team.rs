@@ -8,7 +8,8 @@ use vigie::incident::approval::Outcome;
 use vigie::incident::state::{Phase, Run};
 
 use super::plane::Namespace;
-use crate::world::{World, shown, ts};
+
+use crate::world::{World, practice_config, shown, ts};
 
 /// The team, its bot and its namespace.
 pub struct Team {
@@ -122,17 +123,7 @@ actions:
     pub fn config(&self, space: &Namespace) -> Config {
         rustls::crypto::ring::default_provider().install_default().ok();
         let text = self.configuration(space);
-        let config = vigie::config::parse("vigie.yml", &text, &|name| {
-            let value = match name {
-                "SHOP_URL" | "PHONES_URL" => "http://127.0.0.1:4001",
-                "PHONES_ACCOUNT" => "AC00000000000000000000000000000001",
-                "PHONES_TOKEN" | "PHONES_SECRET" => "practice-practice",
-                "SMTP_PORT" => "4003",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        });
-        config.unwrap_or_else(|faults| panic!("{faults}\n{text}"))
+        practice_config(&text)
     }
 }
 
