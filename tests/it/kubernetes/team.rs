@@ -8,7 +8,6 @@ use vigie::incident::approval::Outcome;
 use vigie::incident::state::{Phase, Run};
 
 use super::plane::Namespace;
-
 use crate::world::{World, practice_config, shown, ts};
 
 /// The team, its bot and its namespace.
