@@ -41,7 +41,7 @@ async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
     store.take_next(now, answer(now)).await.unwrap()
 }
 
-fn answer(now: Instant) -> impl Decide {
+pub fn answer(now: Instant) -> impl Decide {
     let rules = Arc::new(rules());
     move |question: Question<'_>| {
         let by = question.input.by();
