@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::approval::Outcome;
 use super::id::{IncidentId, RunId, UpdateId, UserId};
 use super::people::{Actor, Role};
-use super::state::{Arrival, CustomerText, Incident, Mark, Miss, Phase};
+use super::state::{Arrival, CustomerText, Incident, Mark, Miss, Phase, Run};
 use super::time::{Instant, Millis};
 use super::timeline::{Entry, Fact};
 use super::words::Words;
@@ -90,6 +90,8 @@ pub struct RunRecord {
     pub approved: Vec<Mark>,
     /// Why one person approved it alone, where one did.
     pub glass: Option<String>,
+    /// Why somebody approved it while its window was closed, where they did.
+    pub outside_window: Option<String>,
     /// How it ended: `done`, `failed`, `stale`, `unknown`, `stopped`, `rejected`, `expired`, `rehearsed`,
     /// `no_plan`, `open`.
     pub outcome: &'static str,
@@ -141,7 +143,7 @@ pub fn compile(incident: &Incident, timeline: &[Entry]) -> PostMortem {
         impact: incident.resolution.as_ref().and_then(|resolution| resolution.impact.clone()),
         cause: incident.resolution.as_ref().and_then(|resolution| resolution.cause.clone()),
         summary: incident.resolution.as_ref().map(|resolution| resolution.summary.clone()),
-        runs: incident.runs.values().map(record).collect(),
+        runs: incident.runs.values().map(|run| record(run, timeline)).collect(),
         communications: communications(incident),
         timeline: timeline.to_vec(),
     }
@@ -173,7 +175,7 @@ fn milestones(timeline: &[Entry]) -> Vec<Milestone> {
     found
 }
 
-fn record(run: &super::state::Run) -> RunRecord {
+fn record(run: &Run, timeline: &[Entry]) -> RunRecord {
     let (outcome, why) = match &run.phase {
         Phase::Finished { outcome } => match outcome {
             Outcome::Done => ("done", None),
@@ -188,6 +190,10 @@ fn record(run: &super::state::Run) -> RunRecord {
         Phase::PlanFailed { why } => ("no_plan", Some(why.clone())),
         _ => ("open", None),
     };
+    let overridden = timeline.iter().find_map(|entry| match &entry.fact {
+        Fact::ApprovalGiven { run: of, override_reason, .. } if *of == run.id => override_reason.clone(),
+        _ => None,
+    });
     let change = run.plan.as_ref().map(|plan| plan.from_to());
     RunRecord {
         run: run.id,
@@ -198,6 +204,7 @@ fn record(run: &super::state::Run) -> RunRecord {
         asked: run.asked.clone(),
         approved: run.approvals.iter().map(|approval| Mark { by: approval.by.clone(), at: approval.at }).collect(),
         glass: run.glass.as_ref().map(|(_, reason)| reason.clone()),
+        outside_window: overridden,
         outcome,
         why,
         took: run.started_at.zip(run.ended_at).map(|(start, end)| end.since(start)),

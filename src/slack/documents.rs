@@ -153,6 +153,7 @@ fn executed(pen: &Pen<'_>, incident: &Incident, run: &RunRecord) -> Option<Value
         "requested_by": pen.actor(&run.asked.by),
         "approved_by": run.approved.iter().map(|mark| pen.actor(&mark.by)).collect::<Vec<_>>(),
         "glass": run.glass,
+        "outside_window": run.outside_window,
         "started_at": started.0,
         "took_ms": run.took.map(|took| took.0),
         "outcome": outcome,

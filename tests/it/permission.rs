@@ -6,6 +6,7 @@ use vigie::incident::state::{Phase, Run};
 use vigie::practice::Trouble;
 
 use crate::lever::{Lever, action};
+use crate::postmortem::{newest_file, section};
 use crate::world::{World, shown, ts};
 
 /// The switch's action with more about its approval, and the team's other sections.
@@ -21,6 +22,13 @@ async fn declared(world: &World, line: &str) -> String {
 
 async fn run(world: &World) -> Run {
     world.incident(1).await.runs.into_values().next_back().expect("there is a run")
+}
+
+/// What the post-mortem says was run, once all is over.
+async fn ran_according_to_the_post_mortem(world: &World, channel: &str) -> String {
+    world.types("U0LEAD", channel, "resolve the flags are back").await;
+    world.types("U0LEAD", channel, "postmortem").await;
+    section(&newest_file(world), "What was run").to_owned()
 }
 
 const DONE: Phase = Phase::Finished { outcome: Outcome::Done };
@@ -103,6 +111,8 @@ async fn outside_its_window_only_what_is_urgent_is_approved_and_only_with_a_reas
     assert_eq!(run(&world).await.phase, DONE);
     let timeline = world.timeline("U0LEAD", 1).await;
     assert!(timeline.contains("outside its window: orders are being lost"), "{timeline}");
+    let ran = ran_according_to_the_post_mortem(&world, &channel).await;
+    assert!(ran.contains("**Approved outside its window**: orders are being lost"), "{ran}");
     world.close().await;
 }
 
@@ -151,6 +161,8 @@ async fn the_glass_is_broken_only_by_those_named_with_a_reason_and_everybody_hea
     assert!(page.contains("<@U0ONCALL> approved an action alone, breaking the glass"), "{page}");
     let card = shown(&world.message(&channel, "🚨 Glass broken by <@U0ONCALL>: nobody answers"));
     assert!(card.contains("Done: Put the flags back"), "{card}");
+    let ran = ran_according_to_the_post_mortem(&world, &channel).await;
+    assert!(ran.contains("**The glass was broken**: nobody answers"), "{ran}");
     world.close().await;
 }
 
@@ -181,6 +193,28 @@ async fn nobody_breaks_a_glass_that_the_configuration_does_not_have() {
     let told = world.asks("U0LEAD", &channel, "approve run_1_1 --break-glass \"it burns\"").await;
     assert_eq!(told, "The configuration lets nobody approve this alone.");
     assert_eq!(run(&world).await.phase, Phase::Pending);
+    world.close().await;
+}
+
+/// P6 · Who holds the role at that moment, whoever it was when the plan was shown.
+#[tokio::test]
+async fn whoever_holds_the_role_may_approve_and_who_has_given_it_away_may_not() {
+    let lever = Lever::open().await;
+    let action = action("flags-back", "Put the flags back", "", &[lever.step("flags", "v1")]);
+    let action = action.replace("by: [lead, dba]", "by: [\"role:commander\"]");
+    let world = World::open_changed(&[("actions:\n", &action)]).await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "role commander @lead").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    let plan = world.message(&channel, "approve run_1_1");
+    world.joins("U0DBA", &channel).await;
+    world.types("U0ONCALL", &channel, "role commander @dba").await;
+    world.clicks("U0LEAD", &channel, &ts(&plan), "approve").await;
+    world.whisper("U0LEAD", "may decide this");
+    assert_eq!((run(&world).await.phase, lever.positions().len()), (Phase::Pending, 1));
+    world.clicks("U0DBA", &channel, &ts(&plan), "approve").await;
+    assert_eq!(run(&world).await.phase, DONE);
+    assert_eq!(lever.positions(), ["v2", "v1"]);
     world.close().await;
 }
 

@@ -50,13 +50,13 @@ fn files_shown(world: &World, channel: &str) -> Vec<Value> {
 }
 
 /// The newest document that Slack was given.
-fn newest_file(world: &World) -> String {
+pub fn newest_file(world: &World) -> String {
     let file = world.ws().files().pop().expect("a file was uploaded");
     String::from_utf8(file.bytes).expect("a document is UTF-8")
 }
 
 /// The text between a heading and the next.
-fn section<'d>(document: &'d str, heading: &str) -> &'d str {
+pub fn section<'d>(document: &'d str, heading: &str) -> &'d str {
     let start = document.split(&format!("\n## {heading}\n")).nth(1);
     let start = start.unwrap_or_else(|| panic!("there is no “{heading}”: {document}"));
     start.split("\n## ").next().unwrap_or(start)

@@ -4,7 +4,7 @@
 use super::NoDraft;
 use super::call::Site;
 use super::change::{Part, rehearsed};
-use super::deed::{Deed, shown_values};
+use super::deed::{Deed, shown_selector, shown_values};
 use super::object::Object;
 use super::restart::anew;
 use super::revision::history;
@@ -52,7 +52,7 @@ async fn part_back(site: &Site<'_>, done: &Part) -> Result<Part, NoDraft> {
         }
         Deed::Select { set, former } => {
             let deed = Deed::Select { set: former.clone(), former: set.clone() };
-            Part::new(thing, &object, deed, Some(at), shown_values(former))
+            Part::new(thing, &object, deed, Some(at), shown_selector(former))
         }
         Deed::Data { set, former } => {
             let deed = Deed::Data { set: former.clone(), former: set.clone() };

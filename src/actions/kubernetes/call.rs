@@ -114,10 +114,12 @@ impl Trouble {
         matches!(self, Trouble::Refused(status) if status.code == 409)
     }
 
-    /// What the server says of a field that no object of the kind has. It is told as the server's own trouble (500).
+    /// What the server says of a field that no object of the kind has. Until 1.24 it is told as the server's own trouble
+    /// (500), after that as a fault of the request (400) with a sentence of its own.
     pub(super) fn unknown_field(&self) -> Option<&str> {
         let Trouble::Refused(status) = self else { return None };
-        status.message.contains("field not declared in schema").then_some(status.message.as_str())
+        let is_one = ["field not declared in schema", "strict decoding error: unknown field"];
+        is_one.iter().any(|words| status.message.contains(words)).then_some(status.message.as_str())
     }
 
     /// The fields that an apply would have taken from others.

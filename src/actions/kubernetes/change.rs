@@ -168,6 +168,16 @@ pub(super) trait Patching: std::fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Why these parts, which take others back, cannot be done as the cluster is now.
+    async fn fit_back(&self, _site: &Site<'_>, _parts: &[Part]) -> Result<(), NoDraft> {
+        Ok(())
+    }
+
+    /// Whether it is over only once somebody has looked at what came of it, so that after a crash it is taken up.
+    fn is_looked_at_afterwards(&self) -> bool {
+        false
+    }
+
     /// Does all of them.
     async fn carry_out(&self, parts: &[Part], site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
         execute(site, parts, cx).await
@@ -217,6 +227,7 @@ impl<T: Patching> Operation for T {
     async fn plan_back(&self, facts: &Value, site: &Site<'_>) -> Result<Draft, NoDraft> {
         let done = facts_of::<Vec<Part>>(facts).map_err(NoDraft::Refused)?;
         let parts = back::parts(site, &done).await?;
+        self.fit_back(site, &parts).await?;
         Ok(draft(Words::new("kubernetes.title_back"), &parts))
     }
 
@@ -229,7 +240,10 @@ impl<T: Patching> Operation for T {
 
     async fn check(&self, facts: &Value, site: &Site<'_>, cx: &StepContext<'_>) -> Happened {
         match facts_of::<Vec<Part>>(facts) {
-            Ok(parts) => check(site, &parts, cx).await,
+            Ok(parts) => match check(site, &parts, cx).await {
+                Happened::Yes { note, .. } if self.is_looked_at_afterwards() => Happened::Begun { note },
+                told => told,
+            },
             Err(why) => Happened::CannotTell { why },
         }
     }

@@ -73,7 +73,7 @@ impl Deed {
             Deed::Undo(_) | Deed::Image(_) | Deed::Restart | Deed::Wait => shown(&object.images(), object.revision()),
             Deed::Pause(_) => format!("paused={}", object.is_paused()),
             Deed::Scale { .. } => format!("replicas={}", object.wanted_replicas()),
-            Deed::Select { set, .. } => shown_values(&values_of(object, "/spec/selector", set)),
+            Deed::Select { set, .. } => shown_selector(&values_of(object, "/spec/selector", set)),
             Deed::Data { set, .. } => shown_values(&values_of(object, "/data", set)),
             Deed::Secret(_) => format!("version {}", object.version()),
         }
@@ -184,6 +184,12 @@ pub(super) fn shown_values(values: &Values) -> String {
         None => key.clone(),
     };
     values.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// `version=blue`, or `version=*` where the label says nothing.
+pub(super) fn shown_selector(labels: &Values) -> String {
+    let one = |(key, value): (&String, &Option<String>)| format!("{key}={}", value.as_deref().unwrap_or("*"));
+    labels.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn fingerprint_of(values: &Values) -> String {

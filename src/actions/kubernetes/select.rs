@@ -17,7 +17,7 @@ use super::super::stopwatch::{Stopwatch, pause};
 use super::NoDraft;
 use super::call::{Site, Trouble};
 use super::change::{Part, Patching, Written, nothing_moved, write};
-use super::deed::Deed;
+use super::deed::{Deed, shown_selector};
 use super::kinds::{ENDPOINTS, PODS, SERVICES, Thing, What, is_name};
 use super::object::Object;
 use super::pods::is_ready;
@@ -107,9 +107,9 @@ impl Patching for Select {
         let deed = Deed::Select { set: one(Some(to)), former: one(now) };
         let part = Part::new(thing, service, deed, Some(self.shown(now)), self.shown(Some(to)));
         let ready =
-            self.ready(site, service, to).await.map_err(|why| NoDraft::Trouble(why, Right::all("list", PODS)))?;
+            self.ready(site, service, Some(to)).await.map_err(|why| NoDraft::Trouble(why, Right::all("list", PODS)))?;
         if now != Some(to) && ready.len() < self.wanted() {
-            return Err(NoDraft::Refused(self.not_ready(&thing.name, to, ready.len())));
+            return Err(NoDraft::Refused(self.not_ready(&thing.name, Some(to), ready.len())));
         }
         let line = says("kubernetes.diff_ready").with("at", self.shown(Some(to))).with("ready", ready.len());
         Ok(part.saying(vec![line]))
@@ -122,6 +122,25 @@ impl Patching for Select {
         }
         let at = |part: &Part| format!("{} {}", part.name(), part.from.as_deref().unwrap_or_default());
         Err(Words::new("kubernetes.colours_differ").with("states", parts.iter().map(at).collect::<Vec<_>>()))
+    }
+
+    async fn fit_back(&self, site: &Site<'_>, parts: &[Part]) -> Result<(), NoDraft> {
+        for part in parts {
+            let service = site.get(SERVICES, part.name()).await;
+            let service = service.map_err(|why| NoDraft::Trouble(why, Right::one("get", SERVICES, part.name())))?;
+            let to = self.value_of(part);
+            let ready = self.ready(site, &Object(service), to).await;
+            let ready = ready.map_err(|why| NoDraft::Trouble(why, Right::all("list", PODS)))?;
+            if ready.len() < self.wanted() {
+                return Err(NoDraft::Refused(self.not_ready(part.name(), to, ready.len())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where they then send to is a part of it.
+    fn is_looked_at_afterwards(&self) -> bool {
+        true
     }
 
     async fn carry_out(&self, parts: &[Part], site: &Site<'_>, cx: &StepContext<'_>) -> StepResult {
@@ -156,54 +175,58 @@ impl Patching for Select {
 
 impl Select {
     fn shown(&self, value: Option<&str>) -> String {
-        format!("{}={}", self.label, value.unwrap_or("*"))
+        shown_selector(&BTreeMap::from([(self.label.clone(), value.map(str::to_owned))]))
     }
 
     fn wanted(&self) -> usize {
         self.min_ready.map_or(1, |wanted| usize::try_from(wanted).unwrap_or(usize::MAX))
     }
 
-    fn not_ready(&self, service: &str, to: &str, ready: usize) -> Words {
+    fn not_ready(&self, service: &str, to: Option<&str>, ready: usize) -> Words {
         Words::new("kubernetes.no_ready_colour")
             .with("service", service)
-            .with("at", self.shown(Some(to)))
+            .with("at", self.shown(to))
             .with("ready", ready)
             .with("wanted", self.wanted())
     }
 
     /// The names of the pods that would serve: found by the selector after the switch, ready, and with every port that
     /// the Service knows by its name.
-    async fn ready(&self, site: &Site<'_>, service: &Object, to: &str) -> Result<BTreeSet<String>, Trouble> {
+    async fn ready(&self, site: &Site<'_>, service: &Object, to: Option<&str>) -> Result<BTreeSet<String>, Trouble> {
         let selector = service.0.pointer("/spec/selector").and_then(Value::as_object);
         let others = selector.into_iter().flatten().filter(|(key, _)| **key != self.label);
         let others = others.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
-        let labels: Vec<String> = others.chain([format!("{}={to}", self.label)]).collect();
+        let labels: Vec<String> = others.chain(to.map(|to| format!("{}={to}", self.label))).collect();
         let pods = site.list(PODS, &labels.join(",")).await?;
         let ports = named_ports(service);
         let serves = |pod: &Object| is_ready(pod) && ports.iter().all(|port| has_port(pod, port));
         Ok(pods.into_iter().map(Object).filter(serves).map(|pod| pod.name().to_owned()).collect())
     }
 
-    /// Pods may have died between the plan and now.
+    /// Pods may have died between the plan and now. A Service that is switched already is looked at afterwards.
     async fn still_ready(&self, site: &Site<'_>, part: &Part) -> Result<(), StepResult> {
         let trouble = |trouble: Trouble, right: Right| {
             StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, &right)))
         };
         let service = site.get(SERVICES, part.name()).await;
         let service = Object(service.map_err(|why| trouble(why, Right::one("get", SERVICES, part.name())))?);
+        if part.is_done(&service) {
+            return Ok(());
+        }
         let to = self.value_of(part);
-        let ready = self.ready(site, &service, &to).await.map_err(|why| trouble(why, Right::all("list", PODS)))?;
+        let ready = self.ready(site, &service, to).await.map_err(|why| trouble(why, Right::all("list", PODS)))?;
         if ready.len() >= self.wanted() {
             Ok(())
         } else {
-            Err(StepResult::stale(self.not_ready(part.name(), &to, ready.len())))
+            Err(StepResult::stale(self.not_ready(part.name(), to, ready.len())))
         }
     }
 
-    fn value_of(&self, part: &Part) -> String {
+    /// What the label becomes; nothing where the selector is to be without it, as it was before.
+    fn value_of<'p>(&self, part: &'p Part) -> Option<&'p str> {
         match &part.deed {
-            Deed::Select { set, .. } => set.get(&self.label).cloned().flatten().unwrap_or_default(),
-            _ => String::new(),
+            Deed::Select { set, .. } => set.get(&self.label)?.as_deref(),
+            _ => None,
         }
     }
 
@@ -215,12 +238,12 @@ impl Select {
         for (part, done) in written {
             let to = self.value_of(part);
             loop {
-                let seen = self.sends_to(site, &done.object, &to).await;
+                let seen = self.sends_to(site, &done.object, to).await;
                 let over = watch.left_of(longest).is_zero() || site.left().is_zero();
                 match seen {
                     Ok(Some(ready)) => {
                         let note = Words::new("kubernetes.selected").with("name", part.name());
-                        notes.push(note.with("at", self.shown(Some(&to))).with("ready", ready).into());
+                        notes.push(note.with("at", self.shown(to)).with("ready", ready).into());
                         break;
                     }
                     Ok(None) if over => {
@@ -238,7 +261,7 @@ impl Select {
     }
 
     /// How many pods a Service sends to, once all of them are of the new set.
-    async fn sends_to(&self, site: &Site<'_>, service: &Object, to: &str) -> Result<Option<usize>, Trouble> {
+    async fn sends_to(&self, site: &Site<'_>, service: &Object, to: Option<&str>) -> Result<Option<usize>, Trouble> {
         let ready = self.ready(site, service, to).await?;
         let endpoints = match site.get(ENDPOINTS, service.name()).await {
             Err(trouble) if trouble.is_absent() => return Ok(None),

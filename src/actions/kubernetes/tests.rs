@@ -365,3 +365,15 @@ fn a_watch_from_a_version_that_is_too_old_begins_again() {
     let event: WatchEvent<Value> = serde_json::from_value(json!({"type": "DELETED", "object": {"a": 1}})).unwrap();
     assert!(matches!(told(Ok(event)), Ok(Event::Gone)));
 }
+
+/// What an API server answered to the same misspelt field, from 1.20 and from a strict one of today.
+#[test]
+fn a_field_that_no_object_has_is_recognized_by_both_sentences_there_are() {
+    let says = |code: u16, message: &str| {
+        let status = kube::core::Status { code, message: message.to_owned(), ..kube::core::Status::default() };
+        Trouble::Refused(Box::new(status)).unknown_field().is_some()
+    };
+    assert!(says(500, "failed to create typed patch object: .spec.replica: field not declared in schema"));
+    assert!(says(400, "strict decoding error: unknown field \"spec.replica\""));
+    assert!(!says(400, "strict decoding error: duplicate field \"spec.replicas\""));
+}

@@ -7,6 +7,7 @@ use vigie::incident::approval::Outcome;
 
 use super::plane::Namespace;
 use super::team::{Setting, Team};
+use crate::world::shown;
 
 const WEB: &str = "rollout, status, deployment/web, --timeout=20s";
 
@@ -76,8 +77,7 @@ async fn a_misspelt_field_of_a_manifest_is_named_and_not_lost() {
     let web = deployment("example/web:1", "replica: 5");
     let Some(team) = applying(folder.path(), &[("web.yaml", &web)], "").await else { return };
     let channel = team.asks_for(1, "apply").await;
-    let refused =
-        crate::world::shown(&team.world.message(&channel, "deployment/web has a field that the cluster does not know"));
+    let refused = shown(&team.world.message(&channel, "deployment/web has a field that the cluster does not know"));
     assert!(refused.contains("spec.replica:"), "{refused}");
     assert_eq!(team.space.writes(), Vec::<Value>::new());
     team.close().await;
@@ -90,7 +90,7 @@ async fn what_others_own_is_not_taken_from_them_without_being_told_to() {
     let Some(team) = applying(folder.path(), &[("web.yaml", &web)], "").await else { return };
     team.space.apply(&deployment("example/web:2", "")).await;
     let channel = team.asks_for(1, "apply").await;
-    let refused = crate::world::shown(&team.world.message(&channel, "others own fields of deployment/web"));
+    let refused = shown(&team.world.message(&channel, "others own fields of deployment/web"));
     assert!(refused.contains(".spec.template.spec.containers") && refused.contains("force: true"), "{refused}");
     assert_eq!(team.space.image("web").await, "example/web:2");
     team.close().await;
@@ -151,8 +151,52 @@ async fn a_folder_says_what_is_wrong_with_it() {
     for (incident, (text, says)) in (1..).zip(wrong) {
         std::fs::write(folder.path().join("wrong.yaml"), text).expect("it can be written");
         let channel = team.asks_for(incident, "apply").await;
-        let refused = crate::world::shown(&team.world.message(&channel, says));
+        let refused = shown(&team.world.message(&channel, says));
         assert!(!refused.contains("hunter2"), "{refused}");
     }
+    team.close().await;
+}
+
+/// K11 · The server would answer each of these with 422 and a message of half a page; people read the field and what is wrong
+/// with it, before anybody is asked.
+#[tokio::test]
+async fn what_the_server_would_not_take_is_named_with_its_field_before_anybody_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let few = deployment("example/web:1", "").replace("replicas: 2", "replicas: -1");
+    let Some(team) = applying(folder.path(), &[("web.yaml", &few)], ", force: true").await else { return };
+    let write = |text: &str| std::fs::write(folder.path().join("web.yaml"), text).expect("it can be written");
+    let channel = team.asks_for(1, "apply").await;
+    let refused = shown(&team.world.message(&channel, "spec.replicas: Invalid value: -1"));
+    assert!(!refused.contains("is invalid: spec.replicas"), "{refused}");
+    team.space.apply(&deployment("example/web:1", "")).await;
+    write(&deployment("example/web:1", "").replace("app: web }", "app: shop }"));
+    let channel = team.asks_for(2, "apply").await;
+    let refused = shown(&team.world.message(&channel, "spec.selector: Invalid value"));
+    assert!(refused.contains("field is immutable"), "{refused}");
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+/// K11 · A backup names the object that was there when it was made. Another one of that name is no reason to refuse it: what
+/// the server says of objects is left out.
+#[tokio::test]
+async fn a_backup_of_an_object_that_was_made_anew_since_is_applied_to_the_new_one() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let Some(team) = applying(folder.path(), &[("features.yml", FEATURES)], ", force: true").await else { return };
+    team.space.apply(FEATURES).await;
+    let saved = team.space.kubectl(&["get", "configmap/features", "--output", "json"]).await;
+    let former: Value = serde_json::from_str(&saved).expect("JSON");
+    std::fs::remove_file(folder.path().join("features.yml")).expect("it is there");
+    std::fs::write(folder.path().join("features.json"), saved).expect("it can be written");
+    team.space.kubectl(&["delete", "configmap/features"]).await;
+    team.space.apply(&FEATURES.replace("\"off\"", "\"on\"")).await;
+    let (_, done) = team.through(1, "apply").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    let now = team.space.get("configmap/features").await;
+    assert_eq!(now["data"], json!({"checkout": "off"}));
+    assert_ne!(now["metadata"]["uid"], former["metadata"]["uid"]);
+    assert_eq!(team.space.writes(), [json!(["patch", "configmaps/features", 200])]);
+    // A server of today drops a misspelt field unless it is told to be strict, and so it is told each time.
+    assert!(team.space.requests("patch").iter().all(|uri| uri.contains("fieldValidation=Strict")));
     team.close().await;
 }

@@ -165,8 +165,8 @@ async fn a_secret_is_restored_and_its_values_are_nowhere() {
     let database = folder.path().join("vigie.db");
     let outside = Outside::open_on(&format!("sqlite://{}", database.display()), &space, &setting).await;
     let bot = outside.talkative().await;
-    outside.approves("restore").await;
-    let run = outside.ended().await;
+    outside.approves(1, "restore").await;
+    let run = outside.ended(1).await;
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
     let log = bot.stop().await;
     assert_eq!(space.get("secret/app").await["data"], json!({"password": encoded[1]}));

@@ -79,7 +79,7 @@ async fn a_bot_killed_in_the_middle_of_a_roll_out_takes_it_up_and_writes_nothing
     assert_ne!(rolling["status"]["updatedReplicas"], 4, "it is in the middle: {rolling}");
 
     let bot = outside.town.start().await;
-    let run = outside.ended().await;
+    let run = outside.ended(1).await;
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
     // Where its lease had to end first, the roll-out was over by the time somebody looked.
     assert!(run.live().is_some_and(|live| live.starts_with("example/web:1-slow · revision")), "{run:?}");

@@ -33,7 +33,7 @@ async fn an_api_server_silent_for_20_s_in_the_middle_of_a_roll_out_is_waited_for
     let passed = async || (Clock::system().now().since(began).0 >= 20_000).then_some(());
     until("twenty seconds have passed", PATIENCE, passed).await;
     plane.thaw().await;
-    let run = outside.ended().await;
+    let run = outside.ended(1).await;
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
     assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
     bot.stop().await;
@@ -48,7 +48,7 @@ async fn an_api_server_silent_beyond_the_deadline_leaves_the_run_unknown() {
     let setting = Setting { within: "8s", ..Setting::default() };
     let (outside, bot) = Outside::in_mid_roll_out(&space, &setting).await;
     plane.freeze().await;
-    let run = outside.ended().await;
+    let run = outside.ended(1).await;
     assert!(matches!(run.phase, Phase::Finished { outcome: Outcome::Unknown { step: 0, .. } }), "{run:?}");
     plane.thaw().await;
     assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
@@ -176,7 +176,7 @@ async fn a_program_for_credentials_sees_none_of_our_secrets_and_its_output_is_no
     std::fs::write(&file, with_user(&good, &exec)).expect("it can be written");
     let outside = Outside::open(&space.with_kubeconfig(&file), &setting).await;
     let bot = outside.talkative().await;
-    outside.asks("undo-web").await;
+    outside.asks(1, "undo-web").await;
     let said = async || {
         let calls = outside.town.ws().calls();
         calls.iter().any(|call| call.args.to_string().contains("ended with 3")).then_some(())
@@ -249,8 +249,8 @@ async fn in_the_cluster_itself_the_bot_is_its_service_account() {
     );
     let words = ["env", &host, &port, "unshare", apart[0], apart[1], "sh", "-c", &script, "sh"];
     let bot = outside.begun_by(&words).await;
-    outside.approves("undo-web").await;
-    let run = outside.ended().await;
+    outside.approves(1, "undo-web").await;
+    let run = outside.ended(1).await;
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
     bot.stop().await;
     assert_eq!(space.image("web").await, "example/web:1");

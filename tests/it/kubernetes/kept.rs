@@ -131,7 +131,7 @@ async fn what_may_not_be_read_is_said_and_no_more() {
 }
 
 /// What `vigie doctor` says of the cluster.
-async fn examined(setting: &Setting<'_>, space: &Namespace) -> Vec<(State, String)> {
+pub async fn examined(setting: &Setting<'_>, space: &Namespace) -> Vec<(State, String)> {
     let nothing = |_: &str| None;
     let no_files = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let patient = Patient {

@@ -2,7 +2,10 @@
 //! changed, the verification, the timeline (K1–K16). Every test reads the server's own record of what the bot changed.
 
 mod apply;
+mod back;
+mod clusters;
 mod configuration;
+mod cut_off;
 mod faults;
 mod hard;
 mod kept;
@@ -12,5 +15,6 @@ mod progress;
 pub mod relay;
 mod roll_outs;
 mod team;
+mod terminal;
 mod undo;
 mod work;

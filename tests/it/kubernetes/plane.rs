@@ -18,7 +18,7 @@ use crate::faults::{skip, until};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A namespace with its plane.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Namespace {
     folder: PathBuf,
     pub name: String,
@@ -27,6 +27,7 @@ pub struct Namespace {
 }
 
 /// A kubeconfig that is not the plane's own.
+#[derive(Debug)]
 struct Other {
     file: PathBuf,
     _folder: Option<TempDir>,
@@ -35,27 +36,65 @@ struct Other {
 /// A plane of one test's own, whose processes it may stop.
 pub struct Plane {
     folder: TempDir,
+    /// Where its programs come from, instead of the tests' own.
+    assets: Option<TempDir>,
 }
 
 impl Plane {
     /// A new one; nothing where this machine cannot have one.
     pub async fn own() -> Option<Self> {
         shared()?;
+        Some(Self::made(None).await)
+    }
+
+    /// A new one on the programs that envtest has, which are no whole control plane.
+    pub async fn of_envtest() -> Option<Self> {
+        let programs = shared()?.join("bin");
+        let assets = tempfile::tempdir().expect("a folder can be made");
+        for name in ["etcd", "kube-apiserver", "kubectl"] {
+            std::os::unix::fs::symlink(programs.join(name), assets.path().join(name)).expect("it can be linked");
+        }
+        Some(Self::made(Some(assets)).await)
+    }
+
+    async fn made(assets: Option<TempDir>) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let plane = Self { folder };
+        let plane = Self { folder, assets };
         plane.told("up").await;
-        Some(plane)
+        plane
     }
 
     async fn told(&self, verb: &str) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kube/plane");
-        let ended = Command::new(script).arg(verb).arg(self.folder.path()).output().await.expect("it can be started");
+        let mut command = Command::new(script);
+        command.envs(self.assets.iter().map(|assets| ("KUBEBUILDER_ASSETS", assets.path())));
+        let ended = command.arg(verb).arg(self.folder.path()).output().await.expect("it can be started");
         assert!(ended.status.success(), "plane {verb}: {}", String::from_utf8_lossy(&ended.stderr));
     }
 
     /// A namespace in it.
     pub async fn namespace(&self) -> Namespace {
-        Namespace::open_in(self.folder.path().to_owned()).await
+        Namespace::open_in(self.folder.path().to_owned(), unique()).await
+    }
+
+    /// The namespace in it that is called like one of another plane.
+    pub async fn namesake(&self, other: &Namespace) -> Namespace {
+        Namespace::open_in(self.folder.path().to_owned(), other.name.clone()).await
+    }
+
+    /// The programs that it lacks, one a line.
+    pub fn lacks(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("absent")).expect("the plane says what it lacks")
+    }
+
+    /// Where a program of it really lies.
+    pub fn program(&self, name: &str) -> PathBuf {
+        std::fs::read_link(self.folder.path().join("bin").join(name)).expect("it is linked")
+    }
+
+    /// The folder that it was given programs from.
+    pub fn assets(&self) -> Option<&Path> {
+        self.assets.as_ref().map(TempDir::path)
     }
 
     async fn signal(&self, name: &str) {
@@ -72,6 +111,16 @@ impl Plane {
     /// It goes on where it was.
     pub async fn thaw(&self) {
         self.signal("CONT").await;
+    }
+
+    /// Its API server is gone from one moment to the next; the others go on.
+    pub async fn kill(&self) {
+        self.signal("KILL").await;
+    }
+
+    /// Its API server is started anew on what etcd holds.
+    pub async fn revive(&self) {
+        self.told("up").await;
     }
 }
 
@@ -99,14 +148,18 @@ fn shared() -> Option<PathBuf> {
     Some(folder)
 }
 
+/// A name that no other test has.
+fn unique() -> String {
+    format!("t-{}", uuid::Uuid::new_v4().simple())
+}
+
 impl Namespace {
     /// A new one in which the bot may do nothing yet; nothing where this machine has no whole control plane.
     pub async fn open() -> Option<Self> {
-        Some(Self::open_in(shared()?).await)
+        Some(Self::open_in(shared()?, unique()).await)
     }
 
-    async fn open_in(folder: PathBuf) -> Self {
-        let name = format!("t-{}", uuid::Uuid::new_v4().simple());
+    async fn open_in(folder: PathBuf, name: String) -> Self {
         let namespace = Self { folder, name, other: None };
         namespace.kubectl(&["create", "namespace", &namespace.name]).await;
         // A pod is refused until its account has a token.
@@ -309,15 +362,27 @@ impl Namespace {
         pods.lines().map(str::to_owned).collect()
     }
 
+    /// The bot's requests of this kind in this namespace, rehearsals too, by their addresses.
+    pub fn requests(&self, verb: &str) -> Vec<String> {
+        let own = self.record().into_iter().filter(|entry| entry["verb"] == verb);
+        let addresses: Vec<String> = own.filter_map(|entry| entry["requestURI"].as_str().map(str::to_owned)).collect();
+        assert!(!addresses.is_empty(), "there was a {verb}");
+        addresses
+    }
+
+    /// What the server recorded of the bot's doings in this namespace.
+    fn record(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.folder.join("audit.log")).expect("the server keeps a record");
+        let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        entries.filter(|entry| entry["objectRef"]["namespace"] == self.name.as_str()).collect()
+    }
+
     /// What the bot changed in this namespace, as the server recorded it: verb, object and answer. Rehearsals change
     /// nothing.
     pub fn writes(&self) -> Vec<Value> {
-        let log = std::fs::read_to_string(self.folder.join("audit.log")).expect("the server keeps a record");
-        let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
-        let writes = entries.filter(|entry| {
+        let writes = self.record().into_iter().filter(|entry| {
             let verb = entry["verb"].as_str().unwrap_or_default();
-            entry["objectRef"]["namespace"] == self.name.as_str()
-                && !["get", "list", "watch"].contains(&verb)
+            !["get", "list", "watch"].contains(&verb)
                 && entry["objectRef"]["resource"] != "selfsubjectaccessreviews"
                 && !entry["requestURI"].as_str().unwrap_or_default().contains("dryRun=All")
                 && entry["requestObject"]["dryRun"] != json!(["All"])

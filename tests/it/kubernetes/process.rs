@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use vigie::incident::id::IncidentId;
 use vigie::incident::state::{Phase, Run};
 
 use super::plane::Namespace;
@@ -38,7 +39,7 @@ impl Outside {
         space.deployed("web", &["example/web:1-slow", "example/web:2"], 4).await;
         let outside = Self::open(space, setting).await;
         let bot = outside.town.start().await;
-        outside.approves("undo-web").await;
+        outside.approves(1, "undo-web").await;
         let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
         until("the change", PATIENCE, changed).await;
         (outside, bot)
@@ -69,37 +70,47 @@ impl Outside {
         assert_eq!(ack.failure, None, "/incident {line}");
     }
 
-    /// The only run that there is.
-    pub async fn run(&self) -> Option<Run> {
-        let incident = self.town.store.incident("inc_1".parse().expect("an id")).await.ok().flatten()?;
+    /// The run of an incident, if there is one.
+    pub async fn run(&self, incident: i64) -> Option<Run> {
+        let incident = self.town.store.incident(IncidentId(incident)).await.ok().flatten()?;
         incident.runs.into_values().next()
     }
 
-    /// Declares an incident and asks for a plan.
-    pub async fn asks(&self, action: &str) {
+    /// Declares an incident, which gets this number, and asks for a plan.
+    pub async fn asks(&self, incident: i64, action: &str) {
         let heard = async || (self.town.ws().open_sockets() > 0).then_some(());
         until("the bot hears", PATIENCE, heard).await;
-        self.says("U0ONCALL", "start sev2 the web fails").await;
-        let incident = async || self.town.store.incident("inc_1".parse().expect("an id")).await.ok().flatten();
-        until("the incident", PATIENCE, incident).await;
-        self.says("U0ONCALL", &format!("run --in inc_1 {action}")).await;
+        self.says("U0ONCALL", &format!("start sev2 the web fails ({incident})")).await;
+        let declared = async || self.town.store.incident(IncidentId(incident)).await.ok().flatten();
+        until("the incident", PATIENCE, declared).await;
+        self.says("U0ONCALL", &format!("run --in inc_{incident} {action}")).await;
     }
 
-    /// The same, and approves the plan.
-    pub async fn approves(&self, action: &str) {
-        self.asks(action).await;
-        let pending = async || self.run().await.filter(|run| run.phase == Phase::Pending);
+    /// The same, and waits for the plan.
+    pub async fn planned(&self, incident: i64, action: &str) {
+        self.asks(incident, action).await;
+        let pending = async || self.run(incident).await.filter(|run| run.phase == Phase::Pending);
         until("the plan", PATIENCE, pending).await;
-        let shown = async || {
-            self.town.ws().calls().iter().any(|call| call.args.to_string().contains("approve run_1_1")).then_some(())
-        };
+        let approve = format!("approve run_{incident}_1");
+        let shown =
+            async || self.town.ws().calls().iter().any(|call| call.args.to_string().contains(&approve)).then_some(());
         until("the plan on a card", PATIENCE, shown).await;
-        self.says("U0LEAD", "approve run_1_1").await;
     }
 
-    /// The run once it has ended.
-    pub async fn ended(&self) -> Run {
-        let ended = async || self.run().await.filter(|run| matches!(run.phase, Phase::Finished { .. }));
+    /// Approves the plan.
+    pub async fn allowed(&self, incident: i64) {
+        self.says("U0LEAD", &format!("approve run_{incident}_1")).await;
+    }
+
+    /// All of it: declared, planned and approved.
+    pub async fn approves(&self, incident: i64, action: &str) {
+        self.planned(incident, action).await;
+        self.allowed(incident).await;
+    }
+
+    /// The run of an incident once it has ended.
+    pub async fn ended(&self, incident: i64) -> Run {
+        let ended = async || self.run(incident).await.filter(|run| matches!(run.phase, Phase::Finished { .. }));
         until("the end of the run", PATIENCE, ended).await
     }
 }

@@ -58,6 +58,57 @@ async fn a_stateful_set_and_a_daemon_set_are_rolled_back_by_their_controller_rev
     team.close().await;
 }
 
+/// K2, K3, K5 · They have their own histories, pods and ends of a roll-out, and are restarted, waited for and rolled back to
+/// a chosen revision all the same.
+#[tokio::test]
+async fn a_stateful_set_and_a_daemon_set_are_restarted_and_waited_for_and_go_where_a_person_says() {
+    let actions = [
+        ("restart", "reversible", "restart: { workloads: [statefulset/db, daemonset/agent] }"),
+        ("wait", "reversible", "wait: { workloads: [statefulset/db, daemonset/agent] }"),
+        ("db-to", "reversible", "undo: { workloads: [statefulset/db], choose: true }"),
+        ("agent-to", "reversible", "undo: { workloads: [daemonset/agent], choose: true }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, statefulset/db").await else { return };
+    set_with(&team.space, "StatefulSet", "db", &["example/db:1", "example/db:2", "example/db:3"]).await;
+    set_with(&team.space, "DaemonSet", "agent", &["example/agent:1", "example/agent:2", "example/agent:3"]).await;
+    let uids = async |labels: &str| {
+        team.space
+            .kubectl(&["get", "pods", "--selector", labels, "--output", "jsonpath={.items[*].metadata.uid}"])
+            .await
+    };
+    let before = [uids("app=db").await, uids("app=agent").await].join(" ");
+    let (_, done) = team.through(1, "restart").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    let after = [uids("app=db").await, uids("app=agent").await].join(" ");
+    assert_eq!(after.split(' ').count(), before.split(' ').count(), "{after} after {before}");
+    assert!(before.split(' ').all(|former| !after.contains(former)), "{after} after {before}");
+    for of in ["statefulset/db", "daemonset/agent"] {
+        let mark = &team.space.get(of).await["spec"]["template"]["metadata"]["annotations"]["vigie/restarted"];
+        assert_eq!(mark, &json!(team.mark(1).await), "{of}");
+    }
+
+    team.space.apply(&set("StatefulSet", "db", "example/db:4-slow")).await;
+    team.space.apply(&set("DaemonSet", "agent", "example/agent:4-slow")).await;
+    let (_, done) = team.through(2, "wait").await;
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    for line in ["db runs example/db:4-slow", "2 of 2", "agent runs example/agent:4-slow", "1 of 1"] {
+        assert!(done.contains(line), "{line} is not in {done}");
+    }
+
+    for (incident, action, number, of, wanted) in
+        [(3, "db-to", 2, "statefulset/db", "example/db:2"), (4, "agent-to", 1, "daemonset/agent", "example/agent:1")]
+    {
+        let (plan, done) = team.through(incident, &format!("{action} --to {number}")).await;
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        assert!(plan.contains(&format!("→ {wanted} · revision {number}")), "{plan}");
+        assert_eq!(image(&team.space.get(of).await), wanted);
+    }
+    let patched = |what: &str| json!(["patch", what, 200]);
+    let (db, agent) = (patched("statefulsets/db"), patched("daemonsets/agent"));
+    assert_eq!(team.space.writes(), [db.clone(), agent.clone(), db, agent]);
+    team.close().await;
+}
+
 /// Its controller waits for ever for the pod of the bad template, although that template is gone.
 #[tokio::test]
 async fn a_stateful_set_that_blocks_itself_is_freed() {

@@ -33,6 +33,8 @@ pub struct Setting<'a> {
     pub looks: &'a [(&'a str, &'a str)],
     /// More about how the cluster is reached.
     pub reached: &'a str,
+    /// The namespace in a second cluster, staging, where there are the same actions; their keys end in -staging.
+    pub staging: Option<&'a Namespace>,
 }
 
 impl Default for Setting<'_> {
@@ -43,38 +45,63 @@ impl Default for Setting<'_> {
             within: "1m",
             looks: &[],
             reached: "",
+            staging: None,
         }
     }
+}
+
+/// A cluster of the configuration, and the namespace that is used there.
+struct Place<'a> {
+    cluster: &'static str,
+    /// Of the keys of its checks and actions.
+    ending: &'static str,
+    space: &'a Namespace,
 }
 
 const UNDO_WEB: &str = "undo: { workloads: [deployment/web] }";
 
 impl Setting<'_> {
-    /// What is put before the sections of the practice: a service that is looked at, a cluster, and the actions.
+    /// What is put before the sections of the practice: a service that is looked at, the clusters, and the actions.
     fn sections(&self, space: &Namespace) -> (String, String) {
-        let (kubectl, admin) = (space.program(), space.kubeconfig("admin"));
-        let (kubectl, admin, bot) = (kubectl.display(), admin.display(), space.of_the_bot());
-        let (name, bot, check, within) = (&space.name, bot.display(), self.check, self.within);
+        let mut places = vec![Place { cluster: "production", ending: "", space }];
+        places.extend(self.staging.map(|space| Place { cluster: "staging", ending: "-staging", space }));
+        let of = |write: &dyn Fn(&Place<'_>) -> String| places.iter().map(write).collect::<String>();
         let look = |(key, look): &(&str, &str)| {
-            format!("      - {{ key: {key}, kubernetes: {{ cluster: production, namespace: {name}, {look} }} }}\n")
+            format!(
+                "      - {{ key: {key}, kubernetes: {{ cluster: production, namespace: {}, {look} }} }}\n",
+                space.name
+            )
         };
         let looks: String = self.looks.iter().map(look).collect();
-        let service = format!(
-            "services:
-  web:
-    title: Web
-    checks:
-      - key: rollout
+        let checks = of(&|place| self.check_in(place));
+        let service = format!("services:\n  web:\n    title: Web\n    checks:\n{checks}{looks}  shop:\n");
+        let clusters = of(&|place| {
+            let file = place.space.of_the_bot();
+            format!("  {}:\n    kubeconfig: \"{}\"\n    {}\n", place.cluster, file.display(), self.reached)
+        });
+        let actions = of(&|place| self.actions_in(place));
+        (service, format!("clusters:\n{clusters}actions:\n{actions}  rollback-shop:\n"))
+    }
+
+    fn check_in(&self, place: &Place<'_>) -> String {
+        let (kubectl, admin) = (place.space.program(), place.space.kubeconfig("admin"));
+        let (kubectl, admin, name) = (kubectl.display(), admin.display(), &place.space.name);
+        let (ending, check) = (place.ending, self.check);
+        format!(
+            "      - key: rollout{ending}
         title: Roll-out
         within: 30s
         command:
           argv: [\"{kubectl}\", --kubeconfig, \"{admin}\", --namespace, {name}, {check}]
-{looks}  shop:
 "
-        );
+        )
+    }
+
+    fn actions_in(&self, place: &Place<'_>) -> String {
+        let (cluster, ending, name, within) = (place.cluster, place.ending, &place.space.name, self.within);
         let action = |(key, risk, operation): &(&str, &str, &str)| {
             format!(
-                "  {key}:
+                "  {key}{ending}:
     title: Roll the web back
     service: web
     rollback: true
@@ -85,26 +112,15 @@ impl Setting<'_> {
     steps:
       - within: {within}
         kubernetes:
-          cluster: production
+          cluster: {cluster}
           namespace: {name}
           {operation}
-    verify: [rollout]
+    verify: [rollout{ending}]
     verify_within: 30s
 "
             )
         };
-        let actions: String = self.actions.iter().map(action).collect();
-        let reached = self.reached;
-        let actions = format!(
-            "clusters:
-  production:
-    kubeconfig: \"{bot}\"
-    {reached}
-actions:
-{actions}  rollback-shop:
-"
-        );
-        (service, actions)
+        self.actions.iter().map(action).collect()
     }
 
     /// The practice configuration with the team's own parts.
@@ -115,7 +131,12 @@ actions:
 
     /// What `vigie action rbac` prints for it.
     pub fn roles(&self, space: &Namespace) -> String {
-        rbac(&self.config(space), None, "user:vigie").expect("there is something to be allowed")
+        self.roles_in("production", space)
+    }
+
+    /// The same for one of its clusters.
+    pub fn roles_in(&self, cluster: &str, space: &Namespace) -> String {
+        rbac(&self.config(space), Some(cluster), "user:vigie").expect("there is something to be allowed")
     }
 
     /// The configuration as it is read.
@@ -174,7 +195,46 @@ impl Team {
     /// Declares an incident, has the action planned and approved, and waits for its end: how plan and end read.
     pub async fn through(&self, incident: i64, action: &str) -> (String, String) {
         let (channel, card) = self.planned(incident, action).await;
-        (shown(&card), self.approved(&channel, &card).await)
+        let (plan, end) = (shown(&card), self.approved(&channel, &card).await);
+        self.stands_in_the_timeline(incident, &plan, &end).await;
+        (plan, end)
+    }
+
+    /// Takes back what the last run of an incident has done, by a plan of its own: how plan and end read.
+    pub async fn taken_back(&self, incident: i64) -> (String, String) {
+        let channel = self.world.channel(incident).await;
+        let runs = self.world.incident(incident).await.runs.len();
+        self.world.types("U0ONCALL", &channel, &format!("undo run_{incident}_{runs}")).await;
+        let card = self.world.message(&channel, &format!("approve run_{incident}_{}", runs + 1));
+        let end = self.approved(&channel, &card).await;
+        let run = self.world.incident(incident).await.runs.into_values().next_back().expect("there is a run");
+        assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{end}");
+        (shown(&card), end)
+    }
+
+    /// Whoever reads the timeline later learns who approved which plan, what came of each step, and how it ended.
+    async fn stands_in_the_timeline(&self, incident: i64, plan: &str, end: &str) {
+        let run = self.run(incident).await;
+        let (id, digest) = (run.id, run.digest.as_ref().expect("it was planned").short());
+        let told = self.world.timeline("U0LEAD", incident).await;
+        for line in [
+            "<@U0ONCALL> asked for a plan: Roll the web back".to_owned(),
+            format!("<@U0LEAD> approved Roll the web back ({id}, plan {digest})"),
+            format!("Roll the web back ({id}, plan {digest}): "),
+        ] {
+            assert!(told.contains(&line), "{line} is not in {told}");
+        }
+        if run.phase != (Phase::Finished { outcome: Outcome::Done }) {
+            return;
+        }
+        for step in 1..=run.plan.expect("it was planned").steps.len() {
+            let begins = format!("{id}, step {step} done in ");
+            let line = told.lines().find_map(|line| line.split_once(&begins)).map(|(_, line)| line);
+            let line = line.unwrap_or_else(|| panic!("{begins} is not in {told}"));
+            let (title, note) =
+                line.split_once(": ").and_then(|(_, line)| line.split_once(" · ")).expect("both are told");
+            assert!(plan.contains(title) && end.contains(note), "{title} · {note} is neither in {plan} nor in {end}");
+        }
     }
 
     pub async fn run(&self, incident: i64) -> Run {

@@ -280,8 +280,8 @@ async fn several_workloads_are_followed_on_one_line() {
     }
     let outside = Outside::open(&space, &setting).await;
     let bot = outside.town.start().await;
-    outside.approves("undo").await;
-    let run = outside.ended().await;
+    outside.approves(1, "undo").await;
+    let run = outside.ended(1).await;
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
     bot.stop().await;
     let shown = outside.town.ws().calls_of("chat.update");
