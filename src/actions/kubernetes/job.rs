@@ -124,10 +124,11 @@ impl Operation for RunJob {
         let rehearsed = site.create(JOBS, &job, true).await;
         rehearsed.map_err(|why| NoDraft::Trouble(why, Right::all("create", JOBS)))?;
         let command = self.command.join(" ");
-        let plain = self.env.iter().map(|(name, value)| format!("{name}={value}"));
-        let names: Vec<String> = plain.chain(self.secrets.keys().cloned()).collect();
+        let names: Vec<String> = self.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let secrets: Vec<&str> = self.secrets.keys().map(String::as_str).collect();
         let like = self.like.as_ref().map(|like| Words::new("kubernetes.diff_like").with("name", like.as_str()));
-        let env = (!names.is_empty()).then(|| Words::new("kubernetes.diff_env").with("names", names));
+        let has_env = !(names.is_empty() && secrets.is_empty());
+        let env = has_env.then(|| Words::new("kubernetes.diff_env").with("names", names).with("secrets", secrets));
         Ok(Draft {
             title: Words::new("kubernetes.title_job")
                 .with("command", command.as_str())
