@@ -1,6 +1,7 @@
 //! Requests to an API server: readings are repeated, a change is sent once, and every trouble has its words.
 
 use std::error::Error as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::client::Body;
@@ -31,6 +32,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a change may take when the cluster's webhooks are slow.
 const SLOW_CHANGE: Duration = Duration::from_secs(30);
+/// A server that was silent a moment ago may have started anew, and then it refuses everybody until it has read who may
+/// do what.
+const LEARNS_RIGHTS: Duration = Duration::from_secs(15);
 /// Objects on one page of a list.
 const PAGE: u32 = 500;
 
@@ -56,6 +60,8 @@ pub(super) struct Site<'a> {
     pub(super) earlier: Vec<&'a Value>,
     watch: Stopwatch,
     within: Duration,
+    /// Since the server last gave no answer.
+    silence: Mutex<Option<Stopwatch>>,
 }
 
 /// Why a request brought nothing.
@@ -224,7 +230,16 @@ impl<'a> Site<'a> {
     /// Begins a piece of work that may take so long.
     pub(super) fn new(cluster: &'a Cluster, namespace: &'a str, world: &'a World, within: Duration) -> Self {
         let (redactor, watch) = (&world.redactor, Stopwatch::start());
-        Self { cluster, namespace, redactor, wanted: None, earlier: Vec::new(), watch, within }
+        Self {
+            cluster,
+            namespace,
+            redactor,
+            wanted: None,
+            earlier: Vec::new(),
+            watch,
+            within,
+            silence: Mutex::default(),
+        }
     }
 
     /// The time that is left.
@@ -249,14 +264,41 @@ impl<'a> Site<'a> {
         answer.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)
     }
 
-    /// Sends one request; with new credentials once more when the old ones are not taken, for then nothing happened.
+    /// Sends one request. A refusal means that nothing happened: where it may pass by itself it is asked again.
     async fn ask(&self, call: Call, longest: Duration) -> Result<Value, Trouble> {
+        loop {
+            match self.ask_as_known(&call, longest).await {
+                Err(trouble) if trouble.is_denied() && self.may_have_just_started() => pause(FIRST_PAUSE).await,
+                Err(trouble) => {
+                    if matches!(trouble, Trouble::NoAnswer { .. }) {
+                        self.heard_nothing();
+                    }
+                    return Err(trouble);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// With new credentials once more when the old ones are not taken.
+    async fn ask_as_known(&self, call: &Call, longest: Duration) -> Result<Value, Trouble> {
         let mut answer = self.once(call.clone(), longest).await;
         if matches!(&answer, Err(Trouble::Refused(status)) if status.code == 401) {
             self.cluster.forget_client().await;
-            answer = self.once(call, longest).await;
+            answer = self.once(call.clone(), longest).await;
         }
         serde_json::from_str(&answer?).map_err(|_| Trouble::garbled())
+    }
+
+    /// The server gave no answer, or broke off in one.
+    pub(super) fn heard_nothing(&self) {
+        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stopwatch::start());
+    }
+
+    fn may_have_just_started(&self) -> bool {
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let learns = silence.as_ref().is_some_and(|since| !since.left_of(LEARNS_RIGHTS).is_zero());
+        learns && !self.left().is_zero()
     }
 
     /// How long one reading may take now. The last one may begin just before the end and gets a moment of its own.

@@ -199,7 +199,11 @@ impl Following<'_> {
                 match within(SILENCE.min(left), events.next()).await {
                     Ok(Some(Ok(Event::Is(value)))) => return News::Is(Object(value)),
                     Ok(Some(Ok(Event::Gone))) => return News::Gone,
-                    Ok(_) => *watch = None,
+                    Ok(_) => {
+                        // It may have ended with its server.
+                        self.site.heard_nothing();
+                        *watch = None;
+                    }
                     Err(_) => {}
                 }
             }

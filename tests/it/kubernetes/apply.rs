@@ -189,6 +189,7 @@ async fn a_backup_of_an_object_that_was_made_anew_since_is_applied_to_the_new_on
     std::fs::remove_file(folder.path().join("features.yml")).expect("it is there");
     std::fs::write(folder.path().join("features.json"), saved).expect("it can be written");
     team.space.kubectl(&["delete", "configmap/features"]).await;
+    team.space.deployed("web", &["example/web:1"], 1).await;
     team.space.apply(&FEATURES.replace("\"off\"", "\"on\"")).await;
     let (_, done) = team.through(1, "apply").await;
     assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");

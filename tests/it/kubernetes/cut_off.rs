@@ -116,7 +116,8 @@ async fn killed_when_switched(space: &Namespace, last: &str, meanwhile: impl Asy
     space.grant(&setting.roles(space)).await;
     space.colours("example/web:1").await;
     let relay = Relay::open(space.server()).await;
-    let outside = Outside::open(&space.through(relay.address()), &setting).await;
+    let far = space.through(relay.address());
+    let outside = Outside::open(&far, &setting).await;
     let bot = outside.town.start().await;
     outside.planned(1, "switch").await;
     relay.delay(Duration::from_millis(500));
