@@ -31,7 +31,7 @@ async fn resumed(outside: &Outside, bot: Bot, begun: impl AsyncFn() -> bool, mea
     until("the step has begun", PATIENCE, async || begun().await.then_some(())).await;
     bot.kill().await;
     let run = outside.run(1).await.expect("there is a run");
-    assert!(matches!(run.phase, Phase::Running { .. }), "it is in the middle: {run:?}");
+    assert!(matches!(run.phase, Phase::Running), "it is in the middle: {run:?}");
     meanwhile().await;
     let bot = outside.town.start().await;
     let run = outside.ended(1).await;
