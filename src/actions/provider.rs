@@ -29,7 +29,7 @@ use super::vercel::Vercel;
 use crate::incident::approval::{Choice, Choosing, PlannedStep, Risk};
 use crate::incident::id::RunId;
 use crate::incident::run::too_risky;
-use crate::incident::time::Millis;
+use crate::incident::time::{Instant, Millis};
 use crate::incident::words::Words;
 
 /// One configured step of one kind of system.
@@ -130,6 +130,8 @@ pub struct StepContext<'a> {
     pub world: &'a World,
     /// The run it belongs to.
     pub run: RunId,
+    /// When the run was asked for.
+    pub asked_at: Instant,
     /// The step, from 0.
     pub step: usize,
     /// Grows with every execution of anything; a system that knows fences may refuse an older one.
@@ -141,9 +143,11 @@ pub struct StepContext<'a> {
 }
 
 impl StepContext<'_> {
-    /// The same for every attempt at this step of this run and for nothing else: `run_7_1-step-1`.
+    /// The same for every attempt at this step of this run and for nothing else: `run_7_1-step-1-19abe3f20c0`. Runs are
+    /// counted in each database from one, so the moment (milliseconds in hexadecimal) tells those of a new or restored
+    /// database from those that left their marks in the world before.
     pub fn idempotency_key(&self) -> String {
-        format!("{}-step-{}", self.run, self.step + 1)
+        format!("{}-step-{}-{:x}", self.run, self.step + 1, self.asked_at.0)
     }
 }
 
@@ -433,8 +437,7 @@ impl StepConfig {
         }
         step.provider = name.to_owned();
         let redactor = &cx.world.redactor;
-        let spec = step.spec.to_string();
-        if redactor.text(&spec) != spec {
+        if redactor.knows_one_in(&step.spec.to_string()) {
             return Err(PlanFault::Refused { target: step.target, why: Words::new("step.holds_credential") });
         }
         step.title = redactor.words(step.title, MOST_SHOWN);

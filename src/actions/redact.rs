@@ -110,6 +110,14 @@ impl Redactor {
         Words { key: words.key, vars: vars.collect() }
     }
 
+    /// Whether a configured secret stands in it, or what can only be a credential. What merely stands behind a name like
+    /// one does not count: `"token-service": "web:2"` is an image.
+    pub(super) fn knows_one_in(&self, text: &str) -> bool {
+        let is_token = |shape: &&Shape| !shape.instead.starts_with("${k}");
+        self.exact.as_ref().is_some_and(|exact| exact.is_match(text))
+            || COMPILED.iter().filter(is_token).any(|shape| shape.pattern.is_match(text))
+    }
+
     fn value(&self, value: Value, most: usize) -> Value {
         match value {
             Value::String(text) => Value::String(self.short(&text, most)),
@@ -315,5 +323,14 @@ mod tests {
     fn secrets_are_taken_out_before_a_text_is_cut_short() {
         let text = format!("{}s3cr3t/with+signs", "x".repeat(10));
         assert_eq!(redactor().short(&text, 14), "xxxxxxxxxx[red…");
+    }
+
+    #[test]
+    fn a_name_like_a_credential_is_none_in_a_plan_and_a_token_is() {
+        let secret = SecretString::from("hunter2-hunter2");
+        let redactor = Redactor::new([&secret]);
+        assert!(!redactor.knows_one_in(r#"{"token-service":"img:1","password-reset":"web:2"}"#));
+        assert!(redactor.knows_one_in(r#"{"image":"hunter2-hunter2"}"#));
+        assert!(redactor.knows_one_in(r#"{"url":"ghp_abcdefghijklmnopqrstuvwxyz0123456789"}"#));
     }
 }

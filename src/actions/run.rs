@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::watch;
 
 use super::provider::{ActionProvider, Happened, MOST_SHOWN, StepConfig, StepContext, StepResult, reconfigured};
 use super::stopwatch::{Stopwatch, within};
@@ -31,15 +30,15 @@ pub struct Execution<'a> {
     pub in_doubt: Option<usize>,
     /// Commits a report durably; nothing goes on before it has.
     pub report: &'a (dyn Fn(Report) -> BoxFuture<'a, Result<(), NotCommitted>> + Send + Sync),
-    /// Becomes true when somebody wants it to stop before its next step.
-    pub stop: watch::Receiver<bool>,
+    /// Whether somebody wants it to stop; asked before each step, for another process may have heard it.
+    pub stop_asked: &'a (dyn Fn() -> BoxFuture<'a, Result<bool, NotCommitted>> + Send + Sync),
     /// Told how a step goes: the step, from 0, and a sentence without secrets. May be lost.
     pub progress: &'a (dyn Fn(usize, Words) + Send + Sync),
 }
 
-/// A result could not be committed, so nothing more was done.
+/// The store could not take a result or be asked, so nothing more was done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the result of a step could not be committed, so the run was left where it is: {0}")]
+#[error("the store did not answer between two steps, so the run was left where it is: {0}")]
 pub struct NotCommitted(pub String);
 
 /// What a provider gets beyond its deadline to end by itself: a program needs it to be ended properly.
@@ -78,7 +77,7 @@ impl Actions {
     /// [`NotCommitted`]: a report could not be stored. Everything stops where it is; the next owner goes on with
     /// `in_doubt`.
     pub async fn execute(&self, approved: &ApprovedPlan, execution: &Execution<'_>) -> Result<Outcome, NotCommitted> {
-        let one = Single { inner: &self.inner, run: approved.run(), plan: approved.plan(), execution };
+        let one = Single { inner: &self.inner, approved, run: approved.run(), plan: approved.plan(), execution };
         let end = match one.steps().await? {
             Ok(()) => one.verification().await?,
             Err(halt) => halt,
@@ -94,6 +93,7 @@ impl Actions {
 /// One execution of one run.
 struct Single<'a, 'e> {
     inner: &'a Inner,
+    approved: &'a ApprovedPlan,
     run: RunId,
     plan: &'a ActionPlan,
     execution: &'a Execution<'e>,
@@ -159,7 +159,7 @@ impl Single<'_, '_> {
         }
         let done = match doubt {
             Doubt::Done(done) => done,
-            Doubt::NotBegun if !closing && *self.execution.stop.borrow() => {
+            Doubt::NotBegun if !closing && (self.execution.stop_asked)().await? => {
                 return Ok(Err(Halt::new(Outcome::Stopped { done: index })));
             }
             Doubt::NotBegun | Doubt::Begun => {
@@ -302,6 +302,7 @@ impl Single<'_, '_> {
         StepContext {
             world: &self.inner.world,
             run: self.run,
+            asked_at: self.approved.asked_at(),
             step,
             fence: self.execution.fence,
             within: provider.config.deadline(),

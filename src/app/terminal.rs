@@ -49,6 +49,12 @@ pub enum TerminalFault {
     /// Nobody decided.
     #[error("nothing was decided in time; is the database reached by all who use it?")]
     Silent,
+    /// It was taken down, and nothing came of it here.
+    #[error(
+        "it was taken down, and nothing has come of it yet: what it needs is asked of Slack, whether you are in a user \
+         group for one. It goes on when Slack can be reached; somebody who is named as an approver need not wait"
+    )]
+    Unanswered,
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -167,7 +173,7 @@ impl Terminal {
             self.clock.wait_until(None, GLANCE).await;
         }
         let incident = self.meant(question, command).await?;
-        let mut told = question.before;
+        let (mut told, mut heard) = (question.before, false);
         loop {
             looks += 1;
             let now = match incident {
@@ -176,6 +182,7 @@ impl Terminal {
             };
             let answer = self.store.take_answer(question.ask).await?;
             let has_answer = answer.is_some();
+            heard |= has_answer;
             if let Some(words) = answer {
                 let said = self.plain(now.as_ref(), question.locale, &words)?;
                 // A rule that says no has left nothing else behind.
@@ -185,8 +192,11 @@ impl Terminal {
                 tell(&said);
             }
             let Some(now) = now else {
-                if has_answer || looks > ANSWER {
+                if has_answer {
                     return Ok(());
+                }
+                if looks > ANSWER {
+                    return Err(TerminalFault::Unanswered);
                 }
                 self.clock.wait_until(None, GLANCE).await;
                 continue;
@@ -197,7 +207,8 @@ impl Terminal {
             }
             let nothing_yet = told == question.before && !has_answer && looks <= ANSWER;
             if !now.runs.values().any(is_under_way) && !is_news && !nothing_yet {
-                return Ok(());
+                let nothing = told == question.before && !heard;
+                return if nothing { Err(TerminalFault::Unanswered) } else { Ok(()) };
             }
             self.clock.wait_until(None, GLANCE).await;
         }

@@ -10,7 +10,7 @@ use crate::app::action;
 use crate::app::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::{Env, environment, load};
-use crate::incident::command::quote;
+use crate::incident::command::{line_of, quote};
 
 /// Prints the roles that the configuration makes necessary.
 pub(super) fn rbac(args: &Rbac) -> anyhow::Result<()> {
@@ -50,7 +50,7 @@ pub(super) async fn run(args: &ActionRun) -> anyhow::Result<()> {
 
 /// Says one line.
 pub(super) async fn say(args: &Say) -> anyhow::Result<()> {
-    say_all(&args.config, &[args.line.join(" ")]).await
+    say_all(&args.config, &[line_of(&args.line)]).await
 }
 
 async fn say_all(config: &Path, lines: &[String]) -> anyhow::Result<()> {

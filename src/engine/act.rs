@@ -15,9 +15,9 @@ use super::delivery::Setting;
 use super::patience::Trouble;
 use crate::actions::{Execution, NotCommitted, State, StateFile};
 use crate::incident::approval::KeptFile;
-use crate::incident::decision::{Lane, ReplyTo, Report};
+use crate::incident::decision::{ReplyTo, Report};
 use crate::incident::id::{DiagnosticId, RunId};
-use crate::incident::state::{Incident, Progress};
+use crate::incident::state::Progress;
 use crate::incident::words::Words;
 use crate::store::{Claimed, Fenced, StoreFault};
 
@@ -99,7 +99,7 @@ impl Engine {
         let ended =
             state.steps.iter().enumerate().filter(|(_, step)| step.has_ended()).map(|(place, _)| place).collect();
         let journal = Journal { engine: self.clone(), fenced: fenced.clone() };
-        let (stop_now, stop) = watch::channel(state.stop_asked);
+        let stop_asked = || self.stop_asked(run).boxed();
         let counter = AtomicU32::new(1);
         let report = move |report: Report| -> BoxFuture<'_, Result<(), NotCommitted>> {
             let (journal, number) = (journal.clone(), counter.fetch_add(1, Ordering::SeqCst));
@@ -113,12 +113,11 @@ impl Engine {
             halted: state.halted.clone(),
             in_doubt: state.step_in_doubt(),
             report: &report,
-            stop,
+            stop_asked: &stop_asked,
             progress: &progress,
         };
         let ended = tokio::select! {
             ended = self.parts.actions.execute(&approved, &execution) => ended,
-            () = self.listen_for_stop(run, &stop_now) => return Err(taken_over()),
             never = self.show_progress(&fenced, told) => match never {},
         };
         match ended {
@@ -146,19 +145,10 @@ impl Engine {
         pending().await
     }
 
-    /// Passes “stop before the next step” on; returns only when the store is gone.
-    async fn listen_for_stop(&self, run: RunId, stop_now: &watch::Sender<bool>) {
-        let mut decisions = self.parts.store.decisions(Lane::Action);
-        while decisions.changed().await.is_ok() {
-            if self.stop_asked(run).await {
-                stop_now.send_replace(true);
-            }
-        }
-    }
-
-    async fn stop_asked(&self, run: RunId) -> bool {
-        let incident: Option<Incident> = self.parts.store.incident(run.incident).await.ok().flatten();
-        incident.is_some_and(|incident| incident.runs.get(&run).is_some_and(|state| state.stop_asked))
+    async fn stop_asked(&self, run: RunId) -> Result<bool, NotCommitted> {
+        let incident = self.parts.store.incident(run.incident).await;
+        let incident = incident.map_err(|fault| NotCommitted(fault.to_string()))?;
+        Ok(incident.is_some_and(|incident| incident.runs.get(&run).is_some_and(|state| state.stop_asked)))
     }
 }
 

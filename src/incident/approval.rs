@@ -356,18 +356,24 @@ pub struct Approval {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApprovedPlan {
     run: RunId,
+    asked_at: Instant,
     plan: ActionPlan,
     digest: Digest,
 }
 
 impl ApprovedPlan {
-    pub(super) fn new(run: RunId, plan: ActionPlan, digest: Digest) -> Option<Self> {
-        (plan.digest() == digest).then_some(Self { run, plan, digest })
+    pub(super) fn new(run: RunId, asked_at: Instant, plan: ActionPlan, digest: Digest) -> Option<Self> {
+        (plan.digest() == digest).then_some(Self { run, asked_at, plan, digest })
     }
 
     /// The run it belongs to.
     pub fn run(&self) -> RunId {
         self.run
+    }
+
+    /// When the run was asked for. With its name it tells the run from all others, those of other databases too.
+    pub fn asked_at(&self) -> Instant {
+        self.asked_at
     }
 
     /// What was approved.
@@ -529,8 +535,8 @@ mod tests {
         let (shown, other) = (plan("v1"), plan("v0"));
         assert_eq!(shown.digest(), plan("v1").digest());
         assert_ne!(shown.digest(), other.digest());
-        let run = "run_1_1".parse().unwrap();
-        assert!(ApprovedPlan::new(run, shown.clone(), shown.digest()).is_some());
-        assert!(ApprovedPlan::new(run, other, shown.digest()).is_none());
+        let (run, at) = ("run_1_1".parse().unwrap(), Instant(1));
+        assert!(ApprovedPlan::new(run, at, shown.clone(), shown.digest()).is_some());
+        assert!(ApprovedPlan::new(run, at, other, shown.digest()).is_none());
     }
 }

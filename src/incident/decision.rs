@@ -535,6 +535,11 @@ pub enum Sheet {
         /// The round.
         diagnostic: DiagnosticId,
     },
+    /// The whole plan of a run.
+    Plan {
+        /// The run.
+        run: RunId,
+    },
     /// All open incidents.
     List,
     /// Help on everything or on one command.

@@ -106,8 +106,8 @@ fn afterwards(
     for _ in 0..rng.u32(..3) {
         say(asked + minutes(rng, 1..20), "U0LEAD", format!("retry {run} --in {id}"));
     }
-    if rng.u32(..3) == 0 {
-        say(asked + minutes(rng, 1..20), "U0DBA", format!("skip {run} done by hand --in {id}"));
+    for _ in 0..rng.u32(..4) {
+        say(asked + minutes(rng, 1..40), "U0DBA", format!("skip {run} done by hand --in {id}"));
     }
     if rng.u32(..2) == 0 {
         let again = asked + minutes(rng, 5..40);

@@ -254,8 +254,12 @@ impl Write for Postpone {
     type Out = ();
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
-        conn.run(&sql::PASS_ATTEMPTS_ON, args![self.id, self.token.as_str()]).await?;
-        conn.run(&sql::GIVE_WAY, args![self.id, self.token.as_str()]).await?;
+        // Only what it gave way to inherits: a copy may be committed between any two statements.
+        if let Some(gone) = conn.first(&sql::GIVE_WAY, args![self.id, self.token.as_str()]).await? {
+            let pass_on = args![gone.text("queue")?, gone.text("fold")?, gone.int("attempts")?];
+            conn.run(&sql::PASS_ATTEMPTS_ON, pass_on).await?;
+            return Ok(());
+        }
         let postpone = args![self.id, self.token.as_str(), self.due_at.0, self.fault.as_str()];
         conn.run(&sql::POSTPONE, postpone).await?;
         Ok(())

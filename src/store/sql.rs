@@ -78,7 +78,10 @@ statements! {
     APPEND_ENTRY = "INSERT INTO timeline (incident, seq, at, kind, entry) VALUES ($1, $2, $3, $4, $5)";
     TIMELINE = "SELECT entry FROM timeline WHERE incident = $1 ORDER BY seq";
     NEXT_WAKE = "SELECT MIN(wake_at) AS at FROM incident WHERE wake_at IS NOT NULL";
-    DUE_INCIDENT = "SELECT id FROM incident WHERE wake_at <= $1 ORDER BY wake_at LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
+    /// What came in for an incident goes before what time brings it, whoever decides.
+    DUE_INCIDENT = "SELECT id FROM incident n WHERE n.wake_at <= $1 \
+        AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = n.id) \
+        ORDER BY n.wake_at LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
 
     // Outbox
     /// A waiting copy of the same card is touched, so that nobody takes it before this decision is committed: what
@@ -97,14 +100,12 @@ statements! {
         ORDER BY o.id LIMIT $5" [" FOR UPDATE SKIP LOCKED"] ") \
         RETURNING id, incident, effect, attempts, created_at";
     FINISH_EFFECT = "DELETE FROM outbox WHERE id = $1 AND token = $2";
-    /// The newer copy has to look for what an attempt of the older one may have done.
-    PASS_ATTEMPTS_ON = "UPDATE outbox SET attempts = outbox.attempts \
-        + (SELECT e.attempts FROM outbox e WHERE e.id = $1 AND e.token = $2) WHERE state = 'waiting' AND fold IS NOT NULL \
-        AND id > $1 AND EXISTS (SELECT 1 FROM outbox e WHERE e.id = $1 AND e.token = $2 AND e.queue = outbox.queue \
-        AND e.fold = outbox.fold)";
     /// A newer copy that folded meanwhile says the same: the older one gives way.
     GIVE_WAY = "DELETE FROM outbox WHERE id = $1 AND token = $2 AND fold IS NOT NULL AND EXISTS \
-        (SELECT 1 FROM outbox n WHERE n.id > $1 AND n.state = 'waiting' AND n.queue = outbox.queue AND n.fold = outbox.fold)";
+        (SELECT 1 FROM outbox n WHERE n.id > $1 AND n.state = 'waiting' AND n.queue = outbox.queue AND n.fold = outbox.fold) \
+        RETURNING queue, fold, attempts";
+    /// The newer copy has to look for what an attempt of the older one may have done.
+    PASS_ATTEMPTS_ON = "UPDATE outbox SET attempts = attempts + $3 WHERE queue = $1 AND fold = $2 AND state = 'waiting'";
     POSTPONE = "UPDATE outbox SET state = 'waiting', due_at = $3, fault = $4, lease_until = NULL, token = NULL \
         WHERE id = $1 AND token = $2";
     EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";

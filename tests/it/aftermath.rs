@@ -1,16 +1,25 @@
 //! A run that did not end well says what can be done about it, and each of it works (P7).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use vigie::incident::approval::{Outcome, Risk};
-use vigie::incident::decision::Report;
-use vigie::incident::id::{ChannelId, MessageRef, RunId};
+use vigie::incident::command::parse;
+use vigie::incident::decision::{Input, ReplyTo, Report};
+use vigie::incident::id::{ChannelId, IncidentId, MessageRef, RunId};
+use vigie::incident::people::Actor;
 use vigie::incident::state::{Phase, Run};
 use vigie::incident::timeline::Card;
 use vigie::incident::words::Words;
+use vigie::store::Target;
 
+use crate::faults::until;
 use crate::lever::{Lever, action};
 use crate::script::{Script, plan};
 use crate::world::{World, shown, ts};
+
+/// The longest that is waited for what the bot does by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two switches that one action moves, and what became of it.
 struct Team {
@@ -183,7 +192,7 @@ async fn what_was_stopped_runs_again_although_the_step_between_failed() {
     world.types("U0ONCALL", &channel, "rollback restore").await;
     let card = world.message(&channel, "approve run_1_1");
     for line in [
-        "3. start the worker (→ start)\n      ◦ _also when a step before it fails_",
+        "3. start the worker · → start · worker\n      ◦ _also when a step before it fails_",
         "nothing more is changed but what is marked so",
     ] {
         assert!(shown(&card).contains(line), "{line} is not in {}", shown(&card));
@@ -283,4 +292,51 @@ fn a_run_that_ended_well_cannot_be_handed_over() {
         refused.contains("refusal.nothing_to_hand_over") && refused.contains("refusal.nothing_to_retry"),
         "{refused}"
     );
+}
+
+/// Also where another of several processes took the click down: what is asked is asked of the database.
+#[tokio::test]
+async fn who_stops_a_run_is_heard_before_its_next_step_whoever_hears_it() {
+    let (gate, second) = (tempfile::tempdir().expect("a folder"), Lever::open().await);
+    let wait = format!(
+        "      - title: Wait\n        command: {{ target: gate, risk: reversible, to: open, argv: [sh, -c, \"while [ ! -e {}/open \
+         ]; do sleep 0.05; done\"] }}\n",
+        gate.path().display()
+    );
+    let action = action("both", "Do both", "", &[wait, second.step("second", "v1")]);
+    let world = World::open_changed(&[("actions:\n", &action)]).await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    let channel = world.channel(1).await;
+    world.types("U0ONCALL", &channel, "rollback both").await;
+    let card = world.message(&channel, "approve run_1_1");
+    world.ws().person("U0LEAD").click(&channel, &ts(&card), "approve").await.expect("there is a button");
+    let run = async || world.incident(1).await.runs.into_values().next().expect("there is a run");
+    let begun = async || (run().await.steps.len() == 1).then_some(());
+    until("the first step begins", PATIENCE, begun).await;
+    match world.beside().await {
+        Some(other) => {
+            let stop = Input::Command {
+                by: Actor::Person("U0DBA".into()),
+                command: Box::new(parse("stop run_1_1").expect("it is a command").command),
+                channel: None,
+                reply: ReplyTo::Terminal { ask: "other".into() },
+            };
+            let now = world.setup.vigie.clock.now();
+            other.receive("other", Target::incident(IncidentId(1)), &stop, now).await.expect("it is taken down");
+            // It is decided here, or there.
+            other.take_next(now, crate::store::answer(now)).await.expect("the database answers");
+            other.close().await;
+        }
+        None => {
+            let stops = async || world.ws().person("U0DBA").click(&channel, &ts(&card), "stop").await.ok();
+            until("the card has the button", PATIENCE, stops).await;
+        }
+    }
+    let asked = async || run().await.stop_asked.then_some(());
+    until("the run is to stop", PATIENCE, asked).await;
+    std::fs::write(gate.path().join("open"), "").expect("it can be written");
+    world.settle().await;
+    assert_eq!(run().await.phase, Phase::Finished { outcome: Outcome::Stopped { done: 1 } });
+    assert_eq!(second.positions(), ["v2"], "the second step was never begun");
+    world.close().await;
 }

@@ -144,6 +144,9 @@ fn an_unknown_outcome_keeps_the_target_locked_until_a_person_says_what_happened(
     let outcome = Outcome::Unknown { step: 0, why };
     script.report(Report::RunFinished { run: "run_7_1".parse().unwrap(), outcome, output: None });
     assert!(script.incident.as_ref().unwrap().runs.values().all(|run| run.holds_targets()));
+    script.play("6m comms settle run_7_1 happened");
+    assert!(script.transcript.contains("refused: refusal.not_approver"), "{}", script.transcript);
+    assert!(script.incident.as_ref().unwrap().runs.values().all(|run| run.holds_targets()));
     script.play("6m lead resolve x\n6m lead settle run_7_1 not-happened\n6m lead settle run_7_1 happened");
     assert!(script.incident.as_ref().unwrap().runs.values().all(|run| !run.holds_targets()));
     assert!(script.transcript.contains("refused: refusal.nothing_to_settle"), "{}", script.transcript);

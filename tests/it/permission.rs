@@ -154,6 +154,24 @@ async fn the_glass_is_broken_only_by_those_named_with_a_reason_and_everybody_hea
     world.close().await;
 }
 
+/// The second approval does not come.
+#[tokio::test]
+async fn who_has_approved_already_may_break_the_glass() {
+    let lever = Lever::open().await;
+    let more = "      needed: 2\n      break_glass: { by: [lead] }\n";
+    let world = team(&lever, more, "").await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    world.types("U0LEAD", &channel, "approve run_1_1").await;
+    assert_eq!(run(&world).await.phase, Phase::Pending);
+    let told = world.asks("U0LEAD", &channel, "approve run_1_1").await;
+    assert!(told.contains("already"), "{told}");
+    world.types("U0LEAD", &channel, "approve run_1_1 --break-glass \"nobody else answers\"").await;
+    let run = run(&world).await;
+    assert_eq!((&run.phase, run.approvals.len()), (&DONE, 1));
+    world.close().await;
+}
+
 #[tokio::test]
 async fn nobody_breaks_a_glass_that_the_configuration_does_not_have() {
     let lever = Lever::open().await;

@@ -169,14 +169,14 @@ services:
             kept.lock().expect("nobody panicked").push(report);
             Box::pin(std::future::ready(Ok(())))
         };
-        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        let nobody_stops = || -> futures_util::future::BoxFuture<'_, _> { Box::pin(std::future::ready(Ok(false))) };
         let execution = Execution {
             fence: 7,
             ended: Default::default(),
             halted: None,
             in_doubt,
             report: &report,
-            stop: stopped,
+            stop_asked: &nobody_stops,
             progress: &|_, _| {},
         };
         let approved = approve(plan).approved_plan().expect("it is approved");

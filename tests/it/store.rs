@@ -11,7 +11,7 @@ use vigie::incident::state::{Progress, replay};
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::words::Words;
-use vigie::store::{Claimed, Fenced, Question, Store, StoreFault, Taken, Target};
+use vigie::store::{Claimed, Decide, Fenced, Question, Store, StoreFault, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::script::{START, rules};
@@ -38,8 +38,12 @@ async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
 }
 
 async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
+    store.take_next(now, answer(now)).await.unwrap()
+}
+
+pub fn answer(now: Instant) -> impl Decide {
     let rules = Arc::new(rules());
-    let answer = move |question: Question<'_>| {
+    move |question: Question<'_>| {
         let by = question.input.by();
         let reply = match question.input {
             Input::Command { reply, .. } => reply.clone(),
@@ -55,8 +59,7 @@ async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
             member_of: None,
         };
         decide(context, question.incident, question.input)
-    };
-    store.take_next(now, answer).await.unwrap()
+    }
 }
 
 async fn open() -> (Store, Database) {
@@ -188,6 +191,19 @@ async fn inputs_of_one_target_share_a_commit_and_none_overtakes_what_it_has_to_w
     }
     assert_eq!(shared, [2, 1, 1, 1], "1 and 3; 2; 4, which waits for 2 and 3; 5, which waits for 4");
     assert_eq!(notes(&store, 1).await, ["1", "3", "2", "4", "5"]);
+}
+
+#[tokio::test]
+async fn what_came_in_for_an_incident_goes_before_what_time_brings_it() {
+    let (store, _dir) = open().await;
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let due = store.next_wake().await.unwrap().expect("the next level is due some time");
+    store.receive("note", Target::incident(IncidentId(1)), &typed("note seen"), due).await.unwrap();
+    assert_eq!(store.wake_next(due, answer(due)).await.unwrap(), None, "somebody may have it in hand");
+    take_all(&store, due).await;
+    let woken = Some(Taken::Done { incident: Some(IncidentId(1)) });
+    assert_eq!(store.wake_next(due, answer(due)).await.unwrap(), woken);
 }
 
 #[tokio::test]
@@ -328,6 +344,23 @@ async fn a_card_that_is_put_off_gives_way_to_a_newer_copy_that_is_written_at_the
     let waiting = store.waiting().await.unwrap();
     let announcements = waiting.iter().filter(|(queue, ..)| queue.starts_with("chat:announce")).count();
     assert_eq!(announcements, 1, "{waiting:?}");
+}
+
+#[tokio::test]
+async fn a_newer_copy_of_a_card_knows_of_every_attempt_of_the_one_that_gave_way_to_it() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = Store::open(&database.url).await.unwrap();
+    store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let is_card = |effect: &Effect| matches!(effect, Effect::ShowCard { card: Card::Announcement });
+    for attempt in 1..=150 {
+        let claimed = store.claim(Lane::Chat, START, Millis::seconds(60), 50).await.unwrap();
+        let card = claimed.iter().find(|one| is_card(&one.effect)).expect("the announcement is due");
+        assert_eq!(card.attempts, attempt, "it may have been posted each time before");
+        let mut newer = database.copies_an_effect_and_does_not_commit_yet(card.id).await;
+        let (putting_off, ()) = tokio::join!(store.postpone(card, START, "later"), newer.commits());
+        putting_off.expect("it is repeated and sees the newer copy");
+    }
 }
 
 #[tokio::test]

@@ -102,3 +102,17 @@ async fn an_action_goes_from_plan_to_end_while_nobody_else_is_at_work_and_slack_
     world.message(&channel, "Rollback stopped");
     world.close().await;
 }
+
+/// Whether somebody is in a user group is asked of Slack; what comes of nothing is never told with silence.
+#[tokio::test]
+async fn who_may_approve_only_as_a_member_of_a_user_group_is_told_that_slack_must_be_asked() {
+    let ((_lever, action), database, mut told) = (switch().await, Database::fresh().await, Told::default());
+    let config = configuration(&action.replace("by: [lead, dba]", "by: [\"group:S0LEADS\"]"));
+    let terminal =
+        Terminal::open(config, &database.url, Clock::manual(START)).await.unwrap_or_else(|fault| panic!("{fault}"));
+    for line in ["start sev2 checkout returns 500", "run lever-back"] {
+        told.by(&terminal, "ana", line).await.unwrap_or_else(|fault| panic!("{line}: {fault}"));
+    }
+    refused(told.by(&terminal, "lea", "approve run_1_1").await, "whether you are in a user group");
+    terminal.close().await;
+}

@@ -13,6 +13,7 @@ use vigie::incident::state::{Incident, replay};
 use vigie::incident::time::{Instant, Millis};
 use vigie::practice::phones::Delivery;
 use vigie::practice::{CommandAck, SubmitOutcome, Workspace};
+use vigie::store::Store;
 
 use crate::database::Database;
 use crate::nowhere::Log;
@@ -120,6 +121,15 @@ impl World {
         let world = Self { setup, clock, database, stop, running, crashed: false };
         world.connected().await;
         world
+    }
+
+    /// What another process sees of the database; a SQLite file has no others.
+    pub async fn beside(&self) -> Option<Store> {
+        let store = &self.setup.vigie.store;
+        if !store.is_shared() {
+            return None;
+        }
+        Some(Store::open(&self.database.url).await.expect("the database answers"))
     }
 
     /// Waits until the bot hears.

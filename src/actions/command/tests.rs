@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actions::toy::{plain, plainly, world_with};
+use crate::incident::time::Instant;
 use serde_json::json;
 
 struct Bench {
@@ -48,7 +49,7 @@ impl Bench {
 
     fn context(&self, within: Duration) -> StepContext<'_> {
         let run = "run_7_1".parse().unwrap();
-        StepContext { world: &self.world, run, step: 0, fence: 42, within, progress: &|_| {} }
+        StepContext { world: &self.world, run, asked_at: Instant(0), step: 0, fence: 42, within, progress: &|_| {} }
     }
 
     async fn execute(&self, step: &CommandStep, planned: &PlannedStep) -> StepResult {

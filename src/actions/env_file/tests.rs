@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::actions::toy::{plain, plainly, world};
+use crate::incident::time::Instant;
 use serde_json::json;
 
 struct Bench {
@@ -64,7 +65,7 @@ async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
     let world = world();
     let run = "run_7_1".parse().unwrap();
     let within = Duration::from_secs(5);
-    work(&StepContext { world: &world, run, step: 0, fence: 1, within, progress: &|_| {} }).await
+    work(&StepContext { world: &world, run, asked_at: Instant(0), step: 0, fence: 1, within, progress: &|_| {} }).await
 }
 
 async fn executed(file: &EnvFile, step: &PlannedStep) -> StepResult {
@@ -94,7 +95,7 @@ async fn a_restore_keeps_the_mode_and_can_be_taken_back() {
     assert!(note.starts_with("shop .env is restored from") && note.contains("what was there is saved as"), "{note}");
     assert_eq!(bench.read(".env"), BEFORE);
     assert_eq!(fs::metadata(bench.path(".env")).unwrap().permissions().mode() & 0o777, 0o640);
-    let saved = bench.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1")).unwrap();
+    let saved = bench.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1-0")).unwrap();
     assert_eq!(bench.read(&saved), NOW);
     assert_eq!(bench.names().len(), 7, "nothing half-written is left: {:?}", bench.names());
     assert_eq!(
@@ -143,7 +144,7 @@ async fn saving_makes_one_copy_that_a_look_finds_again() {
     let step = planned(&file).await.unwrap();
     assert_eq!(looked(&file, &step).await, Happened::No { note: "there is no copy of this run".into() });
     assert!(matches!(executed(&file, &step).await, StepResult::Done { .. }));
-    let saved = bench.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1")).unwrap();
+    let saved = bench.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1-0")).unwrap();
     assert_eq!(bench.read(&saved), NOW);
     assert_eq!(fs::metadata(bench.path(&saved)).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(looked(&file, &step).await, Happened::Yes { note: format!("saved as {saved}").into(), live: None });

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actions::toy::{Manner, Shop, plain, plainly, world};
+use crate::incident::time::Instant;
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(5);
@@ -24,7 +25,7 @@ fn call(shop: &Shop, probe: bool) -> HttpCall {
 
 fn context(world: &World) -> StepContext<'_> {
     let run = "run_7_1".parse().unwrap();
-    StepContext { world, run, step: 1, fence: 42, within: WITHIN, progress: &|_| {} }
+    StepContext { world, run, asked_at: Instant(0), step: 1, fence: 42, within: WITHIN, progress: &|_| {} }
 }
 
 async fn planned(call: &HttpCall) -> Result<PlannedStep, PlanFault> {
@@ -48,7 +49,7 @@ async fn a_call_with_a_probe_knows_where_it_stands_and_when_it_is_done() {
     let world = world();
     let cx = context(&world);
     assert_eq!(plain(call.execute(&step, &cx).await), StepResult::done("maintenance page: on".into()));
-    assert_eq!(shop.with(|shop| shop.sets[0].0["idempotency-key"].clone()), "run_7_1-step-2");
+    assert_eq!(shop.with(|shop| shop.sets[0].0["idempotency-key"].clone()), "run_7_1-step-2-0");
     assert_eq!(plain(call.execute(&step, &cx).await), StepResult::done("maintenance page already was so: on".into()));
     assert_eq!(shop.with(|shop| shop.sets.len()), 1);
     assert_eq!(planned(&call).await.unwrap_err().words(), "maintenance page is already at on.");

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::actions::toy::{Manner, Shop, plain, plainly, refused_address, world, world_with};
+use crate::incident::time::Instant;
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(5);
@@ -37,7 +38,7 @@ async fn planned(switch: &HttpSwitch) -> Result<PlannedStep, PlanFault> {
 
 fn context(world: &World) -> StepContext<'_> {
     let run = "run_7_1".parse().unwrap();
-    StepContext { world, run, step: 0, fence: 42, within: WITHIN, progress: &|_| {} }
+    StepContext { world, run, asked_at: Instant(0), step: 0, fence: 42, within: WITHIN, progress: &|_| {} }
 }
 
 async fn executed(switch: &HttpSwitch, step: &PlannedStep) -> StepResult {
@@ -148,7 +149,7 @@ async fn switching_sends_one_request_with_the_runs_key_and_believes_only_what_it
     assert_eq!(executed(&switch, &step).await, StepResult::done("shop version is at 1.2.3".into()));
     let sets = shop.with(|shop| std::mem::take(&mut shop.sets));
     let [(headers, body)] = sets.as_slice() else { panic!("{sets:?}") };
-    assert_eq!(headers["idempotency-key"], "run_7_1-step-1");
+    assert_eq!(headers["idempotency-key"], "run_7_1-step-1-0");
     assert_eq!(headers["vigie-fence"], "42");
     assert_eq!(headers["authorization"], "Bearer sh0p-admin-key");
     assert_eq!(*body, json!({"version": "1.2.3", "expected": "1.3.0"}));

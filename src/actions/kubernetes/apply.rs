@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::super::config::{ConfigFault, fault};
 use super::super::provider::{Happened, StepContext, StepResult};
@@ -15,7 +16,7 @@ use super::super::stopwatch::pause;
 use super::call::{Site, Trouble};
 use super::change::facts_of;
 use super::manifests::{Folder, Manifest, clean, read};
-use super::object::{MARK, Object, differing};
+use super::object::{Difference, MARK, Object, differences};
 use super::rights::Right;
 use super::{Draft, NoDraft, Operation};
 use crate::incident::approval::Risk;
@@ -45,6 +46,10 @@ struct Planned {
     name: String,
     /// The object that there is; none where it is made.
     uid: Option<String>,
+    /// The fingerprint of what is changed, from and to. Told again before it is done: what somebody else has changed
+    /// since shall not be overwritten by what was approved for something else.
+    #[serde(default)]
+    effect: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +61,30 @@ struct Facts {
 /// What applying one of them would do.
 enum Effect {
     Makes,
-    Changes(Vec<String>),
+    Changes(Vec<Difference>),
     Nothing,
+}
+
+impl Effect {
+    fn fingerprint(&self) -> String {
+        match self {
+            Effect::Changes(all) => hex::encode(Sha256::digest(json!(all).to_string())),
+            Effect::Makes | Effect::Nothing => String::new(),
+        }
+    }
+}
+
+/// What the server would make of a manifest, and from which version of which object.
+struct Rehearsal {
+    uid: Option<String>,
+    version: Option<String>,
+    effect: Effect,
+}
+
+/// Why there is no rehearsal.
+enum NoRehearsal {
+    Trouble(Trouble, Right),
+    Refused(Words),
 }
 
 #[async_trait]
@@ -93,12 +120,16 @@ impl Operation for Apply {
         let (mut made, mut changed, mut same) = (Vec::new(), Vec::new(), 0_usize);
         let mut objects = Vec::new();
         for one in &folder.manifests {
-            let (uid, effect) = self.rehearsed(site, one).await?;
-            objects.push(Planned { name: one.shown(), uid });
+            let Rehearsal { uid, effect, .. } = self.rehearsed(site, one).await.map_err(|why| match why {
+                NoRehearsal::Trouble(trouble, right) => NoDraft::Trouble(trouble, right),
+                NoRehearsal::Refused(why) => NoDraft::Refused(why),
+            })?;
+            objects.push(Planned { name: one.shown(), uid, effect: effect.fingerprint() });
             match effect {
                 Effect::Makes => made.push(one.shown()),
                 Effect::Nothing => same += 1,
-                Effect::Changes(mut fields) => {
+                Effect::Changes(all) => {
+                    let mut fields: Vec<String> = all.into_iter().map(|one| one.path).collect();
                     let more = fields.len().saturating_sub(MOST_FIELDS);
                     fields.truncate(MOST_FIELDS);
                     let line = Words::new("kubernetes.diff_applied").with("name", one.shown());
@@ -189,31 +220,31 @@ impl Apply {
     }
 
     /// What the server would make of it.
-    async fn rehearsed(&self, site: &Site<'_>, one: &Manifest) -> Result<(Option<String>, Effect), NoDraft> {
+    async fn rehearsed(&self, site: &Site<'_>, one: &Manifest) -> Result<Rehearsal, NoRehearsal> {
         let live = match site.get(one.kind, &one.name).await {
             Ok(live) => Some(Object(live)),
             Err(trouble) if trouble.is_absent() => None,
-            Err(trouble) => return Err(NoDraft::Trouble(trouble, Right::one("get", one.kind, &one.name))),
+            Err(trouble) => return Err(NoRehearsal::Trouble(trouble, Right::one("get", one.kind, &one.name))),
         };
         let answer = site.apply(one.kind, &one.name, &one.object, self.force, true).await;
         let answer = answer.map_err(|trouble| {
             if let Some(fields) = trouble.owned_by_others() {
                 let why = Words::new("kubernetes.owned_by_others").with("name", one.shown());
-                return NoDraft::Refused(why.with("fields", fields));
+                return NoRehearsal::Refused(why.with("fields", fields));
             }
             if let Some(said) = trouble.unknown_field() {
                 let why = Words::new("kubernetes.unknown_field").with("name", one.shown());
-                return NoDraft::Refused(why.with("said", site.redactor.short(said, 300)));
+                return NoRehearsal::Refused(why.with("said", site.redactor.short(said, 300)));
             }
-            NoDraft::Trouble(trouble, Right::one("patch", one.kind, &one.name))
+            NoRehearsal::Trouble(trouble, Right::one("patch", one.kind, &one.name))
         })?;
-        let Some(live) = live else { return Ok((None, Effect::Makes)) };
-        let uid = live.uid().to_owned();
+        let Some(live) = live else { return Ok(Rehearsal { uid: None, version: None, effect: Effect::Makes }) };
+        let (uid, version) = (Some(live.uid().to_owned()), Some(live.version().to_owned()));
         let (mut before, mut after) = (live.0, answer);
         clean(&mut before);
         clean(&mut after);
-        let fields = differing(&before, &after);
-        Ok((Some(uid), if fields.is_empty() { Effect::Nothing } else { Effect::Changes(fields) }))
+        let all = differences(&before, &after);
+        Ok(Rehearsal { uid, version, effect: if all.is_empty() { Effect::Nothing } else { Effect::Changes(all) } })
     }
 
     /// Applies one of them. Applied twice it comes to the same; the version that was looked at goes along all the same, so
@@ -246,23 +277,28 @@ impl Apply {
         planned: &Planned,
         key: &str,
     ) -> Result<Result<(), StepResult>, Trouble> {
-        let live = match site.get(one.kind, &one.name).await {
-            Ok(live) => Some(Object(live)),
-            Err(trouble) if trouble.is_absent() => None,
+        match site.get(one.kind, &one.name).await {
+            Ok(live) if Object(live.clone()).mark() == Some(key) => return Ok(Ok(())),
+            Ok(_) => {}
+            Err(trouble) if trouble.is_absent() => {}
             Err(trouble) => return Err(trouble),
-        };
-        if live.as_ref().is_some_and(|live| live.mark() == Some(key)) {
-            return Ok(Ok(()));
         }
-        if live.as_ref().map(Object::uid) != planned.uid.as_deref() {
-            let gone = || Words::new("kubernetes.gone");
-            let moved = live.map_or_else(gone, |_| Words::new("kubernetes.replaced"));
-            return Ok(Err(StepResult::stale(moved.with("name", one.shown()))));
+        let now = match self.rehearsed(site, one).await {
+            Ok(now) => now,
+            Err(NoRehearsal::Trouble(trouble, _)) => return Err(trouble),
+            Err(NoRehearsal::Refused(why)) => return Ok(Err(StepResult::stale(why))),
+        };
+        if now.uid != planned.uid {
+            let moved = if now.uid.is_none() { "kubernetes.gone" } else { "kubernetes.replaced" };
+            return Ok(Err(StepResult::stale(Words::new(moved).with("name", one.shown()))));
+        }
+        if now.effect.fingerprint() != planned.effect {
+            return Ok(Err(StepResult::stale(Words::new("kubernetes.apply_moved").with("name", one.shown()))));
         }
         let mut object = one.object.clone();
         object["metadata"]["annotations"][MARK] = key.into();
-        if let Some(live) = &live {
-            object["metadata"]["resourceVersion"] = live.version().into();
+        if let Some(version) = &now.version {
+            object["metadata"]["resourceVersion"] = version.as_str().into();
         }
         site.apply(one.kind, &one.name, &object, self.force, false).await.map(|_| Ok(()))
     }

@@ -1,6 +1,7 @@
 //! Deleting Jobs, Pods and volume claims (K12), by name or by label. Exactly those that the plan named: another object of
 //! the same name is left alone, and what is gone already is said to be.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use super::call::{Site, Trouble};
 use super::change::facts_of;
 use super::kinds::{CLAIMS, JOBS, Kind, PODS, is_name};
 use super::object::Object;
+use super::recreate::owners;
 use super::rights::Right;
 use super::{Draft, NoDraft, Operation};
 use crate::incident::approval::Risk;
@@ -77,6 +79,15 @@ struct Victim {
     uid: String,
 }
 
+/// What there is of the objects that were named.
+struct Resolved {
+    victims: Vec<Victim>,
+    /// The workloads of pods among them.
+    owners: BTreeSet<String>,
+    /// The names that nothing has.
+    absent: Vec<String>,
+}
+
 /// Where a victim stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -126,7 +137,7 @@ impl Operation for Delete {
     }
 
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
-        let (victims, absent) = self.resolved(site).await?;
+        let Resolved { victims, owners, absent } = self.resolved(site).await?;
         if victims.is_empty() {
             return Err(NoDraft::Already("0".to_owned()));
         }
@@ -149,7 +160,12 @@ impl Operation for Delete {
             from: Some(format!("{} × {}", names.len(), self.kind.word())),
             to: "0".to_owned(),
             diff: gone.into_iter().chain(more).collect(),
-            also: names.iter().map(|name| self.named(name)).filter(|name| !self.names().contains(name)).collect(),
+            also: names
+                .iter()
+                .map(|name| self.named(name))
+                .filter(|name| !self.names().contains(name))
+                .chain(owners)
+                .collect(),
             facts: json!(victims),
         })
     }
@@ -159,6 +175,9 @@ impl Operation for Delete {
             Ok(victims) => victims,
             Err(why) => return StepResult::stale(why),
         };
+        if let Err(result) = self.still_unused(site, &victims).await {
+            return result;
+        }
         let mut replaced = Vec::new();
         for victim in &victims {
             match self.delete(site, victim).await {
@@ -221,23 +240,23 @@ impl Delete {
         Right::one(verb, self.kind.kind(), name)
     }
 
-    /// The objects that there are, and the names that nothing has.
-    async fn resolved(&self, site: &Site<'_>) -> Result<(Vec<Victim>, Vec<String>), NoDraft> {
-        let victim = |object: Object| Victim { name: object.name().to_owned(), uid: object.uid().to_owned() };
+    async fn resolved(&self, site: &Site<'_>) -> Result<Resolved, NoDraft> {
+        let (mut there, mut absent) = (Vec::new(), Vec::new());
         if let Some(labels) = &self.selector {
             let found = site.list(self.kind.kind(), labels).await;
-            let found = found.map_err(|why| NoDraft::Trouble(why, Right::all("list", self.kind.kind())))?;
-            return Ok((found.into_iter().map(Object).map(victim).collect(), Vec::new()));
+            there = found.map_err(|why| NoDraft::Trouble(why, Right::all("list", self.kind.kind())))?;
         }
-        let (mut there, mut absent) = (Vec::new(), Vec::new());
         for name in &self.names {
             match site.get(self.kind.kind(), name).await {
-                Ok(object) => there.push(victim(Object(object))),
+                Ok(object) => there.push(object),
                 Err(trouble) if trouble.is_absent() => absent.push(name.clone()),
                 Err(trouble) => return Err(NoDraft::Trouble(trouble, self.right("get", name))),
             }
         }
-        Ok((there, absent))
+        let there: Vec<Object> = there.into_iter().map(Object).collect();
+        let owners = if self.kind == Deleted::Pod { owners(&there) } else { BTreeSet::new() };
+        let victim = |object: &Object| Victim { name: object.name().to_owned(), uid: object.uid().to_owned() };
+        Ok(Resolved { victims: there.iter().map(victim).collect(), owners, absent })
     }
 
     async fn fate(&self, site: &Site<'_>, victim: &Victim) -> Result<Fate, Trouble> {
@@ -252,6 +271,29 @@ impl Delete {
             }
             Err(trouble) if trouble.is_absent() => Ok(Fate::Gone),
             Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// A pod may have begun to use a claim since the plan. Those that are going already are past being asked about.
+    async fn still_unused(&self, site: &Site<'_>, victims: &[Victim]) -> Result<(), StepResult> {
+        if self.kind != Deleted::Pvc || self.in_use {
+            return Ok(());
+        }
+        let unchanged = |trouble: Trouble, right: Right| {
+            StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, &right)))
+        };
+        let mut there = Vec::new();
+        for victim in victims {
+            let fate = self.fate(site, victim).await;
+            if fate.map_err(|why| unchanged(why, self.right("get", &victim.name)))? == Fate::There {
+                there.push(victim.clone());
+            }
+        }
+        match refuse_what_is_used(site, &there).await {
+            Ok(()) => Ok(()),
+            Err(NoDraft::Trouble(why, right)) => Err(unchanged(why, right)),
+            Err(NoDraft::Refused(why)) => Err(StepResult::stale(why)),
+            Err(other) => Err(StepResult::stale(other.fault(site, "").words())),
         }
     }
 

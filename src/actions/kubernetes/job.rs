@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::config::{ConfigFault, fault};
 use super::super::provider::{Happened, StepContext, StepResult};
+use super::super::redact::{self, Redactor};
 use super::super::stopwatch::{pause, within};
 use super::call::{Lines, Site, Trouble};
 use super::change::facts_of;
@@ -35,7 +37,7 @@ const MOST_LOG: i64 = 64 * 1024;
 const KEPT_SECONDS: u32 = 86_400;
 
 /// What is run once.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunJob {
     /// A workload whose container it is like, with the same image, environment and volumes: `deployment/web`.
@@ -46,9 +48,13 @@ pub struct RunJob {
     pub image: Option<String>,
     /// The program and its arguments.
     pub command: Vec<String>,
-    /// Variables besides; what they hold is shown to nobody.
+    /// Variables besides, shown with the plan.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Variables whose values nobody may see; they are taken out of the log too.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub secrets: BTreeMap<String, SecretString>,
     /// The Job stays when it has ended well: false.
     #[serde(default)]
     pub keep: bool,
@@ -98,6 +104,14 @@ impl Operation for RunJob {
         if self.container.is_some() && self.like.is_none() {
             faults.push(fault(format!("{path}.container"), "an image has no containers; leave it out"));
         }
+        for name in self.env.keys() {
+            let place = format!("{path}.env.{name}");
+            if self.secrets.contains_key(name) {
+                faults.push(fault(place, "it stands under secrets too; once is enough"));
+            } else if Redactor::default().text(&format!("{name}=something")).contains(redact::MARK) {
+                faults.push(fault(place, "by its name it holds a credential; put it under secrets"));
+            }
+        }
         if self.command.first().is_none_or(|program| program.trim().is_empty()) {
             let sentence = "nothing would run; write for example command: [npm, run, \"migrate:down\"]";
             faults.push(fault(format!("{path}.command"), sentence));
@@ -110,9 +124,11 @@ impl Operation for RunJob {
         let rehearsed = site.create(JOBS, &job, true).await;
         rehearsed.map_err(|why| NoDraft::Trouble(why, Right::all("create", JOBS)))?;
         let command = self.command.join(" ");
-        let names: Vec<&str> = self.env.keys().map(String::as_str).collect();
+        let names: Vec<String> = self.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let secrets: Vec<&str> = self.secrets.keys().map(String::as_str).collect();
         let like = self.like.as_ref().map(|like| Words::new("kubernetes.diff_like").with("name", like.as_str()));
-        let env = (!names.is_empty()).then(|| Words::new("kubernetes.diff_env").with("names", names));
+        let has_env = !(names.is_empty() && secrets.is_empty());
+        let env = has_env.then(|| Words::new("kubernetes.diff_env").with("names", names).with("secrets", secrets));
         Ok(Draft {
             title: Words::new("kubernetes.title_job")
                 .with("command", command.as_str())
@@ -224,8 +240,12 @@ impl RunJob {
                 fields.remove(field);
             }
             let mut env: Vec<Value> = fields.get("env").and_then(Value::as_array).cloned().unwrap_or_default();
-            env.retain(|one| !one.get("name").and_then(Value::as_str).is_some_and(|name| self.env.contains_key(name)));
-            env.extend(self.env.iter().map(|(name, value)| json!({"name": name, "value": value})));
+            let own = self.env.iter().map(|(name, value)| (name, value.as_str()));
+            let own: BTreeMap<&String, &str> =
+                own.chain(self.secrets.iter().map(|(name, value)| (name, value.expose_secret()))).collect();
+            let is_own = |name: &str| own.keys().any(|known| *known == name);
+            env.retain(|one| !one.get("name").and_then(Value::as_str).is_some_and(is_own));
+            env.extend(own.iter().map(|(name, value)| json!({"name": name, "value": value})));
             fields.insert("env".to_owned(), Value::Array(env));
             fields.insert("command".to_owned(), json!(self.command));
         }

@@ -38,6 +38,8 @@ pub(super) const POD_METRICS: Kind = Kind::of("metrics.k8s.io", "v1beta1", "pods
 pub(super) const ENDPOINTS: Kind = Kind::of("", "v1", "endpoints");
 pub(super) const SERVICES: Kind = Kind::of("", "v1", "services");
 pub(super) const CONFIG_MAPS: Kind = Kind::of("", "v1", "configmaps");
+/// In the version that every cluster has.
+pub(super) const AUTOSCALERS: Kind = Kind::of("autoscaling", "v1", "horizontalpodautoscalers");
 pub(super) const SECRETS: Kind = Kind::of("", "v1", "secrets");
 
 /// The kinds of a namespace whose objects are kept before anything is changed; what else may be listed is kept as well.

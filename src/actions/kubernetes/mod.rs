@@ -253,7 +253,7 @@ impl ActionProvider for Kubernetes {
     }
 
     fn secrets(&self) -> Vec<&SecretString> {
-        Vec::new()
+        self.job.iter().flat_map(|job| job.secrets.values()).collect()
     }
 
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
@@ -387,7 +387,7 @@ impl Kubernetes {
         let (allowed, draft) = tokio::join!(rights::check(site, &rights), draft);
         let needs = match allowed {
             Allowed::All(needs) => needs,
-            Allowed::Unsaid => Vec::new(),
+            Allowed::Unsaid => vec![Words::new("kubernetes.rights_unsaid")],
             Allowed::Lacks(why) => return Err(PlanFault::Refused { target, why }),
         };
         let draft = draft.map_err(|why| why.fault(site, &target))?;

@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+
+use super::deed::REMEMBERED;
 
 /// Which ReplicaSet a pod belongs to; put into the template's labels by the controller.
 pub(super) const HASH_LABEL: &str = "pod-template-hash";
@@ -24,6 +27,8 @@ const ITS_OWN: &[&str] = &[
     "deployment.kubernetes.io/desired-replicas",
     "deployment.kubernetes.io/max-replicas",
     "deprecated.deployment.rollback.to",
+    // Not kubectl's: how many pods it had before we scaled it says nothing of a revision.
+    REMEMBERED,
 ];
 
 /// An object of any kind.
@@ -147,6 +152,20 @@ impl Object {
         owner.get("uid")?.as_str()
     }
 
+    /// The workload that a pod belongs to, as locks name it: `deployment/web`. A Deployment's pods say only which
+    /// ReplicaSet made them, and that is named after the Deployment and the hash that the pods carry too.
+    pub(super) fn workload(&self) -> Option<String> {
+        let owners = self.0.pointer("/metadata/ownerReferences")?.as_array()?;
+        let owner = owners.iter().find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true))?;
+        let (kind, name) = (owner.get("kind")?.as_str()?, owner.get("name")?.as_str()?);
+        let hash = self.0.pointer("/metadata/labels")?.get(HASH_LABEL).and_then(Value::as_str);
+        let of_deployment = hash.and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'));
+        match of_deployment.filter(|_| kind == "ReplicaSet") {
+            Some(deployment) => Some(format!("deployment/{deployment}")),
+            None => Some(format!("{}/{name}", kind.to_lowercase())),
+        }
+    }
+
     /// The controller that made it has this uid.
     pub(super) fn belongs_to(&self, uid: &str) -> bool {
         self.owner() == Some(uid)
@@ -243,15 +262,27 @@ fn expression(rule: &Value) -> String {
     }
 }
 
-/// The fields in which two templates differ, as paths without their values, which may be secrets. Entries of a list are
-/// known by their names where they have some.
-pub(super) fn differing(from: &Value, to: &Value) -> Vec<String> {
-    let mut paths = Vec::new();
-    compare(&canonical(from), &canonical(to), String::new(), &mut paths);
-    paths
+/// A field in which two objects differ. Its values may be secrets: they are for fingerprints, never shown.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Difference {
+    pub path: String,
+    from: Value,
+    to: Value,
 }
 
-fn compare(from: &Value, to: &Value, path: String, paths: &mut Vec<String>) {
+/// The paths of the fields in which two templates differ.
+pub(super) fn differing(from: &Value, to: &Value) -> Vec<String> {
+    differences(from, to).into_iter().map(|one| one.path).collect()
+}
+
+/// The fields in which two objects differ. Entries of a list are known by their names where they have some.
+pub(super) fn differences(from: &Value, to: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare(&canonical(from), &canonical(to), String::new(), &mut found);
+    found
+}
+
+fn compare(from: &Value, to: &Value, path: String, found: &mut Vec<Difference>) {
     if from == to {
         return;
     }
@@ -260,7 +291,7 @@ fn compare(from: &Value, to: &Value, path: String, paths: &mut Vec<String>) {
             let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             for key in keys {
                 let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                compare(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), below, paths);
+                compare(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), below, found);
             }
         }
         (Value::Array(a), Value::Array(b)) if is_named(a) && is_named(b) => {
@@ -269,10 +300,10 @@ fn compare(from: &Value, to: &Value, path: String, paths: &mut Vec<String>) {
             };
             let names: std::collections::BTreeSet<&str> = a.iter().chain(b).filter_map(name_of).collect();
             for name in names {
-                compare(&find(a, name), &find(b, name), format!("{path}[{name}]"), paths);
+                compare(&find(a, name), &find(b, name), format!("{path}[{name}]"), found);
             }
         }
-        _ => paths.push(path),
+        _ => found.push(Difference { path, from: from.clone(), to: to.clone() }),
     }
 }
 

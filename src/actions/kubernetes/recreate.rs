@@ -1,5 +1,6 @@
 //! Deleting pods by label so that they are made anew (K13), a few at a time, each only after those before are replaced.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,6 +42,11 @@ pub struct RecreatePods {
 struct Former {
     name: String,
     uid: String,
+}
+
+/// The workloads of these pods: nothing else shall roll them out meanwhile.
+pub(super) fn owners(pods: &[Object]) -> BTreeSet<String> {
+    pods.iter().filter_map(Object::workload).collect()
 }
 
 #[async_trait]
@@ -87,7 +93,7 @@ impl Operation for RecreatePods {
             from: None,
             to: format!("{} × pod", all.len()),
             diff: vec![Words::new("kubernetes.diff_recreate").with("names", names).with("at_once", self.at_once())],
-            also: all.iter().map(|one| format!("pod/{}", one.name)).collect(),
+            also: owners(&pods).into_iter().chain(all.iter().map(|one| format!("pod/{}", one.name))).collect(),
             facts: json!(all),
         })
     }

@@ -9,7 +9,7 @@ use super::NoDraft;
 use super::call::Site;
 use super::change::{Part, Patching};
 use super::deed::{Deed, REMEMBERED};
-use super::kinds::{Thing, What};
+use super::kinds::{AUTOSCALERS, Thing, What};
 use super::object::Object;
 use super::rights::Right;
 use super::workloads::{all_of, of_following, validate_kinds};
@@ -56,11 +56,12 @@ impl Patching for Scale {
         }
     }
 
-    async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
+    async fn part(&self, site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
         let now = object.wanted_replicas();
         // Somebody who scales what stands at 0 to 0 again shall not lose the count that matters.
         let remembers = if now == 0 { remembered(object) } else { Some(now) };
-        Ok(scaled(thing, object, i64::from(self.to), remembers))
+        let to = i64::from(self.to);
+        Ok(scaled(thing, object, to, remembers).saying(autoscalers(site, thing, to).await))
     }
 }
 
@@ -86,13 +87,13 @@ impl Patching for ScaleBack {
         validate_kinds(&self.workloads, &SCALED, &format!("{path}.workloads"), faults);
     }
 
-    async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
+    async fn part(&self, site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
         let Some(former) = remembered(object) else {
             return Err(NoDraft::Nothing(
                 Words::new("kubernetes.nothing_remembered").with("name", thing.name.as_str()),
             ));
         };
-        Ok(scaled(thing, object, former, None))
+        Ok(scaled(thing, object, former, None).saying(autoscalers(site, thing, former).await))
     }
 }
 
@@ -102,11 +103,35 @@ fn scaled(thing: &Thing, object: &Object, to: i64, remembers: Option<i64>) -> Pa
     Part::new(thing, object, deed, Some(from), format!("replicas={to}"))
 }
 
+/// What an autoscaler of this workload will make of so many pods. It leaves alone what stands at none, and sets any other
+/// number anew. Where they may not be listed nothing is known of them.
+async fn autoscalers(site: &Site<'_>, thing: &Thing, to: i64) -> Vec<Words> {
+    let all = match site.list(AUTOSCALERS, "").await {
+        Ok(all) => all,
+        Err(trouble) => {
+            tracing::debug!(?trouble, "autoscalers could not be listed");
+            return Vec::new();
+        }
+    };
+    let of = |one: &Object| {
+        one.text("/spec/scaleTargetRef/kind").eq_ignore_ascii_case(thing.what.word())
+            && one.text("/spec/scaleTargetRef/name") == thing.name
+    };
+    let line = |one: Object| match to {
+        0 => Words::new("kubernetes.autoscaler_rests").with("name", one.name()),
+        _ => Words::new("kubernetes.autoscaler")
+            .with("name", one.name())
+            .with("min", one.number("/spec/minReplicas").max(1))
+            .with("max", one.number("/spec/maxReplicas")),
+    };
+    all.into_iter().map(Object).filter(of).map(line).collect()
+}
+
 fn remembered(object: &Object) -> Option<i64> {
     object.annotation(REMEMBERED)?.parse().ok()
 }
 
 fn rights(things: &[Thing]) -> Vec<Right> {
     let patch = things.iter().map(|thing| Right::one("patch", thing.kind(), &thing.name));
-    patch.chain(of_following(things)).collect()
+    patch.chain(of_following(things)).chain([Right::all("list", AUTOSCALERS).extra()]).collect()
 }

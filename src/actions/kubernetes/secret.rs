@@ -22,7 +22,6 @@ use super::restart::anew;
 use super::rights::Right;
 use super::users::{of_users, readers, validate_users};
 use super::workloads::all_of;
-use crate::incident::id::RunId;
 use crate::incident::words::Words;
 
 /// Which Secret is put back, and from where.
@@ -132,7 +131,7 @@ impl Patching for RestoreSecret {
         let key = cx.idempotency_key();
         if self.keeps_copy() {
             let kept = match nothing_moved(site, parts, &key).await {
-                Ok(()) => self.keep(site, cx.run, &key).await,
+                Ok(()) => self.keep(site, &key).await,
                 Err(result) => Err(result),
             };
             if let Err(result) = kept {
@@ -161,8 +160,8 @@ impl RestoreSecret {
         Ok((Source::File { path, bytes, modified_ms }, saved))
     }
 
-    /// Keeps the values that go, once for each run.
-    async fn keep(&self, site: &Site<'_>, run: RunId, key: &str) -> Result<(), StepResult> {
+    /// Keeps the values that go, once for each step of a run.
+    async fn keep(&self, site: &Site<'_>, key: &str) -> Result<(), StepResult> {
         let failed = |trouble: Trouble, right: Right| {
             StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, &right)))
         };
@@ -171,7 +170,7 @@ impl RestoreSecret {
         if now.mark() == Some(key) {
             return Ok(());
         }
-        let name = format!("{}-vigie-{}", self.name, run.to_string().replace('_', "-"));
+        let name = format!("{}-vigie-{}", self.name, key.replace('_', "-"));
         let copy = json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -181,7 +180,7 @@ impl RestoreSecret {
         });
         match site.create(SECRETS, &copy, false).await {
             Ok(_) => Ok(()),
-            // An earlier attempt of this step has kept them.
+            // The name is this step's own, so an earlier attempt has kept them. Reading it would take a right on every Secret.
             Err(trouble) if trouble.is_conflict() => Ok(()),
             Err(trouble) => Err(failed(trouble, Right::all("create", SECRETS))),
         }

@@ -262,11 +262,15 @@ fn why_of(result: StepResult) -> Words {
     }
 }
 
-/// All of them or none: those that were switched get their former selectors, the last one first.
+/// All of them or none: those that this step has switched get their former selectors, the last one first.
 async fn put_back(site: &Site<'_>, written: &[(&Part, Written)], key: &str, why: Words) -> StepResult {
     let names = |parts: &[&Part]| parts.iter().map(|part| part.name().to_owned()).collect::<Vec<_>>();
-    let mut left: Vec<&Part> = written.iter().map(|(part, _)| *part).collect();
+    // What somebody else had switched already is theirs.
+    let mut left: Vec<&Part> = written.iter().filter(|(_, done)| done.now).map(|(part, _)| *part).collect();
     let all = names(&left);
+    if all.is_empty() {
+        return StepResult::failed(why);
+    }
     let key = format!("{key}-back");
     while let Some(part) = left.pop() {
         if let Err(result) = write(site, &part.reversed(), &key).await {

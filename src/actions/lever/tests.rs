@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::actions::toy::{plain, plainly, world};
+use crate::incident::time::Instant;
 
 struct Played {
     looks: Mutex<Vec<Result<Stand, Trouble>>>,
@@ -74,6 +75,7 @@ async fn with_context<T>(act: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
     let cx = StepContext {
         world: &world,
         run: "run_7_1".parse().unwrap(),
+        asked_at: Instant(0),
         step: 0,
         fence: 1,
         within: Duration::from_millis(300),

@@ -1,5 +1,7 @@
 //! Whole runs against a real shop: in order, resumed after a crash, stopped, stale, lost, verified.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::actions::provider::PlanFault;
 use crate::actions::toy::{Journal, Manner, Shop, actions, approve, in_short, verification};
@@ -42,14 +44,14 @@ struct Setup {
     actions: Actions,
     plan: ActionPlan,
     journal: Journal,
-    stop: watch::Sender<bool>,
+    stop: AtomicBool,
 }
 
 async fn setup_with(note: &str) -> Setup {
     let shop = Shop::open().await;
     let actions = actions(&yaml(&shop, note));
     let plan = actions.make_plan("rollback", None).await.unwrap();
-    Setup { shop, actions, plan, journal: Journal::default(), stop: watch::Sender::new(false) }
+    Setup { shop, actions, plan, journal: Journal::default(), stop: AtomicBool::new(false) }
 }
 
 async fn setup() -> Setup {
@@ -68,16 +70,21 @@ impl Setup {
         in_doubt: Option<usize>,
     ) -> Result<Outcome, NotCommitted> {
         let report = |report| self.journal.commit(report);
+        let stop_asked = || self.stop_asked();
         let execution = Execution {
             fence: 7,
             ended,
             halted,
             in_doubt,
             report: &report,
-            stop: self.stop.subscribe(),
+            stop_asked: &stop_asked,
             progress: &|_, _| {},
         };
         self.actions.execute(&approve(&self.plan), &execution).await.map(in_short)
+    }
+
+    fn stop_asked(&self) -> BoxFuture<'_, Result<bool, NotCommitted>> {
+        Box::pin(std::future::ready(Ok(self.stop.load(Ordering::SeqCst))))
     }
 
     fn sets(&self) -> usize {
@@ -215,14 +222,14 @@ async fn a_lost_answer_that_cannot_be_settled_is_unknown() {
             progress_shop.with(|shop| shop.reading = Some((502, "bad gateway".into())));
         }
     };
-    let stop = setup.stop.subscribe();
+    let stop_asked = || setup.stop_asked();
     let execution = Execution {
         fence: 7,
         ended: BTreeSet::new(),
         halted: None,
         in_doubt: None,
         report: &report,
-        stop,
+        stop_asked: &stop_asked,
         progress: &progress,
     };
     let outcome = setup.actions.execute(&approve(&setup.plan), &execution).await.unwrap();
@@ -253,7 +260,7 @@ async fn an_action_edited_after_approval_runs_nothing_and_a_step_in_doubt_of_it_
 #[tokio::test]
 async fn somebody_can_stop_a_run_before_its_next_step() {
     let setup = setup().await;
-    setup.stop.send_replace(true);
+    setup.stop.store(true, Ordering::SeqCst);
     assert_eq!(setup.execute(1, None).await, Ok(Outcome::Stopped { done: 1 }));
     assert_eq!(setup.words(), ["ended stopped 1"]);
 }
@@ -284,7 +291,7 @@ async fn a_run_whose_verification_fails_is_no_success() {
     let actions = actions(&yaml);
     let plan = actions.make_plan("rollback", None).await.unwrap();
     shop.with(|shop| shop.health = vec![(503, json!({}))]);
-    let setup = Setup { shop, actions, plan, journal: Journal::default(), stop: watch::Sender::new(false) };
+    let setup = Setup { shop, actions, plan, journal: Journal::default(), stop: AtomicBool::new(false) };
     let Ok(Outcome::Failed { step: None, why }) = setup.execute(2, None).await else { panic!() };
     assert!(why.starts_with("checked afterwards: Health: 503 in "), "{why}");
 }
@@ -328,7 +335,7 @@ impl Closing {
         let actions = actions(&yaml);
         let plan = actions.make_plan("restore", None).await.unwrap();
         assert_eq!((plan.steps[2].always, plan.steps[2].after.as_slice()), (true, &[0][..]));
-        let setup = Setup { shop, actions, plan, journal: Journal::default(), stop: watch::Sender::new(false) };
+        let setup = Setup { shop, actions, plan, journal: Journal::default(), stop: AtomicBool::new(false) };
         Self { folder, setup }
     }
 
@@ -395,11 +402,11 @@ async fn a_closing_step_that_fails_is_told_beside_the_first_failure() {
 #[tokio::test]
 async fn a_run_that_is_stopped_closes_what_it_opened_and_nothing_else() {
     let closing = Closing::open("true", "true").await;
-    closing.setup.stop.send_replace(true);
+    closing.setup.stop.store(true, Ordering::SeqCst);
     assert_eq!(closing.setup.execute(1, None).await, Ok(Outcome::Stopped { done: 1 }));
     assert_eq!(closing.log(), "start");
     let closing = Closing::open("true", "true").await;
-    closing.setup.stop.send_replace(true);
+    closing.setup.stop.store(true, Ordering::SeqCst);
     assert_eq!(closing.setup.execute(0, None).await, Ok(Outcome::Stopped { done: 0 }));
     assert_eq!(closing.log(), "", "nothing was opened");
 }

@@ -93,7 +93,9 @@ impl Approve {
             }
             None => run::must_be_approver(context, incident, &state.action.approval.by, user)?,
         }
-        if state.approvals.iter().any(|approval| &approval.by == context.by) {
+        let has_approved = state.approvals.iter().any(|approval| &approval.by == context.by);
+        // Who waits for a second approval that nobody gives may break the glass all the same.
+        if has_approved && self.break_glass.is_none() {
             return Err(Refusal::new("refusal.approved_already"));
         }
         let override_reason = self.window(context, state)?;
@@ -114,7 +116,9 @@ impl Approve {
         if let Some(reason) = &self.break_glass {
             draft.break_glass(self.run, reason);
         }
-        draft.fact(Fact::ApprovalGiven { run: self.run, digest, override_reason });
+        if !has_approved {
+            draft.fact(Fact::ApprovalGiven { run: self.run, digest, override_reason });
+        }
         if draft.incident.runs.get(&self.run).is_some_and(|state| state.missing_approvals() == 0) {
             draft.approved(self.run);
         }
@@ -202,6 +206,7 @@ fn tick(context: Context<'_>, incident: &Incident, run: RunId, item: &str, ticke
 }
 
 impl Stop {
+    /// Everybody may: to stop before the next step does no harm, and whoever sees it go wrong shall not look for a right.
     pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
         let state = run::find(incident, self.run)?;
         if !matches!(state.phase, Phase::Announcing { .. } | Phase::Released | Phase::Running) {
@@ -222,6 +227,12 @@ impl Settle {
         let unknown = matches!(state.phase, Phase::Finished { outcome: Outcome::Unknown { .. } });
         if !unknown || state.settled.is_some() {
             return Err(Refusal::new("refusal.nothing_to_settle").with("run", self.run.to_string()));
+        }
+        // What is settled lets the next run begin, so it takes one who could have approved, or asked for it.
+        if context.by != &state.asked.by
+            && let Some(user) = context.by.person()
+        {
+            run::must_be_approver(context, incident, &state.action.approval.by, user)?;
         }
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::RunSettled { run: self.run, happened: self.truth == Truth::Happened });

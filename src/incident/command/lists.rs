@@ -1,9 +1,12 @@
-//! `status`, `list`, `timeline`, `details`, `help`: answers that only the person who asked sees.
+//! `status`, `list`, `timeline`, `details`, `plan`, `help`: answers that only the person who asked sees.
 
 use serde::{Deserialize, Serialize};
 
 use crate::incident::decision::{Context, Decision, Effect, Sheet};
-use crate::incident::id::DiagnosticId;
+use crate::incident::id::{DiagnosticId, RunId};
+use crate::incident::run;
+use crate::incident::state::Incident;
+use crate::incident::words::Refusal;
 
 /// Show how the incident stands.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
@@ -22,6 +25,13 @@ pub struct Timeline {}
 pub struct Details {
     /// The round of diagnostics.
     pub diagnostic: DiagnosticId,
+}
+
+/// Show the whole plan of a run: every step with all that it changes.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args, Serialize, Deserialize)]
+pub struct Plan {
+    /// The run.
+    pub run: RunId,
 }
 
 /// Explain the commands.
@@ -53,6 +63,15 @@ impl Timeline {
 impl Details {
     pub(super) fn decide(&self, context: Context<'_>) -> Decision {
         answer(context, Sheet::Details { diagnostic: self.diagnostic })
+    }
+}
+
+impl Plan {
+    pub(super) fn decide(&self, context: Context<'_>, incident: &Incident) -> Result<Decision, Refusal> {
+        if run::find(incident, self.run)?.plan.is_none() {
+            return Err(Refusal::new("refusal.no_plan"));
+        }
+        Ok(answer(context, Sheet::Plan { run: self.run }))
     }
 }
 

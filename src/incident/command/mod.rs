@@ -35,14 +35,14 @@ use super::id::{IncidentId, RunId, UserId};
 use super::state::Incident;
 use super::words::{Refusal, Words};
 
-pub use self::tokens::{plain_text, quote};
+pub use self::tokens::{line_of, plain_text, quote};
 pub use ack::Ack;
 pub use aftermath::{Handover, Retry, Skip, Undo};
 pub use approve::{Approve, Reject, Settle, Stop, Tick, Untick};
 pub use cancel::Cancel;
 pub use diag::Diag;
 pub use files::Files;
-pub use lists::{Details, Help, List, Status, Timeline};
+pub use lists::{Details, Help, List, Plan, Status, Timeline};
 pub use mitigate::Mitigate;
 pub use note::Note;
 pub use page::Page;
@@ -137,6 +137,8 @@ pub enum Command {
     Timeline(Timeline),
     /// Show what the checks of a diagnostic saw, line by line.
     Details(Details),
+    /// Show the whole plan of a run: every step with all that it changes.
+    Plan(Plan),
     /// Users are no longer affected.
     Mitigate(Mitigate),
     /// The incident is over.
@@ -183,7 +185,7 @@ impl Command {
             Command::Stop(Stop { run }) | Command::Settle(Settle { run, .. }) => Some(run.incident),
             Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => Some(run.incident),
             Command::Undo(Undo { run }) | Command::Handover(Handover { run, .. }) => Some(run.incident),
-            Command::Files(Files { run }) => Some(run.incident),
+            Command::Files(Files { run }) | Command::Plan(Plan { run }) => Some(run.incident),
             Command::Details(Details { diagnostic }) => Some(diagnostic.incident),
             Command::Send(Send { update }) | Command::Hold(Hold { update, .. }) => Some(update.incident),
             _ => None,
@@ -227,9 +229,10 @@ impl Command {
         };
         match self {
             Command::Approve(Approve { run, break_glass, .. }) => of_run(run, break_glass.is_some()),
-            Command::Reject(Reject { run, .. }) | Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => {
-                of_run(run, false)
-            }
+            Command::Reject(Reject { run, .. })
+            | Command::Settle(Settle { run, .. })
+            | Command::Retry(Retry { run })
+            | Command::Skip(Skip { run, .. }) => of_run(run, false),
             Command::Send(_) | Command::Hold(_) => super::run::groups(&context.rules.customer_approval.by),
             _ => Vec::new(),
         }
@@ -267,6 +270,7 @@ impl Command {
             Command::Undo(undo) => undo.decide(context, incident),
             Command::Handover(handover) => handover.decide(context, incident),
             Command::Files(files) => files.decide(context, incident),
+            Command::Plan(plan) => plan.decide(context, incident),
             Command::Update(update) => update.decide(context, incident),
             Command::Send(send) => send.decide(context, incident),
             Command::Hold(hold) => hold.decide(context, incident),

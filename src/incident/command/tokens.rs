@@ -78,6 +78,20 @@ pub fn quote(text: &str) -> String {
     }
 }
 
+/// A line from words that a shell has split already: what it kept together behind an option is quoted again.
+pub fn line_of(words: &[String]) -> String {
+    let mut line = String::new();
+    let mut after_option = false;
+    for word in words {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&if after_option { quote(word) } else { word.clone() });
+        after_option = as_option(word).is_some_and(|word| !word.contains('='));
+    }
+    line
+}
+
 /// The option that a word is: `--drill`, or `—drill`, which a phone made of it. A lone dash is none.
 pub fn as_option(word: &str) -> Option<String> {
     let word = word.trim_start_matches('\n');
@@ -194,5 +208,13 @@ mod tests {
             let words = texts(&line);
             plain_text(&join(&words));
         }
+    }
+
+    #[test]
+    fn what_a_shell_kept_together_behind_an_option_stays_together() {
+        let words = ["approve", "run_1_1", "--break-glass", "nobody answers", "now"].map(str::to_owned);
+        assert_eq!(line_of(&words), "approve run_1_1 --break-glass \"nobody answers\" now");
+        let words = ["note", "the disk is full", "--", "x"].map(str::to_owned);
+        assert_eq!(line_of(&words), "note the disk is full -- x");
     }
 }

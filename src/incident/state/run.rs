@@ -306,7 +306,7 @@ impl Run {
         let released = matches!(self.phase, Phase::Released | Phase::Running | Phase::Verifying);
         let (plan, digest) = (self.plan.as_ref()?, self.digest.as_ref()?);
         let enough = self.missing_approvals() == 0 && self.approvals.iter().all(|a| &a.digest == digest);
-        (released && enough).then(|| ApprovedPlan::new(self.id, plan.clone(), digest.clone())).flatten()
+        (released && enough).then(|| ApprovedPlan::new(self.id, self.asked.at, plan.clone(), digest.clone())).flatten()
     }
 
     /// May change the world now or soon, or nobody knows whether it did: its targets are locked (durability rule 6).

@@ -224,7 +224,7 @@ fn a_plan_shows_everything_before_its_button() {
       },
       {
         "text": {
-          "text": "*v1.3.0 → v1.2.3* · shop (production)\n1. Switch the shop from v1.3.0 to v1.2.3\n      ◦ image: shop:1.3.0 → shop:1.2.3\n2. Clear the page cache (→ empty)\n*Why:*\n• error rate 7.2 % for 5 min (limit 5 %)\n• v1.3.0 went live 6 min before\n*Risk:* can be changed back · urgent (under 15 min) · usually takes 40 s\n*When not to:* bad data rather than bad code\n*Leaves alone:* the database\n*Checked afterwards:*\n• health page\n• error rate\n*Rights needed, checked:* patch deployments/shop in production\n*If a step fails:* it stops there, says what is done and what is not, and nothing more is changed.",
+          "text": "*v1.3.0 → v1.2.3* · shop (production)\n1. Switch the shop from v1.3.0 to v1.2.3\n      ◦ image: shop:1.3.0 → shop:1.2.3\n2. Clear the page cache · → empty · cache (production)\n*Why:*\n• error rate 7.2 % for 5 min (limit 5 %)\n• v1.3.0 went live 6 min before\n*Risk:* can be changed back · urgent (under 15 min) · usually takes 40 s\n*When not to:* bad data rather than bad code\n*Leaves alone:* the database\n*Checked afterwards:*\n• health page\n• error rate\n*Rights needed, checked:* patch deployments/shop in production\n*If a step fails:* it stops there, says what is done and what is not, and nothing more is changed.",
           "type": "mrkdwn",
           "verbatim": true
         },
@@ -337,6 +337,48 @@ fn a_plan_shows_everything_before_its_button() {
 }
 
 #[test]
+fn a_plan_too_long_for_its_card_is_a_button_away() {
+    let mut stage = Stage::declared();
+    stage.acknowledged().plan_shown();
+    assert!(!look(&stage, Card::Run(RUN)).contains("Whole plan"), "the card shows all of it");
+    let mut stage = Stage::declared();
+    stage.plan.steps[0].diff = (1..=9).map(|n| Words::verbatim(format!("setting {n} changes"))).collect();
+    stage.acknowledged().plan_shown();
+    let card = look(&stage, Card::Run(RUN));
+    assert!(card.contains("… and 5 more") && !card.contains("setting 5 changes"), "{card}");
+    assert!(card.contains("[Whole plan → plan run_7_1]"), "{card}");
+    let whole = sketch(&sheets::draw(&stage.scene(), &Sheet::Plan { run: RUN }, Locale::Fr).unwrap());
+    insta::assert_snapshot!(whole, @r#"
+    Plan complet de run_7_1 · 965539a6afc1
+    ---
+    *Plan complet de run_7_1* · 965539a6afc1
+    *v1.3.0 → v1.2.3* · shop (production)
+    1. Switch the shop from v1.3.0 to v1.2.3
+          ◦ setting 1 changes
+          ◦ setting 2 changes
+          ◦ setting 3 changes
+          ◦ setting 4 changes
+          ◦ setting 5 changes
+          ◦ setting 6 changes
+          ◦ setting 7 changes
+          ◦ setting 8 changes
+          ◦ setting 9 changes
+    2. Clear the page cache · → empty · cache (production)
+    *Pourquoi :*
+    • error rate 7.2 % for 5 min (limit 5 %)
+    • v1.3.0 went live 6 min before
+    *Risque :* réversible · urgent (moins de 15 min) · durée habituelle : 40 s
+    *Quand s’abstenir :* bad data rather than bad code
+    *Ne touche pas à :* the database
+    *Vérifié ensuite :*
+    • health page
+    • error rate
+    *Droits nécessaires, vérifiés :* patch deployments/shop in production
+    *En cas d’échec d’une étape :* l’exécution s’arrête là, dit ce qui est fait et ce qui ne l’est pas, et ne modifie rien de plus.
+    "#);
+}
+
+#[test]
 fn an_incident_in_the_middle_of_the_work() {
     let mut stage = Stage::declared();
     stage.acknowledged().by("U0LEAD", Fact::RoleAssigned { role: Role::Commander, user: user("U0LEAD") });
@@ -411,7 +453,7 @@ fn the_same_in_french() {
     *v1.3.0 → v1.2.3* · shop (production)
     1. Switch the shop from v1.3.0 to v1.2.3
           ◦ image: shop:1.3.0 → shop:1.2.3
-    2. Clear the page cache (→ empty)
+    2. Clear the page cache · → empty · cache (production)
     *Pourquoi :*
     • error rate 7.2 % for 5 min (limit 5 %)
     • v1.3.0 went live 6 min before

@@ -19,37 +19,84 @@ const SHOWN_LOSSES: usize = 10;
 /// Lines of a check list. Each takes a block.
 const SHOWN_ITEMS: usize = 20;
 
-/// The whole of a plan that waits for approval.
+/// How much of a plan is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// As much as can be read on a phone; the rest is counted, and a button away.
+    Card,
+    Whole,
+}
+
+impl Length {
+    fn most(self, shown: usize) -> usize {
+        if self == Length::Card { shown } else { usize::MAX }
+    }
+}
+
+/// What there is to know of a plan that waits for approval.
 pub(super) fn to_approve(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
     let Some(plan) = &run.plan else {
         return Ok(vec![]);
     };
-    let why = plan.why.iter().map(|why| pen.told(why)).collect::<Said<Vec<String>>>()?;
-    let checks = plan.verification.iter().map(|check| verified(pen, check)).collect::<Said<Vec<String>>>()?;
-    let needs = needs(pen, plan)?;
-    let stays_done = plan.stays_done.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
     let rehearsed =
         if run.phase == Phase::Rehearsed { pen.say("run.rehearsed", json!({}))? } else { Mrkdwn::default() };
     let head = vec![rehearsed, change(pen, run)?];
-    let about = vec![
-        listed(pen, "plan.why", &why)?,
+    let all = head.into_iter().chain(steps(pen, plan, Length::Card)?).chain(about(pen, run, plan, Length::Card)?);
+    let mut parts = lines(all.filter(|line| !line.is_empty()));
+    parts.extend(checklist(pen, run)?);
+    parts.push(Part::Text(Mrkdwn::join([approvals(pen, run)?, window(pen, run)?, glass(pen, run)?], "\n")));
+    Ok(parts)
+}
+
+/// Every line of a plan.
+pub(super) fn whole(pen: &Pen<'_>, run: &Run) -> Said<Vec<Mrkdwn>> {
+    let Some(plan) = &run.plan else {
+        return Ok(vec![]);
+    };
+    let all = [change(pen, run)?].into_iter().chain(steps(pen, plan, Length::Whole)?);
+    let all = all.chain(about(pen, run, plan, Length::Whole)?);
+    Ok(all.filter(|line| !line.is_empty()).collect())
+}
+
+/// Asks for the whole plan, where the card does not show all of it.
+pub(super) fn whole_button(pen: &Pen<'_>, run: &Run) -> Said<Option<Button>> {
+    if !run.plan.as_ref().is_some_and(is_shortened) {
+        return Ok(None);
+    }
+    Ok(Some(Button::new("plan", pen.word("button.whole_plan")?, format!("plan {}", run.id))))
+}
+
+fn is_shortened(plan: &ActionPlan) -> bool {
+    let lists = [plan.why.len(), plan.cautions.len(), plan.will_not.len(), plan.stays_done.len()];
+    let needs = plan.steps.iter().map(|step| step.needs.len()).sum();
+    plan.steps.len() > SHOWN_STEPS
+        || plan.steps.iter().any(|step| step.diff.len() > shown_changes(step))
+        || lists.into_iter().chain([plan.verification.len(), needs]).any(|items| items > SHOWN)
+}
+
+fn shown_changes(step: &PlannedStep) -> usize {
+    if step.risk == Risk::Destructive { SHOWN_LOSSES } else { SHOWN_CHANGES }
+}
+
+/// Why, how risky, what it leaves alone, what is looked at afterwards, and what happens when it does not work.
+fn about(pen: &Pen<'_>, run: &Run, plan: &ActionPlan, length: Length) -> Said<Vec<Mrkdwn>> {
+    let why = plan.why.iter().map(|why| pen.told(why)).collect::<Said<Vec<String>>>()?;
+    let checks = plan.verification.iter().map(|check| verified(pen, check)).collect::<Said<Vec<String>>>()?;
+    let stays_done = plan.stays_done.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
+    Ok(vec![
+        listed(pen, "plan.why", &why, length)?,
         risk_line(pen, plan)?,
-        listed(pen, "plan.cautions", &plan.cautions)?,
-        listed(pen, "plan.will_not", &plan.will_not)?,
-        listed(pen, "plan.stays_done", &stays_done)?,
-        listed(pen, "plan.verification", &checks)?,
-        listed(pen, "plan.needs", &needs)?,
+        listed(pen, "plan.cautions", &plan.cautions, length)?,
+        listed(pen, "plan.will_not", &plan.will_not, length)?,
+        listed(pen, "plan.stays_done", &stays_done, length)?,
+        listed(pen, "plan.verification", &checks, length)?,
+        listed(pen, "plan.needs", &needs(pen, plan)?, length)?,
         kept(pen, run)?,
         pen.say(
             "plan.if_it_fails",
             json!({"steps": plan.steps.len(), "always": plan.steps.iter().any(|step| step.always)}),
         )?,
-    ];
-    let all = head.into_iter().chain(steps(pen, plan)?).chain(about);
-    let mut parts = lines(all.filter(|line| !line.is_empty()));
-    parts.extend(checklist(pen, run)?);
-    parts.push(Part::Text(Mrkdwn::join([approvals(pen, run)?, window(pen, run)?, glass(pen, run)?], "\n")));
-    Ok(parts)
+    ])
 }
 
 /// The one line that matters: `v1.3.0 → v1.2.3 · http:shop`. Nothing before there is a plan.
@@ -65,28 +112,34 @@ fn change_vars(step: &PlannedStep) -> Value {
 }
 
 /// Each step with its change, where it says more than the one line above.
-fn steps(pen: &Pen<'_>, plan: &ActionPlan) -> Said<Vec<Mrkdwn>> {
+fn steps(pen: &Pen<'_>, plan: &ActionPlan, length: Length) -> Said<Vec<Mrkdwn>> {
     let mut lines = Vec::new();
-    for (place, step) in plan.steps.iter().enumerate().take(SHOWN_STEPS) {
-        let vars = json!({
-            "n": place + 1,
-            "many": plan.steps.len() > 1,
-            "title": step.title,
-            "from": if place > 0 { step.from.clone() } else { None },
-            "to": (place > 0).then_some(&step.to),
-        });
-        lines.push(pen.say("plan.step", vars)?);
+    for (place, step) in plan.steps.iter().enumerate().take(length.most(SHOWN_STEPS)) {
+        lines.push(pen.say("plan.step", step_vars(plan, place, step))?);
         if step.always {
             lines.push(pen.say("plan.always", json!({}))?);
         }
-        let most = if step.risk == Risk::Destructive { SHOWN_LOSSES } else { SHOWN_CHANGES };
+        let most = length.most(shown_changes(step));
         for change in step.diff.iter().take(most) {
-            lines.push(pen.say("plan.diff", json!({"text": change}))?);
+            lines.push(pen.say("plan.diff", json!({"text": change, "whole": length == Length::Whole}))?);
         }
         lines.extend(more(pen, step.diff.len(), most)?);
     }
-    lines.extend(more(pen, plan.steps.len(), SHOWN_STEPS)?);
+    lines.extend(more(pen, plan.steps.len(), length.most(SHOWN_STEPS))?);
     Ok(lines)
+}
+
+/// What is said of one step; from, to and target of the first stand in the line above them all.
+pub(super) fn step_vars(plan: &ActionPlan, place: usize, step: &PlannedStep) -> Value {
+    let later = place > 0;
+    json!({
+        "n": place + 1,
+        "many": plan.steps.len() > 1,
+        "title": step.title,
+        "from": step.from.as_ref().filter(|_| later),
+        "to": later.then_some(&step.to),
+        "target": later.then_some(&step.target),
+    })
 }
 
 fn more(pen: &Pen<'_>, all: usize, shown: usize) -> Said<Option<Mrkdwn>> {
@@ -97,24 +150,25 @@ fn more(pen: &Pen<'_>, all: usize, shown: usize) -> Said<Option<Mrkdwn>> {
 }
 
 /// A heading with one text behind it, or with several below it. Nothing when there is none.
-fn listed(pen: &Pen<'_>, key: &str, items: &[String]) -> Said {
+fn listed(pen: &Pen<'_>, key: &str, items: &[String], length: Length) -> Said {
     let head = pen.say(key, json!({}))?;
     match items {
         [] => Ok(Mrkdwn::default()),
         [only] => Ok(Mrkdwn::join([head, Mrkdwn::of(only)], " ")),
         several => {
             let mut lines = vec![head];
-            for item in several.iter().take(SHOWN) {
+            let most = length.most(SHOWN);
+            for item in several.iter().take(most) {
                 lines.push(pen.say("plan.item", json!({"text": item}))?);
             }
-            lines.extend(more(pen, several.len(), SHOWN)?);
+            lines.extend(more(pen, several.len(), most)?);
             Ok(Mrkdwn::join(lines, "\n"))
         }
     }
 }
 
 /// A check, and what it saw before where that will matter.
-fn verified(pen: &Pen<'_>, check: &Verification) -> Said<String> {
+pub(super) fn verified(pen: &Pen<'_>, check: &Verification) -> Said<String> {
     match &check.before {
         Some(before) => pen.told(
             &Words::new("plan.check_before").with("title", check.title.as_str()).with("before", before.shown.clone()),

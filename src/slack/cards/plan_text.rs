@@ -16,13 +16,18 @@ pub fn plan_text(scene: &Scene<'_>, locale: Locale, plan: &ActionPlan) -> Said<S
     let pen = Pen::new(scene, locale);
     let mut lines = vec![plan.title.clone()];
     for (place, step) in plan.steps.iter().enumerate() {
-        let vars = json!({"n": place + 1, "many": true, "title": step.title, "from": step.from, "to": step.to});
+        let mut vars = super::plan::step_vars(plan, place, step);
+        for (name, value) in
+            [("many", json!(true)), ("from", json!(step.from)), ("to", json!(step.to)), ("target", json!(step.target))]
+        {
+            vars[name] = value;
+        }
         lines.push(pen.plain("plan.step", vars)?);
         if step.always {
             lines.push(bare(&pen.plain("plan.always", json!({}))?));
         }
         for change in &step.diff {
-            lines.push(pen.plain("plan.diff", json!({"text": change}))?);
+            lines.push(pen.plain("plan.diff", json!({"text": change, "whole": true}))?);
         }
     }
     listed(&pen, "plan.why", &told(&pen, &plan.why)?, &mut lines)?;
@@ -30,7 +35,8 @@ pub fn plan_text(scene: &Scene<'_>, locale: Locale, plan: &ActionPlan) -> Said<S
     listed(&pen, "plan.cautions", &plan.cautions, &mut lines)?;
     listed(&pen, "plan.will_not", &plan.will_not, &mut lines)?;
     listed(&pen, "plan.stays_done", &told(&pen, &plan.stays_done)?, &mut lines)?;
-    let checks: Vec<String> = plan.verification.iter().map(|check| check.title.clone()).collect();
+    let checks =
+        plan.verification.iter().map(|check| super::plan::verified(&pen, check)).collect::<Said<Vec<String>>>()?;
     listed(&pen, "plan.verification", &checks, &mut lines)?;
     listed(&pen, "plan.needs", &super::plan::needs(&pen, plan)?, &mut lines)?;
     Ok(lines.join("\n"))

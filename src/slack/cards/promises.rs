@@ -54,9 +54,10 @@ fn check_everything(stage: &Stage, seen: u64) {
     assert!(topic::topic(&scene, stage.incident()).unwrap().encode_utf16().count() <= 250);
 }
 
-fn every_sheet() -> [Sheet; 8] {
+fn every_sheet() -> [Sheet; 9] {
     [
         Sheet::Status,
+        Sheet::Plan { run: RUN },
         Sheet::Timeline,
         Sheet::List,
         Sheet::Help { topic: None },

@@ -95,14 +95,16 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
     let buttons = match &run.phase {
         Phase::Planning | Phase::Verifying => vec![],
         Phase::Rehearsed if open => {
-            vec![Button::new("again", pen.word("button.plan_for_real")?, again_line(run)).primary()]
+            let again = Button::new("again", pen.word("button.plan_for_real")?, again_line(run)).primary();
+            [again].into_iter().chain(plan::whole_button(pen, run)?).collect()
         }
         Phase::Pending if open => {
             let approve = match plan::override_window(pen, run)? {
                 Some(button) => button,
                 None => plan::approve(pen, run)?,
             };
-            [Some(approve), Some(reject(pen, run)?), plan::files(pen, run)?].into_iter().flatten().collect()
+            let more = [plan::whole_button(pen, run)?, plan::files(pen, run)?];
+            [approve, reject(pen, run)?].into_iter().chain(more.into_iter().flatten()).collect()
         }
         Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
         Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::blocks::{Button, Part, lines, told};
+use super::blocks::{Button, MESSAGE_TEXT, Part, lines, told};
 use super::facts::{self, Medium};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said, headline};
@@ -10,7 +10,7 @@ use super::{diagnostic, incident as card, plan};
 use crate::incident::approval::Choice;
 use crate::incident::command::{CommandHelp, all_help, quote};
 use crate::incident::decision::Sheet;
-use crate::incident::id::DiagnosticId;
+use crate::incident::id::{DiagnosticId, RunId};
 use crate::incident::rules::RunbookAction;
 use crate::incident::state::Incident;
 use crate::incident::time::Millis;
@@ -37,6 +37,7 @@ pub fn draw(scene: &Scene<'_>, sheet: &Sheet, locale: Locale) -> Said<Drawn> {
         (Sheet::Status, Some(incident)) => (card::first_line(&pen, incident)?, card::body(&pen, incident)?),
         (Sheet::Timeline, Some(incident)) => timeline(scene, &pen, incident)?,
         (Sheet::Details { diagnostic }, Some(incident)) => details(&pen, incident, *diagnostic)?,
+        (Sheet::Plan { run }, Some(incident)) => whole_plan(&pen, incident, *run)?,
         (Sheet::Actions { rollbacks }, Some(incident)) => actions(&pen, incident, *rollbacks)?,
         (Sheet::Choices { action, dry_run, choices }, Some(incident)) => {
             to_choose(&pen, incident, action, *dry_run, choices)?
@@ -63,6 +64,26 @@ fn details(pen: &Pen<'_>, incident: &Incident, id: DiagnosticId) -> Said<Page> {
         }
     }
     Ok((title, parts))
+}
+
+/// A plan without anything left out, as far as one message goes; what does not fit is counted.
+fn whole_plan(pen: &Pen<'_>, incident: &Incident, id: RunId) -> Said<Page> {
+    let run = incident.runs.get(&id);
+    let digest = run.and_then(|run| run.digest.as_ref()).map(|digest| digest.short());
+    let title = pen.say("plan.whole", json!({"run": id.to_string(), "digest": digest}))?;
+    let mut all = vec![title.clone()];
+    all.extend(run.map(|run| plan::whole(pen, run)).transpose()?.unwrap_or_default());
+    let mut size = 0;
+    let fits = all.iter().take_while(|line| {
+        size += line.size() + 1;
+        size < MESSAGE_TEXT - 200
+    });
+    let fits = fits.count();
+    if let Some(more) = all.len().checked_sub(fits).filter(|more| *more > 0) {
+        all.truncate(fits);
+        all.push(pen.say("plan.more", json!({"more": more}))?);
+    }
+    Ok((title, lines(all)))
 }
 
 fn list(scene: &Scene<'_>, pen: &Pen<'_>) -> Said<Page> {

@@ -110,6 +110,27 @@ async fn files_that_change_after_the_plan_are_not_applied() {
     team.close().await;
 }
 
+/// The same fields would be overwritten, but not with what they held when somebody approved.
+#[tokio::test]
+async fn what_somebody_changed_after_the_plan_is_not_overwritten() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let web = deployment("example/web:1", "");
+    let Some(team) = applying(folder.path(), &[("web.yaml", &web)], ", force: true").await else { return };
+    team.space.apply(&deployment("example/web:2", "")).await;
+    let (channel, card) = team.planned(1, "apply").await;
+    team.space.set_image("web", "example/web:3").await;
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(1).await, Outcome::Stale { step: 0, .. }), "{card}");
+    assert!(card.contains("deployment/web has changed since the plan"), "{card}");
+    assert_eq!(team.space.image("web").await, "example/web:3");
+    let (channel, card) = team.planned(2, "apply").await;
+    team.space.kubectl(&["label", "deployment/web", "team=shop"]).await;
+    let card = team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(2).await, Outcome::Done, "what it does not touch may change: {card}");
+    assert_eq!(team.space.get("deployment/web").await["metadata"]["labels"]["team"], "shop");
+    team.close().await;
+}
+
 #[tokio::test]
 async fn a_folder_says_what_is_wrong_with_it() {
     let folder = tempfile::tempdir().expect("a folder can be made");

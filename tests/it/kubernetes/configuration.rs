@@ -170,10 +170,11 @@ async fn a_secret_is_restored_and_its_values_are_nowhere() {
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
     let log = bot.stop().await;
     assert_eq!(space.get("secret/app").await["data"], json!({"password": encoded[1]}));
-    let kept = space.get("secret/app-vigie-run-1-1").await["data"].take();
+    let copy = format!("app-vigie-run-1-1-step-1-{:x}", run.asked.at.0);
+    let kept = space.get(&format!("secret/{copy}")).await["data"].take();
     assert_eq!(kept, json!({"password": encoded[0], "token": encoded[2]}));
     let patched = |name: &str| json!(["patch", name, 200]);
-    let created = json!(["create", "secrets/app-vigie-run-1-1", 201]);
+    let created = json!(["create", format!("secrets/{copy}"), 201]);
     assert_eq!(space.writes(), [created, patched("secrets/app"), patched("deployments/web")]);
 
     let calls = outside.town.ws().calls().iter().map(|call| call.args.to_string()).collect::<Vec<_>>().join("\n");

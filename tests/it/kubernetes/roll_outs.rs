@@ -5,6 +5,7 @@ use vigie::incident::approval::Outcome;
 
 use super::plane::Namespace;
 use super::team::{Setting, Team};
+use crate::world::shown;
 
 const WEB: &str = "rollout, status, deployment/web, --timeout=20s";
 
@@ -203,6 +204,63 @@ async fn workers_go_to_none_and_come_back_to_the_number_the_cluster_remembers() 
     );
     let patch = json!(["patch", "deployments/web", 200]);
     assert_eq!(team.space.writes(), [patch.clone(), patch]);
+    team.close().await;
+}
+
+/// How many pods there were says nothing of a revision, so it does not go with one.
+#[tokio::test]
+async fn a_roll_back_leaves_the_remembered_number_of_pods() {
+    let actions = [
+        ("stop", "reversible", "scale: { workloads: [deployment/web], to: 0 }"),
+        ("undo", "reversible", "undo: { workloads: [deployment/web] }"),
+        ("back", "reversible", "scale_back: { workloads: [deployment/web] }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 2).await;
+    for (incident, action) in [(1, "stop"), (2, "undo"), (3, "back")] {
+        let (_, done) = team.through(incident, action).await;
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{action}: {done}");
+    }
+    let web = team.space.get("deployment/web").await;
+    assert_eq!((team.space.image("web").await.as_str(), &web["spec"]["replicas"]), ("example/web:1", &json!(2)));
+    team.close().await;
+}
+
+#[tokio::test]
+async fn an_autoscaler_that_will_set_the_number_anew_stands_in_the_plan() {
+    let actions = [
+        ("stop", "reversible", "scale: { workloads: [deployment/web], to: 0 }"),
+        ("more", "reversible", "scale: { workloads: [deployment/web], to: 5 }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    let autoscaler = "apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: { name: web }\nspec: { minReplicas: \
+                      2, maxReplicas: 4, scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: web } }\n";
+    team.space.apply(autoscaler).await;
+    let (_, more) = team.planned(1, "more").await;
+    assert!(shown(&more).contains("The autoscaler web (2 to 4 pods) may change the number again"), "{}", shown(&more));
+    let (_, stop) = team.planned(2, "stop").await;
+    assert!(shown(&stop).contains("The autoscaler web rests while there are no pods"), "{}", shown(&stop));
+    team.close().await;
+}
+
+/// Both count their runs from one; the second must not take the mark of the first for its own.
+#[tokio::test]
+async fn a_vigie_with_a_new_database_does_not_take_what_the_one_before_did_for_its_own() {
+    let restart = [("restart", "reversible", "restart: { workloads: [deployment/web] }")];
+    let setting = Setting { actions: &restart, check: WEB, ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    team.through(1, "restart").await;
+    let former = team.space.pods("app=web").await;
+    let Team { world, space } = team;
+    world.close().await;
+    let team = Team::on(space, setting).await;
+    team.world.seconds(1).await;
+    let (_, done) = team.through(1, "restart").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    team.space.once("pods", |pods| pods["items"].as_array().is_some_and(|items| items.len() == 1)).await;
+    assert_ne!(team.space.pods("app=web").await, former, "{done}");
     team.close().await;
 }
 

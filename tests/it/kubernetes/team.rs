@@ -181,6 +181,12 @@ impl Team {
         self.world.incident(incident).await.runs.into_values().next().expect("there is a run")
     }
 
+    /// The mark that the first step of the first run leaves behind.
+    pub async fn mark(&self, incident: i64) -> String {
+        let run = self.run(incident).await;
+        format!("{}-step-1-{:x}", run.id, run.asked.at.0)
+    }
+
     /// How the run ended.
     pub async fn outcome(&self, incident: i64) -> Outcome {
         match self.run(incident).await.phase {

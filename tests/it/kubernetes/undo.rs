@@ -55,7 +55,7 @@ async fn a_deployment_is_rolled_back_as_the_card_said() {
     });
     assert_eq!(live.as_deref(), Some("example/web:1 · revision 3"));
     let mark = &team.space.get("deployment/web").await["metadata"]["annotations"]["vigie/step"];
-    assert_eq!(mark, "run_1_1-step-1");
+    assert_eq!(mark, &json!(team.mark(1).await));
     assert_eq!(team.space.writes(), one_write("web"));
     team.close().await;
 }

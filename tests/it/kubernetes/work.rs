@@ -82,9 +82,16 @@ async fn a_volume_claim_in_use_is_refused_with_the_pod_that_uses_it() {
     let channel = team.asks_for(1, "clean").await;
     team.world.message(&channel, "data is used by db");
     team.space.kubectl(&["delete", "pod/db", "--now"]).await;
-    let (plan, done) = team.through(2, "clean").await;
+    let (channel, card) = team.planned(2, "clean").await;
+    team.space.apply(user).await;
+    team.space.once("pod/db", |pod| pod["status"]["phase"] == "Running").await;
+    let late = team.approved(&channel, &card).await;
+    assert!(late.contains("data is used by db"), "somebody began to use it after the plan: {late}");
+    assert!(matches!(team.outcome(2).await, Outcome::Stale { step: 0, .. }), "{late}");
+    team.space.kubectl(&["delete", "pod/db", "--now"]).await;
+    let (plan, done) = team.through(3, "clean").await;
     assert!(plan.contains("what is stored there may be lost"), "{plan}");
-    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    assert_eq!(team.outcome(3).await, Outcome::Done, "{done}");
     assert_eq!(team.space.writes(), [json!(["delete", "persistentvolumeclaims/data", 200])]);
     team.space.kubectl(&["delete", &format!("pv/{}", team.space.name), "--wait=false"]).await;
     team.close().await;
@@ -103,6 +110,24 @@ async fn pods_are_made_anew_one_at_a_time() {
     assert!(before.iter().all(|former| !now.contains(former)), "{now:?} after {before:?}");
     let writes = team.space.writes();
     assert!(writes.len() == 2 && writes.iter().all(|write| write[0] == "create" && write[2] == 201), "{writes:?}");
+    team.close().await;
+}
+
+/// They belong to a workload that another run may be changing.
+#[tokio::test]
+async fn whoever_makes_pods_anew_or_deletes_them_holds_their_workload() {
+    let actions = [
+        ("anew", "reversible", "recreate_pods: { selector: \"app=web\" }"),
+        ("kill", "destructive", "delete: { kind: pod, selector: \"app=web\" }"),
+    ];
+    let Some(team) = Team::doing(&actions, WEB).await else { return };
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    for (incident, action) in [(1, "anew"), (2, "kill")] {
+        team.planned(incident, action).await;
+        let plan = team.run(incident).await.plan.expect("there is a plan");
+        let web = format!("kubernetes/production/{}/deployment/web", team.space.name);
+        assert!(plan.steps[0].locks().contains(&web), "{:?}", plan.steps[0].locks());
+    }
     team.close().await;
 }
 
@@ -129,22 +154,26 @@ async fn a_job_runs_once_its_log_is_followed_and_it_is_tidied_up() {
     let run = [(
         "migrate",
         "destructive",
-        "job: { image: \"example/task:1-slow\", command: [migrate, down], env: { STEP: hidden-step } }",
+        "job: { image: \"example/task:1-slow\", command: [migrate, down], env: { STEP: seen-step }, secrets: { KEY: \
+         \"${PHONES_SECRET}\" } }",
     )];
     let Some(team) = Team::doing(&run, "get, namespace").await else { return };
     let (channel, card) = team.planned(1, "migrate").await;
     let plan = shown(&card);
-    assert!(plan.contains("migrate down · example/task:1-slow") && !plan.contains("hidden-step"), "{plan}");
+    for line in ["migrate down · example/task:1-slow", "variables besides: STEP=seen-step", "values are not shown: KEY"] {
+        assert!(plan.contains(line), "{line} is not in {plan}");
+    }
+    assert!(!plan.contains("practice-practice"), "{plan}");
     let done = team.approved(&channel, &card).await;
     assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
-    assert!(done.contains("vigie-run-1-1-step-1 ended with 0"), "{done}");
+    let job = format!("vigie-{}", team.mark(1).await.replace('_', "-"));
+    assert!(done.contains(&format!("{job} ended with 0")), "{done}");
     let edits = team.world.ws().calls_of("chat.update").into_iter().filter(|call| call.args["ts"] == card["ts"]);
     let followed = edits.map(|call| shown(&call.args)).filter(|text| text.contains("↳")).count();
     assert!(followed > 0, "a line of the log was on the card");
-    let writes =
-        [json!(["create", "jobs/vigie-run-1-1-step-1", 201]), json!(["delete", "jobs/vigie-run-1-1-step-1", 200])];
+    let writes = [json!(["create", format!("jobs/{job}"), 201]), json!(["delete", format!("jobs/{job}"), 200])];
     assert_eq!(team.space.writes(), writes);
-    none_left(&team.space, "pods", "job-name=vigie-run-1-1-step-1").await;
+    none_left(&team.space, "pods", &format!("job-name={job}")).await;
     team.close().await;
 }
 
@@ -155,12 +184,13 @@ async fn a_job_that_fails_says_its_exit_code_and_its_last_lines_and_stays() {
     team.space.deployed("web", &["example/web:1-fail"], 1).await;
     let (plan, done) = team.through(1, "migrate").await;
     assert!(plan.contains("with the environment and the volumes of deployment/web"), "{plan}");
-    assert!(done.contains("vigie-run-1-1-step-1 ended with 3") && done.contains("ERROR"), "{done}");
+    let name = format!("vigie-{}", team.mark(1).await.replace('_', "-"));
+    assert!(done.contains(&format!("{name} ended with 3")) && done.contains("ERROR"), "{done}");
     assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }));
-    let job = team.space.get("job/vigie-run-1-1-step-1").await;
+    let job = team.space.get(&format!("job/{name}")).await;
     let command = &job["spec"]["template"]["spec"]["containers"][0]["command"];
     assert_eq!(command, &json!(["migrate", "down"]));
-    assert_eq!(team.space.writes(), [json!(["create", "jobs/vigie-run-1-1-step-1", 201])]);
+    assert_eq!(team.space.writes(), [json!(["create", format!("jobs/{name}"), 201])]);
     team.close().await;
 }
 

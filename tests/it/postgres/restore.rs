@@ -99,7 +99,7 @@ async fn a_restore_in_place_says_what_will_be_lost_and_keeps_a_copy_first() {
         let analysed = "SELECT count(*) FROM pg_stats WHERE tablename = 'orders'";
         assert!(shop.count(analysed).await > 0, "the statistics are made anew");
         let comment = "SELECT count(*) FROM pg_database WHERE datname = current_database() AND \
-            shobj_description(oid, 'pg_database') = 'of the shop [vigie run_7_1-step-1]'";
+            shobj_description(oid, 'pg_database') = 'of the shop [vigie run_7_1-step-1-0]'";
         assert_eq!(shop.count(comment).await, 1);
         let files = kept(&shop);
         let copy = files.iter().find(|name| name.contains("before-run_7_1-step-1")).expect("there is a copy");

@@ -50,7 +50,7 @@ async fn what_is_asked_for_twice_by_one_name_is_done_once() {
         .filter(|call| call.is_write())
         .map(|call| call.idempotency_key().map(str::to_owned))
         .collect();
-    assert_eq!(keys, [Some("run_7_1-step-1".to_owned()), Some("run_7_1-step-1".to_owned())]);
+    assert_eq!(keys, [Some("run_7_1-step-1-0".to_owned()), Some("run_7_1-step-1-0".to_owned())]);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_maintenance_page_is_put_up_from_slack() {
         assert_eq!(runbook.outcome().await, Outcome::Done, "{done}");
         assert!(desk.with(|page| page.is_up && page.done == 1));
         let writes: Vec<_> = desk.calls().into_iter().filter(|call| call.is_write()).collect();
-        assert_eq!(writes[0].idempotency_key(), Some("run_1_1-step-1"));
+        assert!(writes[0].idempotency_key().is_some_and(|key| key.starts_with("run_1_1-step-1-")), "{:?}", writes[0]);
         let timeline = runbook.world.timeline("U0ONCALL", 1).await;
         assert!(timeline.contains("maintenance page"), "{timeline}");
         if locale == "fr" {

@@ -115,7 +115,7 @@ impl Remote {
     }
 }
 
-const TAG: &str = "refs/tags/vigie/before-run_7_1-step-1";
+const TAG: &str = "refs/tags/vigie/before-run_7_1-step-1-0";
 
 #[tokio::test]
 async fn the_last_commit_is_reverted_and_pushed_with_a_tag() {
@@ -141,7 +141,7 @@ async fn the_last_commit_is_reverted_and_pushed_with_a_tag() {
         "Vigie vigie@localhost",
         "Revert \"Prix double\"",
         &format!("This reverts commit {head}."),
-        "Vigie-Run: run_7_1-step-1",
+        "Vigie-Run: run_7_1-step-1-0",
     ] {
         assert!(message.contains(line), "{line} is not in {message}");
     }

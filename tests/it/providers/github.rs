@@ -41,7 +41,7 @@ async fn a_workflow_is_started_once_and_followed_to_its_end_with_its_link() {
     assert_eq!(ran.line(), "done", "{}", ran.everything());
     assert!(ran.everything().contains("https://github.com/example/shop/actions/runs/9002"), "{}", ran.everything());
     let writes: Vec<_> = desk.calls().into_iter().filter(|call| call.is_write()).collect();
-    let inputs = json!({"environment": "production", "vigie_run": "run_7_1-step-1"});
+    let inputs = json!({"environment": "production", "vigie_run": "run_7_1-step-1-0"});
     assert_eq!((writes.len(), &writes[0].body["inputs"]), (1, &inputs));
 }
 

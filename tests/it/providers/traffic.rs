@@ -46,7 +46,7 @@ async fn traffic_goes_to_the_place_where_it_is_not() {
     }
     let write = desk.calls().into_iter().find(|call| call.is_write()).expect("something was written");
     assert_eq!(write.body, json!({"type": "CNAME", "name": NAME, "ttl": 1, "content": "green.example.net"}));
-    assert_eq!(write.idempotency_key(), Some("run_7_1-step-1"));
+    assert_eq!(write.idempotency_key(), Some("run_7_1-step-1-0"));
     let plan = room.planned().await;
     assert_eq!(room.run(&plan).await.line(), "done");
     let back = room.planned_back(&plan).await;

@@ -84,7 +84,7 @@ async fn a_rollback_is_done_only_when_the_domain_shows_it() {
     assert_eq!(scene.desk.writes(), ["POST /v1/projects/prj_shop1/rollback/dpl_2"]);
     assert_eq!(
         scene.desk.calls().iter().find(|call| call.is_write()).expect("one write").query["description"],
-        "Vigie run_7_1-step-1"
+        "Vigie run_7_1-step-1-0"
     );
     scene.desk.with(|vercel| {
         vercel.built("Not yet");

@@ -74,7 +74,7 @@ async fn variables_are_saved_by_name_and_their_values_are_nowhere_but_in_the_cop
     is_done(&room.run(&plan).await);
     let names = scene.names();
     assert_eq!(names.len(), 1, "{names:?}");
-    assert!(names[0].starts_with("prj_shop1.20") && names[0].ends_with(".run_7_1-step-1.json"), "{names:?}");
+    assert!(names[0].starts_with("prj_shop1.20") && names[0].ends_with(".run_7_1-step-1-0.json"), "{names:?}");
     let path = scene.copies.path().join(&names[0]);
     let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -134,7 +134,8 @@ async fn what_the_copy_does_not_hold_is_removed_when_that_is_said() {
     is_done(&room.run(&plan).await);
     assert_eq!((scene.value("EXTRA"), scene.value("NEW_CHECKOUT").as_deref()), (None, Some(VALUE)));
     assert!(scene.value("PAYMENT").is_some(), "what nobody could read stays");
-    let kept = scene.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1.json")).expect("a copy was kept");
+    let kept =
+        scene.names().into_iter().find(|name| name.ends_with(".run_7_1-step-1-0.json")).expect("a copy was kept");
     let kept = std::fs::read_to_string(scene.copies.path().join(kept)).expect("it can be read");
     assert!(kept.contains("\"EXTRA\"") && kept.contains("more"), "{kept}");
 
