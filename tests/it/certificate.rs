@@ -85,10 +85,14 @@ async fn diagnosed(town: &Town) -> (CheckResult, String) {
 #[tokio::test]
 async fn a_good_certificate_passes_and_one_that_nobody_vouches_for_does_not() {
     let (port, root) = site().await;
-    let check = format!(
-        "http:\n  url: https://localhost:{port}/health\n  certificate: {{ warn_below: 21d, fail_below: 7d }}"
-    );
-    let configuration = Sheet { check: &check, steps: "- command: { target: t, argv: [\"true\"], to: done, risk: reversible }\n", ..Sheet::default() }.configuration();
+    let check =
+        format!("http:\n  url: https://localhost:{port}/health\n  certificate: {{ warn_below: 21d, fail_below: 7d }}");
+    let configuration = Sheet {
+        check: &check,
+        steps: "- command: { target: t, argv: [\"true\"], to: done, risk: reversible }\n",
+        ..Sheet::default()
+    }
+    .configuration();
     for is_vouched_for in [true, false] {
         let database = Database::fresh().await;
         let town = Town::open_as(&database.url, &configuration).await;

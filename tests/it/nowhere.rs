@@ -68,6 +68,9 @@ async fn rows_of(copy: &mut SqliteConnection, table: &str) -> Vec<String> {
     let names: Vec<String> =
         sqlx::query_scalar(AssertSqlSafe(names)).fetch_all(&mut *copy).await.expect("the columns have names");
     let texts: Vec<String> = names.iter().map(|name| format!("coalesce(CAST(\"{name}\" AS TEXT), '')")).collect();
-    let query = format!("SELECT '{table}' || ' ' || {} FROM \"{table}\"", texts.join(" || ' ' || "));
-    sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(copy).await.expect("the rows can be read")
+    // As bytes: not all that is kept is text.
+    let query = format!("SELECT CAST('{table}' || ' ' || {} AS BLOB) FROM \"{table}\"", texts.join(" || ' ' || "));
+    let rows: Vec<Vec<u8>> =
+        sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(copy).await.expect("the rows can be read");
+    rows.iter().map(|row| String::from_utf8_lossy(row).into_owned()).collect()
 }

@@ -290,7 +290,7 @@ impl Example {
         };
         let (begins, ends) = (
             of_run(["Rollback in progress", "Retour à la version précédente en cours"]),
-            of_run(["Rolled back", "effectué"]),
+            of_run(["Rolled back", "Retour à la version précédente terminé"]),
         );
         assert!(begins.is_some() && begins < ends, "begun at {begins:?}, ended at {ends:?}: {read:#?}");
     }

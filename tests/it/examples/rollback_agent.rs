@@ -137,7 +137,12 @@ async fn what_four_systems_did_is_taken_back_the_last_first() {
     assert_eq!(providers, ["kubernetes", "vercel", "git"]);
     assert!(shown(&card).contains("page cache"), "what stays done is named: {}", shown(&card));
     example.approves(&run, &card).await;
-    assert_eq!(state().await, of(["20", "dpl_2", "example/worker:2"]), "{}", shown(&example.world.again(&example.channel, &card)));
+    assert_eq!(
+        state().await,
+        of(["20", "dpl_2", "example/worker:2"]),
+        "{}",
+        shown(&example.world.again(&example.channel, &card))
+    );
     example.close().await;
 }
 

@@ -160,7 +160,8 @@ async fn a_job_runs_once_its_log_is_followed_and_it_is_tidied_up() {
     let Some(team) = Team::doing(&run, "get, namespace").await else { return };
     let (channel, card) = team.planned(1, "migrate").await;
     let plan = shown(&card);
-    for line in ["migrate down · example/task:1-slow", "variables besides: STEP=seen-step", "values are not shown: KEY"] {
+    for line in ["migrate down · example/task:1-slow", "variables besides: STEP=seen-step", "values are not shown: KEY"]
+    {
         assert!(plan.contains(line), "{line} is not in {plan}");
     }
     assert!(!plan.contains("practice-practice"), "{plan}");
