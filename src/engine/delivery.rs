@@ -27,6 +27,9 @@ pub const LEASE: Millis = Millis::seconds(15);
 /// How often it does, in real time.
 const RENEW: Duration = Duration::from_secs(5);
 
+/// So many effects of one queue are carried out without a look at the other queues.
+const IN_A_ROW: u32 = 16;
+
 /// A process that looked at nothing for so long stood still, and its leases may have ended over its own work.
 const STOOD_STILL: Millis = Millis(LEASE.0 / 2);
 
@@ -57,7 +60,7 @@ impl Engine {
         let mut looked = self.parts.clock.now();
         while !stop.is_cancelled() {
             decisions.mark_unchanged();
-            let next = self.begin_due(lane, &permits, &mut under_way, &mut looked).await;
+            let next = self.begin_due(lane, &permits, &mut under_way, &mut looked, &stop).await;
             let next = next.unwrap_or_else(|fault| {
                 tracing::error!(%fault, lane = lane.word(), "the outbox cannot be read; trying again");
                 None
@@ -79,6 +82,7 @@ impl Engine {
         permits: &Arc<Semaphore>,
         under_way: &mut JoinSet<()>,
         looked: &mut Instant,
+        stop: &CancellationToken,
     ) -> Result<Option<Instant>, StoreFault> {
         loop {
             let now = self.parts.clock.now();
@@ -102,12 +106,32 @@ impl Engine {
             }
             for one in claimed {
                 let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return Ok(None) };
-                let engine = self.clone();
+                let (engine, stop) = (self.clone(), stop.clone());
                 under_way.spawn(async move {
-                    engine.deliver(&one).await;
+                    engine.deliver_in_a_row(one, &stop).await;
                     drop(permit);
                 });
             }
+        }
+    }
+
+    /// Carries out one effect and then what its queue has next, a few of them: then others have their turn.
+    async fn deliver_in_a_row(&self, first: Claimed, stop: &CancellationToken) {
+        let mut one = first;
+        self.deliver(&one).await;
+        for _ in 1..IN_A_ROW {
+            if stop.is_cancelled() {
+                return;
+            }
+            match self.parts.store.claim_next(&one, self.parts.clock.now(), LEASE).await {
+                Ok(Some(next)) => one = next,
+                Ok(None) => return,
+                Err(fault) => {
+                    tracing::error!(%fault, queue = one.queue, "the next effect could not be taken; it is looked for again");
+                    return;
+                }
+            }
+            self.deliver(&one).await;
         }
     }
 

@@ -201,7 +201,15 @@ mod tests {
     use super::*;
 
     fn claimed(effect: Effect, attempts: u32) -> Claimed {
-        Claimed { id: 7, incident: None, effect, attempts, created_at: Instant(0), token: String::new() }
+        Claimed {
+            id: 7,
+            incident: None,
+            queue: String::new(),
+            effect,
+            attempts,
+            created_at: Instant(0),
+            token: String::new(),
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct Claimed {
     pub id: i64,
     /// The incident it belongs to.
     pub incident: Option<IncidentId>,
+    /// The queue that it was the first of.
+    pub queue: String,
     /// What to do.
     pub effect: Effect,
     /// How often it was begun, this time included.
@@ -32,8 +34,28 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn claim(&self, lane: Lane, now: Instant, lease: Millis, limit: u32) -> Result<Vec<Claimed>, StoreFault> {
-        let token = format!("{}:{}", self.owner, uuid::Uuid::now_v7().simple());
-        let claim = Claim { lane, now, until: now + lease, limit, token };
+        let which = Which::FirstOf { lane, limit };
+        let mut claimed = self.take(Claim { which, now, until: now + lease, token: self.new_token() }).await?;
+        claimed.sort_by_key(|one| one.id);
+        Ok(claimed)
+    }
+
+    /// Takes what is due next in the queue of an effect that has just ended. To look for the first of each queue takes a
+    /// look at everything that waits; this takes none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_next(
+        &self,
+        ended: &Claimed,
+        now: Instant,
+        lease: Millis,
+    ) -> Result<Option<Claimed>, StoreFault> {
+        let which = Which::NextIn { queue: ended.queue.clone() };
+        Ok(self.take(Claim { which, now, until: now + lease, token: self.new_token() }).await?.pop())
+    }
+
+    async fn take(&self, claim: Claim) -> Result<Vec<Claimed>, StoreFault> {
         let mut claimed = Vec::new();
         for one in self.db.write(claim).await? {
             match one {
@@ -44,8 +66,11 @@ impl Store {
                 }
             }
         }
-        claimed.sort_by_key(|one| one.id);
         Ok(claimed)
+    }
+
+    fn new_token(&self) -> String {
+        format!("{}:{}", self.owner, uuid::Uuid::now_v7().simple())
     }
 
     /// It is done; what came of it goes into the inbox in the same transaction. `false` when the lease had passed to
@@ -163,11 +188,18 @@ impl Store {
 }
 
 struct Claim {
-    lane: Lane,
+    which: Which,
     now: Instant,
     until: Instant,
-    limit: u32,
     token: String,
+}
+
+/// Which effects are taken.
+enum Which {
+    /// The first of each queue of a lane, so many at most.
+    FirstOf { lane: Lane, limit: u32 },
+    /// The first of one queue.
+    NextIn { queue: String },
 }
 
 impl Write for Claim {
@@ -178,8 +210,13 @@ impl Write for Claim {
     }
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
-        let args = args![self.lane.word(), self.now.0, self.until.0, self.token.as_str(), i64::from(self.limit)];
-        let rows = conn.rows(&sql::CLAIM, args).await?;
+        let (now, until, token) = (self.now.0, self.until.0, self.token.as_str());
+        let rows = match &self.which {
+            Which::FirstOf { lane, limit } => {
+                conn.rows(&sql::CLAIM, args![lane.word(), now, until, token, i64::from(*limit)]).await?
+            }
+            Which::NextIn { queue } => conn.rows(&sql::CLAIM_NEXT, args![queue.as_str(), now, until, token]).await?,
+        };
         rows.iter().map(|row| self.read(row)).collect()
     }
 }
@@ -194,6 +231,7 @@ impl Claim {
         Ok(Ok(Claimed {
             id,
             incident: row.maybe_int("incident")?.map(IncidentId),
+            queue: row.text("queue")?.to_owned(),
             effect,
             attempts: u32::try_from(row.int("attempts")?).unwrap_or(u32::MAX),
             created_at: Instant(row.int("created_at")?),

@@ -114,6 +114,26 @@ async fn waiting_copies_of_a_card_are_one_and_a_queue_keeps_its_order() {
 }
 
 #[tokio::test]
+async fn what_is_next_in_a_queue_is_taken_at_once_when_it_is_due_and_what_came_in_is_decided() {
+    let (store, _dir) = open().await;
+    store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let lease = Millis::seconds(60);
+    let all = store.claim(Lane::Chat, START, lease, 50).await.unwrap();
+    let first = all.iter().find(|one| one.effect == Effect::OpenChannel).expect("the channel is due");
+    assert_eq!(store.claim_next(first, START, lease).await.unwrap().map(|one| one.id), None, "it has not ended");
+    store.done(first, vec![], START).await.unwrap();
+    store.receive("b", Target::incident(IncidentId(1)), &typed("note seen"), START).await.unwrap();
+    assert!(store.claim_next(first, START, lease).await.unwrap().is_none(), "it would not show what came in");
+    take_all(&store, START).await;
+    let second = store.claim_next(first, START, lease).await.unwrap().expect("it is due");
+    assert_eq!((second.queue.as_str(), second.attempts), (first.queue.as_str(), 1));
+    assert!(store.claim(Lane::Chat, START, lease, 50).await.unwrap().iter().all(|one| one.queue != first.queue));
+    store.postpone(&second, START + Millis::seconds(5), "later").await.unwrap();
+    assert!(store.claim_next(&second, START, lease).await.unwrap().is_none(), "it waits, and the others behind it");
+}
+
+#[tokio::test]
 async fn a_lease_that_ended_is_taken_over_and_its_late_owner_changes_nothing() {
     let (store, _dir) = open().await;
     store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
