@@ -92,6 +92,27 @@ impl<'a> Api<'a> {
             .await
     }
 
+    /// The JSON values that come in so long a time, of an answer that may have no end: the whole ones. None where not even
+    /// its beginning comes.
+    pub(super) async fn listen(&self, path: &[&str], query: Query<'_>, most: Duration) -> Result<Vec<Value>, Trouble> {
+        let request = Request::get(self.url(path, query));
+        let heard = request.listen(&self.world.http, &self.headers, most).await.map_err(lost)?;
+        let Some(answer) = heard else { return Ok(Vec::new()) };
+        if !is_yes(answer.status) {
+            return self.read(&answer).map(|_| Vec::new());
+        }
+        let mut values = Vec::new();
+        for value in serde_json::Deserializer::from_str(&answer.body).into_iter() {
+            match value {
+                Ok(value) => values.push(value),
+                // The last one is still on its way.
+                Err(error) if error.is_eof() => break,
+                Err(_) => return Err(Trouble::Garbled),
+            }
+        }
+        Ok(values)
+    }
+
     /// Changes something. Sent again only when it was certainly not carried out: never received, or turned away for now.
     pub(super) async fn send(
         &self,
@@ -105,16 +126,13 @@ impl<'a> Api<'a> {
     }
 
     async fn once(&self, request: &Request, within: Duration) -> Result<Value, Trouble> {
-        match request.send(&self.world.http, &self.headers, &[], within).await {
-            Ok(answer) => self.read(&answer),
-            Err(NoAnswer::NotSent(why)) => Err(Trouble::NoAnswer { sent: false, why }),
-            Err(NoAnswer::Lost(why)) => Err(Trouble::NoAnswer { sent: true, why }),
-        }
+        let answer = request.send(&self.world.http, &self.headers, &[], within).await.map_err(lost)?;
+        self.read(&answer)
     }
 
     fn read(&self, answer: &Answer) -> Result<Value, Trouble> {
         let body = answer.json();
-        if (200..300).contains(&answer.status) {
+        if is_yes(answer.status) {
             return if answer.body.trim().is_empty() { Ok(Value::Null) } else { body.map_err(|_| Trouble::Garbled) };
         }
         let said = body.ok().and_then(|body| {
@@ -126,6 +144,17 @@ impl<'a> Api<'a> {
 
     fn short(&self, text: &str) -> String {
         self.world.redactor.short(text, MOST_SAID)
+    }
+}
+
+fn is_yes(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+fn lost(why: NoAnswer) -> Trouble {
+    match why {
+        NoAnswer::NotSent(why) => Trouble::NoAnswer { sent: false, why },
+        NoAnswer::Lost(why) => Trouble::NoAnswer { sent: true, why },
     }
 }
 

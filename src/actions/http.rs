@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::config::{ConfigFault, fault};
 use super::json::FieldRule;
 use super::redact::Redactor;
+use super::stopwatch::{Stopwatch, within};
 use super::template::{Filling, placeholders, placeholders_in, unknown};
 use crate::incident::words::Words;
 use crate::reason;
@@ -174,27 +175,86 @@ impl Request {
         extra: &[(&'static str, String)],
         within: Duration,
     ) -> Result<Answer, NoAnswer> {
-        let headers = native_headers(headers, extra).map_err(|why| NoAnswer::NotSent(Words::verbatim(why)))?;
-        let mut request = client.request(self.method.native(), &self.url).timeout(within);
-        if let Some(body) = &self.body {
-            request = request.json(body);
-        }
-        let mut response = request.headers(headers).send().await.map_err(no_answer)?;
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let tls = response.extensions().get::<reqwest::tls::TlsInfo>();
-        let certificate = tls.and_then(|tls| tls.peer_certificate()).map(<[u8]>::to_vec);
-        let mut body = Vec::new();
-        let mut cut = false;
+        let request = self.native(client, headers, extra)?.timeout(within);
+        let mut response = request.send().await.map_err(no_answer)?;
+        let mut coming = Coming::new(&mut response);
         while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-            let room = MOST_BODY - body.len();
-            cut = chunk.len() > room;
-            body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-            if cut {
+            if !coming.takes(&chunk) {
                 break;
             }
         }
-        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), cut, headers, certificate })
+        Ok(coming.answer())
+    }
+
+    /// Sends it once and listens for so long to an answer that may have no end: what came of it, at most [`MOST_BODY`]
+    /// bytes. Nothing where not even its beginning came.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where it could not be sent, or the answer broke off.
+    pub async fn listen(
+        &self,
+        client: &reqwest::Client,
+        headers: &Headers,
+        most: Duration,
+    ) -> Result<Option<Answer>, NoAnswer> {
+        let watch = Stopwatch::start();
+        let request = self.native(client, headers, &[])?;
+        let Ok(begun) = within(most, request.send()).await else { return Ok(None) };
+        let mut response = begun.map_err(no_answer)?;
+        let mut coming = Coming::new(&mut response);
+        while let Ok(chunk) = within(watch.left_of(most), response.chunk()).await {
+            match chunk.map_err(no_answer)? {
+                Some(chunk) if coming.takes(&chunk) => {}
+                _ => break,
+            }
+        }
+        Ok(Some(coming.answer()))
+    }
+
+    fn native(
+        &self,
+        client: &reqwest::Client,
+        headers: &Headers,
+        extra: &[(&'static str, String)],
+    ) -> Result<reqwest::RequestBuilder, NoAnswer> {
+        let headers = native_headers(headers, extra).map_err(|why| NoAnswer::NotSent(Words::verbatim(why)))?;
+        let request = client.request(self.method.native(), &self.url);
+        let request = match &self.body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        Ok(request.headers(headers))
+    }
+}
+
+/// An answer whose body is still on its way.
+struct Coming {
+    status: u16,
+    headers: HeaderMap,
+    certificate: Option<Vec<u8>>,
+    body: Vec<u8>,
+    cut: bool,
+}
+
+impl Coming {
+    fn new(response: &mut reqwest::Response) -> Self {
+        let headers = std::mem::take(response.headers_mut());
+        let tls = response.extensions().get::<reqwest::tls::TlsInfo>();
+        let certificate = tls.and_then(|tls| tls.peer_certificate()).map(<[u8]>::to_vec);
+        Self { status: response.status().as_u16(), headers, certificate, body: Vec::new(), cut: false }
+    }
+
+    /// Takes a piece of the body; whether more is wanted.
+    fn takes(&mut self, chunk: &[u8]) -> bool {
+        let room = MOST_BODY - self.body.len();
+        self.cut = chunk.len() > room;
+        self.body.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+        !self.cut
+    }
+
+    fn answer(self) -> Answer {
+        let Self { status, headers, certificate, body, cut } = self;
+        Answer { status, body: String::from_utf8_lossy(&body).into_owned(), cut, headers, certificate }
     }
 }
 

@@ -55,6 +55,12 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
         Choosing::Nothing
     }
 
+    /// It writes a copy of data or secrets to where they were not before. That changes nothing, and yet nobody has it done
+    /// without a person's yes (P6).
+    fn copies_data(&self) -> bool {
+        false
+    }
+
     /// It can take up what an earlier step of the same plan leaves ([`PlanContext::earlier`]), so it is planned after
     /// those before it.
     fn takes_up(&self) -> bool {
@@ -401,6 +407,11 @@ impl StepConfig {
     /// Whether it can keep the state of things before anything is changed.
     pub fn can_keep_state(&self) -> bool {
         self.provider().is_some_and(|(_, provider)| provider.keeps_state_of().is_some())
+    }
+
+    /// Whether it writes a copy of data or secrets somewhere.
+    pub fn copies_data(&self) -> bool {
+        self.provider().is_some_and(|(_, provider)| provider.copies_data())
     }
 
     /// Whether it can take up what an earlier step leaves.

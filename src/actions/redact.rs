@@ -172,18 +172,47 @@ pub(super) fn leaves_open(text: &str, open_before: bool) -> bool {
     }
 }
 
+/// Whether a secret, or the credential within it, is so short that it cannot be taken out of texts.
+pub fn is_too_short(secret: &str) -> bool {
+    let whole = secret.trim();
+    let scheme = |word: &str| ["basic", "bearer", "token"].contains(&word.to_ascii_lowercase().as_str());
+    let alone = match whole.split_once(' ') {
+        Some((first, rest)) if scheme(first) => rest.trim(),
+        _ => whole,
+    };
+    let is_short = |value: &str| !value.is_empty() && value.len() < SHORTEST;
+    is_short(alone) || within_address(whole).iter().any(|value| is_short(value))
+}
+
+/// The credential within an address such as `postgres://shop:hunter2@db/shop`, as it is written and as it is meant. On the
+/// web a key alone stands before the `@`; elsewhere that is a name that everybody may know.
+fn within_address(secret: &str) -> Vec<String> {
+    let Some((scheme, rest)) = secret.split_once("://") else { return Vec::new() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let credential = match authority.rsplit_once('@').map(|(own, _)| (own, own.split_once(':'))) {
+        Some((_, Some((_, password)))) => password,
+        Some((key, None)) if scheme.starts_with("http") => key,
+        _ => return Vec::new(),
+    };
+    // A plus is a plus there, and no blank.
+    let pair = format!("p={}", credential.replace('+', "%2B"));
+    let meant = url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, meant)| meant.into_owned());
+    [Some(credential.to_owned()), meant].into_iter().flatten().collect()
+}
+
 /// Every form in which a secret may turn up.
 fn forms(secret: &str) -> Vec<String> {
-    let mut values: Vec<&str> = secret.lines().map(str::trim).collect();
-    values.extend(secret.split_whitespace().next_back());
-    values.push(secret.trim());
-    let long = values.into_iter().filter(|value| value.len() >= SHORTEST && !value.contains('\n'));
+    let mut values: Vec<String> = secret.lines().map(|line| line.trim().to_owned()).collect();
+    values.extend(secret.split_whitespace().next_back().map(str::to_owned));
+    values.push(secret.trim().to_owned());
+    values.extend(within_address(secret));
+    let long = values.iter().filter(|value| value.len() >= SHORTEST && !value.contains('\n'));
     let mut forms = Vec::new();
     for value in long {
-        forms.push(value.to_owned());
+        forms.push(value.clone());
         forms.push(escaped(value));
         forms.push(value.bytes().map(|byte| format!("%{byte:02X}")).collect());
-        forms.push(serde_json::Value::from(value).to_string().trim_matches('"').to_owned());
+        forms.push(serde_json::Value::from(value.as_str()).to_string().trim_matches('"').to_owned());
         forms.push(STANDARD.encode(value));
         for ahead in 0..3 {
             forms.extend(inside_base64(value, ahead));
@@ -251,6 +280,29 @@ mod tests {
         ];
         for (text, wanted) in cases {
             assert_eq!(redactor().text(&text), wanted);
+        }
+    }
+
+    #[test]
+    fn the_password_within_an_address_is_a_secret_of_its_own() {
+        let secret = SecretString::from("postgresql://shop:pa+ss%2Fw0rd-9@db.example.com:5432/shop?sslmode=require");
+        let redactor = Redactor::new(&[secret, SecretString::from("https://key-of-ours@errors.example.com/7")]);
+        for text in ["for user shop: pa+ss/w0rd-9 is wrong", "pa+ss%2Fw0rd-9", "the key key-of-ours is unknown"] {
+            let clean = redactor.text(text);
+            assert!(clean.contains(MARK) && !clean.contains("w0rd-9") && !clean.contains("key-of-ours"), "{clean}");
+        }
+        assert_eq!(redactor.text("db.example.com:5432/shop"), "db.example.com:5432/shop");
+        let name = Redactor::new(&[SecretString::from("postgres://postgres@db.example.com/shop")]);
+        assert_eq!(name.text("role postgres"), "role postgres", "everybody may know a name");
+    }
+
+    #[test]
+    fn what_cannot_be_hidden_is_known_to_be_too_short() {
+        for short in ["hunter2", " Bearer abc ", "postgres://shop:hunter2@db/shop"] {
+            assert!(is_too_short(short), "{short}");
+        }
+        for long in ["", "hunter23", "Bearer abcdefgh", "postgres://shop@db/shop", "postgres://shop:hunter23@db/s"] {
+            assert!(!is_too_short(long), "{long}");
         }
     }
 

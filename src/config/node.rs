@@ -29,6 +29,18 @@ pub(super) struct Node {
     pub value: Value,
 }
 
+impl Node {
+    /// Shows every text of the tree.
+    pub fn each_text(&self, look: &mut dyn FnMut(&Node, &Text)) {
+        match &self.value {
+            Value::Text(text) => look(self, text),
+            Value::List(nodes) => nodes.iter().for_each(|node| node.each_text(look)),
+            Value::Map(entries) => entries.iter().for_each(|(_, node)| node.each_text(look)),
+            Value::Empty | Value::Broken => {}
+        }
+    }
+}
+
 /// What can stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {

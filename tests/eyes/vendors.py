@@ -163,7 +163,9 @@ def content(answer):
     """The schema of a body or an answer, in either version; nothing where it has none."""
     if "schema" in answer:
         return answer["schema"]
-    return (answer.get("content") or {}).get("application/json", {}).get("schema")
+    kinds = answer.get("content") or {}
+    # Of a stream each value is an exchange of its own.
+    return next((kinds[kind].get("schema") for kind in ("application/json", "application/stream+json") if kind in kinds), None)
 
 
 def body_faults(description, operation, parameters, body):

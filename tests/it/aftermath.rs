@@ -340,3 +340,27 @@ async fn who_stops_a_run_is_heard_before_its_next_step_whoever_hears_it() {
     assert_eq!(second.positions(), ["v2"], "the second step was never begun");
     world.close().await;
 }
+
+/// “The new version is tested” says nothing of the way back, and nobody should have to tick it there.
+#[tokio::test]
+async fn the_check_list_of_an_action_is_not_asked_of_whoever_takes_it_back() {
+    let lever = Lever::open().await;
+    let list = "    checklist: [{ key: tested, text: It is tested. }]\n";
+    let action = action("forth", "Put it forth", list, &[lever.step("lever", "v1")]);
+    let world = World::open_changed(&[("actions:\n", &action)]).await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    let channel = world.channel(1).await;
+    for (who, line) in [
+        ("U0ONCALL", "run forth"),
+        ("U0ONCALL", "tick run_1_1 tested"),
+        ("U0LEAD", "approve run_1_1"),
+        ("U0ONCALL", "undo run_1_1"),
+    ] {
+        world.types(who, &channel, line).await;
+    }
+    let card = world.message(&channel, "approve run_1_2");
+    assert!(!shown(&card).contains("tested"), "{}", shown(&card));
+    world.clicks("U0LEAD", &channel, &ts(&card), "approve").await;
+    assert_eq!(lever.positions(), ["v2", "v1", "v2"]);
+    world.close().await;
+}

@@ -67,7 +67,7 @@ impl Lever {
         let url = &self.url;
         format!(
             "      - title: \"{target} from {{{{from}}}} to {{{{to}}}}\"\n        http_switch:\n          \
-             target: {target}\n          {read}\n          settle: 100ms\n          \
+             target: {target}\n          {read}\n          settle: 1s\n          \
              set: {{ url: \"{url}\", method: PUT, body: {{ to: \"{{{{to}}}}\" }} }}\n"
         )
     }

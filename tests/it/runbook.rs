@@ -7,6 +7,7 @@ use vigie::app::practice::CONFIG;
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::Phase;
 
+use crate::nowhere;
 use crate::world::{World, shown, ts};
 
 /// Where the sections of the practice configuration begin.
@@ -122,17 +123,7 @@ impl Runbook {
     /// Closes the world, and demands that nobody was shown or kept the token or these.
     pub async fn close_without(self, secrets: &[&str]) {
         let token = self.token();
-        let ws = self.world.ws();
-        let mut all: Vec<String> = ws.calls().iter().map(|call| format!("{:?}", call.args)).collect();
-        all.extend(self.world.setup.phones.deliveries().iter().map(|delivery| format!("{delivery:?}")));
-        all.extend(ws.files().iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()));
-        let store = &self.world.setup.vigie.store;
-        let timeline = store.timeline("inc_1".parse().expect("an id")).await.expect("the store answers");
-        all.extend(timeline.iter().map(|entry| format!("{entry:?}")));
-        for secret in secrets.iter().copied().chain([token.as_str()]) {
-            let shown = all.iter().find(|text| text.contains(secret));
-            assert!(shown.is_none(), "a secret is shown in {shown:?}");
-        }
+        nowhere::demand(&self.world, &[secrets, &[token.as_str()]].concat()).await;
         self.world.close().await;
     }
 }

@@ -16,6 +16,7 @@ use vigie::practice::{CommandAck, SubmitOutcome, Workspace};
 use vigie::store::Store;
 
 use crate::database::Database;
+use crate::nowhere::Log;
 use crate::script::START;
 
 /// The channel where incidents are announced.
@@ -461,9 +462,9 @@ pub fn read_aloud(text: &str) -> String {
 /// What the bot logs stands in the output of a test that fails.
 fn keep_a_log() {
     let wanted = std::env::var_os("VIGIE_TEST_LOG").and_then(|wanted| wanted.into_string().ok());
-    let log = tracing_subscriber::fmt().with_test_writer().with_ansi(false);
+    let log = tracing_subscriber::fmt().with_writer(|| Log).with_ansi(false);
     // Another world of the same test may have begun it.
-    let _ = log.with_env_filter(wanted.as_deref().unwrap_or("info")).try_init();
+    let _ = log.with_env_filter(wanted.as_deref().unwrap_or("info,vigie=debug")).try_init();
 }
 
 /// Starts a bot that is put together.

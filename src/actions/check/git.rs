@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Check, Seen};
+use super::{Check, Seen, millis};
 use crate::actions::World;
 use crate::actions::config::{ConfigFault, fault};
 use crate::actions::git::{Access, Git};
 use crate::actions::provider::ActionProvider as _;
+use crate::actions::stopwatch::Stopwatch;
 use crate::incident::approval::Verdict;
 use crate::incident::words::Words;
 
@@ -55,8 +56,13 @@ impl Check for GitCheck {
     }
 
     async fn look(&self, world: &World, within: Duration) -> Seen {
+        let watch = Stopwatch::start();
         match self.place().last_commits(world, within, self.last.unwrap_or(3)).await {
             Ok(commits) => Seen::new(Verdict::Pass, Words::verbatim(commits.join(" · "))),
+            // git was ended at the deadline, before it could say anything.
+            Err(_) if watch.left_of(within).is_zero() => {
+                Seen::hung(Words::new("look.no_answer").with("within_ms", millis(within).0))
+            }
             Err(why) => Seen::fail(why),
         }
     }

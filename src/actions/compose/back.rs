@@ -79,7 +79,8 @@ async fn earlier(config: &Compose, back: &Back, engine: &Engine<'_>, now: &Now) 
     let state = files::state(history).map_err(|why| config.unreadable(why))?;
     let about = |key| config.says(key).with("path", history.display().to_string()).with("at", now.tag.as_str());
     let state = state.ok_or_else(|| config.unreadable(about("file.none")))?;
-    let tags: Vec<&str> = state.text.lines().rev().filter_map(|line| line.split_whitespace().next_back()).collect();
+    let text = state.text();
+    let tags: Vec<&str> = text.lines().rev().filter_map(|line| line.split_whitespace().next_back()).collect();
     let here = tags.iter().position(|tag| *tag == now.tag);
     let here = here.ok_or_else(|| config.refused(about("compose.not_in_history")))?;
     let mut found: Vec<String> = Vec::new();

@@ -20,7 +20,7 @@ pub(super) struct Edit {
     /// The digest of what is there; nothing where there is no file.
     pub before: Option<String>,
     pub after: String,
-    text: String,
+    content: Vec<u8>,
 }
 
 /// What an override of ours says.
@@ -45,25 +45,26 @@ impl Back {
     pub(super) fn edited(&self, service: &str, repository: &str, tag: &str) -> Result<Edit, Words> {
         let path = files::real(&self.path())?;
         let state = files::state(&path)?;
-        let text = match (&self.variable, &state) {
+        let content = match (&self.variable, &state) {
             (Some(variable), Some(state)) => {
-                with_value(&state.text, variable, repository, tag).map_err(|key| about(key, &path, variable))?
+                with_value(&state.bytes, variable, repository, tag).map_err(|key| about(key, &path, variable))?
             }
             (Some(_), None) => return Err(Words::new("file.none").with("path", path.display().to_string())),
             (None, state) => {
-                let old = state.as_ref().map(|state| state.text.as_str());
-                overridden(old, service, &format!("{repository}:{tag}"))
-                    .ok_or_else(|| Words::new("compose.foreign_override").with("path", path.display().to_string()))?
+                let old = state.as_ref().map(|state| state.bytes.as_slice());
+                let content = overridden(old, service, &format!("{repository}:{tag}"))
+                    .ok_or_else(|| Words::new("compose.foreign_override").with("path", path.display().to_string()))?;
+                content.into_bytes()
             }
         };
-        let after = hex::encode(Sha256::digest(&text));
-        Ok(Edit { path, before: state.map(|state| state.digest), after, text })
+        let after = hex::encode(Sha256::digest(&content));
+        Ok(Edit { path, before: state.map(|state| state.digest), after, content })
     }
 }
 
 impl Edit {
     pub(super) fn write(&self, key: &str) -> Result<(), Words> {
-        files::put(&self.path, self.text.as_bytes(), key)
+        files::put(&self.path, &self.content, key)
     }
 }
 
@@ -71,13 +72,27 @@ fn about(key: &'static str, path: &Path, variable: &str) -> Words {
     Words::new(key).with("path", path.display().to_string()).with("variable", variable)
 }
 
-/// The text with another value for the one line that sets the variable. A value that is a whole image stays one.
-fn with_value(text: &str, variable: &str, repository: &str, tag: &str) -> Result<String, &'static str> {
+/// Each byte as the character of its number, and back: so every byte can be looked at, and none is lost that is no UTF-8.
+fn characters(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+fn bytes(characters: &str) -> Vec<u8> {
+    characters.chars().filter_map(|character| u8::try_from(character).ok()).collect()
+}
+
+/// The content with another value for the one line that sets the variable. A value that is a whole image stays one.
+fn with_value(content: &[u8], variable: &str, repository: &str, tag: &str) -> Result<Vec<u8>, &'static str> {
+    let [variable, repository, tag] = [variable, repository, tag].map(|text| characters(text.as_bytes()));
+    edited(&characters(content), &variable, &repository, &tag).map(|text| bytes(&text))
+}
+
+fn edited(text: &str, variable: &str, repository: &str, tag: &str) -> Result<String, &'static str> {
     let mut found = None;
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        let bare = line.trim_start();
-        let bare = bare.strip_prefix("export ").map_or(bare, str::trim_start);
-        let is_it = bare.strip_prefix(variable).is_some_and(|rest| rest.trim_start().starts_with('='));
+        let bare = line.trim_ascii_start();
+        let bare = bare.strip_prefix("export ").map_or(bare, str::trim_ascii_start);
+        let is_it = bare.strip_prefix(variable).is_some_and(|rest| rest.trim_ascii_start().starts_with('='));
         if is_it && found.replace(number).is_some() {
             return Err("compose.variable_twice");
         }
@@ -105,8 +120,8 @@ fn set(line: &str, repository: &str, tag: &str) -> String {
 }
 
 /// An override with another image for a service; nothing where the file is somebody else's.
-fn overridden(old: Option<&str>, service: &str, image: &str) -> Option<String> {
-    let mut known = match old {
+fn overridden(old: Option<&[u8]>, service: &str, image: &str) -> Option<String> {
+    let mut known = match old.map(str::from_utf8).transpose().ok()? {
         None => Override::default(),
         Some(text) if text.starts_with(MARK) => serde_saphyr::from_str(text).ok()?,
         Some(_) => return None,
@@ -132,20 +147,42 @@ mod tests {
             ("WEB_TAG=example/web:2\n", "WEB_TAG=example/web:1.2.3\n"),
             ("# WEB_TAG=0\nWEB_TAG=2\nWEB_TAGS=4\n", "# WEB_TAG=0\nWEB_TAG=1.2.3\nWEB_TAGS=4\n"),
         ] {
-            assert_eq!(with_value(old, "WEB_TAG", "example/web", "1.2.3").as_deref(), Ok(new), "{old:?}");
+            let found = with_value(old.as_bytes(), "WEB_TAG", "example/web", "1.2.3");
+            assert_eq!(found.as_deref(), Ok(new.as_bytes()), "{old:?}");
         }
-        assert_eq!(with_value("A=1\n", "WEB_TAG", "w", "1"), Err("compose.no_variable"));
-        assert_eq!(with_value("WEB_TAG=1\nWEB_TAG=2\n", "WEB_TAG", "w", "1"), Err("compose.variable_twice"));
+        assert_eq!(with_value(b"A=1\n", "WEB_TAG", "w", "1"), Err("compose.no_variable"));
+        assert_eq!(with_value(b"WEB_TAG=1\nWEB_TAG=2\n", "WEB_TAG", "w", "1"), Err("compose.variable_twice"));
+    }
+
+    /// Old editors write `é` as one byte, and a password may be anything.
+    #[test]
+    fn a_file_that_is_no_utf_8_keeps_every_other_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        let around = |tag: &[u8]| {
+            [b"# pr\xe9production \xff\x00\xc3\xa9\nP=\xa0\x85x\r\nWEB_TAG=", tag, b" # d\xe9j\xe0\n"].concat()
+        };
+        std::fs::write(&path, around(b"2")).unwrap();
+        let back = Back { env_file: Some(path.clone()), variable: Some("WEB_TAG".into()), ..Back::default() };
+        let edit = back.edited("web", "example/web", "1.2.3").unwrap();
+        edit.write("run_7_1-step-1").unwrap();
+        let written = std::fs::read(&path).unwrap();
+        assert_eq!(written, around(b"1.2.3"));
+        assert_eq!(edit.after, hex::encode(Sha256::digest(&written)));
+        assert_eq!(overridden(Some(&around(b"2")), "web", "w:1"), None, "an override of ours is UTF-8");
     }
 
     #[test]
     fn an_override_keeps_its_other_services_and_is_nobody_elses() {
         let first = overridden(None, "web", "example/web:2").unwrap();
-        let second = overridden(Some(&first), "worker", "example/worker:7").unwrap();
-        let third = overridden(Some(&second), "web", "example/web:1").unwrap();
+        let second = overridden(Some(first.as_bytes()), "worker", "example/worker:7").unwrap();
+        let third = overridden(Some(second.as_bytes()), "web", "example/web:1").unwrap();
         let wanted = "services:\n  web:\n    image: \"example/web:1\"\n  worker:\n    image: \"example/worker:7\"\n";
         assert_eq!(third, format!("{MARK}\n{wanted}"));
-        assert_eq!(overridden(Some("services: {}\n"), "web", "example/web:1"), None);
-        assert_eq!(overridden(Some(&format!("{MARK}\nservices: {{web: {{ports: [1]}}}}\n")), "web", "w:1"), None);
+        assert_eq!(overridden(Some(b"services: {}\n"), "web", "example/web:1"), None);
+        assert_eq!(
+            overridden(Some(format!("{MARK}\nservices: {{web: {{ports: [1]}}}}\n").as_bytes()), "web", "w:1"),
+            None
+        );
     }
 }

@@ -39,6 +39,38 @@ async fn whatever_hangs_the_round_ends_in_time_and_says_who_hung() {
     assert!(results.iter().take(3).all(|result| hung(&result.value)), "{results:?}");
 }
 
+/// H7 · as it is shipped, with one check of every kind, none of which would ever end by itself.
+#[tokio::test]
+async fn within_fifteen_seconds_everything_that_hangs_is_said_to_hang() {
+    let (silent, _listener) = silent_address().await;
+    let base = silent.trim_end_matches('/');
+    let port = base.rsplit(':').next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = folder.path().join("shop.git").display().to_string();
+    let stubborn = "trap '' TERM; while :; do sleep 1; done";
+    let limits = "limits: { fail_above: 1 }";
+    let yaml = format!(
+        "databases: {{ shop: {{ host: 127.0.0.1, port: {port}, name: shop, user: vigie }} }}\nservices:\n  shop:\n    \
+         - {{ key: http, within: 10m, http: {{ url: \"{silent}\" }} }}\n    \
+         - {{ key: metrics, within: 10m, metrics: {{ url: \"{silent}\", metric: {{ name: orders }}, {limits} }} }}\n    \
+         - {{ key: prometheus, within: 10m, prometheus: {{ url: \"{base}\", query: up, {limits} }} }}\n    \
+         - {{ key: command, within: 10m, command: {{ argv: [sh, -c, \"{stubborn}\"] }} }}\n    \
+         - {{ key: log, within: 10m, log: {{ command: {{ argv: [sh, -c, \"{stubborn}\"] }}, filter: E, {limits} }} }}\n    \
+         - {{ key: sql, within: 10m, sql: {{ database: shop, query: SELECT 1, {limits} }} }}\n    \
+         - {{ key: git, within: 10m, git: {{ repository: \"git://127.0.0.1:{port}/shop.git\", mirror: \"{mirror}\", branch: main }} }}\n    \
+         - {{ key: vercel, within: 10m, vercel: {{ token: t, domain: shop.example.com, base_url: \"{base}\", filter: E, {limits} }} }}\n"
+    );
+    let actions = actions(&yaml);
+    assert_eq!(actions.inner.config.limits.diagnose_within, Millis::seconds(15), "as it is shipped");
+    let began = std::time::Instant::now();
+    let results = actions.diagnose("shop").await;
+    let took = began.elapsed();
+    assert_eq!(results.len(), 8);
+    assert!(results.iter().all(|result| result.verdict == Verdict::Hung), "{results:#?}");
+    // A busy machine needs a moment to notice.
+    assert!((13_000..18_000).contains(&took.as_millis()), "{took:?}");
+}
+
 #[tokio::test]
 async fn a_service_nobody_knows_has_no_results() {
     assert_eq!(actions("services: {}").diagnose("shop").await, []);

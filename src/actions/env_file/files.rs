@@ -1,5 +1,6 @@
 //! The disk's side of environment files: digests, copies, atomic replacement. Blocking; no decision is made here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -16,11 +17,11 @@ use crate::incident::words::Words;
 /// Nobody's environment file is larger.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// How a file stands. Its text stays in this module and its parent and is never shown.
+/// How a file stands. Its content stays in this module and its parent and is never shown.
 pub(in crate::actions) struct State {
     pub digest: String,
     pub modified: SystemTime,
-    pub text: String,
+    pub bytes: Vec<u8>,
 }
 
 /// A copy of the file.
@@ -41,6 +42,11 @@ impl Copy {
 }
 
 impl State {
+    /// Its text, to look at only: what is no UTF-8 is lost.
+    pub(in crate::actions) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+
     /// For people: when it was written and the start of its digest.
     pub(super) fn shown(&self) -> String {
         let written = DateTime::<Utc>::from(self.modified).format("%Y-%m-%d %H:%M:%S UTC");
@@ -77,7 +83,7 @@ fn read(path: &Path) -> io::Result<State> {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     let digest = hex::encode(Sha256::digest(&bytes));
-    Ok(State { digest, modified: facts.modified()?, text: String::from_utf8_lossy(&bytes).into_owned() })
+    Ok(State { digest, modified: facts.modified()?, bytes })
 }
 
 /// The copies of a file, the newest first.

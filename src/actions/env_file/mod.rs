@@ -75,6 +75,10 @@ impl ActionProvider for EnvFile {
         Risk::Reversible
     }
 
+    fn copies_data(&self) -> bool {
+        self.operation == Operation::Save
+    }
+
     fn usually_within(&self) -> Millis {
         Millis::seconds(30)
     }
@@ -228,8 +232,8 @@ impl EnvFile {
     }
 
     fn restoring(&self, found: &Found, copy: &Copy, is_back: bool) -> PlannedStep {
-        let old = found.state.as_ref().map_or("", |state| state.text.as_str());
-        let mut diff = files::changed_names(old, &copy.state.text);
+        let old = found.state.as_ref().map(State::text).unwrap_or_default();
+        let mut diff = files::changed_names(&old, &copy.state.text());
         diff.push(Words::verbatim(format!("{} ← {}", found.path.display(), copy.path.display())));
         let title = self.says("file.title_restore").with("copy", copy.name.as_str());
         let to = format!("{} {}", copy.name, copy.state.shown());

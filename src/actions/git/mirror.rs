@@ -24,6 +24,9 @@ const MOST_SAID: usize = 3;
 /// What the newest state of the remote side is fetched as; `clone --mirror` would forbid pushing single branches.
 const ALL: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 
+/// A file in every mirror of Vigie's, and in nobody else's repository.
+const MARK: &str = "vigie-mirror";
+
 /// How git and ssh say that there is no way in; they speak no other language here.
 const NO_WAY_IN: [&str; 7] = [
     "Authentication failed",
@@ -82,6 +85,10 @@ impl<'a> Mirror<'a> {
             return Err(Words::new("git.foreign_folder").with("path", config.mirror.display().to_string()));
         }
         let held = hold(&config.mirror, watch, within).await?;
+        // Before git makes anything there: a mirror that was cut off in the making is still known as one.
+        let mark = config.mirror.join(MARK);
+        let marked = std::fs::create_dir_all(&config.mirror).and_then(|()| std::fs::write(&mark, ""));
+        said(&mark, "file.not_written", marked)?;
         let mirror = Self { config, world, watch, within, _held: held };
         let folder = config.mirror.display().to_string();
         mirror.anywhere(&["init", "--quiet", "--bare", &folder]).await.map_err(|refused| mirror.unread(&refused))?;
@@ -183,10 +190,11 @@ impl<'a> Mirror<'a> {
     }
 }
 
-/// There is nothing yet, or a bare repository.
+/// There is nothing yet, or a mirror that bears the mark. Somebody else's repository would lose what its origin does not
+/// have.
 fn is_ours(folder: &Path) -> bool {
     let is_empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
-    !folder.exists() || is_empty || (folder.join("HEAD").is_file() && folder.join("objects").is_dir())
+    !folder.exists() || is_empty || folder.join(MARK).is_file()
 }
 
 /// A neighbour of the mirror: its lock, its work tree.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::databases::{DatabaseConfig, Keep};
+use super::databases::{DatabaseConfig, Keep, quoted};
 use super::files::{self, Kept, Page};
 use super::server::{self, Facts, Snapshot, Trouble};
 use super::settle;
@@ -37,6 +37,8 @@ pub(super) struct Spec {
     oid: i64,
     folder: PathBuf,
     format: Format,
+    #[serde(default)]
+    schemas: Vec<String>,
     /// The old backups that go after a good one.
     lets_go: Vec<String>,
 }
@@ -72,12 +74,16 @@ pub(super) async fn plan(
         diff.push(Words::new("postgres.counted").with("rows", counted(&facts.counts)));
     }
     diff.push(Words::new("postgres.kept_in").with("path", folder.display().to_string()));
+    if !config.schemas.is_empty() {
+        diff.push(Words::new("postgres.only_schemas").with("schemas", config.schemas.clone()));
+    }
     if !lets_go.is_empty() {
         diff.push(Words::new("postgres.lets_go").with("names", lets_go.clone()));
     }
     let risk = if lets_go.is_empty() { step.least_risk() } else { step.least_risk().max(Risk::Reversible) };
     let from = kept.first().map(|newest| newest.name.clone());
-    let spec = Spec { database: config.name.clone(), oid: facts.oid, folder, format, lets_go };
+    let (database, schemas) = (config.name.clone(), config.schemas.clone());
+    let spec = Spec { database, oid: facts.oid, folder, format, schemas, lets_go };
     Ok(PlannedStep {
         title: Words::new("postgres.title_backup").with("database", config.name.as_str()),
         target,
@@ -176,7 +182,8 @@ pub(super) async fn check(spec: &Spec, cx: &StepContext<'_>) -> Happened {
 
 /// The approved facts are still those of the configuration.
 pub(super) fn is_meant_by(spec: &Spec, format: Format, config: &DatabaseConfig) -> bool {
-    spec.format == format && spec.database == config.name && Some(&spec.folder) == config.backups.as_ref()
+    let is_same = (&spec.database, &spec.schemas) == (&config.name, &config.schemas);
+    is_same && spec.format == format && Some(&spec.folder) == config.backups.as_ref()
 }
 
 async fn made_by(spec: &Spec, key: &str) -> Result<Option<Kept>, Words> {
@@ -289,6 +296,7 @@ impl Making<'_> {
             pg_dump: version.shown,
             counts: snapshot.counts.clone(),
             last_migration: snapshot.last_migration.clone(),
+            objects: Some(snapshot.objects.clone()),
         };
         let kind = if self.is_safety_copy { "before-" } else { "" };
         let name = format!("{}.{}.{kind}{key}{}", self.config.name, files::stamp(snapshot.at_ms), ending(self.format));
@@ -304,6 +312,8 @@ impl Making<'_> {
             format!("--snapshot={}", snapshot.name),
             format!("--file={}", draft.display()),
         ];
+        // Quoted, for it would be a pattern otherwise.
+        arguments.extend(self.config.schemas.iter().map(|schema| format!("--schema={}", quoted(schema))));
         match self.format {
             Format::Custom => arguments.push("--format=custom".to_owned()),
             // A script can only be put in the place of what is there if it says so itself.

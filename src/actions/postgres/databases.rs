@@ -37,6 +37,9 @@ pub struct DatabaseConfig {
     pub backups: Option<PathBuf>,
     /// Which backups are deleted after a good one; none when it is not said.
     pub keep: Option<Keep>,
+    /// The schemas that backups hold and restores replace; all but the system's when none is named.
+    #[serde(default)]
+    pub schemas: Vec<String>,
     /// Tables whose rows are counted for backups and around restores, as `table` or `schema.table`.
     #[serde(default)]
     pub counts: Vec<String>,
@@ -98,6 +101,11 @@ impl DatabaseConfig {
         for (index, table) in self.counts.iter().enumerate().filter(|(_, table)| !is_table(table)) {
             let sentence = format!("“{table}” is no table's name; write for example orders or sales.orders");
             faults.push(fault(format!("{path}.counts[{index}]"), sentence));
+        }
+        let is_schema = |schema: &String| is_table(schema) && !schema.contains('.');
+        for (index, schema) in self.schemas.iter().enumerate().filter(|(_, schema)| !is_schema(schema)) {
+            let sentence = format!("“{schema}” is no schema's name; write for example public");
+            faults.push(fault(format!("{path}.schemas[{index}]"), sentence));
         }
         if let Some(keep) = &self.keep {
             if keep.newest.is_none() && keep.days.is_none() {

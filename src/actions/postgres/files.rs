@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::objects::Objects;
 use super::server::Count;
 use crate::actions::disk::{STAMP, flush_folder, removed, said};
 use crate::incident::words::Words;
@@ -36,6 +37,9 @@ pub(super) struct Page {
     /// The rows of the counted tables, in the same state.
     pub counts: Vec<Count>,
     pub last_migration: Option<String>,
+    /// What the database held in that state.
+    #[serde(default)]
+    pub objects: Option<Objects>,
 }
 
 /// A backup in the folder.

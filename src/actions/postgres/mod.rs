@@ -9,6 +9,7 @@ mod backup;
 mod databases;
 mod export;
 mod files;
+mod objects;
 mod put;
 mod restore;
 pub(in crate::actions) mod server;
@@ -25,7 +26,7 @@ use serde_json::Value;
 
 pub use backup::Format;
 pub use databases::{DatabaseConfig, Databases, Keep};
-pub use restore::{Others, Owners, Place};
+pub use restore::{Others, Owners, Place, Strangers};
 
 use self::server::{Count, Trouble};
 use super::config::{ConfigFault, fault};
@@ -90,6 +91,9 @@ pub struct Restore {
     /// Whether things keep the owners and the rights that they have in the backup.
     #[serde(default)]
     pub owners: Owners,
+    /// Whether a backup that Vigie did not make may be put there.
+    #[serde(default)]
+    pub strangers: Strangers,
 }
 
 #[async_trait]
@@ -100,6 +104,10 @@ impl ActionProvider for Postgres {
 
     fn risk(&self) -> Risk {
         self.least_risk()
+    }
+
+    fn copies_data(&self) -> bool {
+        self.backup.is_some() || self.export.is_some()
     }
 
     fn usually_within(&self) -> Millis {
@@ -262,6 +270,10 @@ impl Postgres {
         if (self.backup.is_some() || self.restore.is_some()) && config.backups.is_none() {
             let sentence = format!("say where backups of “{}” are kept; add backups to its description", self.database);
             faults.push(fault(format!("{path}.database"), sentence));
+        }
+        if self.backup.as_ref().is_some_and(|backup| backup.format == Format::Plain) && !config.schemas.is_empty() {
+            let sentence = "a script of some schemas drops the schemas themselves; write format: custom";
+            faults.push(fault(format!("{path}.backup.format"), sentence));
         }
         if self.backup.is_some() && config.keep.is_some() && allowed == Risk::ReadOnly {
             let sentence = "old backups are deleted by the database's keep; say risk: reversible for the action";

@@ -5,10 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::backup::{Making, Unmade, made};
 use super::databases::{DatabaseConfig, literal, quoted};
 use super::files::{self, Kept};
-use super::restore::{COPY, Others, Owners, Place, Spec, compared};
+use super::objects::own_schemas;
+use super::restore::{COPY, Others, Owners, Place, Spec, compared, shortened};
 use super::server::{self, Facts};
 use super::settle;
 use super::tools::{Tools, complaint};
@@ -26,6 +29,8 @@ const DROPS_BY_FORCE: i32 = 130_000;
 const LOOK: Duration = Duration::from_secs(10);
 /// The longest that is waited for others to go.
 const OTHERS_GO: Duration = Duration::from_secs(30);
+/// What our own part of the transaction says when somebody else holds a table.
+const HELD: &str = "vigie: a table is held";
 /// The most that is set aside to find out how it ended.
 const SETTLING: Duration = Duration::from_secs(30);
 /// How often it is told how far it is.
@@ -150,14 +155,16 @@ impl<'a> Putting<'a> {
 
     /// Nobody else is connected.
     async fn alone(&self) -> Result<(), StepResult> {
-        let patience = Patience::new(OTHERS_GO.min(self.left() / 4));
+        let patience = Patience::new(self.others_go());
         loop {
             let others = server::others(self.config, &self.mark, LOOK).await;
             let others = others.map_err(|trouble| failed(trouble.words()))?;
-            if others.is_empty() {
+            // Who may not be ended is no hindrance unless they hold a table, which the server tells.
+            let is_awaited = |other: &server::Other| other.may_be_ended || self.spec.others == Others::Refuse;
+            let who: Vec<Value> = others.into_iter().filter(is_awaited).map(|other| other.words.into()).collect();
+            if who.is_empty() {
                 return Ok(());
             }
-            let who: Vec<serde_json::Value> = others.into_iter().map(Into::into).collect();
             if patience.is_over() {
                 return Err(failed(Words::new("postgres.others_are_there").with("who", who)));
             }
@@ -204,6 +211,8 @@ impl<'a> Putting<'a> {
         if self.spec.into == Place::InPlace {
             arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
         }
+        // Without the schemas themselves, which others may have things in.
+        arguments.extend(self.spec.schemas.iter().map(|schema| format!("--schema={schema}")));
         if self.spec.owners == Owners::Leave {
             arguments.extend(["--no-owner", "--no-privileges"].map(str::to_owned));
         }
@@ -271,15 +280,59 @@ impl<'a> Putting<'a> {
         ];
         let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();
         arguments.push(format!("--command={once}"));
+        if self.spec.fresh.is_none() {
+            arguments.push(format!("--command={}", self.holding()));
+        }
+        let made = |schema: &String| format!("--command=CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
+        arguments.extend(self.spec.schemas.iter().map(made));
         arguments.push(format!("--file={}", script.display()));
         arguments.push(format!("--command={marking}"));
         let run = self.tools(facts).run("psql", arguments, database, self.left_to_work()).await;
         run.map_err(|fault| failed(fault.words()))
     }
 
+    /// Takes hold of the tables that are replaced, and waits for them only so long. A backup itself would wait for ever.
+    fn holding(&self) -> String {
+        let own = own_schemas(self.config);
+        let stay: Vec<String> = self.spec.stay.iter().map(|name| literal(name)).collect();
+        let stay = if stay.is_empty() {
+            String::new()
+        } else {
+            format!(" AND n.nspname || '.' || c.relname NOT IN ({})", stay.join(", "))
+        };
+        format!(
+            "DO $vigie$ DECLARE held regclass; BEGIN PERFORM set_config('lock_timeout', '{}', true); \
+             FOR held IN SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {own} \
+             AND c.relkind IN ('r', 'p') AND pg_has_role(c.relowner, 'USAGE'){stay} ORDER BY c.oid \
+             LOOP EXECUTE 'LOCK TABLE ' || held || ' IN ACCESS EXCLUSIVE MODE'; END LOOP; \
+             EXCEPTION WHEN lock_not_available THEN RAISE EXCEPTION '{HELD}'; END $vigie$",
+            self.others_go().as_millis()
+        )
+    }
+
+    fn others_go(&self) -> Duration {
+        OTHERS_GO.min(self.left() / 4)
+    }
+
+    /// Who held a table too long.
+    async fn held(&self) -> Words {
+        let words = Words::new("postgres.tables_held").with("user", self.config.user.as_str());
+        match server::others(self.config, &self.mark, LOOK).await {
+            Ok(others) => {
+                let who: Vec<Value> = others.into_iter().map(|other| other.words.into()).collect();
+                words.with("who", who)
+            }
+            Err(trouble) => {
+                tracing::debug!(why = %trouble.words(), "nobody knows who holds the tables");
+                words
+            }
+        }
+    }
+
     /// The server says that it happened. Where it did not, it did not at all.
     async fn demand_marked(&self, finished: &Finished, database: &str) -> Result<(), StepResult> {
-        let why = complaint("psql", finished, self.cx.within);
+        let is_held = finished.stderr.text.contains(HELD);
+        let why = if is_held { self.held().await } else { complaint("psql", finished, self.cx.within) };
         let output = || finished.output(MOST_OUTPUT);
         let not_settled = |more: Words| StepResult::Unknown {
             why: Words::new("step.both").with("first", why.clone()).with("then", more),
@@ -361,6 +414,7 @@ impl<'a> Putting<'a> {
         let facts = Facts::of_database(self.config, at, &self.mark, self.left().max(LOOK)).await;
         let said = |key| {
             let words = Words::new(key).with("database", at).with("name", self.spec.backup.as_str());
+            let words = words.with("stay", shortened(&self.spec.stay));
             words.with("copy", copy.as_ref().map(|copy| copy.name.as_str()))
         };
         let facts = match facts {

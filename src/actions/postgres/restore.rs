@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::{self, age, made};
 use super::databases::DatabaseConfig;
 use super::files::{self, Kept};
+use super::objects::{self, Beside, Objects, Standing, short};
 use super::put;
 use super::server::{self, Count, Facts};
 use super::settle;
@@ -54,6 +55,17 @@ pub enum Owners {
     Leave,
 }
 
+/// What becomes of a backup that has no page of Vigie's beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strangers {
+    /// It is never taken: nobody knows of which database it is.
+    #[default]
+    Refuse,
+    /// It is taken as one of this database, and the plan says so.
+    Allow,
+}
+
 /// The approved facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spec {
@@ -72,6 +84,15 @@ pub(super) struct Spec {
     pub last_migration: Option<String>,
     /// What the database beside it will be called.
     pub fresh: Option<String>,
+    /// The schemas that are replaced; all where none is named.
+    #[serde(default)]
+    pub schemas: Vec<String>,
+    /// What the backup does not know and leaves alone.
+    #[serde(default)]
+    pub stay: Vec<String>,
+    /// It has no page.
+    #[serde(default)]
+    pub is_stranger: bool,
 }
 
 impl Spec {
@@ -102,7 +123,9 @@ pub(super) async fn choices(
         let label = label.with("age_ms", age(facts.now_ms, one.made_at_ms)).with("is_copy", one.is_safety_copy());
         Choice { value: one.name, label }
     };
-    Ok(kept.into_iter().map(choice).collect())
+    let takes_strangers = step.restore.as_ref().is_some_and(|restore| restore.strangers == Strangers::Allow);
+    let is_offered = |one: &Kept| one.page.is_some() || (takes_strangers && !one.is_plain());
+    Ok(kept.into_iter().filter(is_offered).map(choice).collect())
 }
 
 /// The plan that puts the copy from before this very restore back in its place.
@@ -167,7 +190,8 @@ impl Planning<'_> {
         let fresh = (restore.into == Place::Fresh).then(|| fresh_name(&config.name, chosen.made_at_ms));
         self.demand_rights(&facts, fresh.as_deref()).await?;
         self.demand_tools(&facts, &chosen).await?;
-        self.demand_whole(&facts, &folder, &chosen).await?;
+        let contents = self.demand_whole(&facts, &folder, &chosen).await?;
+        let beside = self.beside(&contents).await?;
         let page = chosen.page.as_ref();
         let spec = Spec {
             database: config.name.clone(),
@@ -183,6 +207,9 @@ impl Planning<'_> {
             counts: page.map(|page| page.counts.clone()).unwrap_or_default(),
             last_migration: page.and_then(|page| page.last_migration.clone()),
             fresh,
+            schemas: config.schemas.clone(),
+            stay: beside.stay.clone(),
+            is_stranger: page.is_none(),
         };
         let key = if spec.fresh.is_some() { "postgres.title_fresh" } else { "postgres.title_restore" };
         let at = spec.fresh.as_deref().unwrap_or(&config.name);
@@ -194,7 +221,7 @@ impl Planning<'_> {
             locks: self.step.locks(),
             from: (spec.fresh.is_none()).then(|| standing(&facts.counts, &config.name)),
             to: chosen.name.clone(),
-            diff: self.lines(&facts, &chosen, &spec),
+            diff: self.lines(&facts, &chosen, &spec, (&contents, &beside)),
             needs: vec![Words::new(needs).with("user", config.user.as_str()).with("database", config.name.as_str())],
             risk: self.step.least_risk(),
             configured_at: None,
@@ -210,9 +237,11 @@ impl Planning<'_> {
         let (folder, name) = (folder.to_owned(), self.config.name.clone());
         let kept = off_thread(move || files::kept(&folder, &name)).await.map_err(|why| self.unreadable(why))?;
         let wanted = self.cx.wanted.or(self.restore.from.as_deref()).filter(|wanted| *wanted != NEWEST);
+        let may_be = |one: &Kept| one.page.is_some() || self.restore.strangers == Strangers::Allow;
+        let stranger = kept.iter().find(|one| !may_be(one)).cloned();
         let found = match wanted {
             Some(wanted) => kept.into_iter().find(|one| one.name == wanted),
-            None => kept.into_iter().find(|one| !one.is_safety_copy()),
+            None => kept.into_iter().find(|one| !one.is_safety_copy() && may_be(one)).or(stranger),
         };
         let none = || match wanted {
             Some(wanted) => {
@@ -224,6 +253,12 @@ impl Planning<'_> {
         let chosen = found.ok_or_else(none)?;
         if chosen.is_plain() && chosen.page.is_none() {
             return Err(self.refused(Words::new("postgres.foreign_script").with("name", chosen.name.as_str())));
+        }
+        if !may_be(&chosen) {
+            return Err(self.refused(Words::new("postgres.stranger").with("name", chosen.name.as_str())));
+        }
+        if chosen.is_plain() && !self.config.schemas.is_empty() {
+            return Err(self.refused(Words::new("postgres.whole_script").with("name", chosen.name.as_str())));
         }
         Ok(chosen)
     }
@@ -263,8 +298,13 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// What can be seen of a damage before anything is touched; the rest is seen before anything is changed.
-    async fn demand_whole(&self, facts: &Facts, folder: &std::path::Path, chosen: &Kept) -> Result<(), PlanFault> {
+    /// What can be seen of a damage before anything is touched; the rest is seen before anything is changed. What is in it.
+    async fn demand_whole(
+        &self,
+        facts: &Facts,
+        folder: &std::path::Path,
+        chosen: &Kept,
+    ) -> Result<Contents, PlanFault> {
         let path = folder.join(&chosen.name);
         let damaged = |said: Words| {
             self.refused(Words::new("postgres.damaged").with("name", chosen.name.as_str()).with("why", said))
@@ -280,26 +320,57 @@ impl Planning<'_> {
                 return Err(damaged(Words::new("postgres.other_content")));
             }
         }
+        let within = |objects| objects::within(self.config, objects);
+        let known = chosen.page.as_ref().and_then(|page| page.objects.clone()).map(within);
         if chosen.is_plain() {
-            return Ok(());
+            return Ok(Contents { objects: known, origin: None });
         }
         let tools = self.tools(facts);
         let arguments = vec!["--list".to_owned(), path.display().to_string()];
         let listed = tools.run("pg_restore", arguments, "", self.within).await;
         let listed = listed.map_err(|fault| self.refused(fault.words()))?;
-        match listed.ended {
-            Ended::Exit(0) => Ok(()),
-            _ => Err(damaged(complaint("pg_restore", &listed, self.within))),
+        if listed.ended != Ended::Exit(0) {
+            return Err(damaged(complaint("pg_restore", &listed, self.within)));
         }
+        let list = &listed.stdout;
+        // Of a list that is too long only the end is there.
+        let told = (list.left_out == 0).then(|| within(objects::listed(&list.text)));
+        Ok(Contents { objects: known.or(told), origin: objects::origin(&list.text).map(str::to_owned) })
+    }
+
+    /// What came after the backup. What would make the server refuse it is said before anybody waits for it.
+    async fn beside(&self, contents: &Contents) -> Result<Beside, PlanFault> {
+        let (Place::InPlace, Some(objects)) = (self.restore.into, &contents.objects) else {
+            return Ok(Beside::default());
+        };
+        let standing = Standing::of(self.config, self.within).await;
+        let beside = standing.map_err(|trouble| fault_of(&self.target, &trouble))?.beside(objects);
+        if beside.held.is_empty() {
+            return Ok(beside);
+        }
+        let ties: Vec<serde_json::Value> = beside.held.iter().take(MOST_NAMED).map(|tie| tie.words().into()).collect();
+        let words = Words::new("postgres.held").with("ties", ties);
+        Err(self.refused(words.with("more", beside.held.len().saturating_sub(MOST_NAMED))))
     }
 
     /// What an approver must read, the losses first.
-    fn lines(&self, facts: &Facts, chosen: &Kept, spec: &Spec) -> Vec<Words> {
+    fn lines(&self, facts: &Facts, chosen: &Kept, spec: &Spec, (contents, beside): (&Contents, &Beside)) -> Vec<Words> {
         let mut lines = Vec::new();
         let in_place = spec.into == Place::InPlace;
+        if spec.is_stranger {
+            lines.push(Words::new("postgres.of_nobody").with("origin", contents.origin.as_deref()));
+        }
         if in_place {
             let since = Words::new("postgres.lost").with("made_at", chosen.made_at_ms);
             lines.push(since.with("age_ms", age(facts.now_ms, chosen.made_at_ms)));
+            lines.extend(named("postgres.gone_with", &beside.gone));
+            lines.extend(named("postgres.stay", &beside.stay));
+            if contents.objects.is_none() {
+                lines.push(Words::new("postgres.unknown_contents"));
+            }
+        }
+        if !spec.schemas.is_empty() {
+            lines.push(Words::new("postgres.only_schemas").with("schemas", spec.schemas.clone()));
         }
         for now in &facts.counts {
             let then = spec.counts.iter().find(|then| then.table == now.table).and_then(|then| then.rows);
@@ -313,14 +384,24 @@ impl Planning<'_> {
         }
         if in_place {
             lines.push(Words::new("postgres.copy_first").with("path", spec.folder.display().to_string()));
-            if !facts.others.is_empty() {
-                let key = match spec.others {
-                    Others::Refuse => "postgres.others_must_go",
-                    Others::End => "postgres.others_are_ended",
-                };
-                let others: Vec<serde_json::Value> = facts.others.iter().cloned().map(Into::into).collect();
-                lines.push(Words::new(key).with("who", others));
-            }
+            let who = |may_be_ended: bool| -> Vec<serde_json::Value> {
+                let others = facts.others.iter().filter(|other| other.may_be_ended == may_be_ended);
+                others.map(|other| other.words.clone().into()).collect()
+            };
+            let line = |key, who: Vec<serde_json::Value>| {
+                let words = Words::new(key).with("user", self.config.user.as_str());
+                (!who.is_empty()).then(|| words.with("who", who))
+            };
+            lines.extend(
+                match spec.others {
+                    Others::Refuse => [line("postgres.others_must_go", [who(true), who(false)].concat()), None],
+                    Others::End => {
+                        [line("postgres.others_are_ended", who(true)), line("postgres.others_stay", who(false))]
+                    }
+                }
+                .into_iter()
+                .flatten(),
+            );
         }
         let words = Words::new("postgres.backup_of").with("size", files::size(chosen.bytes));
         let page = chosen.page.as_ref();
@@ -333,6 +414,24 @@ impl Planning<'_> {
         }
         lines
     }
+}
+
+/// What can be known of a backup's contents without unpacking it.
+struct Contents {
+    /// Nothing where nobody can say.
+    objects: Option<Objects>,
+    /// The database that it says that it is of.
+    origin: Option<String>,
+}
+
+/// How many names a line has.
+const MOST_NAMED: usize = 10;
+
+/// A line with names, if there are any.
+fn named(key: &'static str, names: &[String]) -> Option<Words> {
+    let some: Vec<&str> = names.iter().take(MOST_NAMED).map(|name| short(name)).collect();
+    let more = names.len().saturating_sub(MOST_NAMED);
+    (!some.is_empty()).then(|| Words::new(key).with("names", some).with("more", more))
 }
 
 /// How the database stands, in one line.
@@ -352,7 +451,8 @@ fn fresh_name(database: &str, made_at_ms: i64) -> String {
 
 /// The approved facts are still those of the configuration.
 pub(super) fn is_meant_by(spec: &Spec, restore: &Restore, config: &DatabaseConfig) -> bool {
-    spec.database == config.name
+    (&spec.database, &spec.schemas) == (&config.name, &config.schemas)
+        && (!spec.is_stranger || restore.strangers == Strangers::Allow)
         && Some(&spec.folder) == config.backups.as_ref()
         && (spec.into, spec.others, spec.owners) == (restore.into, restore.others, restore.owners)
 }
@@ -375,6 +475,7 @@ pub(super) async fn check(spec: &Spec, config: &DatabaseConfig, cx: &StepContext
         Err(why) => unread(why),
         Ok(Some(comment)) if put::step_in(&comment) == Some(cx.idempotency_key().as_str()) => {
             let note = Words::new("postgres.marked").with("database", at).with("name", spec.backup.as_str());
+            let note = note.with("stay", shortened(&spec.stay));
             Happened::Yes { note, live: Some(at.to_owned()) }
         }
         Ok(None) if spec.fresh.is_none() => {
@@ -382,6 +483,11 @@ pub(super) async fn check(spec: &Spec, config: &DatabaseConfig, cx: &StepContext
         }
         Ok(_) => Happened::No { note: Words::new("postgres.not_marked").with("database", at) },
     }
+}
+
+/// What is beside the backup, for a sentence.
+pub(super) fn shortened(stay: &[String]) -> Vec<&str> {
+    stay.iter().take(MOST_NAMED).map(|name| short(name)).collect()
 }
 
 /// Rows before, in the backup and afterwards, table by table, and the tables that differ from the backup.

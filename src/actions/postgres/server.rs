@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::databases::{DatabaseConfig, Tls, literal, quoted_table};
 use super::draft_name;
+use super::objects::{self, Objects};
 use crate::actions::stopwatch::{Stopwatch, within};
 use crate::incident::words::Words;
 use crate::reason;
@@ -210,8 +211,15 @@ pub(super) struct Facts {
     pub may_create: bool,
     pub counts: Vec<Count>,
     pub last_migration: Option<String>,
-    /// Who else is connected, by program, with how many connections.
-    pub others: Vec<Words>,
+    pub others: Vec<Other>,
+}
+
+/// Somebody else who is connected, by program, with how many connections.
+#[derive(Debug, Clone)]
+pub(super) struct Other {
+    pub words: Words,
+    /// The configured role may end these connections.
+    pub may_be_ended: bool,
 }
 
 const FACTS: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, current_setting('server_version'), \
@@ -221,9 +229,12 @@ const FACTS: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigi
     FROM pg_database WHERE datname = current_database()";
 
 /// Everybody but this look and those of a run.
-const OTHERS: &str = "SELECT coalesce(nullif(application_name, ''), usename::text), count(*) FROM pg_stat_activity \
+const OTHERS: &str = "FROM (SELECT pid, coalesce(nullif(application_name, ''), usename::text, '?') AS who, \
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR NOT coalesce(rolsuper, true) \
+    AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')) AS may_be_ended \
+    FROM pg_stat_activity LEFT JOIN pg_roles ON pg_roles.oid = usesysid \
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL \
-    AND coalesce(application_name, '') NOT IN ($1, $2) GROUP BY 1 ORDER BY 2 DESC, 1";
+    AND coalesce(application_name, '') NOT IN ($1, $2)) AS others";
 
 impl Facts {
     /// Looks at the configured database. `mark` is what the run's own programs are known by.
@@ -296,11 +307,13 @@ impl Reading<'_> {
         }
     }
 
-    async fn others(&mut self, mark: &str) -> Result<Vec<Words>, Trouble> {
-        let rows = self.rows(OTHERS.to_owned(), &[LOOKING, mark]).await?;
+    async fn others(&mut self, mark: &str) -> Result<Vec<Other>, Trouble> {
+        let query = format!("SELECT who, count(*), may_be_ended {OTHERS} GROUP BY 1, 3 ORDER BY 2 DESC, 1");
+        let rows = self.rows(query, &[LOOKING, mark]).await?;
         let other = |row: &PgRow| {
             let (who, count) = (row.try_get::<String, _>(0).ok()?, row.try_get::<i64, _>(1).ok()?);
-            Some(Words::new("postgres.other").with("who", who).with("count", count))
+            let words = Words::new("postgres.other").with("who", who).with("count", count);
+            Some(Other { words, may_be_ended: row.try_get(2).ok()? })
         };
         Ok(rows.iter().filter_map(other).collect())
     }
@@ -313,6 +326,7 @@ pub(super) struct Snapshot<'a> {
     pub at_ms: i64,
     pub counts: Vec<Count>,
     pub last_migration: Option<String>,
+    pub objects: Objects,
 }
 
 impl<'a> Snapshot<'a> {
@@ -327,7 +341,8 @@ impl<'a> Snapshot<'a> {
         let (name, at_ms) = row.ok_or_else(|| Trouble::Refused(Words::new("look.no_row")))?;
         let counts = reading.counts(&config.counts).await?;
         let last_migration = reading.last_migration().await?;
-        Ok(Self { _holding: reading, name, at_ms, counts, last_migration })
+        let objects = objects::objects(&mut reading, config).await?;
+        Ok(Self { _holding: reading, name, at_ms, counts, last_migration, objects })
     }
 }
 
@@ -344,7 +359,7 @@ pub(super) async fn counted(
 }
 
 /// Who else is connected to the configured database.
-pub(super) async fn others(config: &DatabaseConfig, mark: &str, within: Duration) -> Result<Vec<Words>, Trouble> {
+pub(super) async fn others(config: &DatabaseConfig, mark: &str, within: Duration) -> Result<Vec<Other>, Trouble> {
     let mut reading = Reading::open(config, within).await?;
     let others = reading.others(mark).await?;
     reading.close().await;
@@ -371,12 +386,11 @@ pub(super) async fn end_own(config: &DatabaseConfig, mark: &str, within: Duratio
     Ok(())
 }
 
-/// Ends everybody else's connections to the configured database. Our own looks end by themselves.
+/// Ends everybody else's connections to the configured database that may be ended. Our own looks end by themselves.
 pub(super) async fn end_others(config: &DatabaseConfig, mark: &str, within: Duration) -> Result<(), Trouble> {
     let mut reading = Reading::open(config, within).await?;
-    const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
-        AND pid <> pg_backend_pid() AND usesysid IS NOT NULL AND coalesce(application_name, '') NOT IN ($1, $2)";
-    reading.rows(END.to_owned(), &[LOOKING, mark]).await?;
+    let end = format!("SELECT pg_terminate_backend(pid) {OTHERS} WHERE may_be_ended");
+    reading.rows(end, &[LOOKING, mark]).await?;
     reading.close().await;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Deployments and domains as Vercel tells them.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::super::api::{Api, Trouble};
@@ -109,6 +111,21 @@ impl Project<'_> {
     pub(super) async fn deployment(&self, id: &str) -> Result<Deployment, Trouble> {
         let found = self.api.get(&["v13", "deployments", id], &self.with_team(&[])).await?;
         Deployment::read(&found)
+    }
+
+    /// What the deployment behind a domain says while somebody listens for so long. Vercel keeps nothing for those who come
+    /// late, and does not even begin to answer until there is something.
+    pub(in super::super) async fn heard(&self, domain: &str, most: Duration) -> Result<Vec<Value>, Trouble> {
+        let Shows { deployment, project } = self.shows(domain).await?;
+        let project = match project {
+            Some(project) => project,
+            None => {
+                let found = self.api.get(&["v13", "deployments", &deployment], &self.with_team(&[])).await?;
+                found.get("projectId").and_then(Value::as_str).ok_or(Trouble::Garbled)?.to_owned()
+            }
+        };
+        let path = ["v1", "projects", &project, "deployments", &deployment, "runtime-logs"];
+        self.api.listen(&path, &self.with_team(&[("format", "lines")]), most.min(self.api.left())).await
     }
 
     /// The id of the project, whichever way it is configured; `None` when the deployment belongs to another one.

@@ -96,6 +96,10 @@ impl ActionProvider for Vercel {
         self.risk.unwrap_or(if only_looks { Risk::ReadOnly } else { Risk::Reversible })
     }
 
+    fn copies_data(&self) -> bool {
+        self.variables.is_some()
+    }
+
     fn usually_within(&self) -> Millis {
         Millis::minutes(5)
     }

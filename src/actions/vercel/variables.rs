@@ -45,7 +45,7 @@ pub struct Variables {
     /// Which variables; all of them when none is named. Removing needs names.
     #[serde(default)]
     pub names: Vec<String>,
-    /// Of which environments; of all of them when none is named.
+    /// Of which environments, one's own by their ids (`env_…`); of all of them when none is named.
     #[serde(default)]
     pub environments: Vec<String>,
     /// The name of the copy to restore; when it is not said, the one that a person chooses, else the newest.
@@ -85,14 +85,39 @@ pub(super) struct Variable {
     value: String,
     #[serde(rename = "type")]
     kind: String,
+    #[serde(flatten)]
+    place: Place,
+}
+
+/// Where a variable counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     target: Vec<String>,
+    /// The team's own environments.
+    #[serde(rename = "customEnvironmentIds", default, skip_serializing_if = "Vec::is_empty")]
+    custom: Vec<String>,
     #[serde(rename = "gitBranch", default, skip_serializing_if = "Option::is_none")]
     branch: Option<String>,
 }
 
-impl Variable {
-    fn is_same_place(&self, other: &Self) -> bool {
-        self.key == other.key && self.target == other.target && self.branch == other.branch
+impl Place {
+    fn read(value: &Value) -> Self {
+        let list = |name: &str| {
+            let mut list: Vec<String> = match value.get(name) {
+                Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                Some(Value::String(one)) => vec![one.clone()],
+                _ => Vec::new(),
+            };
+            list.sort_unstable();
+            list
+        };
+        let branch = value.get("gitBranch").and_then(Value::as_str).map(str::to_owned);
+        Self { target: list("target"), custom: list("customEnvironmentIds"), branch }
+    }
+
+    fn environments(&self) -> impl Iterator<Item = &String> {
+        self.target.iter().chain(&self.custom)
     }
 }
 
@@ -102,8 +127,7 @@ struct Listed {
     id: String,
     name: String,
     kind: String,
-    target: Vec<String>,
-    branch: Option<String>,
+    place: Place,
     updated: i64,
 }
 
@@ -122,41 +146,34 @@ struct Spec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Touched {
     name: String,
-    target: Vec<String>,
-    branch: Option<String>,
+    #[serde(flatten)]
+    place: Place,
     /// As it was when the plan was made; nothing when it was not there.
     was: Option<(String, i64)>,
 }
 
 impl Touched {
     fn of(listed: &Listed) -> Self {
-        let Listed { id, name, target, branch, updated, .. } = listed.clone();
-        Self { name, target, branch, was: Some((id, updated)) }
+        let Listed { id, name, place, updated, .. } = listed.clone();
+        Self { name, place, was: Some((id, updated)) }
     }
 
     fn is(&self, listed: &Listed) -> bool {
-        self.name == listed.name && self.target == listed.target && self.branch == listed.branch
+        self.name == listed.name && self.place == listed.place
     }
 
     fn is_kept_as(&self, variable: &Variable) -> bool {
-        self.name == variable.key && self.target == variable.target && self.branch == variable.branch
+        self.name == variable.key && self.place == variable.place
     }
 }
 
 fn listed(value: &Value) -> Result<Listed, Trouble> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let mut target = match value.get("target") {
-        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        Some(Value::String(one)) => vec![one.clone()],
-        _ => Vec::new(),
-    };
-    target.sort_unstable();
     Ok(Listed {
         id: text("id").ok_or(Trouble::Garbled)?,
         name: text("key").ok_or(Trouble::Garbled)?,
         kind: text("type").ok_or(Trouble::Garbled)?,
-        target,
-        branch: text("gitBranch"),
+        place: Place::read(value),
         updated: value.get("updatedAt").and_then(Value::as_i64).unwrap_or_default(),
     })
 }
@@ -174,8 +191,8 @@ impl Project<'_> {
         let path = ["v1", "projects", self.name, "env", &variable.id];
         let found = self.api.get(&path, &self.with_team(&[])).await?;
         let value = found.get("value").and_then(Value::as_str).ok_or(Trouble::Garbled)?.to_owned();
-        let Listed { name: key, kind, target, branch, .. } = variable.clone();
-        Ok(Variable { key, value, kind, target, branch })
+        let Listed { name: key, kind, place, .. } = variable.clone();
+        Ok(Variable { key, value, kind, place })
     }
 
     /// The values of those that can be read, and the names of the others.
@@ -241,8 +258,29 @@ impl Variables {
 
     fn is_meant(&self, variable: &Listed) -> bool {
         let named = self.names.is_empty() || self.names.contains(&variable.name);
-        let here = self.environments.is_empty() || variable.target.iter().any(|one| self.environments.contains(one));
-        named && here
+        named && self.is_here(&variable.place)
+    }
+
+    /// It counts in one of the environments.
+    fn is_here(&self, place: &Place) -> bool {
+        self.environments.is_empty() || place.environments().any(|one| self.environments.contains(one))
+    }
+
+    /// It counts in others, too.
+    fn is_wider(&self, place: &Place) -> bool {
+        !self.environments.is_empty() && place.environments().any(|one| !self.environments.contains(one))
+    }
+
+    /// What counts in others as well cannot be changed for these alone.
+    fn demand_not_wider<'v>(
+        &self,
+        mut meant: impl Iterator<Item = (&'v str, &'v Place)>,
+        target: &str,
+    ) -> Result<(), PlanFault> {
+        let Some((name, place)) = meant.find(|(_, place)| self.is_wider(place)) else { return Ok(()) };
+        let environments: Vec<String> = place.environments().cloned().collect();
+        let why = Words::new("vercel.wider").with("name", name).with("environments", environments);
+        Err(PlanFault::Refused { target: target.to_owned(), why })
     }
 
     /// The copy that is to be restored.
@@ -348,16 +386,7 @@ fn save(config: &Vercel, wanted: &Variables, all: &[Listed]) -> Result<Draft, Pl
 
 fn remove(config: &Vercel, wanted: &Variables, all: &[Listed], target: &str) -> Result<Draft, PlanFault> {
     let meant = meant(wanted, all, &config.project)?;
-    let is_wider = |one: &&&Listed| {
-        !wanted.environments.is_empty() && one.target.iter().any(|target| !wanted.environments.contains(target))
-    };
-    if let Some(wider) = meant.iter().find(is_wider) {
-        let why = Words::new("vercel.wider").with("name", wider.name.as_str());
-        return Err(PlanFault::Refused {
-            target: target.to_owned(),
-            why: why.with("environments", wider.target.clone()),
-        });
-    }
+    wanted.demand_not_wider(meant.iter().map(|one| (one.name.as_str(), &one.place)), target)?;
     let names = once(meant.iter().map(|one| one.name.as_str()));
     let absent: Vec<&str> = wanted.names.iter().map(String::as_str).filter(|name| !names.contains(name)).collect();
     let mut diff: Vec<Words> = sensitive_line(&meant).into_iter().collect();
@@ -391,17 +420,15 @@ async fn restore(
     let now = site.contents(all).await;
     let now = now.map_err(|trouble| unreadable(mute(&trouble, site.name)))?.variables;
     let (mut touched, mut back, mut changed) = (Vec::new(), Vec::new(), Vec::new());
-    let wants = |variable: &&Variable| wanted.names.is_empty() || wanted.names.contains(&variable.key);
+    let is_now = |wanted: &Variable| {
+        now.iter().any(|one| one.key == wanted.key && one.place == wanted.place && one.value == wanted.value)
+    };
+    let wants = |variable: &&Variable| {
+        let is_named = wanted.names.is_empty() || wanted.names.contains(&variable.key);
+        is_named && wanted.is_here(&variable.place) && !is_now(variable)
+    };
     for variable in copy.contents.variables.iter().filter(wants) {
-        if now.iter().any(|one| one.is_same_place(variable) && one.value == variable.value) {
-            continue;
-        }
-        let one = Touched {
-            name: variable.key.clone(),
-            target: variable.target.clone(),
-            branch: variable.branch.clone(),
-            was: None,
-        };
+        let one = Touched { name: variable.key.clone(), place: variable.place.clone(), was: None };
         match all.iter().find(|listed| one.is(listed)) {
             Some(listed) => {
                 changed.push(variable.key.as_str());
@@ -413,16 +440,15 @@ async fn restore(
             }
         }
     }
+    wanted.demand_not_wider(touched.iter().map(|one| (one.name.as_str(), &one.place)), target)?;
     // What nobody could read when the copy was made stays, for nobody could put it back.
     let kept = |one: &&Listed| {
         let is_in = copy.contents.variables.iter().any(|variable| Touched::of(one).is_kept_as(variable));
         is_in || copy.contents.unreadable.contains(&one.name)
     };
-    let is_within = |one: &Listed| {
-        wanted.environments.is_empty() || one.target.iter().all(|target| wanted.environments.contains(target))
+    let is_removed = |one: &&Listed| {
+        wanted.others == Others::Remove && wanted.is_meant(one) && !wanted.is_wider(&one.place) && !kept(one)
     };
-    let is_removed =
-        |one: &&Listed| wanted.others == Others::Remove && wanted.is_meant(one) && is_within(one) && !kept(one);
     let removed: Vec<&Listed> = all.iter().filter(is_removed).collect();
     touched.extend(removed.iter().map(|one| Touched::of(one)));
     if touched.is_empty() {

@@ -159,10 +159,10 @@ impl Sources<'_> {
         findings: &mut Findings<'_>,
     ) -> ApprovalRule {
         let by = self.approvers(&said.by, contacts, findings);
-        let needed = said.needed.as_ref().map_or_else(|| usual(written.risk.value), |needed| needed.value);
+        let needed = said.needed.as_ref().map_or_else(|| usual(written), |needed| needed.value);
         let place = said.needed.as_ref().map(|needed| needed.place).or(Some(key.place));
-        if needed == 0 && written.risk.value > Risk::ReadOnly {
-            let what = format!("“{}” changes something, so somebody must approve it", key.0);
+        if let (0, Some(why)) = (needed, least(written)) {
+            let what = format!("“{}” {why}, so somebody must approve it", key.0);
             findings.fault(place, what, "write “needed: 1”, or more");
         }
         let everybody_is_known = by.len() == said.by.len();
@@ -195,10 +195,21 @@ fn keep_state(written: &file::Action) -> KeepState {
     if written.steps.iter().any(StepConfig::can_keep_state) { written.keep_state } else { KeepState::Off }
 }
 
+/// Why somebody must approve it at least.
+fn least(written: &file::Action) -> Option<&'static str> {
+    if written.risk.value > Risk::ReadOnly {
+        Some("changes something")
+    } else if written.steps.iter().any(StepConfig::copies_data) {
+        Some("writes a copy of data or secrets")
+    } else {
+        None
+    }
+}
+
 /// How many must approve when nothing is said.
-fn usual(risk: Risk) -> u8 {
-    match risk {
-        Risk::ReadOnly => 0,
+fn usual(written: &file::Action) -> u8 {
+    match written.risk.value {
+        Risk::ReadOnly => u8::from(least(written).is_some()),
         Risk::Reversible => 1,
         Risk::Destructive => 2,
     }

@@ -62,6 +62,7 @@ pub(super) fn compile(
     };
     sources.rooms(findings);
     sources.check_windows(findings);
+    sources.check_secrets(findings);
     let watch = sources.watch(&rules.contacts, findings);
     Config {
         rules,

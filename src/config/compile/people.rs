@@ -52,8 +52,8 @@ impl Sources<'_> {
         let (missing, field, example) = match way.value {
             Way::Slack => ("Slack ID", "slack", "U012AB3CD"),
             Way::Email => ("e-mail address", "email", "lead@example.com"),
-            Way::Sms | Way::Voice => ("phone number", "phone", "+15550100"),
-            Way::Whatsapp => ("phone number", "whatsapp", "+15550100"),
+            Way::Sms | Way::Voice => ("phone number", "phone", "+15550100123"),
+            Way::Whatsapp => ("phone number", "whatsapp", "+15550100123"),
             Way::Pagerduty => ("routing key", "pagerduty", "name-of-the-key"),
             Way::Webhook => ("address", "webhook", "true"),
         };

@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use secrecy::ExposeSecret;
+
 use super::Sources;
 use crate::actions::ActionsConfig;
 use crate::actions::config::ActionConfig;
+use crate::actions::redact::{SHORTEST, is_too_short};
 use crate::config::fault::{Findings, Place};
+use crate::config::hide;
 use crate::config::node::{Node, Value};
 
 impl Sources<'_> {
@@ -30,6 +34,32 @@ impl Sources<'_> {
         for fault in paging.iter().chain(&audiences) {
             let path = fault.setting.strip_prefix("comms.").unwrap_or(&fault.setting);
             self.note(path, &fault.text, findings);
+        }
+    }
+
+    /// Secrets that are too short to be found in what programs and servers say are noted by name.
+    pub fn check_secrets(&self, findings: &mut Findings<'_>) {
+        let secrets = self.actions_room().secrets();
+        let short: Vec<&str> =
+            secrets.iter().map(ExposeSecret::expose_secret).filter(|one| is_too_short(one)).collect();
+        if short.is_empty() {
+            return;
+        }
+        let (mut named, mut others) = (Vec::new(), Vec::new());
+        self.root.each_text(&mut |node, text| {
+            if short.contains(&text.text.as_str()) {
+                let is_secret = node.path.rsplit('.').next().is_some_and(hide::is_secret_key)
+                    || [".secrets.", ".headers."].iter().any(|part| node.path.contains(part));
+                if is_secret { &mut named } else { &mut others }.push((node.place, node.path.clone()));
+            }
+        });
+        for (place, path) in if named.is_empty() { others } else { named } {
+            let what = format!("the secret {path} is too short to be taken out of what programs and servers say");
+            findings.warning(
+                Some(place),
+                what,
+                format!("use one of at least {SHORTEST} characters, also within an address"),
+            );
         }
     }
 

@@ -75,6 +75,48 @@ fn every_sheet() -> [Sheet; 9] {
 }
 
 #[test]
+fn a_plan_too_long_for_its_card_is_a_button_away() {
+    let mut stage = Stage::declared();
+    stage.acknowledged().plan_shown();
+    assert!(!sketch(&drawn(&stage, &Card::Run(RUN))).contains("Whole plan"), "the card shows all of it");
+    let mut stage = Stage::declared();
+    stage.plan.steps[0].diff = (1..=9).map(|n| Words::verbatim(format!("setting {n} changes"))).collect();
+    stage.acknowledged().plan_shown();
+    let card = sketch(&drawn(&stage, &Card::Run(RUN)));
+    assert!(card.contains("… and 5 more") && !card.contains("setting 5 changes"), "{card}");
+    assert!(card.contains("[Whole plan → plan run_7_1]"), "{card}");
+    let whole = sketch(&sheets::draw(&stage.scene(), &Sheet::Plan { run: RUN }, Locale::Fr).unwrap());
+    insta::assert_snapshot!(whole, @r#"
+    Plan complet de run_7_1 · 965539a6afc1
+    ---
+    *Plan complet de run_7_1* · 965539a6afc1
+    *v1.3.0 → v1.2.3* · shop (production)
+    1. Switch the shop from v1.3.0 to v1.2.3
+          ◦ setting 1 changes
+          ◦ setting 2 changes
+          ◦ setting 3 changes
+          ◦ setting 4 changes
+          ◦ setting 5 changes
+          ◦ setting 6 changes
+          ◦ setting 7 changes
+          ◦ setting 8 changes
+          ◦ setting 9 changes
+    2. Clear the page cache · → empty · cache (production)
+    *Pourquoi :*
+    • error rate 7.2 % for 5 min (limit 5 %)
+    • v1.3.0 went live 6 min before
+    *Risque :* réversible · urgent (moins de 15 min) · durée habituelle : 40 s
+    *Quand s’abstenir :* bad data rather than bad code
+    *Ne touche pas à :* the database
+    *Vérifié ensuite :*
+    • health page
+    • error rate
+    *Droits nécessaires, vérifiés :* patch deployments/shop in production
+    *En cas d’échec d’une étape :* l’exécution s’arrête là, dit ce qui est fait et ce qui ne l’est pas, et ne modifie rien de plus.
+    "#);
+}
+
+#[test]
 fn no_text_makes_a_card_that_slack_refuses_or_that_mentions_anybody() {
     let long = ["x".repeat(40_000), "é <b> & ".repeat(5_000), "👩‍🚒🔥".repeat(4_000), "\n".repeat(9_000)];
     let short = [

@@ -72,12 +72,15 @@ async fn the_worker_of_a_blue_and_green_shop_goes_back_and_stands_still() {
     example.close().await;
 }
 
-/// D1, D2, D3, D5, K7, H3, P1, P6 · a backup takes the place of the database while the worker stands still, and the worker
-/// works again afterwards.
+/// D1, D2, D3, D5, K7, H3, P1, P6 · a backup takes the place of the database while all who write stand still, the two colours
+/// as well as the worker, and they work again afterwards.
 #[tokio::test]
 async fn the_database_of_a_blue_and_green_shop_is_restored_while_nobody_writes() {
     let Some((example, space, shop)) = opened().await else { return };
     example.runs("sauver").await;
+    let [first] = dumps(&shop, ".dump").try_into().expect("there is one backup");
+    example.runs("sauver-script").await;
+    assert_eq!(dumps(&shop, ".sql").len(), 1);
     shop.sql("INSERT INTO orders SELECT n, 1 FROM generate_series(101, 155) AS n; DELETE FROM users WHERE id = 2")
         .await;
     let ended = example.runs("restaurer").await;
@@ -85,11 +88,29 @@ async fn the_database_of_a_blue_and_green_shop_is_restored_while_nobody_writes()
     assert!(ended.plan.contains("155") && ended.plan.contains("55 de moins"), "{}", ended.plan);
     assert_eq!(shop.count("SELECT count(*) FROM orders").await, 100);
     assert_eq!(shop.count("SELECT count(*) FROM users").await, 3);
-    let worker = space.get("deployment/worker").await;
-    assert_eq!((&worker["spec"]["replicas"], &worker["status"]["readyReplicas"]), (&json!(2), &json!(2)));
-    let writes = space.writes();
-    assert_eq!(writes.len(), 2, "stopped once and started once: {writes:?}");
+    let writers = ["deployments/worker", "deployments/web-blue", "deployments/web-green"];
+    for writer in writers {
+        let writer = space.get(&writer.replace("deployments", "deployment")).await;
+        assert_eq!((&writer["spec"]["replicas"], &writer["status"]["readyReplicas"]), (&json!(2), &json!(2)));
+    }
+    let writes: Vec<String> =
+        space.writes().iter().map(|write| write[1].as_str().unwrap_or_default().to_owned()).collect();
+    assert_eq!(writes.len(), 6, "each is stopped once and started once: {writes:?}");
+    for half in writes.chunks(3) {
+        assert!(writers.iter().all(|writer| half.iter().any(|write| write.starts_with(writer))), "{writes:?}");
+    }
+    // A person says which one.
+    shop.sql("DELETE FROM orders").await;
+    example.runs_to("restaurer", &first).await;
+    assert_eq!(shop.count("SELECT count(*) FROM orders").await, 100);
     let seen = example.diagnoses("boutique").await;
     assert_eq!((seen["base"], seen["connexions"]), (Verdict::Pass, Verdict::Pass), "{seen:?}");
     example.close().await;
+}
+
+/// The backups of this ending.
+fn dumps(shop: &Shop, ending: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(shop.backups()).expect("the folder can be listed");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.ends_with(ending)).collect()
 }

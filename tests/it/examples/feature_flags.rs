@@ -46,7 +46,7 @@ async fn opened() -> Option<(Example, Namespace, TempDir)> {
     let flag = space.question(&["get", "configmap/drapeaux", "--output", "jsonpath={.data.paiement-rapide}"]);
     let site = Site::open(move || flag() == "off").await;
     let folder = tempfile::tempdir().expect("a folder can be made");
-    npm_scripts(folder.path());
+    npm_scripts(folder.path(), &site.url);
     let manifests = folder.path().join("manifests");
     std::fs::create_dir(&manifests).expect("it can be made");
     std::fs::write(manifests.join("drapeaux.yml"), MANIFEST).expect("it can be written");

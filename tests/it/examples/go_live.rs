@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::site::{Site, THIRD_PARTY};
+use super::site::{Site, TEAM, THIRD_PARTY};
 use super::{Example, Variables, allowed, variables};
 use crate::kubernetes::plane::Namespace;
 use crate::platforms::Desk;
@@ -13,6 +13,7 @@ use crate::world::{shown, ts};
 const NAME: &str = "go-live";
 /// From the Friday night on which every test begins to Tuesday, 09:30 in Paris.
 const TO_TUESDAY: i64 = 4 * 24 * 60 + 6 * 60 + 30;
+const FOUR_WEEKS: i64 = 28 * 24 * 60;
 
 struct Peers {
     space: Namespace,
@@ -32,7 +33,7 @@ async fn peers(is_well: impl Fn(&str) -> bool + Send + Sync + 'static) -> Option
         (cloudflare.with(|cloudflare| cloudflare.token.clone()), github.with(|github| github.token.clone()));
     let open = variables([
         ("SHOP_URL", &site.url),
-        ("SHOP_TOKEN", "shop-token-for-tests"),
+        ("SHOP_TOKEN", TEAM),
         ("PROMETHEUS_URL", &site.url),
         ("PAYMENTS_API", &format!("{}/wave", site.url)),
         ("PAYMENTS_TOKEN", THIRD_PARTY),
@@ -71,6 +72,19 @@ async fn a_go_live_happens_in_its_window_and_not_on_a_friday_night() {
     example.world.clicks("U0LEAD", &example.channel, &ts(&card), &format!("approve {}", run.id)).await;
     let said = shown(&example.world.whisper("U0LEAD", "go-lives"));
     assert!(said.contains("09:00"), "{said}");
+    assert_eq!(peers.space.writes(), Vec::<serde_json::Value>::new());
+    example.close().await;
+
+    // A Tuesday in the window, but between the years.
+    let example =
+        Example::open_after(TO_TUESDAY + FOUR_WEEKS, NAME, peers.open.clone(), "informative a late go-live").await;
+    let (run, card) = example.planned("run services-live").await;
+    for item in ["smoke", "told"] {
+        example.world.clicks("U0LEAD", &example.channel, &ts(&card), &format!("tick {} {item}", run.id)).await;
+    }
+    example.world.clicks("U0LEAD", &example.channel, &ts(&card), &format!("approve {}", run.id)).await;
+    let said = shown(&example.world.whisper("U0LEAD", "End of the year"));
+    assert!(said.contains("go-lives"), "{said}");
     assert_eq!(peers.space.writes(), Vec::<serde_json::Value>::new());
     example.close().await;
 

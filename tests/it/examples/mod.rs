@@ -24,6 +24,7 @@ use vigie::incident::timeline::{Card, Entry, Fact};
 use vigie::practice::SubmitOutcome;
 
 use crate::kubernetes::plane::Namespace;
+use crate::nowhere;
 use crate::postgres::shop::{PASSWORD, Shop};
 use crate::world::{World, shown, ts};
 
@@ -70,10 +71,20 @@ pub fn program(path: &Path, script: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("it can be made to run");
 }
 
+/// The critical tests of the team: how many orders wait is asked of the site itself, however ill it is otherwise.
+fn critical_tests(folder: &Path, site: &str) {
+    let tests = format!(
+        "waiting=$(curl --silent --fail --max-time 5 {site}/metrics | sed -n 's/^commandes_en_attente //p')\n\
+         [ -n \"$waiting\" ] && echo \"3 essais: $waiting commandes en attente\"\n"
+    );
+    program(&folder.join("bin/critical"), &tests);
+}
+
 /// A folder with the team's npm scripts; npm neither asks anybody nor writes elsewhere.
-pub fn npm_scripts(folder: &Path) {
+pub fn npm_scripts(folder: &Path, site: &str) {
+    critical_tests(folder, site);
     let scripts = json!({
-        "test:critical": "echo 3 passed",
+        "test:critical": "bin/critical",
         "migrate:status": "bin/migrate status",
         "migrate:down": "bin/migrate down",
     });
@@ -272,6 +283,16 @@ impl Example {
         let finished = entry(&|fact| matches!(fact, Fact::RunFinished { run, .. } if *run == of)).seq;
         assert!(told_of(approved) < began, "told at {}, begun at {began}", told_of(approved));
         assert!(told_of(finished) > finished, "the end is told");
+        // Those who are not in the channel read both where the internal audience reads, in this order.
+        let read: Vec<String> = self.world.ws().messages("C0GENERAL").iter().map(shown).collect();
+        let of_run = |texts: [&str; 2]| {
+            read.iter().position(|text| text.contains(&of.to_string()) && texts.iter().any(|part| text.contains(part)))
+        };
+        let (begins, ends) = (
+            of_run(["Rollback in progress", "Retour à la version précédente en cours"]),
+            of_run(["Rolled back", "Retour à la version précédente terminé"]),
+        );
+        assert!(begins.is_some() && begins < ends, "begun at {begins:?}, ended at {ends:?}: {read:#?}");
     }
 
     /// A text for customers is written, approved by somebody else, and arrives.
@@ -283,17 +304,10 @@ impl Example {
         assert!(arrived.iter().any(|delivery| delivery.body.contains("Le site répond")), "{arrived:#?}");
     }
 
-    /// Closes the world, and demands that nobody was shown and nothing keeps a credential.
+    /// Closes the world, and demands that no credential was shown to anybody, is kept, or stands in the log.
     pub async fn close(self) {
-        let ws = self.world.ws();
-        let mut all: Vec<String> = ws.calls().iter().map(|call| format!("{:?}", call.args)).collect();
-        all.extend(self.world.setup.phones.deliveries().iter().map(|delivery| format!("{delivery:?}")));
-        all.extend(ws.files().iter().map(|file| String::from_utf8_lossy(&file.bytes).into_owned()));
-        all.extend(self.timeline().await.iter().map(|entry| format!("{entry:?}")));
-        for secret in &self.secrets {
-            let shown = all.iter().find(|text| text.contains(secret));
-            assert!(shown.is_none(), "a secret is shown in {shown:?}");
-        }
+        let secrets: Vec<&str> = self.secrets.iter().map(String::as_str).collect();
+        nowhere::demand(&self.world, &secrets).await;
         self.world.close().await;
     }
 }

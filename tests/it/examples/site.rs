@@ -8,14 +8,22 @@ use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
+
+use crate::platforms::ecs::KEY;
 
 /// Whether what the site runs on is in order.
 type IsWell = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// What third parties want to see from whoever asks.
 pub const THIRD_PARTY: &str = "third-party-token-for-tests";
+
+/// What the site's own maintenance page wants to see.
+pub const TEAM: &str = "shop-token-for-tests";
+
+/// What whoever has taken a role on shows to AWS beside the key.
+pub const ROLE_TOKEN: &str = "role-token-for-tests";
 
 /// A site on loopback.
 pub struct Site {
@@ -49,7 +57,9 @@ impl Site {
             .route("/api/v1/{what}", get(prometheus))
             .route("/graph/{number}", get(third))
             .route("/wave/balance", get(third))
-            .route("/sentry/projects/{team}/{project}/stats/", get(third))
+            .route("/sentry/organizations/{organisation}/stats_v2/", get(third))
+            .route("/sts", post(role))
+            .route("/sts/", post(role))
             .with_state(behind);
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { url }
@@ -71,9 +81,16 @@ async fn maintenance(State(behind): State<Behind>) -> axum::Json<Value> {
     axum::Json(json!({"on": behind.is_maintained.load(Ordering::SeqCst)}))
 }
 
-async fn maintained(State(behind): State<Behind>, body: axum::Json<Value>) -> axum::Json<Value> {
+async fn maintained(State(behind): State<Behind>, headers: HeaderMap, body: axum::Json<Value>) -> Response {
+    if bearer(&headers) != Some(TEAM) {
+        return (StatusCode::UNAUTHORIZED, axum::Json(json!({"error": "unknown token"}))).into_response();
+    }
     behind.is_maintained.store(body["on"] == true, Ordering::SeqCst);
-    maintenance(State(behind)).await
+    maintenance(State(behind)).await.into_response()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 /// The share of failing requests, or how long the slowest of twenty takes, now or for so long a time.
@@ -103,14 +120,58 @@ async fn prometheus(
 
 /// A third party that knows who asks.
 async fn third(address: Uri, headers: HeaderMap) -> Response {
-    let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if token.and_then(|value| value.strip_prefix("Bearer ")) != Some(THIRD_PARTY) {
+    if bearer(&headers) != Some(THIRD_PARTY) {
         return (StatusCode::UNAUTHORIZED, axum::Json(json!({"error": "unknown token"}))).into_response();
     }
-    let said = match address.path().split('/').nth(1) {
-        Some("graph") => json!({"id": "100000000000001", "quality_rating": "GREEN"}),
-        Some("wave") => json!({"amount": "125000", "currency": "XOF"}),
-        _ => json!([[1_795_139_880, 1], [1_795_139_940, 0]]),
+    let asked: HashMap<String, String> =
+        url::form_urlencoded::parse(address.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let asks = |name: &str| asked.get(name).map(String::as_str);
+    let hour = || {
+        let is_hour = (asks("statsPeriod"), asks("interval")) == (Some("1h"), Some("1h"));
+        let is_errors = (asks("category"), asks("outcome")) == (Some("error"), Some("accepted"));
+        (is_hour && is_errors && asks("field") == Some("sum(quantity)") && asks("project") == Some("1")).then(|| {
+            let of = |count: Value| json!({"sum(quantity)": count});
+            json!({
+                "start": "2026-11-20T11:00:00Z",
+                "end": "2026-11-20T12:00:00Z",
+                "intervals": ["2026-11-20T11:00:00Z"],
+                "groups": [{"by": {"outcome": "accepted"}, "totals": of(json!(1)), "series": of(json!([1]))}],
+            })
+        })
     };
-    axum::Json(said).into_response()
+    let said = match address.path().split('/').nth(1) {
+        Some("graph") if asks("fields") == Some("quality_rating") => {
+            Some(json!({"id": "100000000000001", "quality_rating": "GREEN"}))
+        }
+        Some("wave") if asked.is_empty() => Some(json!({"amount": "125000", "currency": "XOF"})),
+        Some("sentry") => hour(),
+        _ => None,
+    };
+    match said {
+        Some(said) => axum::Json(said).into_response(),
+        None => {
+            (StatusCode::BAD_REQUEST, axum::Json(json!({"error": "this is not what may be asked"}))).into_response()
+        }
+    }
+}
+
+/// AWS lets the role be taken on by whoever signs as Vigie.
+async fn role(headers: HeaderMap, body: String) -> Response {
+    let asked: HashMap<String, String> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let signed = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_known =
+        signed.starts_with(&format!("AWS4-HMAC-SHA256 Credential={KEY}/")) && signed.contains("/sts/aws4_request");
+    let role = asked.get("RoleArn").map(String::as_str);
+    if !is_known || asked["Action"] != "AssumeRole" || role != Some("arn:aws:iam::123456789012:role/vigie") {
+        return (StatusCode::FORBIDDEN, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
+            .into_response();
+    }
+    let answer = format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><AssumedRoleUser>\
+         <AssumedRoleId>AROA:vigie</AssumedRoleId><Arn>arn:aws:sts::123456789012:assumed-role/vigie/vigie</Arn>\
+         </AssumedRoleUser><Credentials><AccessKeyId>{KEY}</AccessKeyId><SecretAccessKey>secret-of-the-role</SecretAccessKey>\
+         <SessionToken>{ROLE_TOKEN}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+         </AssumeRoleResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleResponse>"
+    );
+    ([(header::CONTENT_TYPE, "text/xml")], answer).into_response()
 }

@@ -51,7 +51,6 @@ async fn opened() -> (Example, Peers) {
     }
     vercel.with(|vercel| vercel.set("NOUVEAU_PAIEMENT", VALUE, "encrypted", &["production"]));
     let folder = tempfile::tempdir().expect("a folder can be made");
-    npm_scripts(folder.path());
     let files = [
         (".env", "PAYMENT=new\n"),
         (".env.20261119T080000Z", "PAYMENT=old\n"),
@@ -70,6 +69,7 @@ async fn opened() -> (Example, Peers) {
     shop.admin(&format!("ALTER ROLE {} CREATEDB", shop.name)).await;
     let shown = vercel.clone();
     let site = Site::open(move || shown.with(|vercel| vercel.live() != "dpl_3")).await;
+    npm_scripts(folder.path(), &site.url);
     let (to_vercel, team) = vercel.with(|vercel| (vercel.token.clone(), vercel.team.clone()));
     let mut open = variables([
         ("SHOP_URL", &site.url),
@@ -127,6 +127,12 @@ async fn each_part_of_a_vercel_shop_goes_back_by_itself() {
     assert_eq!(peers.live().0, "dpl_3");
     example.runs("revenir-netlify").await;
     assert_eq!(peers.live().1, "66f0a2");
+    // A person says how far.
+    example.runs_to("revenir-vercel", "dpl_1").await;
+    example.runs_to("revenir-netlify", "66f0a1").await;
+    assert_eq!(peers.live(), ("dpl_1".to_owned(), "66f0a1".to_owned()));
+    example.runs("adresse-secours").await;
+    assert_eq!(peers.vercel.with(|vercel| vercel.domains["secours.marche.example.com"].clone()), "dpl_1");
 
     example.runs("variables-sauver").await;
     let set = |peers: &Peers| peers.vercel.with(|vercel| vercel.value("NOUVEAU_PAIEMENT"));

@@ -18,6 +18,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 /// A vendor's side.
@@ -83,15 +84,29 @@ pub struct Said {
     /// Nothing at all when it is `None`.
     pub body: Option<Value>,
     pub retry_after_s: Option<u64>,
+    /// Values that come one by one.
+    pub rows: Option<Rows>,
+}
+
+/// What a stream brings.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    pub values: Vec<Value>,
+    /// It goes on, and nothing more comes. Without values not even its beginning comes.
+    pub stays_open: bool,
 }
 
 impl Said {
     pub fn new(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), retry_after_s: None }
+        Self { status, body: Some(body), retry_after_s: None, rows: None }
     }
 
     pub fn nothing(status: u16) -> Self {
-        Self { status, body: None, retry_after_s: None }
+        Self { status, body: None, retry_after_s: None, rows: None }
+    }
+
+    pub fn rows(rows: Rows) -> Self {
+        Self { rows: Some(rows), ..Self::nothing(200) }
     }
 }
 
@@ -207,12 +222,13 @@ async fn serve<P: Platform>(State(desk): State<Desk<P>>, request: Request) -> Re
         (Some(Trouble::Says(status, body)), _) => respond(Said::new(status, body)),
         (Some(Trouble::TooMany { retry_after_s }), _) => {
             let body = json!({"error": {"code": "rate_limited", "message": "too many requests"}});
-            respond(Said { status: 429, body: Some(body), retry_after_s: Some(retry_after_s) })
+            respond(Said { retry_after_s: Some(retry_after_s), ..Said::new(429, body) })
         }
         (Some(Trouble::LosesRequest | Trouble::LosesAnswer), _) => drop_connection(),
         (Some(Trouble::Silent), _) => std::future::pending().await,
         (Some(Trouble::Garbled), _) => (StatusCode::OK, "<h1>oops</h1>").into_response(),
         (Some(Trouble::Flood(bytes)), _) => (StatusCode::OK, Body::from(vec![b'x'; bytes])).into_response(),
+        (None, Some(Said { rows: Some(rows), .. })) => stream(rows).await,
         (None, Some(said)) => respond(said),
         (None, None) => unreachable!("without a trouble there is an answer"),
     }
@@ -221,6 +237,21 @@ async fn serve<P: Platform>(State(desk): State<Desk<P>>, request: Request) -> Re
 /// Ends the connection's own unit of work without an answer, as a crash would.
 fn drop_connection() -> Response {
     std::panic::resume_unwind(Box::new("the desk drops the connection"));
+}
+
+/// A line for each value.
+async fn stream(Rows { values, stays_open }: Rows) -> Response {
+    if values.is_empty() && stays_open {
+        return std::future::pending().await;
+    }
+    let lines = values.into_iter().map(|value| Ok::<_, std::io::Error>(format!("{value}\n")));
+    let lines = futures_util::stream::iter(lines);
+    let body = if stays_open {
+        Body::from_stream(lines.chain(futures_util::stream::pending()))
+    } else {
+        Body::from_stream(lines)
+    };
+    ([(header::CONTENT_TYPE, "application/stream+json")], body).into_response()
 }
 
 fn respond(said: Said) -> Response {
@@ -240,17 +271,23 @@ fn respond(said: Said) -> Response {
 fn keep<P: Platform>(call: &Call, said: &Said) {
     use sha2::{Digest as _, Sha256};
     let Some(folder) = std::env::var_os("VIGIE_DUMP_EXCHANGES") else { return };
-    let exchange = json!({
-        "vendor": P::VENDOR,
-        "method": call.method,
-        "path": call.path,
-        "query": call.query,
-        "body": call.body,
-        "status": said.status,
-        "answer": said.body,
-    });
-    let text = exchange.to_string();
-    let name = hex::encode(Sha256::digest(&text));
-    let name = format!("{}-{}.json", P::VENDOR, &name[..16]);
-    std::fs::write(Path::new(&folder).join(name), text).expect("the folder can be written to");
+    let answers = said
+        .rows
+        .as_ref()
+        .map_or_else(|| vec![said.body.clone()], |rows| rows.values.iter().cloned().map(Some).collect());
+    for answer in answers {
+        let exchange = json!({
+            "vendor": P::VENDOR,
+            "method": call.method,
+            "path": call.path,
+            "query": call.query,
+            "body": call.body,
+            "status": said.status,
+            "answer": answer,
+        });
+        let text = exchange.to_string();
+        let name = hex::encode(Sha256::digest(&text));
+        let name = format!("{}-{}.json", P::VENDOR, &name[..16]);
+        std::fs::write(Path::new(&folder).join(name), text).expect("the folder can be written to");
+    }
 }

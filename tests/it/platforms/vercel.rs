@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Call, Platform, Said};
+use super::{Call, Platform, Rows, Said};
 
 /// One deployment.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Variable {
     /// `encrypted` can be read back, `sensitive` cannot.
     pub kind: String,
     pub target: Vec<String>,
+    /// The team's own environments, by their ids.
+    pub custom: Vec<String>,
     pub updated: i64,
 }
 
@@ -57,8 +59,10 @@ pub struct Vercel {
     under_way: Option<Under>,
     pub variables: Vec<Variable>,
     made: i64,
-    /// What the live deployment said, oldest first.
-    pub log: Vec<String>,
+    /// What the live deployment says while somebody listens: the level, the status of the request, the message.
+    pub log: Vec<(&'static str, u16, String)>,
+    /// Vercel's five minutes of listening are never over.
+    pub log_stays_open: bool,
 }
 
 pub const PROJECT: &str = "prj_shop1";
@@ -81,6 +85,7 @@ impl Vercel {
             variables: Vec::new(),
             made: 0,
             log: Vec::new(),
+            log_stays_open: false,
         };
         for message in ["Add the cart", "Fix the cart", "New checkout"] {
             vercel.built(message);
@@ -110,16 +115,22 @@ impl Vercel {
 
     /// Somebody sets a variable by hand.
     pub fn set(&mut self, key: &str, value: &str, kind: &str, target: &[&str]) {
-        let target: Vec<String> = target.iter().map(|one| (*one).to_owned()).collect();
+        self.set_for(key, value, kind, target, &[]);
+    }
+
+    /// The same for the team's own environments as well.
+    pub fn set_for(&mut self, key: &str, value: &str, kind: &str, target: &[&str], custom: &[&str]) {
+        let owned = |names: &[&str]| names.iter().map(|one| (*one).to_owned()).collect::<Vec<String>>();
+        let (target, custom) = (owned(target), owned(custom));
         self.made += 1;
         let updated = FIRST + self.made;
-        let found = self.variables.iter_mut().find(|one| one.key == key && one.target == target);
-        if let Some(found) = found {
+        let is_it = |one: &&mut Variable| one.key == key && one.target == target && one.custom == custom;
+        if let Some(found) = self.variables.iter_mut().find(is_it) {
             (found.value, found.kind, found.updated) = (value.to_owned(), kind.to_owned(), updated);
             return;
         }
         let (id, key, value, kind) = (format!("env{}", self.made), key.to_owned(), value.to_owned(), kind.to_owned());
-        self.variables.push(Variable { id, key, value, kind, target, updated });
+        self.variables.push(Variable { id, key, value, kind, target, custom, updated });
     }
 
     /// What a variable is set to; nothing when there is none.
@@ -129,8 +140,12 @@ impl Vercel {
 
     fn put(&mut self, body: &Value) -> Said {
         let text = |name: &str| body[name].as_str().expect("it is a text").to_owned();
-        let target: Vec<&str> = body["target"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-        self.set(&text("key"), &text("value"), &text("type"), &target);
+        let list = |name: &str| body[name].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let (target, custom): (Vec<&str>, Vec<&str>) = (list("target"), list("customEnvironmentIds"));
+        if target.is_empty() && custom.is_empty() {
+            return no(400, "bad_request", "A variable belongs to an environment");
+        }
+        self.set_for(&text("key"), &text("value"), &text("type"), &target, &custom);
         let made = self.variables.iter().find(|one| one.key == text("key")).map(|one| shown(one, "(encrypted)"));
         Said::new(201, json!({"created": made, "failed": []}))
     }
@@ -154,22 +169,29 @@ impl Vercel {
         }
     }
 
-    fn events(&self, call: &Call) -> Said {
-        let event = |(at, line): (usize, &String)| {
-            let created = FIRST + i64::try_from(at).expect("few lines");
-            let info = json!({"type": "stdout", "name": "web", "entrypoint": "web"});
+    /// What is said from now on; nothing of before. In the end Vercel itself says that the time is over.
+    fn says(&self) -> Said {
+        let row = |at: usize, source: &str, (level, status, message): &(&str, u16, String)| {
             json!({
-                "type": "stdout",
-                "created": created,
-                "payload": {"deploymentId": self.live(), "info": info, "text": line, "id": at.to_string(), "date": created, "serial": at.to_string()},
+                "rowId": format!("row_{at}"),
+                "timestampInMs": FIRST + i64::try_from(at).expect("few lines"),
+                "source": source,
+                "level": level,
+                "message": message,
+                "messageTruncated": false,
+                "domain": DOMAIN,
+                "requestMethod": "GET",
+                "requestPath": "/cart",
+                "responseStatusCode": status,
             })
         };
-        let mut lines: Vec<Value> = self.log.iter().enumerate().map(event).collect();
-        if call.query.get("direction").map(String::as_str) == Some("backward") {
-            lines.reverse();
+        let mut values: Vec<Value> =
+            self.log.iter().enumerate().map(|(at, said)| row(at, "serverless", said)).collect();
+        if !self.log_stays_open {
+            let end = ("error", 0, "Exceeded query duration limit of 5 minutes".to_owned());
+            values.push(row(values.len(), "delimiter", &end));
         }
-        lines.truncate(call.query["limit"].parse().expect("limit is a number"));
-        Said::new(200, lines.into())
+        Said::rows(Rows { values, stays_open: self.log_stays_open })
     }
 
     pub fn deployment(&mut self, id: &str) -> &mut Deployment {
@@ -340,7 +362,10 @@ impl Platform for Vercel {
             ("GET", ["v1", "projects", PROJECT, "env", id]) => self.read(id),
             ("POST", ["v10", "projects", PROJECT, "env"]) => self.put(&call.body),
             ("DELETE", ["v9", "projects", PROJECT, "env", id]) => self.remove(id),
-            ("GET", ["v3", "deployments", id, "events"]) if *id == self.live() => self.events(call),
+            ("GET", ["v1", "projects", PROJECT, "deployments", id, "runtime-logs"]) if *id == self.live() => {
+                assert_eq!(call.query.get("format").map(String::as_str), Some("lines"));
+                self.says()
+            }
             _ => no(404, "not_found", "There is nothing at this address"),
         }
     }
@@ -357,6 +382,7 @@ fn shown(one: &Variable, value: &str) -> Value {
         "value": value,
         "type": one.kind,
         "target": one.target,
+        "customEnvironmentIds": one.custom,
         "createdAt": FIRST,
         "updatedAt": one.updated,
     })

@@ -169,6 +169,33 @@ async fn chosen_tables_are_exported_as_csv() {
     assert!(refusal.contains("postgres.no_table") && refusal.contains("gone"), "{refusal}");
 }
 
+/// P6 · the customers' data goes into a file: that changes nothing, and yet somebody says yes to it first.
+#[tokio::test]
+async fn tables_are_exported_only_after_somebody_approved() {
+    let shop = Shop::open().await;
+    let folder = shop.folder().join("exports");
+    std::fs::create_dir(&folder).expect("a folder can be made");
+    let export =
+        format!("- postgres: {{ database: shop, export: {{ tables: [users], folder: \"{}\" }} }}\n", folder.display());
+    let runbook = Runbook::open_with(
+        "en",
+        &Sheet {
+            sections: &format!("databases:\n  shop: {}\n\n", shop.described(TOKEN, &counting(&shop))),
+            steps: &export,
+            risk: "read_only",
+            ..Sheet::default()
+        },
+    )
+    .await;
+    shop.admin(&format!("ALTER ROLE {} PASSWORD '{}'", shop.name, runbook.token())).await;
+    let (channel, card) = runbook.planned().await;
+    assert_eq!(names(&folder, ".csv"), Vec::<String>::new(), "nobody has said yes");
+    let done = runbook.approved(&channel, &card).await;
+    assert_eq!(runbook.outcome().await, Outcome::Done, "{done}");
+    assert_eq!(names(&folder, ".csv").len(), 1);
+    runbook.close_without(&["Ana", "Cléo"]).await;
+}
+
 /// D1, P3, P6 · from the slash command to the timeline, in both languages.
 #[tokio::test]
 async fn a_backup_is_made_from_slack() {

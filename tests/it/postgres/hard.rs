@@ -62,6 +62,7 @@ async fn a_damaged_backup_is_found_before_anything_is_touched() {
     // Of somebody else's nothing is written down: some is seen while planning, the rest when it is unpacked.
     std::fs::remove_file(backup.with_extension("dump.json")).expect("there is a page");
     spoil(&backup, |_| b"rubbish".to_vec());
+    let room = room_with(&shop, "restore: { into: in_place, strangers: allow }", "");
     let refusal = room.refusal().await;
     assert!(refusal.contains("postgres.damaged") && refusal.contains("valid archive"), "{refusal}");
     for spoilt in [flipped(whole.clone()), whole[..whole.len() - 100].to_vec()] {

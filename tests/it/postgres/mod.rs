@@ -2,6 +2,7 @@
 //! `VIGIE_TEST_POSTGRES` names. Each test has a database and a role of its own there, which need a password.
 
 mod backup;
+mod beside;
 mod checks;
 mod hard;
 mod migration;

@@ -86,7 +86,7 @@ async fn restored_from_slack(locale: &str, is_damaged: bool) {
     let steps = format!(
         "- command: {{ target: worker, risk: reversible, to: stopped, argv: [\"{script}\", off] }}
 - within: 20s
-  postgres: {{ database: shop, restore: {{ into: in_place }} }}
+  postgres: {{ database: shop, restore: {{ into: in_place, strangers: allow }} }}
 - always: true
   command: {{ target: worker, risk: reversible, again: true, to: running, argv: [\"{script}\", on] }}
 "

@@ -90,6 +90,11 @@ impl Shop {
         self.runs(&self.engine.join("docker-compose"), &all)
     }
 
+    /// Starts what its files say.
+    pub fn up(&self) {
+        self.compose(&["up", "-d"]);
+    }
+
     fn image(&self, tag: &str, command: &str) {
         let command = format!("CMD {}", serde_json::json!(["sh", "-c", format!("echo this is {tag}; {command}")]));
         let tree = self.engine.join("busybox.tar").display().to_string();

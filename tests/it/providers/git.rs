@@ -263,6 +263,23 @@ async fn what_is_not_there_is_named() {
     assert!(folder.refusal().await.contains("git.foreign_folder"));
 }
 
+/// Fetching prunes what the remote side does not have.
+#[tokio::test]
+async fn somebody_elses_bare_repository_is_no_mirror() {
+    let remote = Remote::open();
+    let (mirror, bare) = (remote.mirror(), remote.bare());
+    let path = mirror.display().to_string();
+    remote.git(remote.folder.path(), &["clone", "--quiet", "--mirror", &bare.display().to_string(), &path]);
+    remote.git(&mirror, &["branch", "only-here", "main"]);
+    let refusal = remote.room("revert: {}").refusal().await;
+    assert!(refusal.contains("git.foreign_folder"), "{refusal}");
+    assert_eq!(remote.git(&mirror, &["rev-parse", "only-here"]), remote.at("main"), "nothing was pruned");
+
+    std::fs::remove_dir_all(&mirror).expect("it can be removed");
+    assert_eq!(remote.room("checkpoint: {}").goes().await.line(), "done");
+    assert_eq!(remote.room("revert: {}").goes().await.line(), "done", "its own is known again");
+}
+
 /// G1, P7 · a revert is reverted although others have gone on; a reset goes back only while nobody has.
 #[tokio::test]
 async fn what_was_done_to_a_branch_is_taken_back() {

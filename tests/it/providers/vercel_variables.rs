@@ -199,28 +199,100 @@ async fn what_moved_meanwhile_is_stale_and_what_vercel_quotes_is_not_repeated() 
     );
 }
 
-#[tokio::test]
-async fn errors_in_the_log_of_the_live_deployment_are_counted() {
-    let desk = Desk::open(Vercel::new()).await;
+fn log_check(desk: &Desk<Vercel>, more: &str) -> Room {
     let check = format!(
-        "vercel: {{ team: team_shop1, token: {TOKEN}, domain: {DOMAIN}, base_url: \"{}\", filter: \"ERROR|Error:\", \
-         limits: {{ warn_above: 0, fail_above: 2 }} }}",
+        "vercel: {{ team: team_shop1, token: {TOKEN}, domain: {DOMAIN}, base_url: \"{}\", filter: \"^(error|fatal)\", \
+         {more}limits: {{ warn_above: 0, fail_above: 2 }} }}",
         desk.url
     );
-    let room = Room::with_step_and_check("command: { target: t, argv: [\"true\"], to: done }", &check);
-    let seen = async |lines: &[&str]| {
-        desk.with(|vercel| vercel.log = lines.iter().map(|line| (*line).to_owned()).collect());
+    Room::with_step_and_check("command: { target: t, argv: [\"true\"], to: done }", &check)
+}
+
+/// V3 · what the live deployment says while somebody listens, not what its build said.
+#[tokio::test]
+async fn errors_that_the_live_deployment_says_are_counted() {
+    let desk = Desk::open(Vercel::new()).await;
+    let room = log_check(&desk, "");
+    let seen = async |lines: &[(&'static str, u16, &str)]| {
+        let owned = lines.iter().map(|(level, status, said)| (*level, *status, (*said).to_owned()));
+        desk.with(|vercel| vercel.log = owned.collect());
         let result = room.looks().await;
         (result.verdict, result.value.to_string())
     };
-    assert_eq!(seen(&["GET / 200"]).await.0, Verdict::Pass);
-    let (verdict, value) = seen(&["ERROR one", "GET / 200", &format!("ERROR two {TOKEN}")]).await;
+    assert_eq!(seen(&[("info", 200, "error in the words only")]).await.0, Verdict::Pass);
+    let secret = format!("TypeError {TOKEN}");
+    let (verdict, value) = seen(&[("error", 500, "one"), ("info", 200, "well"), ("fatal", 500, &secret)]).await;
     assert_eq!(verdict, Verdict::Warn);
-    assert!(value.contains("ERROR two [redacted]") && !value.contains("ERROR one"), "{value}");
-    assert_eq!(seen(&["ERROR", "Error: x", "ERROR"]).await.0, Verdict::Fail);
+    assert!(value.contains("fatal 500 GET /cart TypeError [redacted]") && !value.contains("one"), "{value}");
+    assert_eq!(seen(&[("error", 500, "a"), ("error", 500, "b"), ("error", 500, "c")]).await.0, Verdict::Fail);
+    let asked: Vec<String> = desk.calls().iter().map(|call| call.path.clone()).collect();
+    let path = "/v1/projects/prj_shop1/deployments/dpl_3/runtime-logs";
+    assert!(asked.iter().any(|asked| asked == path) && !asked.iter().any(|asked| asked.ends_with("/events")));
     desk.with(|vercel| vercel.token = "another-token-altogether".into());
     let (verdict, value) = seen(&[]).await;
     assert!(verdict == Verdict::Fail && value.contains("api.unknown_us"), "{value}");
+}
+
+/// V3 · Vercel keeps the line open, and is silent where nothing happens.
+#[tokio::test]
+async fn a_log_without_an_end_is_listened_to_for_as_long_as_is_said() {
+    let desk = Desk::open(Vercel::new()).await;
+    desk.with(|vercel| vercel.log_stays_open = true);
+    let room = log_check(&desk, "listen: 300ms, ");
+    let silent = room.looks().await;
+    assert_eq!((silent.verdict, &silent.value.vars["count"]), (Verdict::Pass, &json!(0)));
+    assert_eq!(silent.value.vars["within_ms"], json!(300));
+
+    desk.with(|vercel| vercel.log = vec![("error", 500, "one".to_owned())]);
+    let heard = room.looks().await;
+    assert_eq!((heard.verdict, &heard.value.vars["count"]), (Verdict::Warn, &json!(1)));
+
+    // More than anybody wants to hear: it is cut off in the middle of a line.
+    desk.with(|vercel| vercel.log = (0..3_000).map(|_| ("error", 500, "x".repeat(1_000))).collect());
+    let flooded = room.looks().await;
+    let count = flooded.value.vars["count"].as_u64().expect("a number");
+    assert_eq!(flooded.verdict, Verdict::Fail);
+    assert!((3..1_000).contains(&count), "{count}");
+    assert!(flooded.value.vars["within_ms"].as_i64().is_some_and(|heard| heard <= 300), "{flooded:?}");
+}
+
+/// V2 · what is restored for one environment leaves the others alone, and the team's own environments are kept.
+#[tokio::test]
+async fn a_restore_keeps_to_its_environments() {
+    let scene = Scene::open().await;
+    scene.desk.with(|vercel| {
+        vercel.set("PREVIEW_ONLY", "before", "encrypted", &["preview"]);
+        vercel.set_for("STAGED", VALUE, "encrypted", &[], &["env_staging"]);
+    });
+    is_done(&scene.room("do: save").goes().await);
+    std::fs::rename(scene.copies.path().join(&scene.names()[0]), scene.copies.path().join("prj_shop1.2026.first.json"))
+        .expect("it can be renamed");
+    scene.desk.with(|vercel| {
+        vercel.set("NEW_CHECKOUT", "on", "encrypted", &["production"]);
+        vercel.set("PREVIEW_ONLY", "after", "encrypted", &["preview"]);
+        vercel.variables.retain(|one| one.key != "STAGED");
+    });
+    let restore = "do: restore, copy: prj_shop1.2026.first.json";
+    let plan = scene.room(&format!("{restore}, environments: [production]")).planned().await;
+    let lines = format!("{:?}", plan.steps[0].diff);
+    assert!(lines.contains("NEW_CHECKOUT"), "{lines}");
+    assert!(!lines.contains("PREVIEW_ONLY") && !lines.contains("STAGED"), "{lines}");
+    is_done(&scene.room(&format!("{restore}, environments: [production]")).goes().await);
+    assert_eq!(scene.value("NEW_CHECKOUT").as_deref(), Some(VALUE));
+    assert_eq!((scene.value("PREVIEW_ONLY").as_deref(), scene.value("STAGED")), (Some("after"), None));
+
+    // One for two environments cannot come back for one of them alone.
+    scene.desk.with(|vercel| vercel.set("SHOP_URL", "https://x.example.com", "encrypted", &["preview", "production"]));
+    let refusal = scene.room(&format!("{restore}, environments: [production]")).refusal().await;
+    assert!(refusal.contains("vercel.wider") && refusal.contains("SHOP_URL"), "{refusal}");
+
+    std::fs::remove_file(scene.copies.path().join(scene.names().last().expect("a copy was kept")))
+        .expect("it can be removed");
+    is_done(&scene.room(&format!("{restore}, environments: [env_staging]")).goes().await);
+    let custom = scene.desk.with(|vercel| {
+        vercel.variables.iter().find(|one| one.key == "STAGED").map(|one| (one.target.clone(), one.custom.clone()))
+    });
+    assert_eq!(custom, Some((Vec::new(), vec!["env_staging".to_owned()])));
 }
 
 /// V2 · from the slash command to the timeline.
