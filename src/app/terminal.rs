@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Chat, Engine, Parts, Watch};
 use crate::incident::command::{Command, parse};
-use crate::incident::decision::{Effect, Input, ReplyTo, Report};
+use crate::incident::decision::{Effect, Input, Lane, ReplyTo, Report};
 use crate::incident::id::{ChannelId, IncidentId, MessageRef, PageId, RunId, UserId};
 use crate::incident::people::{Actor, Contact};
 use crate::incident::rules::Rules;
@@ -195,7 +195,7 @@ impl Terminal {
                 if has_answer {
                     return Ok(());
                 }
-                if looks > ANSWER {
+                if looks > ANSWER || self.is_idle(looks).await? {
                     return Err(TerminalFault::Unanswered);
                 }
                 self.clock.wait_until(None, GLANCE).await;
@@ -205,13 +205,18 @@ impl Terminal {
             if is_news {
                 told = self.tell_news(&now, told, question.locale, tell).await?;
             }
-            let nothing_yet = told == question.before && !has_answer && looks <= ANSWER;
+            let nothing_yet = told == question.before && !has_answer && looks <= ANSWER && !self.is_idle(looks).await?;
             if !now.runs.values().any(is_under_way) && !is_news && !nothing_yet {
                 let nothing = told == question.before && !heard;
                 return if nothing { Err(TerminalFault::Unanswered) } else { Ok(()) };
             }
             self.clock.wait_until(None, GLANCE).await;
         }
+    }
+
+    /// Nothing more will be done here: nobody else is at work, and nothing waits that a terminal can do.
+    async fn is_idle(&self, looks: u32) -> Result<bool, StoreFault> {
+        Ok(!self.has_others && looks > OTHERS && self.store.next_due(Lane::Action).await?.is_none())
     }
 
     /// Tells what has happened since; a plan with all that an approver has to read.
