@@ -373,7 +373,9 @@ impl Namespace {
     /// What the server recorded of the bot's doings in this namespace.
     fn record(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(self.folder.join("audit.log")).expect("the server keeps a record");
-        let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        // A line without its end is of a request that is still being answered, in another namespace.
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let entries = whole.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
         entries.filter(|entry| entry["objectRef"]["namespace"] == self.name.as_str()).collect()
     }
 
