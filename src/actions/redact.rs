@@ -40,6 +40,13 @@ struct Shape {
     instead: &'static str,
 }
 
+impl Shape {
+    /// A name, which is kept, makes it a credential; by itself it could be anything.
+    fn stands_behind_a_name(&self) -> bool {
+        self.instead.starts_with("${k}")
+    }
+}
+
 /// Patterns of credentials; what is kept of a match (`$k`) says what was there. A letter is one of ASCII or anything
 /// beyond it: Unicode's own table of letters would take half a megabyte here.
 const SHAPES: &[(&str, &str)] = &[
@@ -113,9 +120,8 @@ impl Redactor {
     /// Whether a configured secret stands in it, or what can only be a credential. What merely stands behind a name like
     /// one does not count: `"token-service": "web:2"` is an image.
     pub(super) fn knows_one_in(&self, text: &str) -> bool {
-        let is_token = |shape: &&Shape| !shape.instead.starts_with("${k}");
         self.exact.as_ref().is_some_and(|exact| exact.is_match(text))
-            || COMPILED.iter().filter(is_token).any(|shape| shape.pattern.is_match(text))
+            || COMPILED.iter().any(|shape| !shape.stands_behind_a_name() && shape.pattern.is_match(text))
     }
 
     fn value(&self, value: Value, most: usize) -> Value {

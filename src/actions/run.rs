@@ -16,6 +16,7 @@ use super::{Actions, Inner};
 use crate::incident::approval::{ActionPlan, ApprovedPlan, CheckResult, Halt, Outcome, PlannedStep, Risk};
 use crate::incident::decision::Report;
 use crate::incident::id::RunId;
+use crate::incident::time::Instant;
 use crate::incident::words::Words;
 
 /// How a run is to be executed, and what it is told and tells on the way.
@@ -77,7 +78,8 @@ impl Actions {
     /// [`NotCommitted`]: a report could not be stored. Everything stops where it is; the next owner goes on with
     /// `in_doubt`.
     pub async fn execute(&self, approved: &ApprovedPlan, execution: &Execution<'_>) -> Result<Outcome, NotCommitted> {
-        let one = Single { inner: &self.inner, approved, run: approved.run(), plan: approved.plan(), execution };
+        let (run, asked_at) = (approved.run(), approved.asked_at());
+        let one = Single { inner: &self.inner, run, asked_at, plan: approved.plan(), execution };
         let end = match one.steps().await? {
             Ok(()) => one.verification().await?,
             Err(halt) => halt,
@@ -93,8 +95,8 @@ impl Actions {
 /// One execution of one run.
 struct Single<'a, 'e> {
     inner: &'a Inner,
-    approved: &'a ApprovedPlan,
     run: RunId,
+    asked_at: Instant,
     plan: &'a ActionPlan,
     execution: &'a Execution<'e>,
 }
@@ -302,7 +304,7 @@ impl Single<'_, '_> {
         StepContext {
             world: &self.inner.world,
             run: self.run,
-            asked_at: self.approved.asked_at(),
+            asked_at: self.asked_at,
             step,
             fence: self.execution.fence,
             within: provider.config.deadline(),

@@ -191,11 +191,12 @@ impl Terminal {
                 }
                 tell(&said);
             }
+            let is_over = looks > ANSWER || self.is_idle(looks).await?;
             let Some(now) = now else {
                 if has_answer {
                     return Ok(());
                 }
-                if looks > ANSWER || self.is_idle(looks).await? {
+                if is_over {
                     return Err(TerminalFault::Unanswered);
                 }
                 self.clock.wait_until(None, GLANCE).await;
@@ -205,7 +206,7 @@ impl Terminal {
             if is_news {
                 told = self.tell_news(&now, told, question.locale, tell).await?;
             }
-            let nothing_yet = told == question.before && !has_answer && looks <= ANSWER && !self.is_idle(looks).await?;
+            let nothing_yet = told == question.before && !has_answer && !is_over;
             if !now.runs.values().any(is_under_way) && !is_news && !nothing_yet {
                 let nothing = told == question.before && !heard;
                 return if nothing { Err(TerminalFault::Unanswered) } else { Ok(()) };

@@ -30,11 +30,7 @@ impl Draft<'_> {
                 .with("title", action.title.as_str()));
         }
         let run = self.next_run();
-        let mut action = Box::new(action.in_incident(self.incident.drill));
-        if request.undo_of.is_some() {
-            // The list is about doing it: “the new version is tested” is not asked of whoever takes it back.
-            action.checklist.clear();
-        }
+        let action = Box::new(action.in_incident(self.incident.drill));
         self.fact(Fact::PlanAsked { run, action, request });
         // The card comes with the plan: a new message is noticed by those whom it names, an edit is not.
         self.effect(Effect::Plan { run }).show(Card::Incident);

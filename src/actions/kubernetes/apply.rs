@@ -81,12 +81,6 @@ struct Rehearsal {
     effect: Effect,
 }
 
-/// Why there is no rehearsal.
-enum NoRehearsal {
-    Trouble(Trouble, Right),
-    Refused(Words),
-}
-
 #[async_trait]
 impl Operation for Apply {
     fn names(&self) -> Vec<String> {
@@ -120,10 +114,9 @@ impl Operation for Apply {
         let (mut made, mut changed, mut same) = (Vec::new(), Vec::new(), 0_usize);
         let mut objects = Vec::new();
         for one in &folder.manifests {
-            let Rehearsal { uid, effect, .. } = self.rehearsed(site, one).await.map_err(|why| match why {
-                NoRehearsal::Trouble(trouble, right) => NoDraft::Trouble(trouble, right),
-                NoRehearsal::Refused(why) => NoDraft::Refused(why),
-            })?;
+            let live = live(site, one).await;
+            let live = live.map_err(|why| NoDraft::Trouble(why, Right::one("get", one.kind, &one.name)))?;
+            let Rehearsal { uid, effect, .. } = self.rehearsed(site, one, live).await?;
             objects.push(Planned { name: one.shown(), uid, effect: effect.fingerprint() });
             match effect {
                 Effect::Makes => made.push(one.shown()),
@@ -220,23 +213,18 @@ impl Apply {
     }
 
     /// What the server would make of it.
-    async fn rehearsed(&self, site: &Site<'_>, one: &Manifest) -> Result<Rehearsal, NoRehearsal> {
-        let live = match site.get(one.kind, &one.name).await {
-            Ok(live) => Some(Object(live)),
-            Err(trouble) if trouble.is_absent() => None,
-            Err(trouble) => return Err(NoRehearsal::Trouble(trouble, Right::one("get", one.kind, &one.name))),
-        };
+    async fn rehearsed(&self, site: &Site<'_>, one: &Manifest, live: Option<Object>) -> Result<Rehearsal, NoDraft> {
         let answer = site.apply(one.kind, &one.name, &one.object, self.force, true).await;
         let answer = answer.map_err(|trouble| {
             if let Some(fields) = trouble.owned_by_others() {
                 let why = Words::new("kubernetes.owned_by_others").with("name", one.shown());
-                return NoRehearsal::Refused(why.with("fields", fields));
+                return NoDraft::Refused(why.with("fields", fields));
             }
             if let Some(said) = trouble.unknown_field() {
                 let why = Words::new("kubernetes.unknown_field").with("name", one.shown());
-                return NoRehearsal::Refused(why.with("said", site.redactor.short(said, 300)));
+                return NoDraft::Refused(why.with("said", site.redactor.short(said, 300)));
             }
-            NoRehearsal::Trouble(trouble, Right::one("patch", one.kind, &one.name))
+            NoDraft::Trouble(trouble, Right::one("patch", one.kind, &one.name))
         })?;
         let Some(live) = live else { return Ok(Rehearsal { uid: None, version: None, effect: Effect::Makes }) };
         let (uid, version) = (Some(live.uid().to_owned()), Some(live.version().to_owned()));
@@ -277,16 +265,14 @@ impl Apply {
         planned: &Planned,
         key: &str,
     ) -> Result<Result<(), StepResult>, Trouble> {
-        match site.get(one.kind, &one.name).await {
-            Ok(live) if Object(live.clone()).mark() == Some(key) => return Ok(Ok(())),
-            Ok(_) => {}
-            Err(trouble) if trouble.is_absent() => {}
-            Err(trouble) => return Err(trouble),
+        let live = live(site, one).await?;
+        if live.as_ref().is_some_and(|live| live.mark() == Some(key)) {
+            return Ok(Ok(()));
         }
-        let now = match self.rehearsed(site, one).await {
+        let now = match self.rehearsed(site, one, live).await {
             Ok(now) => now,
-            Err(NoRehearsal::Trouble(trouble, _)) => return Err(trouble),
-            Err(NoRehearsal::Refused(why)) => return Ok(Err(StepResult::stale(why))),
+            Err(NoDraft::Trouble(trouble, _)) => return Err(trouble),
+            Err(other) => return Ok(Err(StepResult::stale(other.fault(site, &one.shown()).words()))),
         };
         if now.uid != planned.uid {
             let moved = if now.uid.is_none() { "kubernetes.gone" } else { "kubernetes.replaced" };
@@ -301,6 +287,15 @@ impl Apply {
             object["metadata"]["resourceVersion"] = version.as_str().into();
         }
         site.apply(one.kind, &one.name, &object, self.force, false).await.map(|_| Ok(()))
+    }
+}
+
+/// The object as it is; nothing where there is none yet.
+async fn live(site: &Site<'_>, one: &Manifest) -> Result<Option<Object>, Trouble> {
+    match site.get(one.kind, &one.name).await {
+        Ok(live) => Ok(Some(Object(live))),
+        Err(trouble) if trouble.is_absent() => Ok(None),
+        Err(trouble) => Err(trouble),
     }
 }
 

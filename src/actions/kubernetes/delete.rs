@@ -292,8 +292,7 @@ impl Delete {
         match refuse_what_is_used(site, &there).await {
             Ok(()) => Ok(()),
             Err(NoDraft::Trouble(why, right)) => Err(unchanged(why, right)),
-            Err(NoDraft::Refused(why)) => Err(StepResult::stale(why)),
-            Err(other) => Err(StepResult::stale(other.fault(site, "").words())),
+            Err(other) => Err(StepResult::stale(other.fault(site, self.kind.word()).words())),
         }
     }
 

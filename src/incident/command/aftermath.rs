@@ -8,6 +8,7 @@ use crate::incident::approval::{Outcome, PlanRequest};
 use crate::incident::decision::{Context, Decision};
 use crate::incident::draft::Draft;
 use crate::incident::id::RunId;
+use crate::incident::rules::RunbookAction;
 use crate::incident::run;
 use crate::incident::state::{Incident, Phase, Run};
 use crate::incident::timeline::{Card, Fact, PageWhy};
@@ -84,7 +85,9 @@ impl Undo {
         }
         let request = PlanRequest { undo_of: Some(self.run), ..PlanRequest::default() };
         let mut draft = Draft::of(context, incident);
-        let run = draft.ask_plan(&state.action, request)?;
+        // The list is about doing it: “the new version is tested” is not asked of whoever takes it back.
+        let action = RunbookAction { checklist: Vec::new(), ..state.action.clone() };
+        let run = draft.ask_plan(&action, request)?;
         draft.invite_actor();
         let title = state.action.title.as_str();
         draft.reply(Words::new("reply.planning").with("title", title).with("run", run.to_string()));

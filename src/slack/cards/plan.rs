@@ -115,7 +115,17 @@ fn change_vars(step: &PlannedStep) -> Value {
 fn steps(pen: &Pen<'_>, plan: &ActionPlan, length: Length) -> Said<Vec<Mrkdwn>> {
     let mut lines = Vec::new();
     for (place, step) in plan.steps.iter().enumerate().take(length.most(SHOWN_STEPS)) {
-        lines.push(pen.say("plan.step", step_vars(plan, place, step))?);
+        // From, to and target of the first stand in the line above.
+        let later = place > 0;
+        let vars = json!({
+            "n": place + 1,
+            "many": plan.steps.len() > 1,
+            "title": step.title,
+            "from": step.from.as_ref().filter(|_| later),
+            "to": later.then_some(&step.to),
+            "target": later.then_some(&step.target),
+        });
+        lines.push(pen.say("plan.step", vars)?);
         if step.always {
             lines.push(pen.say("plan.always", json!({}))?);
         }
@@ -127,19 +137,6 @@ fn steps(pen: &Pen<'_>, plan: &ActionPlan, length: Length) -> Said<Vec<Mrkdwn>> 
     }
     lines.extend(more(pen, plan.steps.len(), length.most(SHOWN_STEPS))?);
     Ok(lines)
-}
-
-/// What is said of one step; from, to and target of the first stand in the line above them all.
-pub(super) fn step_vars(plan: &ActionPlan, place: usize, step: &PlannedStep) -> Value {
-    let later = place > 0;
-    json!({
-        "n": place + 1,
-        "many": plan.steps.len() > 1,
-        "title": step.title,
-        "from": step.from.as_ref().filter(|_| later),
-        "to": later.then_some(&step.to),
-        "target": later.then_some(&step.target),
-    })
 }
 
 fn more(pen: &Pen<'_>, all: usize, shown: usize) -> Said<Option<Mrkdwn>> {

@@ -16,12 +16,14 @@ pub fn plan_text(scene: &Scene<'_>, locale: Locale, plan: &ActionPlan) -> Said<S
     let pen = Pen::new(scene, locale);
     let mut lines = vec![plan.title.clone()];
     for (place, step) in plan.steps.iter().enumerate() {
-        let mut vars = super::plan::step_vars(plan, place, step);
-        for (name, value) in
-            [("many", json!(true)), ("from", json!(step.from)), ("to", json!(step.to)), ("target", json!(step.target))]
-        {
-            vars[name] = value;
-        }
+        let vars = json!({
+            "n": place + 1,
+            "many": true,
+            "title": step.title,
+            "from": step.from,
+            "to": step.to,
+            "target": step.target,
+        });
         lines.push(pen.plain("plan.step", vars)?);
         if step.always {
             lines.push(bare(&pen.plain("plan.always", json!({}))?));

@@ -74,11 +74,12 @@ fn whole_plan(pen: &Pen<'_>, incident: &Incident, id: RunId) -> Said<Page> {
     let mut all = vec![title.clone()];
     all.extend(run.map(|run| plan::whole(pen, run)).transpose()?.unwrap_or_default());
     let mut size = 0;
-    let fits = all.iter().take_while(|line| {
+    let is_room = |line: &&Mrkdwn| {
         size += line.size() + 1;
+        // The line that counts the rest has to fit too.
         size < MESSAGE_TEXT - 200
-    });
-    let fits = fits.count();
+    };
+    let fits = all.iter().take_while(is_room).count();
     if let Some(more) = all.len().checked_sub(fits).filter(|more| *more > 0) {
         all.truncate(fits);
         all.push(pen.say("plan.more", json!({"more": more}))?);
