@@ -201,13 +201,26 @@ impl Waiting {
 }
 
 /// What waits behind `first` and for nothing else: as far as the targets are the same, nothing else can stand between.
+/// Whoever received side by side may have committed in another order than that of the places, so that somebody decides
+/// upon a later one already: it is not ours, and what stands behind it does not overtake it.
 async fn behind(conn: &mut Conn<'_>, first: &Waiting) -> Result<Vec<Waiting>, StoreFault> {
     let channel = first.target.channel.as_ref().map(|channel| channel.0.clone());
     let most = i64::try_from(SHARE - 1).unwrap_or(i64::MAX);
     let related = args![first.position, first.target.incident.map(|id| id.0), channel, most];
-    let rows = conn.rows(&sql::INPUTS_BEHIND, related).await?;
-    let waiting = rows.iter().map(Waiting::of).collect::<Result<Vec<_>, _>>()?;
-    Ok(waiting.into_iter().take_while(|next| next.target == first.target && next.may_share()).collect())
+    let there = conn.rows(&sql::INPUTS_BEHIND, related.clone()).await?;
+    if there.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ours = conn.rows(&sql::INPUTS_BEHIND_TO_TAKE, related).await?;
+    let mut behind = Vec::new();
+    for (there, ours) in there.iter().zip(&ours) {
+        let (there, ours) = (Waiting::of(there)?, Waiting::of(ours)?);
+        if ours.position != there.position || ours.target != first.target || !ours.may_share() {
+            break;
+        }
+        behind.push(ours);
+    }
+    Ok(behind)
 }
 
 struct WakeNext<F> {

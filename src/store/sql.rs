@@ -44,6 +44,10 @@ statements! {
     /// The inputs behind one, of the same incident or channel, in order.
     INPUTS_BEHIND = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
         AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4";
+    /// The same, without those that somebody else has in hand; these are ours.
+    INPUTS_BEHIND_TO_TAKE = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
+        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4"
+        [" FOR UPDATE SKIP LOCKED"] "";
     FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
     OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";
     OLDEST_DUE_PAGE = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox \

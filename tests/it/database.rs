@@ -2,6 +2,7 @@
 //! PostgreSQL server that `VIGIE_TEST_POSTGRES` names (`tests/run` starts one).
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use vigie::incident::decision::Input;
 
 /// A kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ impl Database {
     }
 }
 
-/// A newer copy of an effect in a transaction that is still open.
+/// What another process has done in a transaction that is still open.
 pub struct Uncommitted {
     conn: PgConnection,
     watcher: PgConnection,
@@ -80,12 +81,32 @@ pub struct Uncommitted {
 impl Database {
     /// Another process has decided and not committed yet: PostgreSQL only.
     pub async fn copies_an_effect_and_does_not_commit_yet(&self, effect: i64) -> Uncommitted {
+        let copy = format!(
+            "INSERT INTO outbox (incident, lane, queue, fold, effect, state, created_at, due_at, attempts) \
+             SELECT incident, lane, queue, fold, effect, 'waiting', created_at, due_at, 0 FROM outbox WHERE id = {effect}"
+        );
+        self.has_done_and_not_committed(copy).await
+    }
+
+    /// Another process is receiving an input: it has its place in the inbox, and nobody sees it yet.
+    pub async fn receives_and_does_not_commit_yet(&self, incident: i64, input: &Input) -> Uncommitted {
+        let input = serde_json::to_string(input).expect("an input can be written").replace('\'', "''");
+        let receive = format!(
+            "INSERT INTO inbox (source, incident, input, state, arrived_at) VALUES ('open', {incident}, '{input}', 'new', 0)"
+        );
+        self.has_done_and_not_committed(receive).await
+    }
+
+    /// Another process has an incident in hand.
+    pub async fn holds_an_incident(&self, incident: i64) -> Uncommitted {
+        self.has_done_and_not_committed(format!("SELECT id FROM incident WHERE id = {incident} FOR UPDATE")).await
+    }
+
+    async fn has_done_and_not_committed(&self, statement: String) -> Uncommitted {
         let mut conn = PgConnection::connect(&self.url).await.expect("the server answers");
         let watcher = PgConnection::connect(&self.url).await.expect("the server answers");
         sqlx::query("BEGIN").execute(&mut conn).await.expect("a transaction begins");
-        const COPY: &str = "INSERT INTO outbox (incident, lane, queue, fold, effect, state, created_at, due_at, attempts) \
-            SELECT incident, lane, queue, fold, effect, 'waiting', created_at, due_at, 0 FROM outbox WHERE id = $1";
-        sqlx::query(COPY).bind(effect).execute(&mut conn).await.expect("a copy is written");
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut conn).await.expect("it is done");
         Uncommitted { conn, watcher }
     }
 }
@@ -93,18 +114,26 @@ impl Database {
 impl Uncommitted {
     /// Returns when somebody waits for this transaction's end.
     pub async fn when_somebody_waits_for_it(&mut self) {
+        self.when_so_many_wait_for_it(1).await;
+    }
+
+    /// Returns when so many wait for this transaction's end, behind each other too.
+    pub async fn when_so_many_wait_for_it(&mut self, many: i64) {
         let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut self.conn).await.expect("a number");
-        const WAITS: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))";
+        const WAITS: &str = "WITH RECURSIVE waits AS (\
+            SELECT pid FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)) \
+            UNION SELECT a.pid FROM pg_stat_activity a JOIN waits w ON w.pid = ANY (pg_blocking_pids(a.pid))) \
+            SELECT COUNT(*) FROM waits";
         let waited = async {
             loop {
                 let waiting: i64 =
                     sqlx::query_scalar(WAITS).bind(own).fetch_one(&mut self.watcher).await.expect("a count");
-                if waiting > 0 {
+                if waiting >= many {
                     return;
                 }
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(20), waited).await.expect("somebody waits for it");
+        tokio::time::timeout(std::time::Duration::from_secs(20), waited).await.expect("they wait for it");
     }
 
     /// Its work stands from now on.

@@ -60,6 +60,7 @@ async fn the_card_says_how_a_step_goes_and_is_edited_at_most_once_a_second() {
         seen.unwrap_or_else(|_| panic!("the card does not say “{line}”: {}", shown(&world.again(&channel, &card))));
     };
     says("      ↳ copied 1 of 900").await;
+    assert!(shown(&world.again(&channel, &card)).contains("Running: Copy the orders"));
     gates[0].open().await;
     says("      ↳ all are copied").await;
     let seconds = Clock::system().now().since(began).0 / 1_000;

@@ -214,6 +214,32 @@ async fn inputs_of_one_target_share_a_commit_and_none_overtakes_what_it_has_to_w
 }
 
 #[tokio::test]
+async fn what_somebody_else_is_deciding_upon_is_not_decided_twice_though_it_stands_behind_the_first() {
+    let database = Database::of(Kind::Postgres).await;
+    let stores = [Store::open(&database.url).await.unwrap(), Store::open(&database.url).await.unwrap()];
+    stores[0].receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&stores[0], START).await;
+    // Two inputs are received side by side, and the one with the later place is committed first.
+    let mut earlier = database.receives_and_does_not_commit_yet(1, &typed("note earlier place")).await;
+    for note in ["later place", "last"] {
+        stores[0].receive(note, Target::incident(IncidentId(1)), &typed(&format!("note {note}")), START).await.unwrap();
+    }
+    let mut incident = database.holds_an_incident(1).await;
+    let decides = |store: &Store| {
+        let store = store.clone();
+        tokio::spawn(async move { take_next(&store, START).await.len() })
+    };
+    let first = decides(&stores[0]);
+    incident.when_so_many_wait_for_it(1).await;
+    earlier.commits().await;
+    let second = decides(&stores[1]);
+    incident.when_so_many_wait_for_it(2).await;
+    incident.commits().await;
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (2, 1));
+    assert_eq!(notes(&stores[0], 1).await, ["later place", "last", "earlier place"]);
+}
+
+#[tokio::test]
 async fn what_came_in_for_an_incident_goes_before_what_time_brings_it() {
     let (store, _dir) = open().await;
     store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
