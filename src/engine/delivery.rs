@@ -117,25 +117,21 @@ impl Engine {
 
     /// Carries out one effect and then what its queue has next, a few of them: then others have their turn.
     async fn deliver_in_a_row(&self, first: Claimed, stop: &CancellationToken) {
-        let mut one = first;
-        self.deliver(&one).await;
-        for _ in 1..IN_A_ROW {
-            if stop.is_cancelled() {
-                return;
-            }
-            match self.parts.store.claim_next(&one, self.parts.clock.now(), LEASE).await {
-                Ok(Some(next)) => one = next,
-                Ok(None) => return,
-                Err(fault) => {
-                    tracing::error!(%fault, queue = one.queue, "the next effect could not be taken; it is looked for again");
-                    return;
-                }
-            }
-            self.deliver(&one).await;
+        let mut next = Some(first);
+        for number in 1..=IN_A_ROW {
+            let Some(one) = next else { return };
+            let goes_on = number < IN_A_ROW && !stop.is_cancelled();
+            next = self.deliver_then(&one, goes_on).await;
         }
     }
 
+    #[cfg(test)]
     pub(crate) async fn deliver(&self, claimed: &Claimed) {
+        self.deliver_then(claimed, false).await;
+    }
+
+    /// Carries out one effect and keeps what came of it; when it goes on, it takes what its queue has next.
+    async fn deliver_then(&self, claimed: &Claimed, goes_on: bool) -> Option<Claimed> {
         // A defect in one effect is that effect's trouble and nobody else's.
         let working = AssertUnwindSafe(self.carry_out(claimed)).catch_unwind();
         let result = tokio::select! {
@@ -143,17 +139,19 @@ impl Engine {
             result = working => result.unwrap_or_else(|_| Err(defect(&claimed.effect))),
             () = self.lease_is_lost(claimed) => {
                 tracing::warn!(id = claimed.id, "another process has taken this over; it is left to that one");
-                return;
+                return None;
             }
         };
-        let now = self.parts.clock.now();
+        let (store, now) = (&self.parts.store, self.parts.clock.now());
         let kept = match result {
-            Ok(reports) => self.parts.store.done(claimed, reports, now).await.map(|_| ()),
-            Err(trouble) => self.after_trouble(claimed, &trouble, now).await,
+            Ok(reports) if goes_on => store.done_and_next(claimed, reports, now, LEASE).await,
+            Ok(reports) => store.done(claimed, reports, now).await.map(|_| None),
+            Err(trouble) => self.after_trouble(claimed, &trouble, now).await.map(|()| None),
         };
-        if let Err(fault) = kept {
+        kept.unwrap_or_else(|fault| {
             tracing::error!(%fault, id = claimed.id, "the result could not be kept; the lease ends by itself");
-        }
+            None
+        })
     }
 
     /// Renews the lease while the work goes on; returns only when it has passed to another process.

@@ -40,24 +40,14 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Takes what is due next in the queue of an effect that has just ended. To look for the first of each queue takes a
-    /// look at everything that waits; this takes none.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn claim_next(
-        &self,
-        ended: &Claimed,
-        now: Instant,
-        lease: Millis,
-    ) -> Result<Option<Claimed>, StoreFault> {
-        let which = Which::NextIn { queue: ended.queue.clone() };
-        Ok(self.take(Claim { which, now, until: now + lease, token: self.new_token() }).await?.pop())
+    async fn take(&self, claim: Claim) -> Result<Vec<Claimed>, StoreFault> {
+        let taken = self.db.write(claim).await?;
+        self.readable(taken).await
     }
 
-    async fn take(&self, claim: Claim) -> Result<Vec<Claimed>, StoreFault> {
+    async fn readable(&self, taken: Vec<Result<Claimed, PutAside>>) -> Result<Vec<Claimed>, StoreFault> {
         let mut claimed = Vec::new();
-        for one in self.db.write(claim).await? {
+        for one in taken {
             match one {
                 Ok(one) => claimed.push(one),
                 Err(unreadable) => {
@@ -79,16 +69,41 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn done(&self, claimed: &Claimed, reports: Vec<Report>, now: Instant) -> Result<bool, StoreFault> {
-        let inputs: Vec<Input> = reports.into_iter().map(Input::Report).collect();
-        let tells = !inputs.is_empty();
-        let ours = self.db.write(Finish { claimed: claimed.clone(), inputs, now }).await?;
+        let finish = Finish::of(claimed, reports, now);
+        let tells = !finish.inputs.is_empty();
+        let ours = self.db.write(finish).await?;
+        self.announce_end(tells);
+        Ok(ours)
+    }
+
+    /// The same, and what is due next in its queue is taken in the same commit. To look for the first of each queue
+    /// takes a look at everything that waits; this takes none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn done_and_next(
+        &self,
+        claimed: &Claimed,
+        reports: Vec<Report>,
+        now: Instant,
+        lease: Millis,
+    ) -> Result<Option<Claimed>, StoreFault> {
+        let finish = Finish::of(claimed, reports, now);
+        let tells = !finish.inputs.is_empty();
+        let which = Which::NextIn { queue: claimed.queue.clone() };
+        let claim = Claim { which, now, until: now + lease, token: self.new_token() };
+        let taken = self.db.write(FinishAndClaim { finish, claim }).await?;
+        self.announce_end(tells);
+        Ok(self.readable(taken).await?.pop())
+    }
+
+    fn announce_end(&self, tells: bool) {
         if tells {
             self.announce_arrival();
         } else {
             // Whoever carried it out knows already that the next one's turn has come.
             self.announce_change();
         }
-        Ok(ours)
     }
 
     /// It could not be done now; it is tried again at `due_at`.
@@ -261,6 +276,12 @@ struct Finish {
     now: Instant,
 }
 
+impl Finish {
+    fn of(claimed: &Claimed, reports: Vec<Report>, now: Instant) -> Self {
+        Self { claimed: claimed.clone(), inputs: reports.into_iter().map(Input::Report).collect(), now }
+    }
+}
+
 impl Write for Finish {
     type Out = bool;
 
@@ -278,6 +299,20 @@ impl Write for Finish {
             }
         }
         Ok(ours)
+    }
+}
+
+struct FinishAndClaim {
+    finish: Finish,
+    claim: Claim,
+}
+
+impl Write for FinishAndClaim {
+    type Out = Vec<Result<Claimed, PutAside>>;
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
+        self.finish.write(conn).await?;
+        self.claim.write(conn).await
     }
 }
 

@@ -121,16 +121,20 @@ async fn what_is_next_in_a_queue_is_taken_at_once_when_it_is_due_and_what_came_i
     let lease = Millis::seconds(60);
     let all = store.claim(Lane::Chat, START, lease, 50).await.unwrap();
     let first = all.iter().find(|one| one.effect == Effect::OpenChannel).expect("the channel is due");
-    assert_eq!(store.claim_next(first, START, lease).await.unwrap().map(|one| one.id), None, "it has not ended");
-    store.done(first, vec![], START).await.unwrap();
     store.receive("b", Target::incident(IncidentId(1)), &typed("note seen"), START).await.unwrap();
-    assert!(store.claim_next(first, START, lease).await.unwrap().is_none(), "it would not show what came in");
+    let next = store.done_and_next(first, vec![], START, lease).await.unwrap();
+    assert!(next.is_none(), "it would not show what came in");
     take_all(&store, START).await;
-    let second = store.claim_next(first, START, lease).await.unwrap().expect("it is due");
-    assert_eq!((second.queue.as_str(), second.attempts), (first.queue.as_str(), 1));
-    assert!(store.claim(Lane::Chat, START, lease, 50).await.unwrap().iter().all(|one| one.queue != first.queue));
-    store.postpone(&second, START + Millis::seconds(5), "later").await.unwrap();
-    assert!(store.claim_next(&second, START, lease).await.unwrap().is_none(), "it waits, and the others behind it");
+    let of_queue = |claimed: Vec<Claimed>| claimed.into_iter().find(|one| one.queue == first.queue);
+    let second = of_queue(store.claim(Lane::Chat, START, lease, 50).await.unwrap()).expect("it is due");
+    let third = store.done_and_next(&second, vec![], START, lease).await.unwrap().expect("it is due");
+    assert_eq!((third.queue.as_str(), third.attempts), (first.queue.as_str(), 1));
+    assert!(of_queue(store.claim(Lane::Chat, START, lease, 50).await.unwrap()).is_none(), "the first has an owner");
+    let again = store.done_and_next(&second, vec![], START, lease).await.unwrap();
+    assert!(again.is_none(), "the others wait behind the third");
+    store.postpone(&third, START + Millis::seconds(5), "later").await.unwrap();
+    let next = store.done_and_next(&second, vec![], START, lease).await.unwrap();
+    assert!(next.is_none(), "it waits, and the others behind it");
 }
 
 #[tokio::test]

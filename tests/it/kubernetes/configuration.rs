@@ -189,3 +189,30 @@ async fn a_secret_is_restored_and_its_values_are_nowhere() {
         }
     }
 }
+
+/// The server would refuse any change of it, and say so in the middle of the night.
+#[tokio::test]
+async fn what_is_immutable_is_refused_before_anybody_is_asked() {
+    let flags = "flags: { config_map: features, set: { checkout: \"off\" } }";
+    let restore = "put_secret_back: { name: app, from: app-saved, restart: [] }";
+    let actions = [("flags", "reversible", flags), ("restore", "reversible", restore)];
+    let Some(team) = Team::doing(&actions, "get, configmap/features").await else { return };
+    let is_fixed = "{\"immutable\": true}";
+    team.space.kubectl(&["create", "configmap", "features", "--from-literal=checkout=on"]).await;
+    team.space.kubectl(&["create", "secret", "generic", "app", "--from-literal=password=hunter2-live"]).await;
+    team.space.kubectl(&["create", "secret", "generic", "app-saved", "--from-literal=password=hunter2-saved"]).await;
+
+    // Somebody fixes it between the plan and the approval.
+    let (channel, card) = team.planned(1, "restore").await;
+    team.space.kubectl(&["patch", "secret", "app", "-p", is_fixed]).await;
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(1).await, Outcome::Stale { .. }), "{card}");
+
+    team.space.kubectl(&["patch", "configmap", "features", "-p", is_fixed]).await;
+    for (incident, action, name) in [(2, "restore", "app"), (3, "flags", "features")] {
+        let channel = team.asks_for(incident, action).await;
+        team.world.message(&channel, &format!("{name} is immutable"));
+    }
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
