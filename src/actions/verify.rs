@@ -44,11 +44,9 @@ impl Inner {
                 seen = change.judge(named.before.as_ref(), seen);
             }
             let rest = watch.left_of(limit);
-            if is_good(&seen) || rest <= every {
-                return seen;
-            }
-            if within(rest, pause(every)).await.is_err() {
-                return seen;
+            let is_settled = is_good(&seen) && !check.is_open(&seen);
+            if is_settled || rest <= every || within(rest, pause(every)).await.is_err() {
+                return check.at_last(seen);
             }
         }
     }
@@ -71,3 +69,6 @@ fn gone(named: &Verification) -> CheckResult {
         details: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

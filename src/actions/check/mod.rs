@@ -224,6 +224,25 @@ impl CheckConfig {
         self.kind().and_then(Check::limits).and_then(|limits| limits.than_before.as_ref())
     }
 
+    /// Whether a warning may still become a failure or a pass: there is no figure yet, or a bad one that has not been
+    /// bad for long enough.
+    pub(super) fn is_open(&self, result: &CheckResult) -> bool {
+        let limits = self.kind().and_then(Check::limits);
+        limits.is_some() && result.verdict == Verdict::Warn && result.figure.is_none() || self.is_bad_so_far(result)
+    }
+
+    /// The result when nobody looks again: what is bad then has not come right, however short it has been so.
+    pub(super) fn at_last(&self, result: CheckResult) -> CheckResult {
+        let verdict = if self.is_bad_so_far(&result) { Verdict::Fail } else { result.verdict };
+        CheckResult { verdict, ..result }
+    }
+
+    fn is_bad_so_far(&self, result: &CheckResult) -> bool {
+        let limits = self.kind().and_then(Check::limits).zip(result.figure.as_ref());
+        let is_bad = limits.is_some_and(|(limits, figure)| limits.verdict(figure.number) == Verdict::Fail);
+        is_bad && result.verdict < Verdict::Fail
+    }
+
     /// A result with the check's name, its value redacted and short.
     pub(super) fn result(&self, seen: Seen, took: Millis, world: &World) -> CheckResult {
         CheckResult {
