@@ -205,7 +205,7 @@ impl Trouble {
     pub(super) fn may_have_happened(&self) -> bool {
         match self {
             Trouble::NoAnswer { sent, .. } => *sent,
-            Trouble::Said { status, .. } => may_have_happened(*status),
+            Trouble::Said { status, .. } => may_have_happened(*status) && !self.was_turned_away(),
             // The status was a yes.
             Trouble::Garbled => true,
             Trouble::NotMade(_) => false,
@@ -314,13 +314,15 @@ mod tests {
             (429, true, false),
             (500, false, true),
             (502, false, true),
-            (503, false, false),
+            (303, false, true),
+            (307, false, false),
+            (503, false, true),
         ] {
             let found = (said(status).was_turned_away(), said(status).may_have_happened());
             assert_eq!(found, (again, doubtful), "{status}");
         }
         let later = Trouble::Said { status: 503, message: None, wait: Some(Duration::from_secs(1)) };
-        assert!(later.was_turned_away());
+        assert!(later.was_turned_away() && !later.may_have_happened());
         assert!(Trouble::Garbled.may_have_happened());
     }
 

@@ -290,10 +290,10 @@ fn native_header(name: &str, value: &SecretString) -> Result<(HeaderName, Header
     Ok((key, value))
 }
 
-/// Whether a status leaves open that the request was carried out: the server broke while doing it, or somebody in
-/// between lost its answer.
+/// Whether a status leaves open that the request was carried out: the server broke while doing it, somebody in between
+/// lost its answer (proxies say so with 503, too), or it was done and the result is to be read elsewhere.
 pub fn may_have_happened(status: u16) -> bool {
-    matches!(status, 408 | 500 | 502 | 504) || (505..=599).contains(&status)
+    matches!(status, 300..=303 | 408 | 500 | 502..=599)
 }
 
 /// The values of headers that are credentials, for the redactor; those of well-known harmless ones would only tear

@@ -88,6 +88,8 @@ pub(crate) enum Manner {
     LosesAnswerAndIsSlow(Duration),
     /// Says yes and does nothing.
     Lies,
+    /// Switches and answers with this status.
+    SwitchesAndSays(u16),
     /// Says that it broke, before doing anything.
     Breaks,
     /// Says no.
@@ -209,6 +211,10 @@ async fn set_version(State(shop): State<Shop>, headers: HeaderMap, Json(body): J
         Manner::LosesAnswerAndIsSlow(delay) => {
             later(delay);
             drop_connection();
+        }
+        Manner::SwitchesAndSays(status) => {
+            shop.switch(&to);
+            return (StatusCode::from_u16(status).unwrap(), "elsewhere").into_response();
         }
         Manner::Lies => {}
         Manner::Breaks => return (StatusCode::INTERNAL_SERVER_ERROR, "<h1>oops</h1>").into_response(),

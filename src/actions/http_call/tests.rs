@@ -70,6 +70,14 @@ async fn a_call_whose_probe_shows_something_else_than_planned_is_stale() {
 async fn a_lost_answer_is_settled_by_the_probe_and_by_nobody_without_one() {
     for (probe, manner, wanted) in [
         (true, Manner::LosesAnswer, Happened::Yes { note: "maintenance page is at on".into(), live: None }),
+        (
+            true,
+            Manner::Slow(Duration::from_millis(300)),
+            Happened::Yes { note: "maintenance page is at on".into(), live: None },
+        ),
+        (true, Manner::SwitchesAndSays(303), Happened::Yes { note: "maintenance page is at on".into(), live: None }),
+        (true, Manner::SwitchesAndSays(503), Happened::Yes { note: "maintenance page is at on".into(), live: None }),
+        (true, Manner::Lies, Happened::No { note: "maintenance page still is at 1.3.0".into() }),
         (true, Manner::LosesRequest, Happened::No { note: "maintenance page still is at 1.3.0".into() }),
         (
             false,

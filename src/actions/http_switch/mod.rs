@@ -297,11 +297,9 @@ impl HttpSwitch {
         if self.set.conflict.contains(&answer.status) {
             return self.conflicted(spec, said, cx).await;
         }
-        if may_have_happened(answer.status) {
-            return StepResult::unknown(said);
-        }
         if !self.set.expect.contains(&answer.status) {
-            return StepResult::failed(said);
+            let is_open = may_have_happened(answer.status);
+            return if is_open { StepResult::unknown(said) } else { StepResult::failed(said) };
         }
         if let Some(broken) = self.set.broken_by(&answer.body) {
             let words = self.says("step.yes_but").with("broken", broken);
@@ -324,7 +322,9 @@ impl HttpSwitch {
     async fn confirm(&self, spec: &Spec, cx: &StepContext<'_>) -> StepResult {
         match self.settled(&spec.to, cx).await {
             Ok(place) if place.value == spec.to => StepResult::done(self.at("step.is_at", &place)),
-            Ok(place) => StepResult::failed(self.at("step.yes_but_still_at", &place).with("after_ms", self.settle().0)),
+            Ok(place) => {
+                StepResult::unknown(self.at("step.yes_but_still_at", &place).with("after_ms", self.settle().0))
+            }
             Err(why) => StepResult::unknown(self.says("step.yes_but_unread").with("why", why)),
         }
     }

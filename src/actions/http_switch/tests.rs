@@ -183,7 +183,9 @@ async fn each_way_of_misbehaving_gives_its_own_result() {
     let lost = "the answer of shop version was lost";
     let cases = [
         (Manner::Slow(slow), "Done: shop version is at 1.2.3"),
-        (Manner::Lies, "Failed: shop version said yes, but it still is at 1.3.0 after 500 ms"),
+        (Manner::Lies, "Unknown: shop version said yes, but it still is at 1.3.0 after 500 ms"),
+        (Manner::SwitchesAndSays(303), "Unknown: shop version answered 303: elsewhere"),
+        (Manner::SwitchesAndSays(503), "Unknown: shop version answered 503: elsewhere"),
         (Manner::Forbids, "Failed: shop version answered 403: {\"error\":\"read-only key\"}"),
         (Manner::Breaks, "Unknown: shop version answered 500: <h1>oops</h1>"),
         (
@@ -219,6 +221,13 @@ async fn a_look_after_a_lost_answer_tells_whether_it_happened_even_a_little_late
             Happened::Yes { note: "shop version is at 1.2.3".into(), live: None },
         ),
         (Manner::LosesRequest, Happened::No { note: "shop version still is at 1.3.0".into() }),
+        // Its yes came, and what it promised only after the time that it may take.
+        (
+            Manner::Slow(Duration::from_millis(700)),
+            Happened::Yes { note: "shop version is at 1.2.3".into(), live: None },
+        ),
+        (Manner::SwitchesAndSays(503), Happened::Yes { note: "shop version is at 1.2.3".into(), live: None }),
+        (Manner::SwitchesAndSays(302), Happened::Yes { note: "shop version is at 1.2.3".into(), live: None }),
     ];
     for (manner, wanted) in cases {
         let shop = Shop::open().await;
