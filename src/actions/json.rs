@@ -35,7 +35,8 @@ impl FieldRule {
         if self.at_least.is_none() && self.at_most.is_none() {
             return None;
         }
-        let Some(number) = number(found) else {
+        // “NaN” is neither above nor below anything.
+        let Some(number) = number(found).filter(|number| number.is_finite()) else {
             return Some(about("field.no_number").with("found", shown(found)));
         };
         match (self.at_least, self.at_most) {
@@ -105,5 +106,18 @@ mod tests {
         let gone = rule(json!({"field": "/gone", "equals": 1}));
         assert_eq!(english(&gone.broken_by(&body).unwrap()), "/gone is missing");
         assert!(rule(json!({"field": "/pool/free", "equals": "2"})).broken_by(&body).is_none());
+    }
+
+    #[test]
+    fn what_is_no_number_keeps_no_rule_about_numbers() {
+        for found in ["NaN", "inf", "-Infinity", "many"] {
+            let body = json!({"free": found});
+            let both = rule(json!({"field": "/free", "at_least": 0, "at_most": 10}));
+            let least = rule(json!({"field": "/free", "at_least": 3}));
+            for rule in [both, least] {
+                let broken = rule.broken_by(&body).map(|words| words.key);
+                assert_eq!(broken.as_deref(), Some("field.no_number"), "{found}");
+            }
+        }
     }
 }

@@ -66,7 +66,7 @@ impl FigureRule {
         match take {
             Take::Sum | Take::Count => Ok(figures.iter().sum()),
             Take::Last => figures.last().copied().ok_or_else(|| missing(format!("{}/0", self.at))),
-            Take::Max => figures.into_iter().reduce(f64::max).ok_or_else(|| missing(format!("{}/0", self.at))),
+            Take::Max => figures.into_iter().reduce(larger).ok_or_else(|| missing(format!("{}/0", self.at))),
         }
     }
 
@@ -78,6 +78,11 @@ impl FigureRule {
             faults.push(fault(format!("{path}.each"), "each goes with take: sum, last or max"));
         }
     }
+}
+
+/// The larger of two; what is no number is not passed over.
+fn larger(one: f64, other: f64) -> f64 {
+    if one.is_nan() || one >= other { one } else { other }
 }
 
 #[cfg(test)]
@@ -100,6 +105,9 @@ mod tests {
         assert_eq!((of_pairs("sum"), of_pairs("max"), of_pairs("last")), (Ok(15.0), Ok(9.0), Ok(2.0)));
         assert_eq!(found(json!({"take": "count"}), &pairs), Ok(3.0));
         assert_eq!(found(json!({"take": "sum"}), &json!([])), Ok(0.0), "nothing happened");
+        for list in [json!(["NaN", 4]), json!([4, "NaN"]), json!([4, "NaN", 5])] {
+            assert!(found(json!({"take": "max"}), &list).unwrap().is_nan(), "{list}");
+        }
     }
 
     #[test]
