@@ -38,6 +38,15 @@ impl Selector {
         }
     }
 
+    /// Whether the page knows the metric, under whatever labels: it has a sample of it, or declares its type.
+    pub(super) fn is_known_on(&self, page: &str, samples: &[Sample<'_>]) -> bool {
+        let is_declared = |line: &str| {
+            let mut words = line.split_whitespace();
+            (words.next(), words.next(), words.next()) == (Some("#"), Some("TYPE"), Some(self.name.as_str()))
+        };
+        samples.iter().any(|sample| sample.name == self.name) || page.lines().any(is_declared)
+    }
+
     /// The sum of all samples that are meant; `None` when there is not one.
     pub(super) fn sum(&self, samples: &[Sample<'_>]) -> Option<f64> {
         let patterns: Vec<(&str, Wanted<'_>)> =

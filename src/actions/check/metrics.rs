@@ -108,12 +108,13 @@ impl MetricsCheck {
         }
         let samples: Vec<Sample<'_>> =
             samples(&answer.body).map_err(|line| Seen::fail(Words::new("look.metrics_garbled").with("line", line)))?;
-        Ok(Reading { metric: self.metric.sum(&samples), per: self.per.as_ref().and_then(|per| per.sum(&samples)) })
+        // A ratio's counter that has no such sample yet has counted nothing, unless nobody there knows it at all.
+        let is_zero = self.per.is_some() && self.metric.is_known_on(&answer.body, &samples);
+        let metric = self.metric.sum(&samples).or(is_zero.then_some(0.0));
+        Ok(Reading { metric, per: self.per.as_ref().and_then(|per| per.sum(&samples)) })
     }
 
     fn judge(&self, metric: Option<f64>, per: Option<f64>) -> Seen {
-        // A ratio's counter that has no sample yet has counted nothing.
-        let metric = if self.per.is_some() { Some(metric.unwrap_or(0.0)) } else { metric };
         let Some(metric) = metric else {
             return Seen::new(Verdict::Warn, missing(&self.metric));
         };

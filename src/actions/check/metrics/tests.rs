@@ -77,3 +77,23 @@ async fn a_metric_that_is_not_there_never_passes_for_a_good_one() {
     let html = seen(&page(&["<html>\n"]).await, json!({})).await;
     assert_eq!((html.verdict, html.value), (Verdict::Fail, Words::new("look.metrics_garbled").with("line", 1)));
 }
+
+#[tokio::test]
+async fn a_ratio_of_a_metric_that_nobody_knows_is_worth_a_look_and_one_that_counted_nothing_passes() {
+    let misspelt = json!({"metric": {"name": "request_total", "labels": {"code": "~5.."}}});
+    let mut spanning = misspelt.clone();
+    spanning["over"] = "100ms".into();
+    for more in [misspelt, spanning] {
+        let gone = seen(&page(&[BAD_MORNING, GOOD_NOW]).await, more).await;
+        assert_eq!(
+            (gone.verdict, english(&gone.value).as_str()),
+            (Verdict::Warn, "request_total is not on the metrics page")
+        );
+    }
+    let all_well = "requests_total{code=\"200\"} 600\n";
+    assert_eq!(seen(&page(&[all_well]).await, json!({})).await.verdict, Verdict::Pass);
+    let declared = format!("# TYPE failures_total counter\n{all_well}");
+    let failures = json!({"metric": {"name": "failures_total"}});
+    assert_eq!(seen(&page(&[&declared]).await, failures.clone()).await.verdict, Verdict::Pass);
+    assert_eq!(seen(&page(&[all_well]).await, failures).await.verdict, Verdict::Warn);
+}
