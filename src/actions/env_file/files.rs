@@ -34,10 +34,19 @@ pub(super) struct Copy {
 impl Copy {
     /// Whether its name begins with a time, as those that Vigie makes do. `.env.local` is no copy of `.env`.
     pub(super) fn is_dated(&self, of: &Path) -> bool {
+        self.stamp(of).is_some()
+    }
+
+    /// The time in its name.
+    fn stamp(&self, of: &Path) -> Option<DateTime<Utc>> {
         let prefix = format!("{}.", of.file_name().unwrap_or_default().to_string_lossy());
-        let rest = self.name.strip_prefix(&prefix).unwrap_or_default();
-        let stamp = rest.split('.').next().unwrap_or_default();
-        NaiveDateTime::parse_from_str(stamp, STAMP).is_ok()
+        let stamp = self.name.strip_prefix(&prefix)?.split('.').next()?;
+        NaiveDateTime::parse_from_str(stamp, STAMP).ok().map(|stamp| stamp.and_utc())
+    }
+
+    /// When it was made: what its name says outlives a copy of the whole folder, which makes every file new.
+    fn made(&self, of: &Path) -> DateTime<Utc> {
+        self.stamp(of).unwrap_or_else(|| self.state.modified.into())
     }
 }
 
@@ -86,19 +95,22 @@ fn read(path: &Path) -> io::Result<State> {
     Ok(State { digest, modified: facts.modified()?, bytes })
 }
 
-/// The copies of a file, the newest first.
-pub(super) fn copies(folder: &Path, of: &Path) -> Result<Vec<Copy>, Words> {
-    let mut copies = Vec::new();
+/// The copies of a file, the newest first, and why others by such a name could not be read.
+pub(super) fn copies(folder: &Path, of: &Path) -> Result<(Vec<Copy>, BTreeMap<String, Words>), Words> {
+    let (mut copies, mut unread) = (Vec::new(), BTreeMap::new());
     for name in names(folder, of)? {
         let path = folder.join(&name);
-        if path.is_file()
-            && let Some(state) = state(&path)?
-        {
-            copies.push(Copy { name, path, state });
+        if !path.is_file() {
+            continue;
+        }
+        match state(&path) {
+            Ok(Some(state)) => copies.push(Copy { name, path, state }),
+            Ok(None) => {}
+            Err(why) => _ = unread.insert(name, why),
         }
     }
-    copies.sort_by(|a, b| b.state.modified.cmp(&a.state.modified).then_with(|| b.name.cmp(&a.name)));
-    Ok(copies)
+    copies.sort_by(|a, b| b.made(of).cmp(&a.made(of)).then_with(|| b.name.cmp(&a.name)));
+    Ok((copies, unread))
 }
 
 /// The names in the folder that are those of copies: `<its name>.<anything>`.

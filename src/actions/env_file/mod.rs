@@ -6,6 +6,7 @@
 pub(super) mod files;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -166,6 +167,8 @@ struct Found {
     path: PathBuf,
     state: Option<State>,
     copies: Vec<Copy>,
+    /// Copies by their names that could not be read, and why.
+    unread: BTreeMap<String, Words>,
 }
 
 impl Found {
@@ -193,11 +196,11 @@ impl EnvFile {
     fn look(&self) -> Result<Found, Words> {
         let path = files::real(&self.path)?;
         let state = files::state(&path)?;
-        let copies = match self.operation {
-            Operation::Save => Vec::new(),
+        let (copies, unread) = match self.operation {
+            Operation::Save => Default::default(),
             Operation::Restore => files::copies(&self.folder(&path), &path)?,
         };
-        Ok(Found { path, state, copies })
+        Ok(Found { path, state, copies, unread })
     }
 
     async fn found(&self) -> Result<Found, PlanFault> {
@@ -215,6 +218,9 @@ impl EnvFile {
                 .find(|copy| copy.is_dated(&found.path) && found.differs(copy))
                 .ok_or_else(|| PlanFault::NothingToGoBackTo(about("file.no_copy_differs", &found.path)));
         };
+        if let Some(why) = found.unread.get(name) {
+            return Err(PlanFault::Unreadable { target: self.target.clone(), why: why.clone() });
+        }
         let copy =
             found.copies.iter().find(|copy| copy.name == name).ok_or_else(|| {
                 PlanFault::NothingToGoBackTo(about("file.no_such_copy", &found.path).with("copy", name))

@@ -172,3 +172,25 @@ fn the_rest_of_a_value_of_several_lines_is_neither_a_name_nor_overlooked() {
     assert_eq!(files::changed_names(old, "KEY=x\nLAST=1\n"), ["KEY: changes"]);
     assert_eq!(files::changed_names(old, &old.replace("MIIE", "MIIF")), ["KEY: changes"]);
 }
+
+#[tokio::test]
+async fn a_neighbour_that_cannot_be_read_holds_nobody_up_and_is_named_when_it_is_meant() {
+    let bench = Bench::new();
+    // Too large for an environment file, and the newest of all by its name.
+    let large = ".env.20231120T000000Z";
+    bench.write(large, &"A=1\n".repeat(300_000), 20);
+    let step = planned(&bench.provider("restore", None)).await.unwrap();
+    assert!(step.to.starts_with(".env.20231112T000000Z "), "{}", step.to);
+    let fault = planned(&bench.provider("restore", Some(large))).await.unwrap_err();
+    let PlanFault::Unreadable { why, .. } = &fault else { panic!("{fault}") };
+    assert!(why.to_string().contains(large), "{why}");
+}
+
+#[tokio::test]
+async fn the_newest_is_the_one_whose_name_says_so() {
+    let bench = Bench::new();
+    // Somebody copied the folder: the oldest copy became the file that was written last.
+    bench.write(".env.20231101T000000Z", "API_KEY=ancient\n", 40);
+    let step = planned(&bench.provider("restore", None)).await.unwrap();
+    assert!(step.to.starts_with(".env.20231112T000000Z "), "{}", step.to);
+}
