@@ -166,7 +166,7 @@ impl ActionProvider for Netlify {
         let api = self.api(cx.world, cx.within / 2);
         let live = self.live(&api).await.map_err(|trouble| self.fault(&trouble, &self.site))?;
         let to = match self.restore.to.as_deref().or(cx.wanted) {
-            Some(id) => self.fixed(&api, id).await?,
+            Some(id) => self.served(&api, id).await?,
             None => self.older(&api, &live).await?.into_iter().next().ok_or_else(|| {
                 let why = Words::new("netlify.no_earlier").with("site", self.site.as_str());
                 PlanFault::NothingToGoBackTo(why.with("at", live.shown()))
@@ -236,6 +236,17 @@ impl Netlify {
         all.retain(|deploy| deploy.created < live.created && deploy.has_served());
         all.sort_by_key(|deploy| std::cmp::Reverse(deploy.created));
         Ok(all)
+    }
+
+    /// The deploy of this id, if it was built for production and once was live. Netlify would take a preview there, too.
+    async fn served(&self, api: &Api<'_>, id: &str) -> Result<Deploy, PlanFault> {
+        let to = self.fixed(api, id).await?;
+        if to.has_served() {
+            return Ok(to);
+        }
+        let key = if to.is_production { "netlify.never_live" } else { "netlify.preview" };
+        let words = Words::new(key).with("what", to.shown()).with("branch", to.branch.as_deref());
+        Err(PlanFault::Refused { target: self.target().into_owned(), why: words })
     }
 
     /// The deploy of this id, if the site can show it.

@@ -142,6 +142,14 @@ services:
         }
     }
 
+    /// The same with what a person chose.
+    pub async fn refusal_to(&self, wanted: &str) -> String {
+        match self.actions.make_plan("go", Some(wanted)).await {
+            Err(fault) => fault.to_string(),
+            Ok(plan) => panic!("there is a plan: {plan:#?}"),
+        }
+    }
+
     /// Plans, and runs what was planned.
     pub async fn goes(&self) -> Ran {
         let plan = self.planned().await;

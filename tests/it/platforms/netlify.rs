@@ -13,6 +13,8 @@ pub struct Deploy {
     pub state: &'static str,
     pub was_published: bool,
     pub is_locked: bool,
+    /// `production`, `deploy-preview` or `branch-deploy`.
+    pub context: &'static str,
 }
 
 /// A site.
@@ -37,6 +39,7 @@ impl Netlify {
             state: "ready",
             was_published: true,
             is_locked: false,
+            context: "production",
         });
         Self {
             token: "netlify-token-for-tests".to_owned(),
@@ -122,7 +125,7 @@ fn shown(found: &Deploy) -> Value {
         "state": found.state,
         "title": found.title,
         "branch": "main",
-        "context": "production",
+        "context": found.context,
         "commit_ref": found.hour.to_string().repeat(40),
         "created_at": at(0),
         "locked": found.is_locked,

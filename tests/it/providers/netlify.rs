@@ -68,6 +68,20 @@ async fn a_person_chooses_among_the_deploys_that_were_live_and_can_take_it_back(
 }
 
 #[tokio::test]
+async fn a_preview_is_not_taken_into_production_by_whoever_names_it() {
+    for to in ["{}", "{ to: 66f0a1 }"] {
+        let (desk, room) = scene(to).await;
+        desk.with(|netlify| netlify.deploy("66f0a1").context = "deploy-preview");
+        assert!(room.refusal_to("66f0a1").await.contains("netlify.preview"), "{to}");
+        desk.with(|netlify| netlify.deploy("66f0a1").context = "production");
+        desk.with(|netlify| netlify.deploy("66f0a1").was_published = false);
+        assert!(room.refusal_to("66f0a1").await.contains("netlify.never_live"), "{to}");
+        desk.with(|netlify| netlify.deploy("66f0a1").was_published = true);
+        assert_eq!(room.run(&room.planned_to("66f0a1").await).await.line(), "done");
+    }
+}
+
+#[tokio::test]
 async fn what_moved_or_was_lost_is_told_apart() {
     let (desk, room) = scene("{}").await;
     let plan = room.planned().await;
