@@ -318,7 +318,8 @@ async fn bring_up(
         edit.write(&cx.idempotency_key()).map_err(failed)?;
     }
     let scale = format!("{}={}", config.service, spec.count);
-    let up = ["up", "-d", "--no-deps", "--scale", &scale, &config.service];
+    let up = [&["up", "-d"][..], engine.only_what_is_there().await, &["--no-deps", "--scale", &scale, &config.service]]
+        .concat();
     let mut finished = engine.compose(&up).await;
     // One that was cut off and still goes on in somebody else's name stands in the way only for a moment.
     if finished.as_ref().is_ok_and(|finished| matches!(finished.ended, Ended::Exit(code) if code != 0)) {

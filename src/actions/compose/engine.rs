@@ -197,6 +197,14 @@ impl<'a> Engine<'a> {
         done.map_err(|refused| Words::new("compose.no_engine").with("said", refused.said))
     }
 
+    /// How Compose is told to take only images that are there. The old one cannot be kept from pulling; its help says so.
+    pub(super) async fn only_what_is_there(&self) -> &'static [&'static str] {
+        let argv = self.compose_argv(&["up", "--help"], None);
+        let help = self.run(&argv, &[], Deadline::of_looking(Duration::from_secs(5)), &|_| {}).await;
+        let knows = help.is_ok_and(|help| help.stdout.text.split_whitespace().any(|word| word == "--pull"));
+        if knows { &["--no-build", "--pull", "never"] } else { &["--no-build"] }
+    }
+
     /// The last thing that a program said.
     pub(super) fn last(&self, finished: &Finished) -> String {
         self.world.redactor.short(finished.last_line().unwrap_or_default(), 200)

@@ -1,6 +1,6 @@
 //! Docker Compose (C1): a service goes back to the image before, is stopped, is started again.
 //!
-//! What this provider may not do: pull or build an image, touch another service, change anything in a file but the one
+//! What this provider may not do: pull or build an image (the old Compose cannot be told not to pull one), touch another service, change anything in a file but the one
 //! value that names the image, or show another value of it. The engine is asked by its own program, Compose does the rest.
 
 mod back;

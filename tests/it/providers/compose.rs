@@ -316,12 +316,37 @@ async fn a_container_that_does_not_get_healthy_fails_with_its_last_lines() {
 #[tokio::test]
 async fn a_start_that_fails_leaves_file_and_containers_as_they_were() {
     let Some(shop) = Shop::open() else { return };
-    let no = "case \" $* \" in *' up '*) echo 'no space left on device' >&2; exit 1;; esac";
+    let no = "case \" $* \" in *' up -d '*) echo 'no space left on device' >&2; exit 1;; esac";
     let compose = shop.program("compose", "docker-compose", no);
     let step = shop.step_with(&shop.by_variable(""), &shop.engine.join("docker"), &compose);
     let line = Room::with_step(&format!("within: 60s\n{step}")).goes().await.line();
     assert!(line.starts_with("failed: step.unchanged") && line.contains("no space left on device"), "{line}");
     assert_eq!((shop.tags("web"), shop.text(".env")), (vec!["2".to_owned()], env("2")));
+}
+
+/// Today's Compose would pull where the file says so, and build. The engine's old one knows the first no better.
+#[tokio::test]
+async fn no_image_is_pulled_or_built() {
+    let Some(shop) = Shop::open() else { return };
+    let calls = shop.file("calls");
+    let log = format!("case \" $* \" in *' up -d '*) echo \"$*\" >>'{}';; esac\n", calls.display());
+    let of_today =
+        "case \" $* \" in *' up --help '*) echo '  --pull string   Pull image before running'; exit 0;; esac\n";
+    let for_old = "for word; do shift; case $word in --pull | never) ;; *) set -- \"$@\" \"$word\" ;; esac; done";
+    for (first, wanted) in [
+        (format!("{log}{of_today}{for_old}"), " up -d --no-build --pull never --no-deps "),
+        (log.clone(), " up -d --no-build --no-deps "),
+    ] {
+        let compose = shop.program("compose", "docker-compose", &first);
+        let step = shop.step_with(&shop.by_variable(""), &shop.engine.join("docker"), &compose);
+        let room = Room::with_step(&format!("within: 60s\n{step}"));
+        let plan = room.planned().await;
+        is_done(&room.run(&plan).await);
+        assert_eq!(shop.tags("web"), ["1"]);
+        let said = shop.text("calls");
+        assert!(said.lines().last().is_some_and(|line| line.contains(wanted)), "{said}");
+        is_done(&room.run(&room.planned_back(&plan).await).await);
+    }
 }
 
 /// A crash at each moment: before the file was written, between file and containers, and before the end was kept.
@@ -352,7 +377,7 @@ async fn a_bot_that_dies_between_the_file_and_the_containers_leaves_nothing_half
     let (met, gate) = (shop.file("met"), shop.file("gate"));
     shop.runs(Path::new("/usr/bin/mkfifo"), &[&gate.display().to_string()]);
     let first = format!(
-        "case \" $* \" in *' up '*) if mkdir '{}' 2>/dev/null; then read -r line <'{}'; fi;; esac",
+        "case \" $* \" in *' up -d '*) if mkdir '{}' 2>/dev/null; then read -r line <'{}'; fi;; esac",
         met.display(),
         gate.display()
     );
