@@ -44,9 +44,10 @@ async fn verified(figures: &[Option<f64>]) -> (Verdict, String, usize) {
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let actions = actions(&format!(
         "limits: {{ verify_within: 1s, verify_every: 10ms }}\nactions:\n  go:\n    title: Go\n    service: shop\n    \
-         class: urgent\n    risk: reversible\n    expected: 1s\n    steps: [{{ command: {{ target: note, risk: reversible, to: noted, argv: [\"true\"] }} }}]\n    \
-         verify: [errors]\nservices:\n  shop:\n    - {{ key: errors, prometheus: {{ url: \"{url}\", query: errors, for: \
-         5m, limits: {{ warn_above: 0.02, fail_above: 0.05, percent: true }} }} }}\n"
+         class: urgent\n    risk: reversible\n    expected: 1s\n    steps: [{{ command: {{ target: note, risk: \
+         reversible, to: noted, argv: [\"true\"] }} }}]\n    verify: [errors]\nservices:\n  shop:\n    - {{ key: errors, \
+         prometheus: {{ url: \"{url}\", query: errors, for: 5m, limits: {{ warn_above: 0.02, fail_above: 0.05, \
+         percent: true }} }} }}\n"
     ));
     let plan = actions.make_plan("go", None).await.unwrap();
     // The plan looked once, to say why.
