@@ -139,12 +139,23 @@ impl<'a> Api<'a> {
             SENTENCES.iter().find_map(|place| body.pointer(place)?.as_str().map(|text| self.short(text)))
         });
         let wait = answer.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-        Err(Trouble::Said { status: answer.status, message: said, wait })
+        let is_spent = answer.header("x-ratelimit-remaining").is_some_and(|left| left.trim() == "0");
+        // GitHub says 403 to whoever asked too often, as it does to whoever may not.
+        let status = if answer.status == 403 && (wait.is_some() || is_spent) { 429 } else { answer.status };
+        let wait = wait.or_else(|| if is_spent { until_reset(answer) } else { None });
+        Err(Trouble::Said { status, message: said, wait })
     }
 
     fn short(&self, text: &str) -> String {
         self.world.redactor.short(text, MOST_SAID)
     }
+}
+
+/// How long it is until the vendor counts anew: both instants are its own, so nobody's clock matters here.
+fn until_reset(answer: &Answer) -> Option<Duration> {
+    let reset: i64 = answer.header("x-ratelimit-reset")?.trim().parse().ok()?;
+    let now = chrono::DateTime::parse_from_rfc2822(answer.header("date")?).ok()?.timestamp();
+    Some(Duration::from_secs(u64::try_from(reset.saturating_sub(now)).unwrap_or_default()))
 }
 
 fn is_yes(status: u16) -> bool {
@@ -216,7 +227,8 @@ impl Trouble {
         matches!(self, Trouble::Said { status, .. } if *status == wanted)
     }
 
-    fn wait(&self) -> Option<Duration> {
+    /// How long the vendor wants to be left alone.
+    pub(super) fn wait(&self) -> Option<Duration> {
         match self {
             Trouble::Said { wait, .. } => *wait,
             _ => None,
@@ -332,6 +344,30 @@ mod tests {
         let api = Api::bearer("https://api.example.com/", &token, &world, Duration::from_secs(1));
         let url = api.url(&["v1", "a/../b?c"], &[("team", "x&y"), ("limit", "20")]);
         assert_eq!(url, "https://api.example.com/v1/a%2F..%2Fb%3Fc?team=x%26y&limit=20");
+    }
+
+    #[test]
+    fn who_asked_too_often_is_told_so_and_how_long_to_wait() {
+        let (world, token) = (crate::actions::toy::world(), SecretString::from("t"));
+        let api = Api::bearer("https://api.example.com", &token, &world, Duration::from_secs(1));
+        let date = ("date", "Thu, 26 Nov 2026 12:00:00 GMT");
+        let reset = ("x-ratelimit-reset", "1795694430");
+        let cases: [(&[(&'static str, &'static str)], u16, Option<u64>); 4] = [
+            (&[("x-ratelimit-remaining", "0"), reset, date], 429, Some(30)),
+            (&[("x-ratelimit-remaining", "0")], 429, None),
+            (&[("retry-after", "60"), ("x-ratelimit-remaining", "4000")], 429, Some(60)),
+            (&[("x-ratelimit-remaining", "4000"), reset, date], 403, None),
+        ];
+        for (headers, status, wait) in cases {
+            let headers = headers.iter().map(|(name, value)| {
+                (reqwest::header::HeaderName::from_static(name), reqwest::header::HeaderValue::from_static(value))
+            });
+            let answer =
+                Answer { status: 403, body: "{}".into(), cut: false, headers: headers.collect(), certificate: None };
+            let trouble = api.read(&answer).unwrap_err();
+            assert!(trouble.is(status) && trouble.wait() == wait.map(Duration::from_secs), "{trouble:?}");
+            assert_eq!((trouble.passes(), trouble.was_turned_away()), (status == 429, status == 429));
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub struct GithubWorkflow {
     pub base_url: Option<String>,
     /// What it can do to the world; destructive when it is not said.
     pub risk: Option<Risk>,
-    /// How long after GitHub's yes the run need not be seen in its list: 30 s.
+    /// How long after GitHub's yes the run need not be seen: 30 s.
     #[serde(default, deserialize_with = "length::read_some")]
     pub settle: Option<Millis>,
 }
@@ -341,6 +341,10 @@ impl Site<'_> {
         Ok(runs)
     }
 
+    fn settle(&self) -> Duration {
+        length::duration(self.config.settle.unwrap_or(Millis::seconds(30)))
+    }
+
     async fn run(&self, id: i64) -> Result<Run, Trouble> {
         let id = id.to_string();
         Run::read(&self.api.get(&self.path(&["runs", &id]), &[]).await?)
@@ -378,13 +382,15 @@ impl Site<'_> {
         self.follow(id, cx).await
     }
 
-    /// Follows a run to its end.
+    /// Follows a run to its end. Right after its start GitHub may not find it yet.
     async fn follow(&self, id: i64, cx: &StepContext<'_>) -> StepResult {
         let workflow = self.config.workflow.as_str();
-        let mut told = None;
+        let (watch, mut told) = (Stopwatch::start(), None);
         loop {
             let over = self.api.left().is_zero();
-            match self.run(id).await {
+            let seen = self.run(id).await;
+            let wait = seen.as_ref().err().and_then(Trouble::wait).unwrap_or_default().min(self.api.left());
+            match seen {
                 Ok(run) if run.is_over() && run.state() == "success" => {
                     let note = run.says("workflow.ended", workflow);
                     return StepResult::Done { note, output: None, live: Some(run.shown()) };
@@ -395,13 +401,14 @@ impl Site<'_> {
                     (cx.progress)(run.says("workflow.standing", workflow));
                     told = Some(run);
                 }
+                Err(trouble) if !over && trouble.is(404) && !watch.left_of(self.settle()).is_zero() => {}
                 Err(trouble) if over || !trouble.passes() => {
                     let words = Words::new("step.yes_but_unread").with("target", self.config.target().into_owned());
                     return StepResult::unknown(words.with("why", trouble.words(VENDOR, workflow)));
                 }
                 Ok(_) | Err(_) => {}
             }
-            pause(pace(cx.within)).await;
+            pause(wait.max(pace(cx.within))).await;
         }
     }
 
@@ -409,7 +416,7 @@ impl Site<'_> {
     /// nothing there is believed only after a while.
     async fn look_for(&self, spec: &Spec, key: &str, within: Duration) -> Result<Found, Trouble> {
         let watch = Stopwatch::start();
-        let settle = length::duration(self.config.settle.unwrap_or(Millis::seconds(30))).min(within);
+        let settle = self.settle().min(within);
         loop {
             let runs = self.runs().await?;
             if let Some(ours) = self.config.marked(&runs, key) {
@@ -418,7 +425,7 @@ impl Site<'_> {
             let could_be = |run: &Run| {
                 run.id > spec.since
                     && run.event == "workflow_dispatch"
-                    && run.branch.as_deref() == Some(&spec.reference)
+                    && run.branch.as_deref() == Some(short(&spec.reference))
             };
             let others: Vec<Run> = runs.into_iter().filter(could_be).collect();
             if self.config.mark_input.is_none() && !others.is_empty() {
@@ -430,6 +437,12 @@ impl Site<'_> {
             pause(pace(settle)).await;
         }
     }
+}
+
+/// A branch or tag as GitHub's list of runs names it: `main` for `refs/heads/main`.
+fn short(reference: &str) -> &str {
+    let bare = reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/tags/"));
+    bare.unwrap_or(reference)
 }
 
 /// How often it is looked at: often enough for whoever waits, seldom enough for GitHub's limits.

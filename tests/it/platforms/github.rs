@@ -25,6 +25,9 @@ pub struct Github {
     pub says_no_number: bool,
     /// The list does not show what was started, for so many readings.
     pub list_is_late: usize,
+    /// A run is not found yet, or asked for too often, for so many readings.
+    pub unseen: usize,
+    pub limited: usize,
     /// After how many readings a run is over, and how it ends.
     pub readings: usize,
     pub conclusion: &'static str,
@@ -43,6 +46,8 @@ impl Github {
             takes: vec!["environment", "vigie_run"],
             says_no_number: false,
             list_is_late: 0,
+            unseen: 0,
+            limited: 0,
             readings: 2,
             conclusion: "success",
             made: 0,
@@ -69,6 +74,14 @@ impl Github {
     }
 
     fn one(&mut self, id: &str) -> Said {
+        if self.unseen > 0 {
+            self.unseen -= 1;
+            return no(404, "Not Found");
+        }
+        if self.limited > 0 {
+            self.limited -= 1;
+            return Said { retry_after_s: Some(1), ..no(403, "You have exceeded a secondary rate limit") };
+        }
         match self.runs.iter_mut().find(|run| run.id.to_string() == id) {
             None => no(404, "Not Found"),
             Some(run) => {
@@ -85,7 +98,7 @@ impl Github {
         if !unknown.is_empty() {
             return no(422, &format!("Unexpected inputs provided: {unknown:?}"));
         }
-        if body["ref"] != "main" {
+        if body["ref"] != "main" && body["ref"] != "refs/heads/main" {
             return no(422, "No ref found for it");
         }
         let mark = inputs.get("vigie_run").and_then(Value::as_str).unwrap_or_default();

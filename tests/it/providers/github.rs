@@ -92,6 +92,32 @@ async fn without_a_mark_a_lost_answer_is_left_to_a_person() {
 }
 
 #[tokio::test]
+async fn a_branch_by_its_whole_name_is_still_found_among_the_runs() {
+    let desk = Desk::open(Github::new()).await;
+    let step = step(&desk, "", TOKEN).replace("ref: main", "ref: refs/heads/main");
+    let room = Room::with_step(&format!("within: 2s\n{step}"));
+    desk.next(Which::Write, Trouble::LosesAnswer);
+    let line = room.goes().await.line();
+    assert!(line.starts_with("unknown: step.both") && line.contains("workflow.which"), "{line}");
+    assert!(line.contains("/runs/9002"), "{line}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_not_found_yet_or_was_asked_for_too_often_is_followed_all_the_same() {
+    let desk = Desk::open(Github::new()).await;
+    let room = Room::with_step(&format!("within: 10s\n{}", step(&desk, MARKED, TOKEN)));
+    for (unseen, limited) in [(2, 0), (0, 1)] {
+        desk.with(|github| (github.unseen, github.limited) = (unseen, limited));
+        let ran = room.goes().await;
+        assert_eq!(ran.line(), "done", "{unseen} {limited}: {}", ran.everything());
+    }
+    // One that stays away is not waited for for ever.
+    desk.with(|github| github.unseen = usize::MAX);
+    let line = room.goes().await.line();
+    assert!(line.starts_with("unknown: ") && line.contains("api.absent"), "{line}");
+}
+
+#[tokio::test]
 async fn an_older_server_that_tells_no_number_is_followed_all_the_same() {
     for more in ["", MARKED] {
         let (desk, room) = scene(more).await;
