@@ -140,6 +140,10 @@ impl ActionProvider for Git {
         {
             faults.push(fault(format!("{path}.repository"), "credentials do not belong into an address; use access"));
         }
+        if self.access.as_ref().is_some_and(|access| access.token.is_some()) && goes_in_the_clear(&self.repository) {
+            let sentence = "everybody on the way could read the token; write an address that begins with https://";
+            faults.push(fault(format!("{path}.access.token"), sentence));
+        }
         if self.mirror.is_relative() {
             faults.push(fault(format!("{path}.mirror"), "write the whole path, beginning with /"));
         }
@@ -191,6 +195,13 @@ impl ActionProvider for Git {
 /// Not all of the time: what takes too long is to be named, and not only the planning.
 fn planning(cx: &PlanContext<'_>) -> Duration {
     cx.within * 3 / 4
+}
+
+/// Whether what is said there can be read on the way; nobody is on the way within one machine.
+fn goes_in_the_clear(repository: &str) -> bool {
+    let Ok(url) = url::Url::parse(repository) else { return false };
+    let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    matches!(url.scheme(), "http" | "git") && !is_here
 }
 
 impl Git {

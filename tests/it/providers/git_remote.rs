@@ -66,7 +66,8 @@ async fn a_commit_is_taken_back_through_gits_own_daemon() {
     let reads = daemon(&remote, port, &[]).await;
     let plan = room.planned().await;
     let line = room.run(&plan).await.line();
-    assert!(!line.starts_with("done") && remote.file("price") == "20", "it takes no pushes: {line}");
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("service not enabled"), "{line}");
+    assert_eq!(remote.file("price"), "20", "it takes no pushes");
     end(reads).await;
 
     let takes = daemon(&remote, port, &["--enable=receive-pack"]).await;
@@ -152,6 +153,26 @@ async fn a_token_opens_a_repository_and_a_wrong_one_is_said_and_shown_nowhere() 
     assert!(!all.contains(TOKEN) && !all.contains(&basic));
     let kept = Command::new("grep").args(["-rlF", TOKEN]).arg(remote.folder.path().join("mirror")).output().await;
     assert_eq!(kept.expect("grep starts").stdout, b"", "no file of the mirror holds it");
+}
+
+#[test]
+fn a_token_is_not_sent_where_everybody_on_the_way_can_read_it() {
+    let remote = Remote::open();
+    for (url, is_refused) in [
+        ("http://git.example.com/shop.git", true),
+        ("git://git.example.com/shop.git", true),
+        ("https://git.example.com/shop.git", false),
+        ("http://127.0.0.1:8080/shop.git", false),
+    ] {
+        let step = remote.step_at(url, &format!("access: {{ token: {TOKEN} }}, revert: {{}}"));
+        let yaml = format!(
+            "actions: {{ go: {{ title: Go, class: urgent, risk: reversible, expected: 1m, verify: [], steps: [{{ {step} }}] }} }}"
+        );
+        let config: ActionsConfig = serde_saphyr::from_str(&yaml).unwrap_or_else(|fault| panic!("{fault}\n{yaml}"));
+        let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
+        let is_told = faults.iter().any(|fault| fault.contains("could read the token"));
+        assert!(is_told == is_refused && !faults.join(" ").contains(TOKEN), "{url}: {faults:?}");
+    }
 }
 
 #[tokio::test]
