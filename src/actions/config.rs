@@ -11,8 +11,8 @@ use super::check::CheckConfig;
 use super::kubernetes::{ClusterConfig, Needs};
 use super::length;
 use super::postgres::DatabaseConfig;
-use super::provider::StepConfig;
-use crate::incident::approval::{Class, KeepState, Risk};
+use super::provider::{StepConfig, choosers};
+use crate::incident::approval::{Choosing, Class, KeepState, Risk};
 use crate::incident::time::Millis;
 
 /// Everything this room needs to know.
@@ -175,6 +175,7 @@ impl ActionsConfig {
                 }
             }
         }
+        validate_choices(&action.steps, path, faults);
         self.validate_verification(action, path, faults);
     }
 
@@ -241,6 +242,19 @@ impl ActionsConfig {
 fn known<T>(described: &BTreeMap<String, T>) -> String {
     let known: Vec<&str> = described.keys().map(String::as_str).collect();
     if known.is_empty() { "none is described there".to_owned() } else { format!("there are {}", known.join(", ")) }
+}
+
+/// Adds the fault of a step that has to be told where to go, beside another kind that would be told the same.
+fn validate_choices(steps: &[StepConfig], path: &str, faults: &mut Vec<ConfigFault>) {
+    let kinds = choosers(steps);
+    let must = steps.iter().position(|step| step.choosing() == Choosing::Must);
+    if let Some(index) = must.filter(|_| kinds.len() > 1) {
+        let sentence = format!(
+            "somebody has to say where this goes, and one --to cannot serve {} at once; make actions of their own",
+            kinds.join(" and ")
+        );
+        faults.push(fault(format!("{path}.steps[{index}]"), sentence));
+    }
 }
 
 fn validate_checks(checks: &[CheckConfig], path: &str, faults: &mut Vec<ConfigFault>) {
@@ -352,6 +366,18 @@ services:
         let found = faults(&GOOD.replace("http_switch:", &format!("{call}\n        http_switch:")));
         let wanted = "steps[0].command.risk: this step counts as destructive, but the action's risk is reversible";
         assert!(found.iter().any(|fault| fault.contains(wanted)), "{found:?}");
+    }
+
+    #[test]
+    fn what_must_be_chosen_stands_beside_no_other_kind_that_could_be() {
+        let asks = GOOD.replace("previous: /previous", "choices: { list: /all, pick: ask }");
+        let file = "      - env_file: { target: t, path: /srv/shop/.env, operation: restore }\n";
+        let beside = asks.replace("    verify: [health]", &format!("{file}    verify: [health]"));
+        assert_eq!(faults(&asks), Vec::<String>::new());
+        let found = faults(&beside);
+        let wanted = "actions.rollback-shop.steps[0]: somebody has to say where this goes, and one --to cannot serve \
+                      env_file and http_switch at once";
+        assert!(found.len() == 1 && found[0].starts_with(wanted), "{found:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::config::ActionConfig;
 use super::length;
-use super::provider::{MOST_SHOWN, PlanContext, PlanFault, StepConfig};
+use super::provider::{MOST_SHOWN, PlanContext, PlanFault, StepConfig, choosers, choosing};
 use super::stopwatch::within;
 use super::{Actions, Inner};
 use crate::incident::approval::{ActionPlan, CheckResult, Choice, Choosing, PlannedStep, Risk, Verdict, Verification};
@@ -20,6 +20,9 @@ impl Actions {
     /// [`PlanFault`], a sentence for the person who asked.
     pub async fn choices(&self, action: &str) -> Result<Vec<Choice>, PlanFault> {
         let config = self.inner.action(action)?;
+        if choosing(&config.steps).is_nothing() {
+            return Ok(Vec::new());
+        }
         let Some(step) = config.steps.iter().find(|step| !step.choosing().is_nothing()) else { return Ok(Vec::new()) };
         self.inner.choices(step).await
     }
@@ -30,6 +33,11 @@ impl Actions {
     /// [`PlanFault`], a sentence for the person who asked.
     pub async fn make_plan(&self, action: &str, wanted: Option<&str>) -> Result<ActionPlan, PlanFault> {
         let config = self.inner.action(action)?;
+        let kinds = choosers(&config.steps);
+        if wanted.is_some() && kinds.len() > 1 {
+            let why = Words::new("step.whose_choice").with("kinds", kinds);
+            return Err(PlanFault::Refused { target: config.title.clone(), why });
+        }
         let (steps, seen) = tokio::join!(self.inner.plan_steps(config, wanted), self.seen_now(config));
         let steps = chained(steps?, |place| config.steps.get(place).is_some_and(StepConfig::takes_up))?;
         refuse_too_much(&steps, config.risk)?;

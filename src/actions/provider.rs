@@ -383,6 +383,24 @@ providers! {
     migration: Migration,
 }
 
+/// What the steps of one action leave to choose. One `--to` cannot mean something to two kinds of them: a commit is no
+/// deployment.
+pub fn choosing(steps: &[StepConfig]) -> Choosing {
+    match choosers(steps).as_slice() {
+        [_] => steps.iter().map(StepConfig::choosing).max().unwrap_or_default(),
+        _ => Choosing::Nothing,
+    }
+}
+
+/// The kinds of steps that leave something to choose.
+pub(super) fn choosers(steps: &[StepConfig]) -> Vec<&'static str> {
+    let open = steps.iter().filter(|step| !step.choosing().is_nothing());
+    let mut kinds: Vec<&'static str> = open.filter_map(|step| Some(step.provider()?.0)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
 impl StepConfig {
     /// The provider and its name, if the configuration is valid.
     pub(super) fn provider(&self) -> Option<(&'static str, &dyn ActionProvider)> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Contacts, Sources};
-use crate::actions::provider::StepConfig;
+use crate::actions::provider::{StepConfig, choosing};
 use crate::config::fault::Findings;
 use crate::config::file;
 use crate::config::words::{At, Name};
@@ -49,7 +49,7 @@ impl Sources<'_> {
                 break_glass: self.break_glass(written, contacts, findings),
                 window: self.window(written, findings),
                 keep_state: keep_state(written),
-                choosing: written.steps.iter().map(StepConfig::choosing).max().unwrap_or_default(),
+                choosing: choosing(&written.steps),
             };
             actions.insert(key.0.clone(), action);
         }
