@@ -224,6 +224,9 @@ impl HttpSwitch {
     }
 
     fn current(&self, body: &Value) -> Result<Place, Words> {
+        if let Some(broken) = self.read.fields.iter().find_map(|rule| rule.broken_by(body)) {
+            return Err(Words::new("step.other_than_said").with("broken", broken));
+        }
         let value = at(body, &self.read.current)
             .ok_or_else(|| Words::new("step.no_standing").with("field", self.read.current.as_str()))?;
         Ok(Place { value, label: self.read.current_label.as_deref().and_then(|label| at(body, label)) })

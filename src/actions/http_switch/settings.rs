@@ -29,6 +29,9 @@ pub struct Read {
     pub previous_label: Option<String>,
     /// A list to choose from, where there is no pointer to the previous one.
     pub choices: Option<Choices>,
+    /// What else must be so, or nothing is changed: what a request repeats, for instance.
+    #[serde(default)]
+    pub fields: Vec<FieldRule>,
 }
 
 /// A list of where the switch could go.
@@ -138,6 +141,9 @@ impl Read {
             if let Some(text) = text {
                 pointer(text, &format!("{path}.{name}"), faults);
             }
+        }
+        for (index, rule) in self.fields.iter().enumerate() {
+            rule.validate(&format!("{path}.fields[{index}]"), faults);
         }
     }
 }

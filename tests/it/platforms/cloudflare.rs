@@ -14,6 +14,8 @@ pub struct Cloudflare {
     /// The record no longer exists.
     pub is_gone: bool,
     content: String,
+    pub name: String,
+    pub ttl: u64,
     /// Where it led, one after the other.
     pub led_to: Vec<String>,
 }
@@ -31,6 +33,8 @@ impl Cloudflare {
             lies: false,
             is_gone: false,
             content: "blue.example.net".to_owned(),
+            name: NAME.to_owned(),
+            ttl: 1,
             led_to: Vec::new(),
         }
     }
@@ -48,12 +52,12 @@ impl Cloudflare {
     fn shown(&self) -> Said {
         let record = json!({
             "id": RECORD,
-            "name": NAME,
+            "name": self.name,
             "type": "CNAME",
             "content": self.content,
             "proxied": true,
             "proxiable": true,
-            "ttl": 1,
+            "ttl": self.ttl,
             "meta": {},
             "settings": {},
             "tags": [],
@@ -76,6 +80,8 @@ impl Cloudflare {
             Some(_) if self.lies => self.shown(),
             Some(content) => {
                 self.content = content.to_owned();
+                self.ttl = body.get("ttl").and_then(Value::as_u64).unwrap_or(self.ttl);
+                self.name = body.get("name").and_then(Value::as_str).unwrap_or(&self.name).to_owned();
                 self.led_to.push(content.to_owned());
                 self.shown()
             }

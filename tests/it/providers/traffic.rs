@@ -66,6 +66,28 @@ async fn a_record_somebody_else_moved_is_left_alone() {
     assert!(desk.writes().is_empty());
 }
 
+/// Cloudflare wants name and ttl repeated with every change: a record that has others would get ours.
+#[tokio::test]
+async fn a_record_that_is_not_as_the_configuration_says_is_left_as_it_is() {
+    let desk = Desk::open(Cloudflare::new()).await;
+    let fields = format!("fields: [{{ field: /result/name, equals: {NAME} }}, {{ field: /result/ttl, equals: 1 }}]");
+    let step =
+        step(&desk.url, WAY, TOKEN).replace("current: /result/content", &format!("current: /result/content, {fields}"));
+    let room = Room::with_step(&format!("within: 2s\n{step}"));
+    let plan = room.planned().await;
+    desk.with(|cloudflare| cloudflare.ttl = 300);
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("failed: step.unread_before") && line.contains("step.other_than_said"), "{line}");
+    let refusal = room.refusal().await;
+    assert!(refusal.contains("/result/ttl") && refusal.contains("300"), "{refusal}");
+    desk.with(|cloudflare| (cloudflare.ttl, cloudflare.name) = (1, "other.example.com".to_owned()));
+    assert!(room.refusal().await.contains("/result/name"));
+    assert!(desk.writes().is_empty());
+    desk.with(|cloudflare| cloudflare.name = NAME.to_owned());
+    assert_eq!(room.goes().await.line(), "done");
+    assert_eq!(desk.with(|cloudflare| (cloudflare.name.clone(), cloudflare.ttl)), (NAME.to_owned(), 1));
+}
+
 #[tokio::test]
 async fn cloudflares_no_is_quoted_and_nothing_is_changed() {
     let (desk, room) = scene().await;
@@ -112,6 +134,35 @@ async fn a_yes_is_believed_when_the_record_shows_it_and_a_lost_answer_is_settled
         assert!(!ran.everything().contains(TOKEN));
     }
     assert_eq!(desk.with(|cloudflare| cloudflare.led_to.len()), 1, "only one of them was carried out");
+}
+
+/// One `--to` for a switch and a file: neither can take the other's.
+#[tokio::test]
+async fn what_is_chosen_must_be_meant_for_one_kind_of_step() {
+    let desk = Desk::open(Cloudflare::new()).await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join(".env").display().to_string();
+    std::fs::write(&file, "A=1\n").expect("it can be written");
+    std::fs::write(format!("{file}.20261120T120000Z"), "A=0\n").expect("it can be written");
+    let choices = format!(
+        "choices: {{ url: \"{}/zones/{ZONE}/dns_records/{RECORD}\", list: /result/tags, pick: first_other }}",
+        desk.url
+    );
+    let switch =
+        step(&desk.url, "", TOKEN).replace("current: /result/content", &format!("current: /result/content, {choices}"));
+    let restore = format!("env_file: {{ target: shop .env, path: \"{file}\", operation: restore }}");
+    let switch = switch.trim_end().replace('\n', "\n      ");
+    let both = Room::open(&format!(
+        "actions:\n  go:\n    title: Go\n    service: shop\n    class: urgent\n    risk: reversible\n    expected: 1m\n    \
+         verify: [there]\n    steps:\n    - {restore}\n    - {switch}\nservices:\n  shop:\n    - {{ key: there, command: {{ \
+         argv: [\"true\"] }} }}\n"
+    ));
+    let refusal = both.refusal_to(".env.20261120T120000Z").await;
+    assert!(refusal.contains("step.whose_choice") && refusal.contains("http_switch"), "{refusal}");
+    assert_eq!(both.choices().await, Vec::<String>::new());
+    let alone = Room::with_step(&restore);
+    assert_eq!(alone.choices().await, [".env.20261120T120000Z"]);
+    assert!(alone.planned_to(".env.20261120T120000Z").await.steps[0].to.starts_with(".env.20261120T120000Z"));
 }
 
 #[test]
