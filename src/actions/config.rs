@@ -176,6 +176,7 @@ impl ActionsConfig {
             }
         }
         validate_choices(&action.steps, path, faults);
+        validate_phases(action, path, faults);
         self.validate_verification(action, path, faults);
     }
 
@@ -254,6 +255,41 @@ fn validate_choices(steps: &[StepConfig], path: &str, faults: &mut Vec<ConfigFau
             kinds.join(" and ")
         );
         faults.push(fault(format!("{path}.steps[{index}]"), sentence));
+    }
+}
+
+/// Adds the faults of phases: all steps are in one, each has a name of its own and some time, and together they have no more
+/// than the action's class allows (P4).
+fn validate_phases(action: &ActionConfig, path: &str, faults: &mut Vec<ConfigFault>) {
+    let begun = action.steps.iter().enumerate().filter_map(|(index, step)| Some((index, step.phase.as_ref()?)));
+    let phases: Vec<_> = begun.collect();
+    if phases.first().is_some_and(|(index, _)| *index > 0) {
+        faults.push(fault(
+            format!("{path}.steps[0].phase"),
+            "a later step begins a phase, so the first has to begin one",
+        ));
+    }
+    for (place, (index, phase)) in phases.iter().enumerate() {
+        let path = format!("{path}.steps[{index}].phase");
+        let others = || phases.iter().take(place);
+        if phase.title.trim().is_empty() || others().any(|(_, other)| other.title == phase.title) {
+            faults.push(fault(format!("{path}.title"), "a phase needs a title of its own, for example “The program”"));
+        }
+        if phase.within.0 == 0 {
+            faults.push(fault(format!("{path}.within"), "nothing happens in no time; write for example 5m"));
+        }
+    }
+    let all = Millis(phases.iter().fold(0, |all: i64, (_, phase)| all.saturating_add(phase.within.0)));
+    let most = match action.class {
+        Class::Urgent => Millis::minutes(15),
+        Class::Planned => Millis::minutes(60),
+        Class::Preventive => Millis::minutes(240),
+    };
+    if all > most {
+        let (all, most) = (all.whole_minutes(), most.whole_minutes());
+        let sentence =
+            format!("the phases have {all} min together, and this class has {most}; say less, or another class");
+        faults.push(fault(format!("{path}.class"), sentence));
     }
 }
 
@@ -378,6 +414,36 @@ services:
         let wanted = "actions.rollback-shop.steps[0]: somebody has to say where this goes, and one --to cannot serve \
                       env_file and http_switch at once";
         assert!(found.len() == 1 && found[0].starts_with(wanted), "{found:?}");
+    }
+
+    #[test]
+    fn phases_hold_all_steps_and_no_more_time_than_the_class_has() {
+        let call = "command: { target: cache, to: empty, risk: reversible, argv: [clear] }";
+        let with =
+            |first: &str, second: &str| {
+                let yaml = GOOD.replace("      - http_switch:", &format!("      - {first}\n        http_switch:"));
+                faults(&yaml.replace(
+                    "    verify: [health]",
+                    &format!("      - {second}\n        {call}\n    verify: [health]"),
+                ))
+            };
+        let phase = |title: &str, within: &str| format!("phase: {{ title: {title}, within: {within} }}");
+        assert_eq!(with(&phase("Program", "10m"), &phase("Cache", "5m")), Vec::<String>::new());
+        assert_eq!(with(&phase("Program", "15m"), "always: false"), Vec::<String>::new());
+        for (first, second, wanted) in [
+            ("always: false".to_owned(), phase("Cache", "5m"), "steps[0].phase: a later step begins a phase"),
+            (phase("Cache", "5m"), phase("Cache", "5m"), "steps[1].phase.title: a phase needs a title of its own"),
+            (phase("\" \"", "5m"), phase("Cache", "5m"), "steps[0].phase.title: "),
+            (phase("Program", "0s"), phase("Cache", "5m"), "steps[0].phase.within: nothing happens in no time"),
+            (
+                phase("Program", "11m"),
+                phase("Cache", "5m"),
+                "class: the phases have 16 min together, and this class has 15",
+            ),
+        ] {
+            let found = with(&first, &second);
+            assert!(found.len() == 1 && found[0].contains(wanted), "{wanted}: {found:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use super::length;
 use super::provider::{MOST_SHOWN, PlanContext, PlanFault, StepConfig, choosers, choosing};
 use super::stopwatch::within;
 use super::{Actions, Inner};
-use crate::incident::approval::{ActionPlan, CheckResult, Choice, Choosing, PlannedStep, Risk, Verdict, Verification};
+use crate::incident::approval::{
+    ActionPlan, CheckResult, Choice, Choosing, PlanPhase, PlannedStep, Risk, Verdict, Verification,
+};
 use crate::incident::words::Words;
 
 impl Actions {
@@ -46,6 +48,7 @@ impl Actions {
             title: config.title.clone(),
             service: config.service.clone(),
             class: config.class,
+            phases: phases(&config.steps),
             steps,
             why: config.why.iter().map(Words::verbatim).chain(figures(&seen)).collect(),
             cautions: config.cautions.clone(),
@@ -87,6 +90,7 @@ impl Actions {
             title: format!("↩ {}", config.title),
             service: config.service.clone(),
             class: config.class,
+            phases: Vec::new(),
             steps,
             why: figures(&seen),
             cautions: Vec::new(),
@@ -189,6 +193,11 @@ impl Inner {
         });
         join_all(named).await.into_iter().flatten().collect()
     }
+}
+
+fn phases(steps: &[StepConfig]) -> Vec<PlanPhase> {
+    let begun = steps.iter().enumerate().filter_map(|(first, step)| Some((first, step.phase.as_ref()?)));
+    begun.map(|(first, phase)| PlanPhase { title: phase.title.clone(), within: phase.within, first }).collect()
 }
 
 fn target(step: &StepConfig) -> String {

@@ -321,6 +321,17 @@ impl PlanFault {
     }
 }
 
+/// Some steps in a row, which are shown under one title with the time that they have together.
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseConfig {
+    /// What it is for, one line.
+    pub title: String,
+    /// Its budget. Nothing is cut off when it is spent, but everybody sees it.
+    #[serde(deserialize_with = "length::read")]
+    pub within: Millis,
+}
+
 /// Makes the step's configuration from the table of providers: each is a field, exactly one of which is set.
 macro_rules! providers {
     ($($(#[$doc:meta])* $name:ident: $provider:ty),* $(,)?) => {
@@ -334,6 +345,8 @@ macro_rules! providers {
             /// How long it may take; each kind has its own length when it is not said.
             #[serde(default, deserialize_with = "length::read_some")]
             pub within: Option<Millis>,
+            /// A phase begins with it, which lasts until another step begins the next one.
+            pub phase: Option<PhaseConfig>,
             /// It is done even when a step before it failed: what was stopped for that one starts again.
             #[serde(default)]
             pub always: bool,

@@ -193,6 +193,9 @@ pub struct ActionPlan {
     pub class: Class,
     /// The steps, in order; never empty.
     pub steps: Vec<PlannedStep>,
+    /// The phases that the steps are grouped into, in order; none when they are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PlanPhase>,
     /// Why it is proposed, with figures, one line each.
     pub why: Vec<Words>,
     /// When not to do it (P4).
@@ -206,6 +209,17 @@ pub struct ActionPlan {
     pub verification: Vec<Verification>,
     /// How long it usually takes.
     pub expected: Millis,
+}
+
+/// Some steps in a row, with the time that they have together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanPhase {
+    /// What it is for, one line.
+    pub title: String,
+    /// Its budget. Nothing is cut off when it is spent; the card says so.
+    pub within: Millis,
+    /// Its first step, from 0. It lasts until the next phase begins.
+    pub first: usize,
 }
 
 /// One check of the verification plan (P2).
@@ -510,6 +524,7 @@ mod tests {
                 provider: "http".into(),
                 spec: serde_json::json!({"b": 1, "a": 2}),
             }],
+            phases: vec![],
             why: vec![],
             cautions: vec![],
             will_not: vec![],

@@ -147,6 +147,7 @@ pub fn plan(to: &str, risk: Risk) -> ActionPlan {
             provider: "http_switch".into(),
             spec: serde_json::json!({}),
         }],
+        phases: vec![],
         why: vec![],
         cautions: vec![],
         will_not: vec![],

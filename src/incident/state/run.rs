@@ -217,6 +217,18 @@ impl Run {
         self.step_in_doubt().unwrap_or_else(|| self.steps.iter().take_while(|step| step.is_over()).count())
     }
 
+    /// The time that a phase of its plan has taken so far, and whether it is over; nothing before its first step began.
+    pub fn phase_used(&self, phase: usize, now: Instant) -> Option<(Millis, bool)> {
+        let phases = &self.plan.as_ref()?.phases;
+        let first = phases.get(phase)?.first;
+        let next = phases.get(phase + 1).map_or(usize::MAX, |next| next.first);
+        let planned = self.plan.as_ref()?.steps.len().min(next);
+        let began = self.steps.get(first).filter(|step| !step.left_out)?.started_at;
+        let last = self.steps.get(planned - 1).and_then(|step| Some(step.started_at + step.done.as_ref()?.1));
+        let end = last.or_else(|| self.steps.get(next).map(|step| step.started_at)).or(self.ended_at);
+        Some((end.unwrap_or(now).since(began), end.is_some()))
+    }
+
     /// The step, from 0, with which it may go on after it stopped before its end. None when others were left out or done
     /// after that one, as they are whatever happens: it would not find again what it needs.
     pub fn goes_on_with(&self) -> Option<usize> {

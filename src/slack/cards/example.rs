@@ -230,6 +230,7 @@ pub fn plan() -> ActionPlan {
                 spec: json!({}),
             },
         ],
+        phases: vec![],
         why: ["error rate 7.2 % for 5 min (limit 5 %)", "v1.3.0 went live 6 min before"].map(Words::verbatim).into(),
         cautions: vec!["bad data rather than bad code".into()],
         will_not: vec!["the database".into()],

@@ -1,7 +1,7 @@
 //! A whole incident in which every text that comes from outside is the same, whatever it is.
 
 use super::example::*;
-use crate::incident::approval::{CheckResult, Outcome, Verdict};
+use crate::incident::approval::{CheckResult, Outcome, PlanPhase, Verdict};
 use crate::incident::id::MessageRef;
 use crate::incident::people::{Role, Way};
 use crate::incident::state::Incident;
@@ -152,6 +152,7 @@ fn plan_of(stage: &mut Stage, text: &str) {
         step.to = text.into();
         step.diff = vec![Words::verbatim(text); 7];
     });
+    plan.phases = (0..2).map(|first| PlanPhase { title: text.into(), within: Millis::minutes(5), first }).collect();
     plan.verification.iter_mut().for_each(|check| check.title = text.into());
     for action in stage.rules.actions.values_mut() {
         action.title = text.into();

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::blocks::{Button, Confirm, Part, Style, lines};
 use super::markup::Mrkdwn;
 use super::pen::{Pen, Said};
-use crate::incident::approval::{ActionPlan, Approver, CheckItem, CheckWhen, Class, PlannedStep, Risk, Verification};
+use crate::incident::approval::{
+    ActionPlan, Approver, CheckItem, CheckWhen, Class, PlanPhase, PlannedStep, Risk, Verification,
+};
 use crate::incident::state::{Phase, Run};
 use crate::incident::words::Words;
 
@@ -115,6 +117,9 @@ fn change_vars(step: &PlannedStep) -> Value {
 fn steps(pen: &Pen<'_>, plan: &ActionPlan, length: Length) -> Said<Vec<Mrkdwn>> {
     let mut lines = Vec::new();
     for (place, step) in plan.steps.iter().enumerate().take(length.most(SHOWN_STEPS)) {
+        if let Some(phase) = plan.phases.iter().find(|phase| phase.first == place) {
+            lines.push(pen.say("plan.phase", phase_vars(phase))?);
+        }
         // From, to and target of the first stand in the line above.
         let later = place > 0;
         let vars = json!({
@@ -137,6 +142,11 @@ fn steps(pen: &Pen<'_>, plan: &ActionPlan, length: Length) -> Said<Vec<Mrkdwn>> 
     }
     lines.extend(more(pen, plan.steps.len(), length.most(SHOWN_STEPS))?);
     Ok(lines)
+}
+
+/// A phase's title and budget.
+pub(super) fn phase_vars(phase: &PlanPhase) -> Value {
+    json!({"title": phase.title, "within_ms": phase.within.0})
 }
 
 fn more(pen: &Pen<'_>, all: usize, shown: usize) -> Said<Option<Mrkdwn>> {

@@ -16,6 +16,9 @@ pub fn plan_text(scene: &Scene<'_>, locale: Locale, plan: &ActionPlan) -> Said<S
     let pen = Pen::new(scene, locale);
     let mut lines = vec![plan.title.clone()];
     for (place, step) in plan.steps.iter().enumerate() {
+        if let Some(phase) = plan.phases.iter().find(|phase| phase.first == place) {
+            lines.push(bare(&pen.plain("plan.phase", super::plan::phase_vars(phase))?));
+        }
         let vars = json!({
             "n": place + 1,
             "many": true,

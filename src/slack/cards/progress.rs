@@ -127,6 +127,7 @@ fn steps(pen: &Pen<'_>, run: &Run, outcome: Option<&Outcome>) -> Said<Vec<Mrkdwn
     let planned = run.plan.as_ref().map(|plan: &ActionPlan| plan.steps.as_slice()).unwrap_or_default();
     let mut lines = Vec::with_capacity(planned.len() + 1);
     for (place, step) in planned.iter().enumerate() {
+        lines.extend(phase(pen, run, place)?);
         let halted = run.halted.as_ref().map(|halt| &halt.outcome);
         lines.push(step_line(pen, place, step, run.steps.get(place), (outcome, halted))?);
         if let Some(now) = run.now(pen.progress).filter(|now| now.step == place) {
@@ -135,6 +136,20 @@ fn steps(pen: &Pen<'_>, run: &Run, outcome: Option<&Outcome>) -> Said<Vec<Mrkdwn
         }
     }
     Ok(lines)
+}
+
+/// The phase that begins with this step: its budget, and how much of it is used.
+fn phase(pen: &Pen<'_>, run: &Run, place: usize) -> Said<Option<Mrkdwn>> {
+    let phases = run.plan.as_ref().map(|plan| plan.phases.as_slice()).unwrap_or_default();
+    let begins = phases.iter().enumerate().find(|(_, phase)| phase.first == place);
+    let Some((at, phase)) = begins else { return Ok(None) };
+    let mut vars = plan::phase_vars(phase);
+    let Some((used, is_over)) = run.phase_used(at, pen.now) else { return pen.say("plan.phase", vars).map(Some) };
+    vars["used_ms"] = json!(used.0);
+    vars["late"] = json!(used > phase.within);
+    // The card of one that goes on is read later than it is written.
+    vars["until_at"] = json!((pen.now - used + phase.within).0);
+    pen.say(if is_over { "run.phase.over" } else { "run.phase.running" }, vars).map(Some)
 }
 
 fn step_line(

@@ -6,10 +6,11 @@ use super::example::*;
 use super::facts::{self, Medium};
 use super::hostile::{every_card, no_plan, open, outcomes, over};
 use super::limits::{check_lines, check_message};
+use super::plan_text::plan_text;
 use super::{draw, sheets, topic, words};
-use crate::incident::approval::Choice;
-use crate::incident::approval::Outcome;
+use crate::incident::approval::{Choice, Outcome, PlanPhase};
 use crate::incident::decision::Sheet;
+use crate::incident::time::Millis;
 use crate::incident::timeline::{Card, Fact};
 use crate::incident::words::Words;
 use crate::render::Locale;
@@ -114,6 +115,36 @@ fn a_plan_too_long_for_its_card_is_a_button_away() {
     *Droits nécessaires, vérifiés :* patch deployments/shop in production
     *En cas d’échec d’une étape :* l’exécution s’arrête là, dit ce qui est fait et ce qui ne l’est pas, et ne modifie rien de plus.
     "#);
+}
+
+#[test]
+fn phases_stand_above_their_steps_with_their_budgets_and_what_is_used_of_them() {
+    let phase = |title: &str, within, first| PlanPhase { title: title.into(), within: Millis::seconds(within), first };
+    let mut stage = Stage::declared();
+    stage.plan.phases = vec![phase("Program", 300, 0), phase("Cache", 1, 1)];
+    stage.acknowledged().plan_shown();
+    let plan = sketch(&drawn(&stage, &Card::Run(RUN)));
+    let place = |card: &str, text: &str| card.find(text).unwrap_or_else(|| panic!("{text} is not in {card}"));
+    assert!(place(&plan, "*Program* · budget 5 min") < place(&plan, "1. Switch the shop"), "{plan}");
+    assert!(place(&plan, "*Cache* · budget 1 s") < place(&plan, "2. Clear the page cache"), "{plan}");
+    let text = plan_text(&stage.scene(), Locale::Fr, &stage.plan).unwrap();
+    assert!(text.contains("Program · 5 min au plus\n1. "), "{text}");
+
+    let mut stage = Stage::declared();
+    stage.plan.phases = vec![phase("Program", 300, 0), phase("Cache", 1, 1)];
+    stage.acknowledged().running();
+    let running = sketch(&drawn(&stage, &Card::Run(RUN)));
+    assert!(place(&running, "*Program* · budget 5 min, until ") < place(&running, "Switch the shop"), "{running}");
+    assert!(running.contains("*Cache* · budget 1 s") && !running.contains("over budget"), "{running}");
+    stage.after(301);
+    let late = sketch(&drawn(&stage, &Card::Run(RUN)));
+    assert!(late.contains(" · ⚠️ over budget") && late.contains("*Cache* · budget 1 s"), "{late}");
+    stage.step_done(0).vigie(Fact::StepStarted { run: RUN, step: 1 }).step_done(1);
+    let done = sketch(&drawn(&stage, &Card::Run(RUN)));
+    assert!(
+        done.contains("*Program* · 2 s of 5 min") && done.contains("*Cache* · 2 s of 1 s · ⚠️ over budget"),
+        "{done}"
+    );
 }
 
 #[test]

@@ -80,6 +80,13 @@ async fn opened_with(more: Variables) -> Option<(Example, Peers)> {
 async fn the_emergency_plan_of_the_rollback_agent_is_run_from_end_to_end() {
     let Some((example, peers)) = opened().await else { return };
     let document = example.lives_through("everything-back", "shop", &["health"]).await;
+    let card = shown(&example.world.message(&example.channel, "What customers still see of it"));
+    for (phase, budget) in
+        [("The program", "7 min"), ("The workers", "5 min"), ("What customers still see of it", "1 min")]
+    {
+        let line = card.lines().find(|line| line.contains(phase)).unwrap_or_else(|| panic!("{phase} is not in {card}"));
+        assert!(line.contains(&format!(" of {budget}")), "the time used of the budget: {line}");
+    }
     assert_eq!(peers.git.file("price"), "10");
     assert_eq!(peers.vercel.with(|vercel| vercel.live().to_owned()), "dpl_2");
     assert_eq!(peers.space.image("worker").await, "example/worker:1");
