@@ -352,14 +352,14 @@ mod tests {
         let api = Api::bearer("https://api.example.com", &token, &world, Duration::from_secs(1));
         let date = ("date", "Thu, 26 Nov 2026 12:00:00 GMT");
         let reset = ("x-ratelimit-reset", "1795694430");
-        let cases: [(&[(&'static str, &'static str)], u16, Option<u64>); 4] = [
-            (&[("x-ratelimit-remaining", "0"), reset, date], 429, Some(30)),
-            (&[("x-ratelimit-remaining", "0")], 429, None),
-            (&[("retry-after", "60"), ("x-ratelimit-remaining", "4000")], 429, Some(60)),
-            (&[("x-ratelimit-remaining", "4000"), reset, date], 403, None),
-        ];
-        for (headers, status, wait) in cases {
-            let headers = headers.iter().map(|(name, value)| {
+        let remaining = |left: &'static str| ("x-ratelimit-remaining", left);
+        for (headers, status, wait) in [
+            (vec![remaining("0"), reset, date], 429, Some(30)),
+            (vec![remaining("0")], 429, None),
+            (vec![remaining("4000"), ("retry-after", "60")], 429, Some(60)),
+            (vec![remaining("4000"), reset, date], 403, None),
+        ] {
+            let headers = headers.into_iter().map(|(name, value)| {
                 (reqwest::header::HeaderName::from_static(name), reqwest::header::HeaderValue::from_static(value))
             });
             let answer =

@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
+use vigie::actions::ActionsConfig;
 
 use super::git::Remote;
 use crate::faults::until;
