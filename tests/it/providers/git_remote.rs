@@ -67,7 +67,8 @@ async fn a_commit_is_taken_back_through_gits_own_daemon() {
     let reads = daemon(&remote, port, &[]).await;
     let plan = room.planned().await;
     let line = room.run(&plan).await.line();
-    assert!(line.starts_with("failed: step.unchanged") && line.contains("service not enabled"), "{line}");
+    assert!(line.starts_with("failed: step.both") && line.contains("access denied"), "{line}");
+    assert!(line.contains("git.not_pushed"), "{line}");
     assert_eq!(remote.file("price"), "20", "it takes no pushes");
     end(reads).await;
 

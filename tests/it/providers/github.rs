@@ -104,14 +104,15 @@ async fn a_branch_by_its_whole_name_is_still_found_among_the_runs() {
 
 #[tokio::test]
 async fn a_run_that_is_not_found_yet_or_was_asked_for_too_often_is_followed_all_the_same() {
-    let desk = Desk::open(Github::new()).await;
-    let room = Room::with_step(&format!("within: 10s\n{}", step(&desk, MARKED, TOKEN)));
     for (unseen, limited) in [(2, 0), (0, 1)] {
+        let desk = Desk::open(Github::new()).await;
+        let room = Room::with_step(&format!("within: 10s\n{}", step(&desk, MARKED, TOKEN)));
         desk.with(|github| (github.unseen, github.limited) = (unseen, limited));
         let ran = room.goes().await;
         assert_eq!(ran.line(), "done", "{unseen} {limited}: {}", ran.everything());
     }
     // One that stays away is not waited for for ever.
+    let (desk, room) = scene(MARKED).await;
     desk.with(|github| github.unseen = usize::MAX);
     let line = room.goes().await.line();
     assert!(line.starts_with("unknown: ") && line.contains("api.absent"), "{line}");
