@@ -136,6 +136,8 @@ pub struct StepContext<'a> {
     pub step: usize,
     /// Grows with every execution of anything; a system that knows fences may refuse an older one.
     pub fence: i64,
+    /// A look has found that this very run had begun it: what it does is taken up, and nothing is begun a second time.
+    pub begun: bool,
     /// How long the step may take altogether.
     pub within: Duration,
     /// Told how it goes; of what is told at once only the newest is shown, and some may be lost.
@@ -199,6 +201,28 @@ impl StepResult {
 
     pub(super) fn unknown(why: Words) -> Self {
         StepResult::Unknown { why, output: None }
+    }
+
+    /// What it means for a step that had begun before: something was done already, so that nothing was is never believed
+    /// without another look.
+    pub(super) fn taken_up(self) -> Self {
+        match self {
+            StepResult::Stale { found } => StepResult::unknown(found),
+            StepResult::Failed { why, output } => match unchanged_because(&why) {
+                Some(reason) => StepResult::Unknown { why: reason, output },
+                None => StepResult::Failed { why, output },
+            },
+            other => other,
+        }
+    }
+}
+
+/// What went wrong according to a sentence that says that nothing was changed.
+fn unchanged_because(why: &Words) -> Option<Words> {
+    match why.key.as_str() {
+        "step.unchanged" => why.vars.get("why").and_then(|inner| serde_json::from_value(inner.clone()).ok()),
+        "step.unread_before" => Some(Words { key: "step.unread".to_owned(), vars: why.vars.clone() }),
+        _ => None,
     }
 }
 

@@ -205,6 +205,17 @@ async fn a_rollback_that_was_under_way_when_the_bot_died_is_followed_and_not_sen
     assert!(scene.desk.writes().is_empty());
 }
 
+/// Its own promotion is not over in time: nobody may be told that nothing was changed.
+#[tokio::test]
+async fn a_rollback_that_is_taken_up_and_not_seen_to_its_end_is_not_taken_for_a_failure() {
+    let scene = Scene::open_with("rollback: {}", "within: 400ms\n").await;
+    let plan = scene.room.planned().await;
+    scene.desk.with(|vercel| vercel.begins("dpl_2", 1_000_000));
+    let ran = scene.room.taken_up(&plan).await;
+    assert!(ran.line().starts_with("unknown: ") && ran.line().contains("lever.not_there_yet"), "{}", ran.line());
+    assert!(scene.desk.writes().is_empty());
+}
+
 /// The bot died after the change and before its end was kept: the look afterwards tells what is live.
 #[tokio::test]
 async fn what_is_live_in_the_end_is_told_although_only_a_look_has_seen_it() {
