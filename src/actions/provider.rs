@@ -61,6 +61,11 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
         false
     }
 
+    /// It puts other data in the place of what people write to; what they write meanwhile is lost.
+    fn replaces_data(&self) -> bool {
+        false
+    }
+
     /// It can take up what an earlier step of the same plan leaves ([`PlanContext::earlier`]), so it is planned after
     /// those before it.
     fn takes_up(&self) -> bool {
@@ -431,6 +436,11 @@ impl StepConfig {
     /// Whether it can keep the state of things before anything is changed.
     pub fn can_keep_state(&self) -> bool {
         self.provider().is_some_and(|(_, provider)| provider.keeps_state_of().is_some())
+    }
+
+    /// Whether it puts other data in the place of what people write to.
+    pub(super) fn replaces_data(&self) -> bool {
+        self.provider().is_some_and(|(_, provider)| provider.replaces_data())
     }
 
     /// Whether it writes a copy of data or secrets somewhere.
