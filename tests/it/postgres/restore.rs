@@ -179,6 +179,25 @@ async fn a_chosen_backup_is_put_back_and_a_strange_script_never_runs() {
     assert!(none.refusal().await.contains("postgres.no_backup"));
 }
 
+/// A script says itself whom everything belongs to.
+#[tokio::test]
+async fn owners_are_left_only_where_the_backup_can_be_put_back_so() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "plain").await;
+    for into in ["in_place", "fresh"] {
+        let refusal = room(&shop, &format!("restore: {{ into: {into}, owners: leave }}")).refusal().await;
+        assert!(refusal.contains("postgres.script_owners") && refusal.contains(".sql"), "{refusal}");
+    }
+    let shop = Shop::open().await;
+    shop.admin_in(&shop.name, "ALTER TABLE orders OWNER TO vigie; GRANT SELECT ON orders TO PUBLIC").await;
+    backed_up(&shop, "custom").await;
+    shop.admin(&format!("ALTER ROLE {} CREATEDB", shop.name)).await;
+    assert_eq!(room(&shop, "restore: { into: fresh, owners: leave }").goes().await.line(), "done");
+    let fresh = shop.databases().await.pop().expect("there is one beside it");
+    let owned = "SELECT count(*) FROM pg_tables WHERE tablename = 'orders' AND tableowner = current_user";
+    assert_eq!(shop.count_in(&fresh, owned).await, 1);
+}
+
 #[tokio::test]
 async fn others_who_hold_the_database_are_named_or_cut_off() {
     let shop = Shop::open().await;
