@@ -45,6 +45,8 @@ pub struct Variable {
 
 /// A project of a team, with its deployments.
 pub struct Vercel {
+    /// What the project is called now; its deployments keep the name from when they were built.
+    pub name: &'static str,
     pub token: String,
     pub team: String,
     pub deployments: Vec<Deployment>,
@@ -74,6 +76,7 @@ impl Vercel {
     /// Three production deployments, of which the last is live.
     pub fn new() -> Self {
         let mut vercel = Self {
+            name: "shop",
             token: "vercel-token-for-tests".to_owned(),
             team: "team_shop1".to_owned(),
             deployments: Vec::new(),
@@ -251,7 +254,7 @@ impl Vercel {
         match self.find(id) {
             None => no(404, "not_found", "The deployment was not found"),
             Some(found) if found.is_deleted => no(410, "gone", "The deployment was deleted"),
-            Some(found) => Said::new(200, alone(found)),
+            Some(found) => Said::new(200, alone(found, self.name)),
         }
     }
 
@@ -418,10 +421,11 @@ fn listed(found: &Deployment) -> Value {
 }
 
 /// As it is told alone.
-fn alone(found: &Deployment) -> Value {
+fn alone(found: &Deployment, project: &str) -> Value {
     json!({
         "id": found.id,
         "name": "shop",
+        "project": {"id": PROJECT, "name": project, "framework": null},
         "projectId": PROJECT,
         "url": format!("{}.vercel.app", found.id),
         "createdAt": found.created,

@@ -92,6 +92,19 @@ async fn a_rollback_is_done_only_when_the_domain_shows_it() {
     });
 }
 
+/// Its deployments go on telling the name that it had when they were built.
+#[tokio::test]
+async fn a_project_that_was_renamed_is_known_by_its_name_of_today() {
+    let desk = Desk::open(Vercel::new()).await;
+    desk.with(|vercel| vercel.name = "boutique");
+    let room = |name: &str| Room::with_step(&step(&desk, "rollback: {}", "", TOKEN).replace("prj_shop1", name));
+    let refusal = room("shop").refusal().await;
+    assert!(refusal.contains("vercel.no_domain"), "{refusal}");
+    let ran = room("boutique").goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!(desk.with(|vercel| vercel.live().to_owned()), "dpl_2");
+}
+
 #[tokio::test]
 async fn a_promotion_puts_the_newest_live_and_lets_new_ones_go_live_again() {
     let scene = Scene::open("promote: {}").await;
