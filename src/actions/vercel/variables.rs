@@ -191,6 +191,9 @@ impl Project<'_> {
 
     async fn variables(&self) -> Result<Vec<Listed>, Trouble> {
         let found = self.api.get(&["v10", "projects", self.name, "env"], &self.with_team(&[])).await?;
+        if found.pointer("/pagination/next").is_some_and(|next| !next.is_null()) {
+            return Err(Trouble::NotMade(Words::new("vercel.more_variables").with("project", self.name)));
+        }
         let list = found.get("envs").and_then(Value::as_array).ok_or(Trouble::Garbled)?;
         // What Vercel itself sets is none of ours.
         let own = list.iter().filter(|one| one.get("type").and_then(Value::as_str) != Some("system"));
@@ -200,6 +203,10 @@ impl Project<'_> {
     async fn value(&self, variable: &Listed) -> Result<Variable, Trouble> {
         let path = ["v1", "projects", self.name, "env", &variable.id];
         let found = self.api.get(&path, &self.with_team(&[])).await?;
+        // What comes then is what Vercel keeps, and would be put back as the value.
+        if found.get("decrypted") == Some(&Value::Bool(false)) {
+            return Err(Trouble::NotMade(Words::new("vercel.withheld").with("name", variable.name.as_str())));
+        }
         let value = found.get("value").and_then(Value::as_str).ok_or(Trouble::Garbled)?.to_owned();
         let Listed { name: key, kind, place, .. } = variable.clone();
         Ok(Variable { key, value, kind, place })

@@ -180,6 +180,29 @@ async fn what_the_copy_does_not_hold_is_removed_when_that_is_said() {
     assert!(refusal.contains("vercel.no_copy"), "{refusal}");
 }
 
+/// Half a list, or what Vercel keeps in the place of a value, would be put back as the truth.
+#[tokio::test]
+async fn what_vercel_does_not_tell_whole_is_neither_kept_nor_removed() {
+    let scene = Scene::open().await;
+    is_done(&scene.room("do: save").goes().await);
+    let first = scene.copies.path().join("prj_shop1.20260101T000000Z.first.json");
+    std::fs::rename(scene.copies.path().join(&scene.names()[0]), first).expect("it can be renamed");
+    scene.desk.with(|vercel| vercel.withheld = Some("SHOP_URL"));
+    for wanted in ["do: save", "do: remove, names: [SHOP_URL]"] {
+        let line = scene.room(wanted).goes().await.line();
+        assert!(line.starts_with("failed: step.unchanged") && line.contains("vercel.withheld"), "{wanted}: {line}");
+        assert!(line.contains("SHOP_URL"), "{line}");
+    }
+    let refusal = scene.room("do: restore").refusal().await;
+    assert!(refusal.contains("vercel.withheld") && refusal.contains("SHOP_URL"), "{refusal}");
+    scene.desk.with(|vercel| (vercel.withheld, vercel.lists_in_parts) = (None, true));
+    for wanted in ["do: save", "do: remove, names: [SHOP_URL]", "do: restore"] {
+        let refusal = scene.room(wanted).refusal().await;
+        assert!(refusal.contains("vercel.more_variables") && refusal.contains("prj_shop1"), "{wanted}: {refusal}");
+    }
+    assert_eq!((scene.desk.writes().len(), scene.names().len()), (0, 1));
+}
+
 #[tokio::test]
 async fn a_sensitive_variable_is_said_to_be_lost_for_good() {
     let scene = Scene::open().await;
