@@ -128,7 +128,7 @@ fn phases_stand_above_their_steps_with_their_budgets_and_what_is_used_of_them() 
     assert!(place(&plan, "*Program* · budget 5 min") < place(&plan, "1. Switch the shop"), "{plan}");
     assert!(place(&plan, "*Cache* · budget 1 s") < place(&plan, "2. Clear the page cache"), "{plan}");
     let text = plan_text(&stage.scene(), Locale::Fr, &stage.plan).unwrap();
-    assert!(text.contains("Program · 5 min au plus\n1. "), "{text}");
+    assert!(text.contains("Program · 5\u{a0}min au plus\n1. "), "{text}");
 
     let mut stage = Stage::declared();
     stage.plan.phases = vec![phase("Program", 300, 0), phase("Cache", 1, 1)];
