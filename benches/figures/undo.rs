@@ -18,6 +18,7 @@ use vigie::incident::timeline::{Entry, Fact};
 use vigie::store::Store;
 
 use crate::bot::Bot;
+use crate::clock::pass;
 use crate::database::{self, Database};
 use crate::table::{Row, Table};
 use crate::team::{GENERAL, Team};
@@ -27,6 +28,8 @@ const WRITES: u32 = 40;
 /// Whole roll-backs of each.
 const UNDOS: u32 = 15;
 const PODS: u32 = 3;
+/// How long whoever approves reads.
+const READING: Duration = Duration::from_millis(1_500);
 /// Nothing takes longer, unless it never ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -110,8 +113,10 @@ impl Place {
         self.says("U0ONCALL", "run undo-web --in inc_1").await;
         let button = format!("approve {run}");
         let plan = self.shown(&button).await;
-        // The state before is kept by then, and nothing waits to be said.
+        // The state before is kept by then, and nothing waits to be said. Whoever approves reads the plan first, for longer
+        // than Slack wants between two messages of one channel.
         self.bot.rests().await;
+        pass(READING).await;
         let (channel, ts) = (text(&plan, "channel"), text(&plan, "ts"));
         let clicked = self.clock.now().0;
         let person = self.team.ws().person("U0LEAD");

@@ -17,9 +17,9 @@ use crate::actions::{Execution, NotCommitted, State, StateFile};
 use crate::incident::approval::KeptFile;
 use crate::incident::decision::{ReplyTo, Report};
 use crate::incident::id::{DiagnosticId, RunId};
-use crate::incident::state::Progress;
+use crate::incident::state::{Incident, Progress};
 use crate::incident::words::Words;
-use crate::store::{Claimed, Fenced, StoreFault};
+use crate::store::{Beginning, Claimed, Fenced, StoreFault};
 
 /// How often a card is edited to show how a step goes: often while people watch it begin, then so that Slack, which
 /// takes fifty edits a minute, has room for the other cards.
@@ -86,15 +86,22 @@ impl Engine {
         setting: &Setting,
         run: RunId,
     ) -> Result<Vec<Report>, Trouble> {
-        let Some((incident, state)) =
-            setting.incident.as_ref().and_then(|incident| Some((incident, incident.runs.get(&run)?)))
-        else {
-            return Ok(Vec::new());
-        };
         // Without a plan that the rules allow to run now there is nothing to do: it ended before, or never began.
+        let may_run =
+            |incident: &Incident| incident.runs.get(&run).is_some_and(|state| state.approved_plan().is_some());
+        if !setting.incident.as_ref().is_some_and(may_run) {
+            return Ok(Vec::new());
+        }
+        let parts = &self.parts;
+        let beginning = parts.store.begin_execution(claimed, run.incident, run, parts.clock.now()).await?;
+        let (fenced, incident) = match beginning {
+            Beginning::Begun(fenced, incident) => (fenced, incident),
+            Beginning::Untold => return Err(Trouble::retry(Words::new("trouble.store"))),
+            Beginning::Lost => return Err(taken_over()),
+        };
+        // As it stands under the fence: what was read before may be older than what a former owner has told since.
+        let Some(state) = incident.runs.get(&run) else { return Ok(Vec::new()) };
         let Some(approved) = state.approved_plan() else { return Ok(Vec::new()) };
-        let begun = self.parts.store.begin_execution(claimed, incident.id, run, self.parts.clock.now()).await?;
-        let Some(fenced) = begun else { return Err(taken_over()) };
         let fence = fenced.fence;
         let ended =
             state.steps.iter().enumerate().filter(|(_, step)| step.has_ended()).map(|(place, _)| place).collect();

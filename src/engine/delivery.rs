@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -24,14 +25,23 @@ use crate::store::{Claimed, StoreFault};
 /// How long an effect may take before another process takes it over; longer work renews it. A page in the hands of a
 /// process that died waits for so long, and no longer.
 pub const LEASE: Millis = Millis::seconds(15);
-/// How often it does, in real time.
+/// How often it does, in real time; and how soon again when that failed.
 const RENEW: Duration = Duration::from_secs(5);
+const RENEW_AGAIN: Duration = Duration::from_millis(500);
 
 /// So many effects of one queue are carried out without a look at the other queues.
 const IN_A_ROW: u32 = 16;
 
 /// A process that looked at nothing for so long stood still, and its leases may have ended over its own work.
 const STOOD_STILL: Millis = Millis(LEASE.0 / 2);
+
+/// What a lane remembers between two looks; may be lost.
+struct Look {
+    /// When it last looked and saw something.
+    at: Instant,
+    /// How many renewals had failed when this process's leases were last renewed all at once.
+    failed: u64,
+}
 
 /// What a lane carries out side by side.
 const fn width(lane: Lane) -> usize {
@@ -57,10 +67,10 @@ impl Engine {
         let mut decisions = self.parts.store.decisions(lane);
         let permits = Arc::new(Semaphore::new(width(lane)));
         let mut under_way = JoinSet::new();
-        let mut looked = self.parts.clock.now();
+        let mut look = Look { at: self.parts.clock.now(), failed: self.failed_renewals() };
         while !stop.is_cancelled() {
             decisions.mark_unchanged();
-            let next = self.begin_due(lane, &permits, &mut under_way, &mut looked, &stop).await;
+            let next = self.begin_due(lane, &permits, &mut under_way, &mut look, &stop).await;
             let next = next.unwrap_or_else(|fault| {
                 tracing::error!(%fault, lane = lane.word(), "the outbox cannot be read; trying again");
                 None
@@ -81,21 +91,24 @@ impl Engine {
         lane: Lane,
         permits: &Arc<Semaphore>,
         under_way: &mut JoinSet<()>,
-        looked: &mut Instant,
+        look: &mut Look,
         stop: &CancellationToken,
     ) -> Result<Option<Instant>, StoreFault> {
         loop {
             let now = self.parts.clock.now();
-            if now.since(*looked) >= STOOD_STILL {
+            // Or this process would take over from itself what it is still doing.
+            let failed = self.failed_renewals();
+            if now.since(look.at) >= STOOD_STILL || failed != look.failed {
                 self.parts.store.extend_all(now + LEASE).await?;
+                *look = Look { at: now, failed };
             }
-            *looked = now;
             let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
             if free == 0 {
                 return Ok(None);
             }
             // Looking first keeps an idle process from taking the writer's lock for nothing.
             let next = self.parts.store.next_due(lane).await?;
+            look.at = now;
             if next.is_none_or(|at| at > now) {
                 return Ok(next);
             }
@@ -132,6 +145,9 @@ impl Engine {
 
     /// Carries out one effect and keeps what came of it; when it goes on, it takes what its queue has next.
     async fn deliver_then(&self, claimed: &Claimed, goes_on: bool) -> Option<Claimed> {
+        if !self.is_still_ours(claimed).await {
+            return None;
+        }
         // A defect in one effect is that effect's trouble and nobody else's.
         let working = AssertUnwindSafe(self.carry_out(claimed)).catch_unwind();
         let result = tokio::select! {
@@ -154,16 +170,39 @@ impl Engine {
         })
     }
 
+    /// A lease that is half over before the work begins may be over, and the work done by somebody else, before that
+    /// somebody can be noticed: it is renewed first.
+    async fn is_still_ours(&self, claimed: &Claimed) -> bool {
+        let now = self.parts.clock.now();
+        if claimed.until.since(now) > STOOD_STILL {
+            return true;
+        }
+        let renewed = self.parts.store.extend(claimed, now + LEASE).await;
+        renewed.unwrap_or_else(|fault| {
+            tracing::error!(%fault, id = claimed.id, "a lease could not be renewed; its effect is taken up later");
+            false
+        })
+    }
+
     /// Renews the lease while the work goes on; returns only when it has passed to another process.
     async fn lease_is_lost(&self, claimed: &Claimed) {
+        let mut wait = RENEW;
         loop {
-            self.parts.clock.wait_until(None, RENEW).await;
-            match self.parts.store.extend(claimed, self.parts.clock.now() + LEASE).await {
-                Ok(true) => {}
+            self.parts.clock.wait_until(None, wait).await;
+            wait = match self.parts.store.extend(claimed, self.parts.clock.now() + LEASE).await {
+                Ok(true) => RENEW,
                 Ok(false) => return,
-                Err(fault) => tracing::error!(%fault, id = claimed.id, "a lease could not be renewed"),
-            }
+                Err(fault) => {
+                    tracing::error!(%fault, id = claimed.id, "a lease could not be renewed");
+                    self.failed_renewals.fetch_add(1, Ordering::SeqCst);
+                    RENEW_AGAIN
+                }
+            };
         }
+    }
+
+    fn failed_renewals(&self) -> u64 {
+        self.failed_renewals.load(Ordering::SeqCst)
     }
 
     async fn after_trouble(&self, claimed: &Claimed, trouble: &Trouble, now: Instant) -> Result<(), StoreFault> {

@@ -15,6 +15,7 @@ mod watch;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -85,12 +86,14 @@ pub struct Parts {
 #[derive(Debug, Clone)]
 pub struct Engine {
     parts: Arc<Parts>,
+    /// How often a lease could not be renewed: then any of this process's leases may have ended over its own work.
+    failed_renewals: Arc<AtomicU64>,
 }
 
 impl Engine {
     /// Makes an engine; nothing runs yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self { parts: Arc::new(parts), failed_renewals: Arc::default() }
     }
 
     /// Works until `stop`; what is being carried out then is finished, up to `grace`.
@@ -191,28 +194,28 @@ impl Engine {
     pub(crate) async fn decide_one(&self) -> Result<Step, StoreFault> {
         let store = &self.parts.store;
         let waits = store.undecided().await?;
-        let now = self.parts.clock.now();
-        let engine = self.clone();
-        let decide = move |question: Question<'_>| engine.answer(&question, now);
-        if waits.has_input && !store.take_next(now, decide.clone()).await?.is_empty() {
+        let (engine, clock) = (self.clone(), self.parts.clock.clone());
+        let decide = move |question: Question<'_>| engine.answer(&question);
+        let now = move || clock.now();
+        if waits.has_input && !store.take_next(now.clone(), decide.clone()).await?.is_empty() {
             return Ok(Step::Decided);
         }
-        let is_overdue = waits.wake.is_some_and(|at| at <= now);
+        let is_overdue = waits.wake.is_some_and(|at| at <= now());
         if is_overdue && store.wake_next(now, decide).await?.is_some() {
             return Ok(Step::Decided);
         }
         Ok(if waits.has_input || is_overdue { Step::Busy } else { Step::Nothing { next: waits.wake } })
     }
 
-    fn answer(&self, question: &Question<'_>, now: Instant) -> Result<Decision, Refusal> {
+    fn answer(&self, question: &Question<'_>) -> Result<Decision, Refusal> {
         let by = question.input.by();
         let nobody = ReplyTo::Nobody;
         let (channel, reply) = match question.input {
             Input::Command { channel, reply, .. } => (channel.as_ref(), reply),
             _ => (None, &nobody),
         };
-        let context =
-            Context { rules: &self.parts.rules, now, by: &by, channel, reply, fresh: question.fresh, member_of: None };
+        let (rules, now, fresh) = (&self.parts.rules, question.now, question.fresh);
+        let context = Context { rules, now, by: &by, channel, reply, fresh, member_of: None };
         decide(context, question.incident, question.input)
     }
 }

@@ -209,6 +209,7 @@ mod tests {
             attempts,
             created_at: Instant(0),
             token: String::new(),
+            until: Instant(0),
         }
     }
 

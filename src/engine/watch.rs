@@ -54,6 +54,8 @@ const KEPT: Millis = Millis::minutes(7 * 24 * 60);
 const SWITCHED_OFF: &str = "watch.switched_off";
 /// Where the last minute that somebody worked in is kept.
 const ALIVE: &str = "alive_at";
+/// Where several processes keep when one of them last had its door to Slack open.
+const HEARD: &str = "heard_at";
 
 /// What is remembered between two looks; may be lost.
 #[derive(Debug, Default)]
@@ -108,13 +110,26 @@ impl Engine {
             memory.deaf_since.get_or_insert(now);
             return;
         };
-        let Some(since) = memory.deaf_since.take() else { return };
-        if heard_again.since(since) < AWAY {
-            return;
+        match self.heard_again(memory.deaf_since, heard_again, now).await {
+            Ok(()) => memory.deaf_since = None,
+            Err(fault) => {
+                tracing::error!(%fault, "the open incidents could not be told of an absence; it is tried again")
+            }
         }
-        if let Err(fault) = self.was_away("deaf", since, heard_again).await {
-            tracing::error!(%fault, "the open incidents could not be told of an absence");
+    }
+
+    /// Of several processes each may have been deaf while another heard: nobody was away then, and an outage of all of
+    /// them is told once.
+    async fn heard_again(&self, own: Option<Instant>, heard_again: Instant, now: Instant) -> Result<(), StoreFault> {
+        let store = &self.parts.store;
+        let by_all = if store.is_shared() { store.number(HEARD).await?.map(Instant) } else { None };
+        if let Some(own) = own {
+            let since = by_all.unwrap_or(own);
+            if heard_again.since(since) >= AWAY {
+                self.was_away("deaf", since, heard_again).await?;
+            }
         }
+        if store.is_shared() { store.set_number(HEARD, now.0).await } else { Ok(()) }
     }
 
     async fn look(&self, memory: &mut Memory, now: Instant) {

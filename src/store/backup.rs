@@ -114,6 +114,8 @@ impl Store {
             }
             Db::Postgres(pool) => {
                 let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                // A table is read for as long as it takes to copy it.
+                sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
                 copy_all(&mut Conn::Postgres(&mut tx), &mut Conn::Sqlite(&mut copy)).await?;
                 tx.rollback().await?;
             }

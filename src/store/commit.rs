@@ -1,11 +1,11 @@
 //! One decision, one transaction: what came in is marked done, the facts are appended, the row is their fold, the
 //! effects wait, and the next wake is stored (rules 2 and 11: the incident first, always).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::db::{Conn, Row, Write, args};
 use super::inbox::{Arrived, Target};
-use super::meant::{meant, named};
+use super::meant::{For, meant, named};
 use super::{Store, StoreFault, read, sql, write};
 use crate::incident::approval::PlannedStep;
 use crate::incident::decision::{Decision, Effect, Input, Lane};
@@ -45,7 +45,15 @@ pub struct Question<'a> {
     pub incident: Option<&'a Incident>,
     /// The number an incident declared now would get; zero when nothing can be declared.
     pub fresh: IncidentId,
+    /// The moment of the decision.
+    pub now: Instant,
 }
+
+/// Tells the time. It is asked once an incident is kept from other decisions, so that of two decisions upon it the later
+/// one has the later moment, however long it waited.
+pub trait Now: Fn() -> Instant + Send + Sync + 'static {}
+
+impl<N> Now for N where N: Fn() -> Instant + Send + Sync + 'static {}
 
 /// Gives the rules' answer to a question. Asked again when the transaction has to be repeated.
 pub trait Decide: Fn(Question<'_>) -> Result<Decision, Refusal> + Send + Sync + 'static {}
@@ -79,7 +87,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the inputs wait on.
-    pub async fn take_next(&self, now: Instant, decide: impl Decide) -> Result<Vec<Taken>, StoreFault> {
+    pub async fn take_next(&self, now: impl Now, decide: impl Decide) -> Result<Vec<Taken>, StoreFault> {
         let decided = self.db.write(TakeNext { now, decide }).await?;
         Ok(decided.into_iter().map(|decided| self.announce(decided)).collect())
     }
@@ -88,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the incident stays due.
-    pub async fn wake_next(&self, now: Instant, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
+    pub async fn wake_next(&self, now: impl Now, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
         let decided = self.db.write(WakeNext { now, decide }).await?;
         Ok(decided.map(|decided| self.announce(decided)))
     }
@@ -130,31 +138,33 @@ impl Decided {
     }
 }
 
-struct TakeNext<F> {
-    now: Instant,
+struct TakeNext<N, F> {
+    now: N,
     decide: F,
 }
 
-impl<F: Decide> Write for TakeNext<F> {
+impl<N: Now, F: Decide> Write for TakeNext<N, F> {
     type Out = Vec<Decided>;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
         let Some(first) = conn.first(&sql::NEXT_INPUT, args![]).await? else { return Ok(Vec::new()) };
         let first = Waiting::of(&first)?;
         let behind = if first.may_share() { behind(conn, &first).await? } else { Vec::new() };
-        let mut decided = vec![self.take(conn, first).await?];
+        let mut homes = Homes::default();
+        let mut decided = vec![self.take(conn, first, &mut homes).await?];
         for waiting in behind {
-            decided.push(self.take(conn, waiting).await?);
+            decided.push(self.take(conn, waiting, &mut homes).await?);
         }
+        homes.insert(conn).await?;
         Ok(decided)
     }
 }
 
-impl<F: Decide> TakeNext<F> {
-    async fn take(&self, conn: &mut Conn<'_>, waiting: Waiting) -> Result<Decided, StoreFault> {
+impl<N: Now, F: Decide> TakeNext<N, F> {
+    async fn take(&self, conn: &mut Conn<'_>, waiting: Waiting, homes: &mut Homes) -> Result<Decided, StoreFault> {
         let Waiting { position, target, input } = waiting;
         let taken = match input {
-            Ok(input) => take(conn, self.now, &Arrived { position, target, input }, &self.decide).await,
+            Ok(input) => take(conn, &self.now, &Arrived { position, target, input }, &self.decide, homes).await,
             Err(fault) => Err(fault),
         };
         match taken {
@@ -223,22 +233,39 @@ async fn behind(conn: &mut Conn<'_>, first: &Waiting) -> Result<Vec<Waiting>, St
     Ok(behind)
 }
 
-struct WakeNext<F> {
-    now: Instant,
+/// The Homes that a transaction has drawn anew: the one queue that incidents share. They are touched last and in one
+/// order, so that two transactions for the same people never wait for each other in a circle.
+#[derive(Default)]
+struct Homes(BTreeMap<String, (Instant, IncidentId, Effect)>);
+
+impl Homes {
+    async fn insert(self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        for (now, incident, home) in self.0.into_values() {
+            insert_effects(conn, now, Some(incident), &[home]).await?;
+        }
+        Ok(())
+    }
+}
+
+struct WakeNext<N, F> {
+    now: N,
     decide: F,
 }
 
-impl<F: Decide> Write for WakeNext<F> {
+impl<N: Now, F: Decide> Write for WakeNext<N, F> {
     type Out = Option<Decided>;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
-        let Some(row) = conn.first(&sql::DUE_INCIDENT, args![self.now.0]).await? else { return Ok(None) };
+        let Some(row) = conn.first(&sql::DUE_INCIDENT, args![(self.now)().0]).await? else { return Ok(None) };
         let id = IncidentId(row.int("id")?);
         let arrived = Arrived { position: 0, target: Target::incident(id), input: Input::Wake };
-        match take(conn, self.now, &arrived, &self.decide).await {
+        let mut homes = Homes::default();
+        let taken = take(conn, &self.now, &arrived, &self.decide, &mut homes).await;
+        homes.insert(conn).await?;
+        match taken {
             Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
                 tracing::error!(%fault, incident = %id, "an incident could not be woken; it is tried again");
-                conn.run(&sql::WAKE_LATER, args![id.0, (self.now + WAKE_AGAIN).0]).await?;
+                conn.run(&sql::WAKE_LATER, args![id.0, ((self.now)() + WAKE_AGAIN).0]).await?;
                 Ok(Some(Decided::without_effect(Taken::PutAside)))
             }
             taken => taken.map(Some),
@@ -248,24 +275,26 @@ impl<F: Decide> Write for WakeNext<F> {
 
 async fn take(
     conn: &mut Conn<'_>,
-    now: Instant,
+    now: &impl Now,
     arrived: &Arrived,
     decide: &impl Decide,
+    homes: &mut Homes,
 ) -> Result<Decided, StoreFault> {
     let incident = match &arrived.input {
         Input::Command { command, .. } if !command.needs_incident() => None,
-        Input::Command { .. } => match meant(conn, &arrived.target).await? {
+        Input::Command { .. } => match meant(conn, &arrived.target, For::Deciding).await? {
             Ok(incident) => Some(incident),
-            Err(absent) => return refuse(conn, now, &arrived.input, &absent.refusal()).await,
+            Err(absent) => return refuse(conn, now(), &arrived.input, &absent.refusal()).await,
         },
-        Input::Chat(_) | Input::Report(_) | Input::Wake => named(conn, &arrived.target).await?,
+        Input::Chat(_) | Input::Report(_) | Input::Wake => named(conn, &arrived.target, For::Deciding).await?,
     };
     let fresh = fresh_number(conn, &arrived.input).await?;
-    let question = Question { input: &arrived.input, incident: incident.as_ref(), fresh };
+    let now = now();
+    let question = Question { input: &arrived.input, incident: incident.as_ref(), fresh, now };
     // A defect in the rules ends one decision, not the process.
     let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decide(question)));
     match decided.map_err(|_| StoreFault::Defect { what: "decision" })? {
-        Ok(decision) => commit(conn, now, &arrived.input, incident, decision).await,
+        Ok(decision) => commit(conn, now, &arrived.input, incident, decision, homes).await,
         Err(refusal) => refuse(conn, now, &arrived.input, &refusal).await,
     }
 }
@@ -285,6 +314,7 @@ async fn commit(
     input: &Input,
     before: Option<Incident>,
     decision: Decision,
+    homes: &mut Homes,
 ) -> Result<Decided, StoreFault> {
     let held = before.as_ref().map(targets).unwrap_or_default();
     let (after, entries) = fold(before, &input.by(), now, &decision)?;
@@ -300,7 +330,10 @@ async fn commit(
     if !entries.is_empty() {
         save(conn, &after, &entries).await?;
     }
-    insert_effects(conn, now, Some(after.id), &decision.effects).await?;
+    let (at_home, others): (Vec<Effect>, Vec<Effect>) =
+        decision.effects.iter().cloned().partition(|effect| matches!(effect, Effect::Home { .. }));
+    homes.0.extend(at_home.into_iter().map(|home| (home.queue(Some(after.id)), (now, after.id, home))));
+    insert_effects(conn, now, Some(after.id), &others).await?;
     Ok(Decided::done(Some(after.id), &decision.effects))
 }
 
@@ -415,13 +448,11 @@ async fn lock_targets(
 ) -> Result<Option<Busy>, StoreFault> {
     let mut locked = Vec::new();
     for (target, run) in after.difference(before) {
-        if conn.run(&sql::LOCK_TARGET, args![target.as_str(), run.as_str()]).await? == 1 {
+        let holder = lock_target(conn, target, run).await?;
+        if holder.is_none() {
             locked.push((target, run));
-            continue;
         }
-        let holder = conn.first(&sql::TARGET_HOLDER, args![target.as_str()]).await?;
-        let holder = holder.map(|row| row.text("run")).transpose()?.unwrap_or_default();
-        if holder != *run {
+        if let Some(holder) = holder.filter(|holder| holder != run) {
             for (target, run) in locked {
                 conn.run(&sql::FREE_TARGET, args![target.as_str(), run.as_str()]).await?;
             }
@@ -432,6 +463,18 @@ async fn lock_targets(
         conn.run(&sql::FREE_TARGET, args![target.as_str(), run.as_str()]).await?;
     }
     Ok(None)
+}
+
+/// Locks one target, or tells which run holds it. A holder may let go between the two looks.
+async fn lock_target(conn: &mut Conn<'_>, target: &str, run: &str) -> Result<Option<String>, StoreFault> {
+    loop {
+        if conn.run(&sql::LOCK_TARGET, args![target, run]).await? == 1 {
+            return Ok(None);
+        }
+        if let Some(holder) = conn.first(&sql::TARGET_HOLDER, args![target]).await? {
+            return holder.text("run").map(Some);
+        }
+    }
 }
 
 async fn finish_input(

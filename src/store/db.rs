@@ -59,7 +59,7 @@ impl Db {
         match self {
             Db::Sqlite { writer: Some(writer), .. } => writer.write(change).await,
             Db::Sqlite { writer: None, .. } => Err(StoreFault::ReadOnly),
-            Db::Postgres(pool) => postgres::write(pool, &change).await,
+            Db::Postgres(pool) => postgres::write(pool, change).await,
         }
     }
 

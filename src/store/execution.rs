@@ -6,10 +6,10 @@ use super::commit::insert_effects;
 use super::db::{Conn, Write, args};
 use super::inbox::{Target, receive_in};
 use super::outbox::Claimed;
-use super::{Store, StoreFault, read, sql, write};
+use super::{Store, StoreFault, incident_of, read, sql, write};
 use crate::incident::decision::{Effect, Input, Lane, Report};
 use crate::incident::id::{IncidentId, RunId};
-use crate::incident::state::Progress;
+use crate::incident::state::{Incident, Progress};
 use crate::incident::time::Instant;
 use crate::incident::timeline::Card;
 
@@ -24,9 +24,20 @@ pub struct Fenced {
     pub fence: i64,
 }
 
+/// How beginning an execution ended.
+#[derive(Debug)]
+pub enum Beginning {
+    /// It is ours, and this is the incident as it stands under the fence: nobody with an older one changes it any more.
+    Begun(Fenced, Box<Incident>),
+    /// Whoever had it before has told what it did, and that is not decided upon yet; it is to be begun again after that.
+    Untold,
+    /// The lease has passed to another process, or the incident is not there.
+    Lost,
+}
+
 impl Store {
     /// Begins (or takes over) the execution of a run, if the lease is still ours: from here on nobody with an older
-    /// fence begins a step. `None` when the lease has passed to another process.
+    /// fence begins a step.
     ///
     /// # Errors
     /// When the database fails.
@@ -36,11 +47,11 @@ impl Store {
         incident: IncidentId,
         run: RunId,
         now: Instant,
-    ) -> Result<Option<Fenced>, StoreFault> {
+    ) -> Result<Beginning, StoreFault> {
         let begin = Begin { effect: claimed.id, token: claimed.token.clone(), incident, run, now };
-        let fence = self.db.write(begin).await?;
+        let beginning = self.db.write(begin).await?;
         self.announce_arrival();
-        Ok(fence.map(|fence| Fenced { incident, run, fence }))
+        Ok(beginning)
     }
 
     /// The number kept under a name, if there is one.
@@ -115,19 +126,27 @@ struct Begin {
 }
 
 impl Write for Begin {
-    type Out = Option<i64>;
+    type Out = Beginning;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
         let ours = conn.first(&sql::LEASE_TO_KEEP, args![self.effect, self.token.as_str()]).await?;
         if ours.is_none() {
-            return Ok(None);
+            return Ok(Beginning::Lost);
         }
-        let Some(row) = conn.first(&sql::NEXT_NUMBER, args!["fence"]).await? else { return Ok(None) };
+        let Some(row) = conn.first(&sql::NEXT_NUMBER, args!["fence"]).await? else { return Ok(Beginning::Lost) };
         let fence = row.int("value")?;
+        let former = conn.first(&sql::FENCE_TO_KEEP, args![self.run.to_string()]).await?;
         conn.run(&sql::SET_FENCE, args![self.run.to_string(), fence]).await?;
+        // Until the fence stood, its former owner may have told what nobody has decided upon yet.
+        if former.is_some() && conn.first(&sql::IS_UNDECIDED, args![self.incident.0]).await?.is_some() {
+            return Ok(Beginning::Untold);
+        }
+        let Some(row) = conn.first(&sql::INCIDENT, args![self.incident.0]).await? else { return Ok(Beginning::Lost) };
+        let incident = Box::new(incident_of(&row)?);
         let begun = Input::Report(Report::RunStarted { run: self.run, fence });
         receive_in(conn, &source(self.run, fence, 0), &Target::incident(self.incident), &begun, self.now).await?;
-        Ok(Some(fence))
+        let fenced = Fenced { incident: self.incident, run: self.run, fence };
+        Ok(Beginning::Begun(fenced, incident))
     }
 }
 
@@ -202,6 +221,10 @@ pub(super) struct Ping;
 
 impl Write for Ping {
     type Out = ();
+
+    fn is_single(&self) -> bool {
+        true
+    }
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
         conn.run(&sql::PING, args![]).await?;

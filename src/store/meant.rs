@@ -14,17 +14,34 @@ impl Store {
     /// When the database fails or a row cannot be read.
     pub async fn meant(&self, target: &Target) -> Result<Result<Incident, Absent>, StoreFault> {
         let mut reading = self.db.reading().await?;
-        meant(&mut reading.conn(), target).await
+        meant(&mut reading.conn(), target, For::Reading).await
     }
 }
 
-/// The incident that a command is for. In a decision it is kept from other decisions until that is committed.
-pub(super) async fn meant(conn: &mut Conn<'_>, target: &Target) -> Result<Result<Incident, Absent>, StoreFault> {
+/// What an incident is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// It is kept from other decisions until this one is committed.
+    Deciding,
+    /// Whoever decides upon it meanwhile is not waited for.
+    Reading,
+}
+
+/// The incident that a command is for.
+pub(super) async fn meant(
+    conn: &mut Conn<'_>,
+    target: &Target,
+    what_for: For,
+) -> Result<Result<Incident, Absent>, StoreFault> {
     if let Some(id) = target.incident {
-        return Ok(named(conn, target).await?.ok_or(Absent::Unknown(id)));
+        return Ok(named(conn, target, what_for).await?.ok_or(Absent::Unknown(id)));
     }
+    let in_channel = match what_for {
+        For::Deciding => &sql::INCIDENT_IN_TO_CHANGE,
+        For::Reading => &sql::INCIDENT_IN,
+    };
     if let Some(channel) = &target.channel
-        && let Some(row) = conn.first(&sql::INCIDENT_IN_TO_CHANGE, args![channel.0.as_str()]).await?
+        && let Some(row) = conn.first(in_channel, args![channel.0.as_str()]).await?
     {
         return incident_of(&row).map(Ok);
     }
@@ -35,7 +52,7 @@ pub(super) async fn meant(conn: &mut Conn<'_>, target: &Target) -> Result<Result
         1 => {
             // Read again under its lock: it may have changed since.
             let only = open.remove(0);
-            let only = named(conn, &Target::incident(only.id)).await?;
+            let only = named(conn, &Target::incident(only.id), what_for).await?;
             only.ok_or(Absent::NoneOpen)
         }
         _ => Err(Absent::Several(open.into_iter().map(|incident| (incident.id, incident.title)).collect())),
@@ -43,8 +60,12 @@ pub(super) async fn meant(conn: &mut Conn<'_>, target: &Target) -> Result<Result
 }
 
 /// The incident that is named, if it exists.
-pub(super) async fn named(conn: &mut Conn<'_>, target: &Target) -> Result<Option<Incident>, StoreFault> {
+pub(super) async fn named(conn: &mut Conn<'_>, target: &Target, what_for: For) -> Result<Option<Incident>, StoreFault> {
     let Some(id) = target.incident else { return Ok(None) };
-    let row = conn.first(&sql::INCIDENT_TO_CHANGE, args![id.0]).await?;
+    let statement = match what_for {
+        For::Deciding => &sql::INCIDENT_TO_CHANGE,
+        For::Reading => &sql::INCIDENT,
+    };
+    let row = conn.first(statement, args![id.0]).await?;
     row.as_ref().map(incident_of).transpose()
 }

@@ -39,8 +39,8 @@ use db::{Args, Db, Row, args};
 
 pub use audit::Lateness;
 pub use backup::Copied;
-pub use commit::{Decide, Question, Taken};
-pub use execution::Fenced;
+pub use commit::{Decide, Now, Question, Taken};
+pub use execution::{Beginning, Fenced};
 pub use inbox::{Arrived, Target};
 pub use outbox::Claimed;
 

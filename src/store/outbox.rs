@@ -24,6 +24,8 @@ pub struct Claimed {
     pub created_at: Instant,
     /// Proves that the lease is ours.
     pub token: String,
+    /// When the lease ends, if nobody renews it.
+    pub until: Instant,
 }
 
 impl Store {
@@ -251,6 +253,7 @@ impl Claim {
             attempts: u32::try_from(row.int("attempts")?).unwrap_or(u32::MAX),
             created_at: Instant(row.int("created_at")?),
             token: self.token.clone(),
+            until: self.until,
         }))
     }
 }

@@ -49,8 +49,18 @@ fn scheme(url: &str) -> String {
     format!("{}:…", url.split(':').next().unwrap_or_default())
 }
 
+/// One transaction, carried through even when whoever asked for it goes away: a connection given back in the middle of
+/// BEGIN would still be in a transaction, and what others commit through it would be lost.
+pub(super) async fn write<W: Write>(pool: &PgPool, change: W) -> Result<W::Out, StoreFault> {
+    let pool = pool.clone();
+    let carried = tokio::spawn(async move { repeated(&pool, &change).await }).await;
+    carried.unwrap_or_else(|end| {
+        Err(if end.is_panic() { StoreFault::Defect { what: "change to the database" } } else { StoreFault::Closed })
+    })
+}
+
 /// One transaction, repeated while the database says that another one was in its way.
-pub(super) async fn write<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
+async fn repeated<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
     let mut attempt = 1;
     loop {
         match once(pool, change).await {

@@ -29,8 +29,10 @@ statements! {
     // Inbox
     RECEIVE = "INSERT INTO inbox (source, incident, channel, input, state, arrived_at) \
         VALUES ($1, $2, $3, $4, 'new', $5) ON CONFLICT (source) DO NOTHING";
+    /// Nothing while the database is paused: whoever works on it looks before each decision.
     UNDECIDED = "SELECT (SELECT MIN(position) FROM inbox WHERE state = 'new') AS input, \
-        (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake";
+        (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake \
+        WHERE NOT EXISTS (SELECT 1 FROM counter WHERE name = 'paused' AND value > 0)";
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
     /// each incident's inputs keep their order. It is looked for among the oldest only, and both looks have both bounds:
     /// PostgreSQL would else read the whole backlog of a flood for each of its inputs.
@@ -48,6 +50,7 @@ statements! {
     INPUTS_BEHIND_TO_TAKE = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
         AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4"
         [" FOR UPDATE SKIP LOCKED"] "";
+    IS_UNDECIDED = "SELECT position FROM inbox WHERE state = 'new' AND incident = $1 LIMIT 1";
     FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
     OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";
     OLDEST_DUE_PAGE = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox \
@@ -85,6 +88,7 @@ statements! {
     /// What came in for an incident goes before what time brings it, whoever decides.
     DUE_INCIDENT = "SELECT id FROM incident n WHERE n.wake_at <= $1 \
         AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = n.id) \
+        AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.channel = n.channel) \
         ORDER BY n.wake_at LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
 
     // Outbox
@@ -94,14 +98,16 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6, 0) \
         ON CONFLICT (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
         DO UPDATE SET fold = excluded.fold";
-    /// The first of each queue only. Pages wait for nothing. The others wait until what came in for their incident is
+    /// The first of each queue only, and no more than asked for: a sub-select may be run again for each row of the table,
+    /// and its limit begins anew then; what stands in WITH and locks rows is run once. Pages wait for nothing. The others wait until what came in for their incident is
     /// decided: a card then shows the newest state, and an execution that is taken over knows every step that is done.
-    CLAIM = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
-        WHERE id IN (SELECT o.id FROM outbox o WHERE o.lane = $1 \
+    CLAIM = "WITH due AS (SELECT o.id FROM outbox o WHERE o.lane = $1 \
         AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
         AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) \
         ORDER BY o.id LIMIT $5" [" FOR UPDATE SKIP LOCKED"] ") \
+        UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
+        WHERE id IN (SELECT id FROM due) \
         RETURNING id, incident, queue, effect, attempts, created_at";
     /// The first of one queue, which an ended effect has made way for.
     CLAIM_NEXT = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
@@ -121,11 +127,13 @@ statements! {
     EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";
     EXTEND_ALL = "UPDATE outbox SET lease_until = $2 WHERE state = 'leased' AND token LIKE $1";
     MOVE_LEASES = "UPDATE outbox SET lease_until = lease_until + $1 WHERE state = 'leased' AND token LIKE $2";
+    /// Nothing while the database is paused: whoever works on it looks before each claim.
     NEXT_DUE = "SELECT MIN(n.at) AS at FROM (\
         SELECT w.due_at AS at FROM (SELECT o.due_at FROM outbox o WHERE o.lane = $1 AND o.state = 'waiting' \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
         ORDER BY o.due_at LIMIT 1) w \
-        UNION ALL SELECT MIN(lease_until) AS at FROM outbox WHERE lane = $1 AND state = 'leased') n";
+        UNION ALL SELECT MIN(lease_until) AS at FROM outbox WHERE lane = $1 AND state = 'leased') n \
+        WHERE NOT EXISTS (SELECT 1 FROM counter WHERE name = 'paused' AND value > 0)";
     UNREST = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'new') \
         + (SELECT COUNT(*) FROM outbox o WHERE o.state = 'leased' OR (o.state = 'waiting' AND o.due_at <= $1 \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead'))) \

@@ -324,7 +324,7 @@ async fn who_stops_a_run_is_heard_before_its_next_step_whoever_hears_it() {
             let now = world.setup.vigie.clock.now();
             other.receive("other", Target::incident(IncidentId(1)), &stop, now).await.expect("it is taken down");
             // It is decided here, or there.
-            other.take_next(now, crate::store::answer(now)).await.expect("the database answers");
+            other.take_next(move || now, crate::store::answer(now)).await.expect("the database answers");
             other.close().await;
         }
         None => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vigie::clock::Clock;
 use vigie::incident::approval::Outcome;
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Context, Effect, Input, Lane, ReplyTo, Report, decide};
@@ -11,7 +12,7 @@ use vigie::incident::state::{Progress, replay};
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::words::Words;
-use vigie::store::{Claimed, Decide, Fenced, Question, Store, StoreFault, Taken, Target};
+use vigie::store::{Beginning, Claimed, Decide, Fenced, Question, Store, StoreFault, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::script::{START, rules};
@@ -38,7 +39,7 @@ async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
 }
 
 async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
-    store.take_next(now, answer(now)).await.unwrap()
+    store.take_next(move || now, answer(now)).await.unwrap()
 }
 
 pub fn answer(now: Instant) -> impl Decide {
@@ -135,6 +136,21 @@ async fn what_is_next_in_a_queue_is_taken_at_once_when_it_is_due_and_what_came_i
     store.postpone(&third, START + Millis::seconds(5), "later").await.unwrap();
     let next = store.done_and_next(&second, vec![], START, lease).await.unwrap();
     assert!(next.is_none(), "it waits, and the others behind it");
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_waits_for_any_more_leaves_no_connection_in_a_transaction() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = Store::open(&database.url).await.unwrap();
+    for n in 0..30 {
+        let mut changing = Box::pin(store.resume());
+        assert!(futures_util::poll!(&mut changing).is_pending());
+        drop(changing);
+        store.receive(&format!("n{n}"), Target::default(), &typed("list"), START).await.unwrap();
+        let other = Store::open_to_read(&database.url).await.unwrap();
+        assert_eq!(other.backlog().await.unwrap().0, n + 1, "what is acknowledged is there for everybody");
+        other.close().await;
+    }
 }
 
 #[tokio::test]
@@ -250,10 +266,67 @@ async fn what_came_in_for_an_incident_goes_before_what_time_brings_it() {
     take_all(&store, START).await;
     let due = store.next_wake().await.unwrap().expect("the next level is due some time");
     store.receive("note", Target::incident(IncidentId(1)), &typed("note seen"), due).await.unwrap();
-    assert_eq!(store.wake_next(due, answer(due)).await.unwrap(), None, "somebody may have it in hand");
+    assert_eq!(store.wake_next(move || due, answer(due)).await.unwrap(), None, "somebody may have it in hand");
     take_all(&store, due).await;
     let woken = Some(Taken::Done { incident: Some(IncidentId(1)) });
-    assert_eq!(store.wake_next(due, answer(due)).await.unwrap(), woken);
+    assert_eq!(store.wake_next(move || due, answer(due)).await.unwrap(), woken);
+}
+
+#[tokio::test]
+async fn what_came_by_the_channel_of_an_incident_goes_before_what_time_brings_it_too() {
+    let (store, _dir) = open().await;
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let (incident, channel) = (IncidentId(1), ChannelId("C1".to_owned()));
+    let opened = Report::ChannelOpened { channel: channel.clone(), name: "inc-1-one".to_owned() };
+    store.receive("opened", Target::incident(incident), &Input::Report(opened), START).await.unwrap();
+    take_all(&store, START).await;
+    let due = store.next_wake().await.unwrap().expect("the next level is due some time");
+    let in_channel = Target { incident: None, channel: Some(channel) };
+    store.receive("ack", in_channel, &typed("ack"), due).await.unwrap();
+    assert_eq!(store.wake_next(move || due, answer(due)).await.unwrap(), None, "somebody may have it in hand");
+    take_all(&store, due).await;
+    assert!(store.incident(incident).await.unwrap().unwrap().acknowledged.is_some());
+}
+
+/// A decision may wait for the database, and another one upon the same incident go first.
+#[tokio::test]
+async fn a_decision_has_the_moment_at_which_it_is_made_and_not_the_one_at_which_it_began_to_wait() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = Store::open(&database.url).await.unwrap();
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    store.receive("ack", Target::incident(IncidentId(1)), &typed("ack"), START).await.unwrap();
+    let mut incident = database.holds_an_incident(1).await;
+    let clock = Clock::manual(START);
+    let decides = {
+        let (store, clock, other) = (store.clone(), clock.clone(), clock.clone());
+        let answers = move |question: Question<'_>| answer(question.now)(question);
+        tokio::spawn(async move { store.take_next(move || clock.now(), answers).await.map(|_| other.now()) })
+    };
+    incident.when_somebody_waits_for_it().await;
+    clock.advance(Millis::seconds(3));
+    incident.commits().await;
+    decides.await.unwrap().unwrap();
+    let answered = store.incident(IncidentId(1)).await.unwrap().unwrap().acknowledged.expect("it is answered");
+    assert_eq!(answered.at, START + Millis::seconds(3));
+}
+
+#[tokio::test]
+async fn a_database_that_is_paused_brings_nothing_to_whoever_works_on_it_already() {
+    let (store, _dir) = open().await;
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    store.receive("note", Target::incident(IncidentId(1)), &typed("note seen"), START).await.unwrap();
+    let works = async || {
+        let waits = store.undecided().await.unwrap();
+        (waits.has_input, waits.wake.is_some(), store.next_due(Lane::Page).await.unwrap().is_some())
+    };
+    assert_eq!(works().await, (true, true, true));
+    store.set_number("paused", 1).await.unwrap();
+    assert_eq!(works().await, (false, false, false));
+    store.resume().await.unwrap();
+    assert_eq!(works().await, (true, true, true));
 }
 
 #[tokio::test]
@@ -413,6 +486,13 @@ async fn a_newer_copy_of_a_card_knows_of_every_attempt_of_the_one_that_gave_way_
     }
 }
 
+fn begun(beginning: Beginning) -> Option<Fenced> {
+    match beginning {
+        Beginning::Begun(fenced, _) => Some(fenced),
+        Beginning::Untold | Beginning::Lost => None,
+    }
+}
+
 #[tokio::test]
 async fn whoever_lost_an_execution_begins_nothing_more_and_may_still_say_what_it_did() {
     let (store, _database) = open().await;
@@ -421,19 +501,20 @@ async fn whoever_lost_an_execution_begins_nothing_more_and_may_still_say_what_it
     let (incident, run) = (IncidentId(1), "run_1_1".parse().unwrap());
     let lease = Millis::seconds(60);
     let first = store.claim(Lane::Page, START, lease, 1).await.unwrap().pop().unwrap();
-    let old = store.begin_execution(&first, incident, run, START).await.unwrap().expect("the lease is ours");
+    let old = begun(store.begin_execution(&first, incident, run, START).await.unwrap()).expect("the lease is ours");
     assert!(store.journal(&old, 1, Report::StepStarted { run, step: 0 }, START).await.unwrap());
 
     let later = START + Millis::seconds(61);
     let second = store.claim(Lane::Page, later, lease, 10).await.unwrap();
     let second = second.into_iter().find(|one| one.id == first.id).expect("the lease has ended");
-    let new = store.begin_execution(&second, incident, run, later).await.unwrap().expect("it is taken over");
+    // What the former owner has told is decided first: who takes it over would else go by what it knew before.
+    let beginning = store.begin_execution(&second, incident, run, later).await.unwrap();
+    assert!(matches!(beginning, Beginning::Untold), "{beginning:?}");
+    take_all(&store, later).await;
+    let new = begun(store.begin_execution(&second, incident, run, later).await.unwrap()).expect("it is taken over");
     assert!(new.fence > old.fence);
-    assert_eq!(
-        store.begin_execution(&first, incident, run, later).await.unwrap(),
-        None,
-        "the old lease is worth nothing"
-    );
+    let late = store.begin_execution(&first, incident, run, later).await.unwrap();
+    assert!(matches!(late, Beginning::Lost), "the old lease is worth nothing");
     assert!(!store.journal(&old, 2, Report::StepStarted { run, step: 1 }, later).await.unwrap());
     let took = Millis::seconds(5);
     let done = Report::StepFinished { run, step: 0, note: Words::verbatim(""), took, output: None, live: None };
@@ -448,8 +529,10 @@ async fn only_the_newest_owner_of_a_run_tells_how_it_goes_and_it_is_no_fact() {
     take_all(&store, START).await;
     let (incident, run) = (IncidentId(1), "run_1_1".parse().unwrap());
     let claimed = store.claim(Lane::Page, START, Millis::seconds(60), 1).await.unwrap().pop().unwrap();
-    let begin = async || store.begin_execution(&claimed, incident, run, START).await.unwrap().unwrap();
-    let (old, new) = (begin().await, begin().await);
+    let begin = async || begun(store.begin_execution(&claimed, incident, run, START).await.unwrap()).unwrap();
+    let old = begin().await;
+    take_all(&store, START).await;
+    let new = begin().await;
     let before = store.timeline(incident).await.unwrap();
     let tell = async |fenced: &Fenced, text: &str| {
         store.tell_progress(fenced, Progress { step: 0, words: Words::verbatim(text), at: START }).await.unwrap()

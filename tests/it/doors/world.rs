@@ -217,7 +217,7 @@ impl World {
                 };
                 decide(context, question.incident, question.input)
             };
-            if self.store.take_next(now, answer).await.unwrap().is_empty() {
+            if self.store.take_next(move || now, answer).await.unwrap().is_empty() {
                 return any;
             }
             any = true;

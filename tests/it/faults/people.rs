@@ -191,6 +191,11 @@ impl<'t> People<'t> {
         None
     }
 
+    /// Waits until the run of an incident is like this.
+    pub async fn waits_for(&self, number: i64, look: &dyn Fn(&Run) -> bool) -> Run {
+        self.see("its run", number, |incident| run_of(incident).filter(|run| look(run))).await
+    }
+
     /// Waits until an incident is like this.
     async fn see<T>(&self, what: &str, number: i64, look: impl Fn(&Incident) -> Option<T>) -> T {
         let seen = async || look(&self.town.store.incident(IncidentId(number)).await.ok()??);

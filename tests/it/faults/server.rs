@@ -8,11 +8,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use vigie::app::practice::CONFIG;
+use vigie::incident::approval::Outcome;
+use vigie::incident::id::IncidentId;
+use vigie::incident::state::Phase;
+use vigie::incident::timeline::Fact;
 
 use super::check::{Allowed, check};
 use super::people::People;
 use super::town::Town;
-use super::{LEASE, chance, pass, rounds};
+use super::{LEASE, chance, pass, rounds, until};
 
 /// A PostgreSQL server of this test's own, which it may stop. It goes away with this.
 pub struct Server {
@@ -94,5 +99,44 @@ async fn a_database_server_that_is_restarted_underneath_costs_time_and_nothing_e
     let late = LEASE + Duration::from_secs(10);
     let allowed = Allowed { late, after_answer: Duration::from_secs(10) };
     check(&town, &people, "server", "postgres", rounds, &allowed).await;
+    bot.stop().await;
+}
+
+/// Longer than a lease, so that it ends over work that goes on.
+#[tokio::test]
+async fn what_a_process_is_doing_while_the_database_is_away_it_does_not_begin_anew() {
+    const AWAY: Duration = LEASE.saturating_add(Duration::from_secs(4));
+    let server = Server::up();
+    let gates = tempfile::tempdir().expect("a folder can be made");
+    let gate = gates.path().join("gate");
+    let made = Command::new("mkfifo").arg(&gate).status().expect("mkfifo runs");
+    assert!(made.success());
+    let copy = format!(
+        "actions:\n  copy:\n    title: Copy the orders\n    service: shop\n    risk: reversible\n    class: planned\n    \
+         expected: 1m\n    approval: {{ by: [lead] }}\n    steps:\n      - command: {{ target: orders, risk: reversible, to: copied, \
+         argv: [sh, -c, \"echo begun >> begun; cat {}\"] }}\n    verify: [health]\n",
+        gate.display()
+    );
+    let town = Town::open_as(&server.url, &CONFIG.replacen("actions:\n", &copy, 1)).await;
+    let people = People::of(&town);
+    let bot = town.start().await;
+    let number = people.declare("sev2").await;
+    people.insists("U0ONCALL", &format!("run copy --in inc_{number}")).await;
+    people.waits_for(number, &|run| run.phase == Phase::Pending).await;
+    people.insists("U0LEAD", &format!("approve run_{number}_1")).await;
+    let begun = || std::fs::read_to_string(town.path().join("begun")).unwrap_or_default();
+    until("the step begins", Duration::from_secs(20), async || (!begun().is_empty()).then_some(())).await;
+    server.down();
+    pass(AWAY).await;
+    server.again();
+    // Whoever looks for what is due has looked by then.
+    pass(Duration::from_secs(4)).await;
+    std::fs::write(&gate, "on\n").expect("somebody waits at the gate");
+    let run = people.waits_for(number, &|run| matches!(run.phase, Phase::Finished { .. })).await;
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
+    assert_eq!(begun(), "begun\n");
+    let timeline = town.store.timeline(IncidentId(number)).await.expect("the database answers");
+    let begins = timeline.iter().filter(|entry| matches!(entry.fact, Fact::RunStarted { .. })).count();
+    assert_eq!(begins, 1, "nobody took it over");
     bot.stop().await;
 }
