@@ -87,8 +87,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the inputs wait on.
-    pub async fn take_next(&self, now: impl Now, decide: impl Decide) -> Result<Vec<Taken>, StoreFault> {
-        let decided = self.db.write(TakeNext { now, decide }).await?;
+    pub async fn take_next(&self, clock: impl Now, decide: impl Decide) -> Result<Vec<Taken>, StoreFault> {
+        let decided = self.db.write(TakeNext { clock, decide }).await?;
         Ok(decided.into_iter().map(|decided| self.announce(decided)).collect())
     }
 
@@ -96,8 +96,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the incident stays due.
-    pub async fn wake_next(&self, now: impl Now, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
-        let decided = self.db.write(WakeNext { now, decide }).await?;
+    pub async fn wake_next(&self, clock: impl Now, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
+        let decided = self.db.write(WakeNext { clock, decide }).await?;
         Ok(decided.map(|decided| self.announce(decided)))
     }
 
@@ -139,7 +139,7 @@ impl Decided {
 }
 
 struct TakeNext<N, F> {
-    now: N,
+    clock: N,
     decide: F,
 }
 
@@ -164,7 +164,7 @@ impl<N: Now, F: Decide> TakeNext<N, F> {
     async fn take(&self, conn: &mut Conn<'_>, waiting: Waiting, homes: &mut Homes) -> Result<Decided, StoreFault> {
         let Waiting { position, target, input } = waiting;
         let taken = match input {
-            Ok(input) => take(conn, &self.now, &Arrived { position, target, input }, &self.decide, homes).await,
+            Ok(input) => take(conn, &self.clock, &Arrived { position, target, input }, &self.decide, homes).await,
             Err(fault) => Err(fault),
         };
         match taken {
@@ -248,7 +248,7 @@ impl Homes {
 }
 
 struct WakeNext<N, F> {
-    now: N,
+    clock: N,
     decide: F,
 }
 
@@ -256,16 +256,16 @@ impl<N: Now, F: Decide> Write for WakeNext<N, F> {
     type Out = Option<Decided>;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
-        let Some(row) = conn.first(&sql::DUE_INCIDENT, args![(self.now)().0]).await? else { return Ok(None) };
+        let Some(row) = conn.first(&sql::DUE_INCIDENT, args![(self.clock)().0]).await? else { return Ok(None) };
         let id = IncidentId(row.int("id")?);
         let arrived = Arrived { position: 0, target: Target::incident(id), input: Input::Wake };
         let mut homes = Homes::default();
-        let taken = take(conn, &self.now, &arrived, &self.decide, &mut homes).await;
+        let taken = take(conn, &self.clock, &arrived, &self.decide, &mut homes).await;
         homes.insert(conn).await?;
         match taken {
             Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
                 tracing::error!(%fault, incident = %id, "an incident could not be woken; it is tried again");
-                conn.run(&sql::WAKE_LATER, args![id.0, ((self.now)() + WAKE_AGAIN).0]).await?;
+                conn.run(&sql::WAKE_LATER, args![id.0, ((self.clock)() + WAKE_AGAIN).0]).await?;
                 Ok(Some(Decided::without_effect(Taken::PutAside)))
             }
             taken => taken.map(Some),
@@ -275,7 +275,7 @@ impl<N: Now, F: Decide> Write for WakeNext<N, F> {
 
 async fn take(
     conn: &mut Conn<'_>,
-    now: &impl Now,
+    clock: &impl Now,
     arrived: &Arrived,
     decide: &impl Decide,
     homes: &mut Homes,
@@ -284,12 +284,12 @@ async fn take(
         Input::Command { command, .. } if !command.needs_incident() => None,
         Input::Command { .. } => match meant(conn, &arrived.target, For::Deciding).await? {
             Ok(incident) => Some(incident),
-            Err(absent) => return refuse(conn, now(), &arrived.input, &absent.refusal()).await,
+            Err(absent) => return refuse(conn, clock(), &arrived.input, &absent.refusal()).await,
         },
         Input::Chat(_) | Input::Report(_) | Input::Wake => named(conn, &arrived.target, For::Deciding).await?,
     };
     let fresh = fresh_number(conn, &arrived.input).await?;
-    let now = now();
+    let now = clock();
     let question = Question { input: &arrived.input, incident: incident.as_ref(), fresh, now };
     // A defect in the rules ends one decision, not the process.
     let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decide(question)));
