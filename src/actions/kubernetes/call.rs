@@ -17,7 +17,7 @@ use super::super::World;
 use super::super::redact::Redactor;
 use super::super::stopwatch::{Stopwatch, pause, within};
 use super::cluster::{Cluster, refused_access};
-use super::kinds::{Kind, PODS};
+use super::kinds::{Kind, PODS, SECRETS};
 use super::rights::Right;
 use crate::incident::time::Instant;
 use crate::incident::words::Words;
@@ -174,6 +174,10 @@ impl Trouble {
                 }
                 403 => Words::new("kubernetes.denied").with("rights", vec![Value::from(right.words(site.namespace))]),
                 404 => right.absent(site.namespace),
+                // Its answer to a change of a Secret may hold the Secret, the values that nobody sent included.
+                code if right.kind == SECRETS => Words::new("kubernetes.refuses_secret")
+                    .with("code", code)
+                    .with("reason", site.redactor.short(&status.reason, 60)),
                 _ => Words::new("kubernetes.server_refuses").with("said", site.redactor.short(&said(status), 300)),
             },
         }

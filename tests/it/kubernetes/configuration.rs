@@ -190,6 +190,59 @@ async fn a_secret_is_restored_and_its_values_are_nowhere() {
     }
 }
 
+/// K10 · The server answers what it cannot take with the whole Secret, the live values included. So it is not asked about
+/// what is no base64, and what it says of a Secret is never shown.
+#[tokio::test]
+async fn what_the_server_says_of_a_bad_copy_of_a_secret_is_nowhere() {
+    let Some(space) = Namespace::open().await else { return };
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let saved = folder.path().join("saved.yaml");
+    let step = |name: &str| format!("put_secret_back: {{ name: {name}, file: {}, restart: [] }}", saved.display());
+    let (app, tls) = (step("app"), step("tls"));
+    let actions = [("app", "reversible", app.as_str()), ("tls", "reversible", tls.as_str())];
+    let setting = Setting { actions: &actions, check: "get, namespace", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let (live, key) = ("hunter2-live-password", "hunter2-live-key");
+    space.kubectl(&["create", "secret", "generic", "app", &format!("--from-literal=password={live}")]).await;
+    let (live, key) = (STANDARD.encode(live), STANDARD.encode(key));
+    space
+        .apply(&format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{ name: tls }}\ntype: kubernetes.io/tls\ndata: {{ tls.crt: {key}, tls.key: {key} }}\n"
+        ))
+        .await;
+
+    let database = folder.path().join("vigie.db");
+    let outside = Outside::open_on(&format!("sqlite://{}", database.display()), &space, &setting).await;
+    let bot = outside.talkative().await;
+    let plain = "hunter2-plain";
+    let bad = [
+        ("app", "data: { password: hunter2-plain, port: 5432 }", "these are not: password and port"),
+        ("app", "stringData: { port: 5432 }", "these are not: port"),
+        ("app", "data: {}", "holds no values"),
+        // Without its key the server refuses it, and says so with all that it holds.
+        ("tls", "data: { tls.crt: aGVsbG8= }", "(422 Invalid)"),
+    ];
+    for (incident, (action, data, says)) in (1..).zip(bad) {
+        std::fs::write(&saved, format!("apiVersion: v1\nkind: Secret\nmetadata: {{ name: {action} }}\n{data}\n"))
+            .expect("it can be written");
+        outside.asks(incident, action).await;
+        let refused = async || {
+            let calls = outside.town.ws().calls();
+            calls.iter().any(|call| call.args.to_string().contains(says)).then_some(())
+        };
+        crate::faults::until(says, super::process::PATIENCE, refused).await;
+    }
+    let log = bot.stop().await;
+    let calls = outside.town.ws().calls().iter().map(|call| call.args.to_string()).collect::<Vec<_>>().join("\n");
+    for (place, said) in [("Slack", calls), ("the log", log), ("the database", kept_in(folder.path()))] {
+        assert!(said.contains("saved.yaml"), "{place} is not looked through");
+        for value in [plain, &live, &key] {
+            assert!(!said.replace("password: hunter2-plain, port", "").contains(value), "{place} holds {value}");
+        }
+    }
+    assert_eq!(space.writes(), Vec::<Value>::new());
+}
+
 /// The server would refuse any change of it, and say so in the middle of the night.
 #[tokio::test]
 async fn what_is_immutable_is_refused_before_anybody_is_asked() {
