@@ -206,6 +206,17 @@ pub(super) fn container_names(pod: &Object) -> Vec<&str> {
     containers.filter_map(|container| container.get("name")?.as_str()).collect()
 }
 
+/// It has ended and does not begin again: a Job's that is done, or one that was evicted.
+pub(super) fn has_ended(pod: &Object) -> bool {
+    matches!(pod.text("/status/phase"), "Succeeded" | "Failed")
+}
+
+/// Names the pods that nothing is done with because they have ended.
+pub(super) fn left_out(ended: &[Object]) -> Option<Words> {
+    let names: Vec<&str> = ended.iter().map(Object::name).collect();
+    (!names.is_empty()).then(|| Words::new("kubernetes.diff_ended").with("names", names))
+}
+
 /// It serves: ready, and not on its way out.
 pub(super) fn is_ready(pod: &Object) -> bool {
     !pod.is_being_deleted() && reason(pod).is_none()

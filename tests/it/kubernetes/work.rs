@@ -114,6 +114,29 @@ async fn pods_are_made_anew_one_at_a_time() {
 }
 
 /// They belong to a workload that another run may be changing.
+/// K13 · What is not ready, or has ended, is no reason to wait for what never was.
+#[tokio::test]
+async fn pods_that_are_not_ready_are_made_anew_like_the_others_and_ended_ones_are_left_out() {
+    let recreate = [("anew", "reversible", "recreate_pods: { selector: \"app=web\" }")];
+    let setting = Setting { actions: &recreate, check: WEB, within: "20s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1"], 3).await;
+    team.space.kubectl(&["run", "old", "--image=example/web:1", "--restart=Never", "--labels=app=web"]).await;
+    team.space.once("pod/old", |pod| pod["status"]["phase"] == "Succeeded").await;
+    let before: Vec<String> = team.space.pods("app=web").await.into_iter().filter(|pod| pod != "pod/old").collect();
+    for pod in before.iter().take(2) {
+        team.space.kubectl(&["set", "image", pod, "web=example/web:1-unready"]).await;
+        let is_not_ready = |pod: &Value| pod["status"]["containerStatuses"][0]["ready"] == false;
+        team.space.once(pod, is_not_ready).await;
+    }
+    let (plan, done) = team.through(1, "anew").await;
+    assert!(plan.contains("Make 3 pods") && plan.contains("left out, because they have ended: old"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    let after = team.space.pods("app=web").await;
+    assert!(before.iter().all(|pod| !after.contains(pod)) && after.contains(&"pod/old".to_owned()), "{after:?}");
+    team.close().await;
+}
+
 #[tokio::test]
 async fn whoever_makes_pods_anew_or_deletes_them_holds_their_workload() {
     let actions = [
