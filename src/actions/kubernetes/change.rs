@@ -103,6 +103,14 @@ impl Part {
         self.deed.state(object) == self.result
     }
 
+    /// How many pods are left at most, where it takes some away.
+    pub(super) fn made_smaller_to(&self) -> Option<i64> {
+        match self.deed {
+            Deed::Scale { to, .. } if self.was.parse::<i64>().is_ok_and(|was| to < was) => Some(to),
+            _ => None,
+        }
+    }
+
     /// What was compared before it.
     pub(super) fn was(&self) -> &str {
         &self.was
@@ -593,7 +601,9 @@ async fn check_one(site: &Site<'_>, one: &Part, key: &str) -> Happened {
             Err(trouble) => return Happened::CannotTell { why: trouble.words(site, &one.right("get")) },
             Ok(Found::Moved(why)) => return Happened::CannotTell { why },
             Ok(Found::Ours(object) | Found::There(object)) => {
-                let is_over = !one.deed.rolls_out() || standing(&object, one, key, &mut false) == Standing::Complete;
+                let is_complete = || standing(&object, one, key, &mut false) == Standing::Complete;
+                // Pods may still be ending, which is waited for when it is taken up.
+                let is_over = !one.deed.rolls_out() || (one.made_smaller_to().is_none() && is_complete());
                 return match is_over {
                     true => Happened::Yes { note: done(one, &object), live: Some(one.deed.shown(&object)) },
                     false => Happened::Begun { note: counts("kubernetes.rolling", one.thing.what, &object) },

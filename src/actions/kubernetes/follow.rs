@@ -24,6 +24,9 @@ const TO_SAY_WHY: Duration = Duration::from_secs(6);
 /// A StatefulSet whose counts stand still for so long may block itself.
 const STANDSTILL: Millis = Millis::seconds(5);
 
+/// Between two looks at pods that end.
+const STILL_ENDING: Duration = Duration::from_millis(300);
+
 /// Where a roll-out stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -140,7 +143,7 @@ impl Following<'_> {
         let mut unchanged = Stopwatch::start();
         loop {
             match standing(&object, self.part, self.key, &mut fresh) {
-                Standing::Complete => return End::Complete(object),
+                Standing::Complete => return self.when_none_ends_any_more(object).await,
                 Standing::GaveUp => return self.failed("kubernetes.gave_up", &object).await,
                 Standing::Overtaken => {
                     let words = Words::new("kubernetes.changed_meanwhile").with("name", object.name());
@@ -165,6 +168,33 @@ impl Following<'_> {
                 News::Late => return self.failed("kubernetes.late", &object).await,
                 News::Silent(why) => return End::Unknown(why),
             }
+        }
+    }
+
+    /// A workload that was made smaller is complete for its controller while the pods that go may still write for as long
+    /// as their grace lasts. Whoever stops it waits for them too.
+    async fn when_none_ends_any_more(&self, object: Object) -> End {
+        let Some(most) = self.part.made_smaller_to() else { return End::Complete(object) };
+        let mut told = None;
+        loop {
+            let over = self.site.left().is_zero();
+            let pods = match pods::unended(self.site, &self.part.thing, &object).await {
+                Ok(pods) => i64::try_from(pods).unwrap_or(i64::MAX),
+                Err(trouble) => return End::Unknown(trouble.words(self.site, &Right::all("list", super::kinds::PODS))),
+            };
+            let still = pods - most;
+            if still <= 0 {
+                return End::Complete(object);
+            }
+            let says = |key| Words::new(key).with("name", object.name()).with("pods", still);
+            if over {
+                return fault(says("kubernetes.not_ended"));
+            }
+            if told != Some(still) {
+                (self.progress)(says("kubernetes.still_ending"));
+                told = Some(still);
+            }
+            pause(STILL_ENDING).await;
         }
     }
 

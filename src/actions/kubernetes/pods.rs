@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::call::{Site, Trouble};
-use super::kinds::{PODS, REPLICA_SETS, What};
+use super::kinds::{PODS, REPLICA_SETS, Thing, What};
 use super::object::{HASH_LABEL, Object};
 use crate::incident::words::Words;
 
@@ -81,6 +81,13 @@ async fn of_this_roll_out(site: &Site<'_>, what: What, workload: &Object) -> Res
     };
     let pods = site.list(PODS, &labels).await?;
     Ok(pods.into_iter().map(Object).filter(|pod| pod.belongs_to(&owner)).collect())
+}
+
+/// How many pods of a workload have not ended, those on their way out included.
+pub(super) async fn unended(site: &Site<'_>, thing: &Thing, workload: &Object) -> Result<usize, Trouble> {
+    let (pods, of) = (site.list(PODS, &workload.selector()).await?, thing.to_string());
+    let own = pods.into_iter().map(Object).filter(|pod| pod.workload().is_some_and(|workload| workload == of));
+    Ok(own.filter(|pod| !has_ended(pod)).count())
 }
 
 /// The names of its pods that are not ready.

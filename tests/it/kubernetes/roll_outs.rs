@@ -258,6 +258,38 @@ async fn workers_go_to_none_and_come_back_to_the_number_the_cluster_remembers() 
     team.close().await;
 }
 
+/// K7, D3 · For its controller a workload is at none while its pods may still write, for as long as their grace lasts.
+#[tokio::test]
+async fn whoever_stops_a_workload_waits_until_its_last_pod_has_ended() {
+    let actions = [
+        ("stop", "reversible", "scale: { workloads: [deployment/web], to: 0 }"),
+        ("fewer", "reversible", "scale: { workloads: [statefulset/db], to: 1 }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, namespace").await else { return };
+    team.space.deployed("web", &["example/web:1-lingers"], 2).await;
+    set_with(&team.space, "StatefulSet", "db", &["example/db:1-lingers"]).await;
+    for (incident, action, labels, left) in [(1, "stop", "app=web", 0), (2, "fewer", "app=db", 1)] {
+        let (_, done) = team.through(incident, action).await;
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        let pods = team.space.pods(labels).await;
+        assert_eq!(pods.len(), left, "{action}: {pods:?}");
+    }
+    team.close().await;
+}
+
+/// What does not end in time may still write, and nobody goes on as if it did not.
+#[tokio::test]
+async fn a_pod_that_does_not_end_in_time_fails_the_stop() {
+    let actions = [("stop", "reversible", "scale: { workloads: [deployment/web], to: 0 }")];
+    let setting = Setting { actions: &actions, check: "get, namespace", within: "2s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1-lingers"], 2).await;
+    let (_, done) = team.through(1, "stop").await;
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{done}");
+    assert!(done.contains("2 pods of web have not ended in time and may still write"), "{done}");
+    team.close().await;
+}
+
 /// How many pods there were says nothing of a revision, so it does not go with one.
 #[tokio::test]
 async fn a_roll_back_leaves_the_remembered_number_of_pods() {

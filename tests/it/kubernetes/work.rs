@@ -113,7 +113,6 @@ async fn pods_are_made_anew_one_at_a_time() {
     team.close().await;
 }
 
-/// They belong to a workload that another run may be changing.
 /// K13 · What is not ready, or has ended, is no reason to wait for what never was.
 #[tokio::test]
 async fn pods_that_are_not_ready_are_made_anew_like_the_others_and_ended_ones_are_left_out() {
@@ -137,6 +136,7 @@ async fn pods_that_are_not_ready_are_made_anew_like_the_others_and_ended_ones_ar
     team.close().await;
 }
 
+/// They belong to a workload that another run may be changing.
 #[tokio::test]
 async fn whoever_makes_pods_anew_or_deletes_them_holds_their_workload() {
     let actions = [

@@ -192,6 +192,10 @@ class Pod:
     def ended(self, age):
         return all(c.ended(age) for c in self.containers)
 
+    @property
+    def lingers(self):
+        return any(c.has("lingers") for c in self.containers)
+
     def next_change(self, age):
         changes = [c.next_change(age) for c in self.containers]
         return min((change for change in changes if change is not None), default=None)
