@@ -19,7 +19,7 @@ pub(super) async fn parts(site: &Site<'_>, done: &[Part]) -> Result<Vec<Part>, N
         return Err(NoDraft::Nothing(Words::new("step.no_way_back")));
     }
     let mut parts = Vec::new();
-    for part in done {
+    for part in done.iter().filter(|part| !part.changes_nothing()) {
         parts.push(part_back(site, part).await?);
     }
     Ok(parts)

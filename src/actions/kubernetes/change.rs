@@ -93,6 +93,11 @@ impl Part {
         &self.uid
     }
 
+    /// It leads to where things are already. One of several, it is looked at again with the others and not written.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.was == self.result && !matches!(self.deed, Deed::Wait | Deed::Secret(_))
+    }
+
     /// It is as it was before this part.
     pub(super) fn is_undone(&self, object: &Object) -> bool {
         self.deed.state(object) == self.was
@@ -227,6 +232,10 @@ impl<T: Patching> Operation for T {
         let mut things = self.things();
         things.extend(found.iter().filter(|thing| !self.things().contains(thing)).cloned());
         let parts = plan_all(site, self, &things).await?;
+        let mut told = parts.iter().filter(|part| part.deed != Deed::Restart).peekable();
+        if told.peek().is_some() && told.all(Part::changes_nothing) {
+            return Err(NoDraft::Already(draft(self.title(), &parts).to));
+        }
         self.agree(&parts).map_err(NoDraft::Refused)?;
         let also = found.iter().map(ToString::to_string).collect();
         Ok(Draft { also, ..draft(self.title(), &parts) })
@@ -355,9 +364,6 @@ pub(super) async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) 
     let after = site.patch(part.thing.kind(), part.name(), &body, true).await;
     let after = after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?;
     part.result = part.deed.state(&Object(after));
-    if part.result == part.was && !matches!(part.deed, Deed::Secret(_)) {
-        return Err(NoDraft::Already(part.deed.shown(object)));
-    }
     Ok(part)
 }
 

@@ -46,6 +46,61 @@ async fn a_deleted_job_takes_its_pods_with_it_and_the_absent_are_named() {
     team.close().await;
 }
 
+/// K12, P1 · One step of several that finds its end reached is no reason to refuse the others.
+#[tokio::test]
+async fn a_step_with_nothing_to_do_stands_on_the_card_and_is_looked_at_again() {
+    let Some(space) = Namespace::open().await else { return };
+    let steps = format!(
+        "delete: {{ kind: job, names: [import] }}\n      - within: 1m\n        kubernetes:\n          cluster: production\n          \
+         namespace: {}\n          pause: {{ workloads: [deployment/web] }}",
+        space.name
+    );
+    let actions = [("clean", "destructive", steps.as_str())];
+    let setting = Setting { actions: &actions, check: "get, namespace", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    let (plan, done) = team.through(1, "clean").await;
+    assert!(plan.contains("1. Nothing to do: job/import") && plan.contains("2. Pause the roll-out of web"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.get("deployment/web").await["spec"]["paused"], true);
+    let (_, back) = team.taken_back(1).await;
+    assert!(team.space.get("deployment/web").await["spec"]["paused"].is_null(), "{back}");
+
+    // It appears after the plan, and nobody has approved its end.
+    let (channel, card) = team.planned(2, "clean").await;
+    team.space.apply(&job("import", "example/task:1")).await;
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(2).await, Outcome::Stale { step: 0, .. }), "{card}");
+    assert!(card.contains("Delete the job import"), "{card}");
+    team.space.get("job/import").await;
+
+    team.space.kubectl(&["delete", "job/import"]).await;
+    team.space.kubectl(&["rollout", "pause", "deployment/web"]).await;
+    let again = team.asks_for(3, "clean").await;
+    team.world.message(&again, "is already at");
+    team.close().await;
+}
+
+/// K4 · The same for one of several workloads, of which only the others are taken back.
+#[tokio::test]
+async fn one_of_several_workloads_that_is_there_already_does_not_hold_up_the_others() {
+    let pause = [("pause", "reversible", "pause: { workloads: [deployment/web, deployment/api] }")];
+    let Some(team) = Team::doing(&pause, "get, namespace").await else { return };
+    for name in ["web", "api"] {
+        team.space.deployed(name, &["example/web:1"], 1).await;
+    }
+    team.space.kubectl(&["rollout", "pause", "deployment/web"]).await;
+    let (_, done) = team.through(1, "pause").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.get("deployment/api").await["spec"]["paused"], true);
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/api", 200])]);
+    team.taken_back(1).await;
+    let paused = [team.space.get("deployment/web").await, team.space.get("deployment/api").await];
+    assert_eq!(paused.map(|object| object["spec"]["paused"].clone()), [json!(true), Value::Null]);
+    team.close().await;
+}
+
 #[tokio::test]
 async fn pods_go_by_their_labels_and_another_of_the_same_name_stays() {
     let delete = [("clean", "destructive", "delete: { kind: pod, selector: \"run=one\" }")];
