@@ -1,5 +1,6 @@
 //! Requests to an API server: readings are repeated, a change is sent once, and every trouble has its words.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub(super) struct Site<'a> {
     pub(super) wanted: Option<&'a str>,
     /// What steps before this one of the same plan do in this namespace, while planning: the facts of each.
     pub(super) earlier: Vec<&'a Value>,
+    /// What these steps change here, as people write it.
+    pub(super) taken: BTreeSet<String>,
     watch: Stopwatch,
     within: Duration,
     /// Since the server last gave no answer.
@@ -240,6 +243,7 @@ impl<'a> Site<'a> {
             redactor,
             wanted: None,
             earlier: Vec::new(),
+            taken: BTreeSet::new(),
             watch,
             within,
             silence: Mutex::default(),

@@ -46,6 +46,9 @@ pub(super) struct Part {
     pub from: Option<String>,
     pub to: String,
     pub deed: Deed,
+    /// An earlier step of the same plan changes the object before, and this one does the same whatever that leaves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    follows: bool,
     #[serde(skip)]
     diff: Vec<Words>,
     /// What keeps the revision that is gone back to, where it was just read.
@@ -58,7 +61,7 @@ impl Part {
     pub(super) fn new(thing: &Thing, object: &Object, deed: Deed, from: Option<String>, to: String) -> Self {
         let (uid, was) = (object.uid().to_owned(), deed.state(object));
         let thing = thing.clone();
-        Self { thing, uid, was, result: String::new(), from, to, deed, diff: Vec::new(), holder: None }
+        Self { thing, uid, was, result: String::new(), from, to, deed, follows: false, diff: Vec::new(), holder: None }
     }
 
     /// What a plan says about it besides from and to, one line each.
@@ -73,6 +76,18 @@ impl Part {
     pub(super) fn held_by(mut self, holder: Object) -> Self {
         self.holder = Some(holder);
         self
+    }
+
+    /// The part after others of its plan that change the same object; where nobody can tell what they leave, none.
+    fn after_others(self, site: &Site<'_>, takes_up: bool) -> Result<Self, NoDraft> {
+        let name = self.thing.to_string();
+        match &self.deed {
+            _ if !site.taken.contains(&name) => Ok(self),
+            // The images of this moment may not be those that are restarted.
+            Deed::Restart => Ok(Self { follows: true, to: "restart".to_owned(), ..self }),
+            _ if takes_up => Ok(self),
+            _ => Err(NoDraft::Taken(name)),
+        }
     }
 
     /// The part that takes this one back, from where it has led to.
@@ -122,7 +137,10 @@ impl Part {
     }
 
     pub(super) fn place(&self, object: &Object, key: &str) -> Place {
-        self.deed.place(object, &self.was, &self.result, key)
+        match self.deed.place(object, &self.was, &self.result, key) {
+            Place::Elsewhere if self.follows => Place::Before,
+            place => place,
+        }
     }
 
     fn says(&self, key: &'static str) -> Words {
@@ -163,6 +181,11 @@ pub(super) trait Patching: std::fmt::Debug + Send + Sync {
 
     /// It goes on from what an earlier step of the same plan leaves.
     fn takes_up(&self) -> bool {
+        false
+    }
+
+    /// It restarts workloads, which earlier steps of the same plan may have changed as they like.
+    fn restarts(&self) -> bool {
         false
     }
 
@@ -220,7 +243,7 @@ impl<T: Patching> Operation for T {
     }
 
     fn takes_up(&self) -> bool {
-        Patching::takes_up(self)
+        Patching::takes_up(self) || self.restarts()
     }
 
     async fn choices(&self, site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
@@ -325,8 +348,10 @@ async fn plan_one(site: &Site<'_>, operation: &dyn Patching, thing: &Thing) -> R
         let object =
             Object(object.map_err(|trouble| NoDraft::Trouble(trouble, Right::one("get", thing.kind(), &thing.name)))?);
         let planned = async {
-            let object = if operation.takes_up() { left_by_others(site, thing, object).await? } else { object };
-            rehearsed(site, operation.part(site, thing, &object).await?, &object).await
+            let follows = operation.takes_up() || operation.restarts();
+            let object = if follows { left_by_others(site, thing, object).await? } else { object };
+            let part = operation.part(site, thing, &object).await?.after_others(site, operation.takes_up())?;
+            rehearsed(site, part, &object).await
         };
         match planned.await {
             Err(NoDraft::Trouble(trouble, _)) if trouble.is_conflict() && tries < REHEARSALS => {}

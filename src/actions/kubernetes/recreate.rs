@@ -73,6 +73,10 @@ impl Operation for RecreatePods {
         vec![Right::all("list", PODS), self.right()]
     }
 
+    fn takes_up(&self) -> bool {
+        true
+    }
+
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
         if self.selector.trim().is_empty() {
             let sentence = "all pods of the namespace would be meant; write for example app=web";
@@ -97,6 +101,10 @@ impl Operation for RecreatePods {
         let all: Vec<Former> =
             pods.iter().map(|pod| Former { name: pod.name().to_owned(), uid: pod.uid().to_owned() }).collect();
         let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+        let own = names.iter().map(|name| format!("pod/{name}")).chain(self.names());
+        if let Some(taken) = own.into_iter().find(|name| site.taken.contains(name)) {
+            return Err(NoDraft::Taken(taken));
+        }
         Ok(Draft {
             title: Words::new("kubernetes.title_recreate")
                 .with("pods", all.len())

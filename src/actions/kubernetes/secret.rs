@@ -64,6 +64,10 @@ impl Patching for RestoreSecret {
         }
     }
 
+    fn restarts(&self) -> bool {
+        true
+    }
+
     fn title(&self) -> Words {
         Words::new("kubernetes.title_secret")
     }

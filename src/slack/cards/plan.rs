@@ -115,8 +115,8 @@ fn change_vars(step: &PlannedStep) -> Value {
 fn steps(pen: &Pen<'_>, plan: &ActionPlan, length: Length) -> Said<Vec<Mrkdwn>> {
     let mut lines = Vec::new();
     for (place, step) in plan.steps.iter().enumerate().take(length.most(SHOWN_STEPS)) {
-        // From, to and target of the first stand in the line above.
-        let later = place > 0;
+        // From, to and target of the first stand in the line above, and what has nothing to do says so in its title.
+        let later = place > 0 && !step.has_nothing_to_do();
         let vars = json!({
             "n": place + 1,
             "many": plan.steps.len() > 1,

@@ -138,6 +138,41 @@ async fn flags_are_put_back_and_their_readers_restarted() {
     team.close().await;
 }
 
+/// P1 · What a restart does needs no word of what the steps before it leave; what changes the template does.
+#[tokio::test]
+async fn a_restart_follows_an_earlier_step_on_the_same_workload_and_an_undo_does_not() {
+    let Some(space) = Namespace::open().await else { return };
+    let step = |what: &str| {
+        format!(
+            "\n      - within: 1m\n        kubernetes:\n          cluster: production\n          namespace: {}\n          {what}",
+            space.name
+        )
+    };
+    let (undo, flags) =
+        ("undo: { workloads: [deployment/web] }", "flags: { config_map: features, set: { checkout: \"off\" } }");
+    let (good, bad) = (format!("{undo}{}", step(flags)), format!("{flags}{}", step(undo)));
+    let actions = [("back", "reversible", good.as_str()), ("wrong", "reversible", bad.as_str())];
+    let setting = Setting { actions: &actions, check: "rollout, status, deployment/web", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.kubectl(&["create", "configmap", "features", "--from-literal=checkout=on"]).await;
+    let web = reader("web", "configMapRef: { name: features }");
+    for image in ["example/web:1", "example/web:2"] {
+        team.space.apply(&web.replace("example/web:1", image)).await;
+        team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    }
+    let wrong = team.asks_for(1, "wrong").await;
+    team.world.message(&wrong, "Two steps would change");
+    let (plan, done) = team.through(2, "back").await;
+    assert!(plan.contains("restarted afterwards: web"), "{plan}");
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    let web = team.space.get("deployment/web").await;
+    let template = &web["spec"]["template"];
+    assert_eq!(template["spec"]["containers"][0]["image"], "example/web:1");
+    assert!(template["metadata"]["annotations"]["vigie/restarted"].is_string(), "{template}");
+    team.close().await;
+}
+
 /// Everything that the files of a folder hold.
 fn kept_in(folder: &std::path::Path) -> String {
     let files = std::fs::read_dir(folder).expect("the folder is there");
