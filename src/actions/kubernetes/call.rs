@@ -150,8 +150,13 @@ impl Trouble {
         matches!(self, Trouble::Refused(status) if status.code == 503)
     }
 
-    /// We may not do that.
+    /// We may not do that, as the roles have it.
     pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if is_of_roles(status))
+    }
+
+    /// The server forbids it, for whatever reason.
+    fn is_forbidden(&self) -> bool {
         matches!(self, Trouble::Refused(status) if status.code == 403)
     }
 
@@ -175,7 +180,7 @@ impl Trouble {
                 403 if has_cause(status, "NamespaceTerminating") => {
                     Words::new("kubernetes.namespace_ending").with("namespace", site.namespace)
                 }
-                403 => Words::new("kubernetes.denied").with("rights", vec![Value::from(right.words(site.namespace))]),
+                403 if is_of_roles(status) => Words::new("kubernetes.denied").with("rights", vec![Value::from(right.words(site.namespace))]),
                 404 => right.absent(site.namespace),
                 // Its answer to a change of a Secret may hold the Secret, the values that nobody sent included.
                 code if right.kind == SECRETS => Words::new("kubernetes.refuses_secret")
@@ -185,6 +190,11 @@ impl Trouble {
             },
         }
     }
+}
+
+/// The roles forbid it. A quota, a policy or a webhook forbids with the same code, and says why in its own words.
+fn is_of_roles(status: &Status) -> bool {
+    status.code == 403 && status.message.contains("User \"") && status.message.contains("\" cannot ")
 }
 
 fn has_cause(status: &Status, reason: &str) -> bool {
@@ -276,7 +286,7 @@ impl<'a> Site<'a> {
     async fn ask(&self, call: Call, longest: Duration) -> Result<Value, Trouble> {
         loop {
             match self.ask_as_known(&call, longest).await {
-                Err(trouble) if trouble.is_denied() && self.may_have_just_started() => pause(FIRST_PAUSE).await,
+                Err(trouble) if trouble.is_forbidden() && self.may_have_just_started() => pause(FIRST_PAUSE).await,
                 Err(trouble) => {
                     if matches!(trouble, Trouble::NoAnswer { .. }) {
                         self.heard_nothing();

@@ -347,6 +347,30 @@ async fn what_the_server_finds_wrong_with_a_field_is_said_with_the_field() {
     team.close().await;
 }
 
+/// K10, K14 · A quota forbids with the code that roles forbid with. People read what it is about, and no word of a right that is
+/// there.
+#[tokio::test]
+async fn what_a_quota_forbids_is_not_told_as_a_missing_right() {
+    let actions = [
+        ("migrate", "destructive", "job: { image: example/task:1, command: [migrate] }"),
+        ("restore", "reversible", "put_secret_back: { name: app, from: app-saved, restart: [] }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, namespace").await else { return };
+    for (name, value) in [("app", "hunter2-live"), ("app-saved", "hunter2-saved")] {
+        let value = format!("--from-literal=password={value}");
+        team.space.kubectl(&["create", "secret", "generic", name, &value]).await;
+    }
+    team.space.kubectl(&["create", "quota", "none", "--hard=count/jobs.batch=0,count/secrets=0"]).await;
+    team.space.once("resourcequota/none", |quota| quota["status"]["used"].is_object()).await;
+    for (incident, action, says) in [(1, "migrate", "exceeded quota: none"), (2, "restore", "(403 Forbidden)")] {
+        let channel = team.asks_for(incident, action).await;
+        let refused = shown(&team.world.message(&channel, says));
+        assert!(refused.contains("the API server refuses it") && !refused.contains("no right"), "{refused}");
+    }
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
 /// Two roll-outs at once are one line on the card.
 #[tokio::test]
 async fn several_workloads_are_followed_on_one_line() {
