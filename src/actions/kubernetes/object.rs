@@ -31,6 +31,9 @@ const ITS_OWN: &[&str] = &[
     REMEMBERED,
 ];
 
+/// The lists of containers in a template.
+pub(super) const LISTS: [&str; 2] = ["containers", "initContainers"];
+
 /// An object of any kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Object(pub(super) Value);
@@ -126,7 +129,7 @@ impl Object {
             let named = containers.into_iter().flatten().enumerate();
             named.filter_map(move |(index, one)| Some((list, index, one.get("name")?.as_str()?)))
         };
-        of("containers").chain(of("initContainers")).collect()
+        LISTS.into_iter().flat_map(of).collect()
     }
 
     /// The image of a container, one that only prepares included.
