@@ -40,7 +40,7 @@ async fn part_back(site: &Site<'_>, done: &Part) -> Result<Part, NoDraft> {
         return Err(NoDraft::Already(at));
     }
     if !done.is_done(&object) {
-        let who = object.changed_by().map(str::to_owned);
+        let who = object.changed_by(done.known()).map(str::to_owned);
         return Err(NoDraft::Refused(says("kubernetes.moved").with("who", who).with("at", at)));
     }
     let part = match &done.deed {

@@ -22,6 +22,7 @@ use super::follow::{End, Following, Standing, counts, standing};
 use super::kinds::Thing;
 use super::object::Object;
 use super::rights::Right;
+use super::scale::is_autoscaled;
 use super::secret;
 use super::{Draft, NoDraft, Operation};
 use crate::incident::approval::{Choice, Choosing, Risk};
@@ -49,6 +50,9 @@ pub(super) struct Part {
     /// An earlier step of the same plan changes the object before, and this one does the same whatever that leaves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     follows: bool,
+    /// When the object was changed last, as far as the plan knew: whoever did it since is named, and nobody before.
+    #[serde(default)]
+    known: String,
     #[serde(skip)]
     diff: Vec<Words>,
     /// What keeps the revision that is gone back to, where it was just read.
@@ -61,7 +65,9 @@ impl Part {
     pub(super) fn new(thing: &Thing, object: &Object, deed: Deed, from: Option<String>, to: String) -> Self {
         let (uid, was) = (object.uid().to_owned(), deed.state(object));
         let thing = thing.clone();
-        Self { thing, uid, was, result: String::new(), from, to, deed, follows: false, diff: Vec::new(), holder: None }
+        let known = object.changed_at();
+        let result = String::new();
+        Self { thing, uid, was, result, from, to, deed, follows: false, known, diff: Vec::new(), holder: None }
     }
 
     /// What a plan says about it besides from and to, one line each.
@@ -129,6 +135,16 @@ impl Part {
             Deed::Scale { to, .. } if self.was.parse::<i64>().is_ok_and(|was| to < was) => Some(to),
             _ => None,
         }
+    }
+
+    /// Its number of pods was set again since by its autoscaler, which is nobody's fault.
+    pub(super) async fn autoscaled(&self, site: &Site<'_>, object: &Object) -> bool {
+        matches!(self.deed, Deed::Scale { .. }) && is_autoscaled(site, &self.thing, object).await
+    }
+
+    /// When the object was changed last before the plan.
+    pub(super) fn known(&self) -> &str {
+        &self.known
     }
 
     /// What was compared before it.
@@ -418,15 +434,18 @@ async fn find(site: &Site<'_>, one: &Part, key: &str) -> Result<Found, Trouble> 
     if place == Place::After {
         return Ok(if ours { Found::Ours(object) } else { Found::There(object) });
     }
+    if ours && one.autoscaled(site, &object).await {
+        return Ok(Found::Ours(object));
+    }
     if ours {
-        return Ok(Found::Moved(one.says("kubernetes.done_before").with("who", object.changed_by())));
+        return Ok(Found::Moved(one.says("kubernetes.done_before").with("who", object.changed_by(one.known()))));
     }
     if let Some(why) = one.deed.unfit(&object) {
         return Ok(Found::Moved(why));
     }
     if place == Place::Elsewhere {
         let at = one.deed.shown(&object);
-        return Ok(Found::Moved(one.says("kubernetes.moved").with("who", object.changed_by()).with("at", at)));
+        return Ok(Found::Moved(one.says("kubernetes.moved").with("who", object.changed_by(one.known())).with("at", at)));
     }
     let to = match &one.deed {
         Deed::Undo(to) => to,
@@ -594,6 +613,9 @@ fn ended(ends: Vec<(&Part, End)>) -> StepResult {
 /// What is the case once it is over.
 fn done(one: &Part, object: &Object) -> Words {
     let at = one.deed.shown(object);
+    if matches!(one.deed, Deed::Scale { to, .. } if to != object.wanted_replicas()) {
+        return counts("kubernetes.autoscaled", one.thing.what, object);
+    }
     if one.deed.rolls_out() {
         counts("kubernetes.rolled", one.thing.what, object).with("at", at)
     } else {

@@ -71,6 +71,12 @@ pub(super) fn standing(object: &Object, part: &Part, key: &str, fresh: &mut bool
     Standing::Rolling
 }
 
+/// Where it stands as to the number that it wants by now, which is its autoscaler's.
+fn at_its_own_number(what: What, object: &Object) -> Standing {
+    let seen = object.number("/status/observedGeneration") >= object.number("/metadata/generation");
+    if seen && is_complete(what, object) { Standing::Complete } else { Standing::Rolling }
+}
+
 /// All pods are new, there and available, as `kubectl rollout status` has it.
 pub(super) fn is_complete(what: What, object: &Object) -> bool {
     let Counts { wanted, updated, available } = Counts::of(what, object);
@@ -142,12 +148,16 @@ impl Following<'_> {
         let (mut fresh, mut watch, mut told) = (false, None, None);
         let mut unchanged = Stopwatch::start();
         loop {
-            match standing(&object, self.part, self.key, &mut fresh) {
+            let mut standing = standing(&object, self.part, self.key, &mut fresh);
+            if standing == Standing::Overtaken && self.part.autoscaled(self.site, &object).await {
+                standing = at_its_own_number(self.part.thing.what, &object);
+            }
+            match standing {
                 Standing::Complete => return self.when_none_ends_any_more(object).await,
                 Standing::GaveUp => return self.failed("kubernetes.gave_up", &object).await,
                 Standing::Overtaken => {
                     let words = Words::new("kubernetes.changed_meanwhile").with("name", object.name());
-                    return fault(words.with("who", object.changed_by()));
+                    return fault(words.with("who", object.changed_by(self.part.known())));
                 }
                 Standing::Replaced => return fault(Words::new("kubernetes.replaced").with("name", object.name())),
                 Standing::Rolling => {
@@ -175,6 +185,7 @@ impl Following<'_> {
     /// as their grace lasts. Whoever stops it waits for them too.
     async fn when_none_ends_any_more(&self, object: Object) -> End {
         let Some(most) = self.part.made_smaller_to() else { return End::Complete(object) };
+        let most = most.max(object.wanted_replicas());
         let mut told = None;
         loop {
             let over = self.site.left().is_zero();

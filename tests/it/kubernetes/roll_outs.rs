@@ -327,6 +327,24 @@ async fn an_autoscaler_that_will_set_the_number_anew_stands_in_the_plan() {
     team.close().await;
 }
 
+/// K7 · Somebody scales beyond what the autoscaler allows, and that sets its own number while the pods are not available yet.
+#[tokio::test]
+async fn a_number_that_the_autoscaler_sets_during_the_step_is_its_end() {
+    let actions = [("more", "reversible", "scale: { workloads: [deployment/web], to: 5 }")];
+    let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    // Available long after the autoscaler has looked, which it does four times a minute.
+    team.space.kubectl(&["patch", "deployment/web", "--patch", "{\"spec\":{\"minReadySeconds\":25}}"]).await;
+    let autoscaler = "apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: { name: web }\nspec: { minReplicas: \
+                      2, maxReplicas: 4, scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: web } }\n";
+    team.space.apply(autoscaler).await;
+    let (_, done) = team.through(1, "more").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert!(done.contains("web: its autoscaler wants 4 pods, 4 available"), "{done}");
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/web", 200])]);
+    team.close().await;
+}
+
 /// Both count their runs from one; the second must not take the mark of the first for its own.
 #[tokio::test]
 async fn a_vigie_with_a_new_database_does_not_take_what_the_one_before_did_for_its_own() {
