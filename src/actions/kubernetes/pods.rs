@@ -32,7 +32,7 @@ impl Reasons {
 /// Why one pod is not ready; worst first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
-    Crashes { code: Option<i64> },
+    Crashes { reason: String, code: Option<i64> },
     Waits { reason: String, image: String },
     NoRoom { said: String },
     NotReady,
@@ -141,9 +141,11 @@ fn grouped(found: &[(Reason, &Object, Option<String>)]) -> Vec<Value> {
 
 fn words(reason: &Reason, pods: usize, restarts: i64) -> Words {
     match reason {
-        Reason::Crashes { code } => {
-            Words::new("kubernetes.pods_crash").with("pods", pods).with("code", *code).with("restarts", restarts)
-        }
+        Reason::Crashes { reason, code } => Words::new("kubernetes.pods_crash")
+            .with("pods", pods)
+            .with("reason", reason.as_str())
+            .with("code", *code)
+            .with("restarts", restarts),
         Reason::Waits { reason, image } => Words::new("kubernetes.pods_waiting")
             .with("pods", pods)
             .with("reason", reason.as_str())
@@ -168,19 +170,33 @@ fn reason(pod: &Object) -> Option<(Reason, Option<String>)> {
         return Some((Reason::NoRoom { said: said.unwrap_or_default().to_owned() }, None));
     }
     let blamed = containers(pod).find_map(|container| {
-        let waits = container.pointer("/state/waiting/reason").and_then(Value::as_str)?;
         let text = |key: &str| container.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let waits = container.pointer("/state/waiting/reason").and_then(Value::as_str);
         let reason = match waits {
-            "ContainerCreating" | "PodInitializing" => return None,
-            "CrashLoopBackOff" => {
-                let code = container.pointer("/lastState/terminated/exitCode").and_then(Value::as_i64);
-                Reason::Crashes { code }
-            }
-            other => Reason::Waits { reason: other.to_owned(), image: text("image") },
+            Some("ContainerCreating" | "PodInitializing" | "CrashLoopBackOff") | None => crash(container, waits)?,
+            Some(other) => Reason::Waits { reason: other.to_owned(), image: text("image") },
         };
         Some((reason, Some(text("name"))))
     });
     Some(blamed.unwrap_or((Reason::NotReady, None)))
+}
+
+/// A container that has ended badly, just now or before its last start, and is not ready since. What ended it is named where
+/// that is more than its own exit: `OOMKilled`.
+fn crash(container: &Value, waits: Option<&str>) -> Option<Reason> {
+    let is_ready = container.get("ready").and_then(Value::as_bool) == Some(true);
+    let is_in_a_loop = waits == Some("CrashLoopBackOff");
+    let ended = container.pointer("/state/terminated").or(container.pointer("/lastState/terminated"));
+    let code = ended.and_then(|ended| ended.get("exitCode")?.as_i64());
+    if is_ready || !(is_in_a_loop || code.is_some_and(|code| code != 0)) {
+        return None;
+    }
+    let reason = match ended.and_then(|ended| ended.get("reason")?.as_str()) {
+        Some(other) if !matches!(other, "Error" | "Completed") => other,
+        _ if is_in_a_loop => "CrashLoopBackOff",
+        _ => "Error",
+    };
+    Some(Reason::Crashes { reason: reason.to_owned(), code })
 }
 
 /// Why some of them are not ready, one line a reason.
@@ -198,7 +214,12 @@ pub(super) fn line(pod: &Object) -> String {
     let ready =
         containers(pod).filter(|container| container.get("ready").and_then(Value::as_bool) == Some(true)).count();
     let waits = containers(pod).find_map(|container| container.pointer("/state/waiting/reason")?.as_str());
-    let state = waits.unwrap_or_else(|| pod.text("/status/phase"));
+    let ended = containers(pod).find_map(|container| match crash(container, None)? {
+        Reason::Crashes { reason, .. } => Some(reason),
+        _ => None,
+    });
+    let evicted = Some(pod.text("/status/reason")).filter(|reason| !reason.is_empty());
+    let state = waits.or(ended.as_deref()).or(evicted).unwrap_or_else(|| pod.text("/status/phase"));
     format!("{} {ready}/{all} {state} restarts={} {}", pod.name(), restarts(pod), pod.text("/spec/nodeName"))
 }
 

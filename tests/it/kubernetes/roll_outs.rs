@@ -327,6 +327,19 @@ async fn an_autoscaler_that_will_set_the_number_anew_stands_in_the_plan() {
     team.close().await;
 }
 
+/// K3 · A container that was ended and is not restarted yet waits for nothing, and yet it is what fails.
+#[tokio::test]
+async fn a_pod_that_was_killed_for_its_memory_is_said_to_be_with_its_last_lines() {
+    let image = [("image", "reversible", "set_image: { workloads: [deployment/web], images: { web: example/web:2-oom } }")];
+    let setting = Setting { actions: &image, check: "get, namespace", within: "4s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    let (_, done) = team.through(1, "image").await;
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{done}");
+    assert!(done.contains("1 × OOMKilled, exit 137") && done.contains("INFO starting pod=web"), "{done}");
+    team.close().await;
+}
+
 /// K7 · Somebody scales beyond what the autoscaler allows, and that sets its own number while the pods are not available yet.
 #[tokio::test]
 async fn a_number_that_the_autoscaler_sets_during_the_step_is_its_end() {

@@ -9,6 +9,7 @@ anywhere in a container's image decides:
     unready         Running, never Ready: its probe fails             nothing special
     broken          never pulled: ImagePullBackOff                    the same
     crash           exit code 1: CrashLoopBackOff, again every 2 s    exit code 1, Failed
+    oom             killed at once for its memory, not yet restarted  nothing special
     fail            nothing special                                   exit code 3, Failed
     chatty          1500 lines of log, then ten each second           nothing special
     lingers         gone 3 s after its deletion                       the same
