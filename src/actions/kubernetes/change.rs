@@ -53,6 +53,9 @@ pub(super) struct Part {
     /// When the object was changed last, as far as the plan knew: whoever did it since is named, and nobody before.
     #[serde(default)]
     known: String,
+    /// The pods that were not ready, and may be deleted where they block, by their uids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stuck: Vec<String>,
     #[serde(skip)]
     diff: Vec<Words>,
     /// What keeps the revision that is gone back to, where it was just read.
@@ -67,7 +70,7 @@ impl Part {
         let thing = thing.clone();
         let known = object.changed_at();
         let result = String::new();
-        Self { thing, uid, was, result, from, to, deed, follows: false, known, diff: Vec::new(), holder: None }
+        Self { thing, uid, was, result, from, to, deed, follows: false, known, stuck: Vec::new(), diff: Vec::new(), holder: None }
     }
 
     /// What a plan says about it besides from and to, one line each.
@@ -75,6 +78,21 @@ impl Part {
     pub(super) fn saying(mut self, diff: Vec<Words>) -> Self {
         self.diff = diff;
         self
+    }
+
+    /// The pods of a StatefulSet that would block their own repair.
+    pub(super) fn freeing(mut self, pods: &[Object]) -> Self {
+        let names: Vec<&str> = pods.iter().map(Object::name).collect();
+        if !names.is_empty() {
+            self.diff.push(Words::new("kubernetes.diff_stuck").with("names", names));
+        }
+        self.stuck = pods.iter().map(|pod| pod.uid().to_owned()).collect();
+        self
+    }
+
+    /// Those that the plan named, by their uids.
+    pub(super) fn stuck(&self) -> &[String] {
+        &self.stuck
     }
 
     /// What was just read of the revision that is gone back to.

@@ -2,6 +2,7 @@
 //!
 //! A silent API server fails nothing. Only the deadline ends the waiting, and then what is known is told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -9,7 +10,7 @@ use futures_util::StreamExt as _;
 use super::super::stopwatch::{Stopwatch, pause, within};
 use super::call::{Event, Events, Site};
 use super::change::Part;
-use super::deed::Place;
+use super::deed::{Deed, Place};
 use super::kinds::What;
 use super::object::Object;
 use super::pods;
@@ -146,7 +147,7 @@ impl Following<'_> {
     /// Follows it from the object that is known until it is complete, has failed, or no time is left.
     pub(super) async fn to_the_end(&self, mut object: Object) -> End {
         let (mut fresh, mut watch, mut told) = (false, None, None);
-        let mut unchanged = Stopwatch::start();
+        let (mut unchanged, mut freed) = (Stopwatch::start(), BTreeSet::new());
         loop {
             let mut standing = standing(&object, self.part, self.key, &mut fresh);
             if standing == Standing::Overtaken && self.part.autoscaled(self.site, &object).await {
@@ -167,7 +168,7 @@ impl Following<'_> {
                         told = Some(now);
                         unchanged = Stopwatch::start();
                     } else if self.may_block_itself() && unchanged.took() >= STANDSTILL {
-                        self.free(&object).await;
+                        self.free(&object, &mut freed).await;
                         unchanged = Stopwatch::start();
                     }
                 }
@@ -214,13 +215,17 @@ impl Following<'_> {
     }
 
     fn may_block_itself(&self) -> bool {
-        self.part.thing.what == What::StatefulSet && self.part.deed.changes_pods()
+        self.part.thing.what == What::StatefulSet && matches!(self.part.deed, Deed::Undo(_) | Deed::Image(_))
     }
 
     /// A StatefulSet waits for a pod that is not ready even when the pod's own template is the trouble and already gone.
     /// Such a pod is deleted, so that it is made anew from the template that is wanted.
-    async fn free(&self, object: &Object) {
-        for pod in pods::left_behind(self.site, object).await {
+    async fn free(&self, object: &Object, freed: &mut BTreeSet<String>) {
+        for pod in pods::left_behind(self.site, object, self.part.stuck()).await {
+            // One that comes again as it was is not helped by going again.
+            if !freed.insert(pod.name().to_owned()) {
+                continue;
+            }
             match self.site.delete(super::kinds::PODS, pod.name(), pod.uid(), false).await {
                 Ok(()) => (self.progress)(Words::new("kubernetes.freed").with("name", pod.name())),
                 Err(trouble) => tracing::warn!(?trouble, pod = pod.name(), "a pod that blocks could not be deleted"),

@@ -90,14 +90,21 @@ pub(super) async fn unended(site: &Site<'_>, thing: &Thing, workload: &Object) -
     Ok(own.filter(|pod| !has_ended(pod)).count())
 }
 
-/// The names of its pods that are not ready.
-pub(super) async fn not_ready(site: &Site<'_>, what: What, workload: &Object) -> Result<Vec<String>, Trouble> {
-    let pods = of_this_roll_out(site, what, workload).await?;
-    Ok(pods.iter().filter(|pod| reason(pod).is_some()).map(|pod| pod.name().to_owned()).collect())
+/// The pods of a StatefulSet that are not ready, without those that are left alone.
+pub(super) async fn not_ready(site: &Site<'_>, workload: &Object) -> Result<Vec<Object>, Trouble> {
+    let pods = of_this_roll_out(site, What::StatefulSet, workload).await?;
+    Ok(pods.into_iter().filter(|pod| is_rolled_out(pod, workload) && reason(pod).is_some()).collect())
 }
 
-/// Pods of a StatefulSet that are not ready and not of the template that is wanted.
-pub(super) async fn left_behind(site: &Site<'_>, workload: &Object) -> Vec<Object> {
+/// Its number is not below the partition of its StatefulSet, where pods keep the former template.
+fn is_rolled_out(pod: &Object, workload: &Object) -> bool {
+    let number = pod.name().rsplit_once('-').and_then(|(_, number)| number.parse::<i64>().ok());
+    number.is_some_and(|number| number >= workload.number("/spec/updateStrategy/rollingUpdate/partition"))
+}
+
+/// Pods of a StatefulSet that block its roll-out and are not of the template that is wanted: they crash or wait for an image
+/// by the doing of their own template, or were not ready when the plan named them. One that is only slow is waited for.
+pub(super) async fn left_behind(site: &Site<'_>, workload: &Object, named: &[String]) -> Vec<Object> {
     let pods = match of_this_roll_out(site, What::StatefulSet, workload).await {
         Ok(pods) => pods,
         Err(trouble) => {
@@ -106,10 +113,16 @@ pub(super) async fn left_behind(site: &Site<'_>, workload: &Object) -> Vec<Objec
         }
     };
     let wanted = workload.text("/status/updateRevision");
+    let blocks = |pod: &Object| match reason(pod) {
+        Some((Reason::Crashes { .. } | Reason::Waits { .. }, _)) => true,
+        Some((Reason::NotReady, _)) => named.iter().any(|uid| uid == pod.uid()),
+        Some((Reason::NoRoom { .. }, _)) | None => false,
+    };
     let is_left = |pod: &Object| {
         pod.text("/metadata/labels/controller-revision-hash") != wanted
             && !pod.is_being_deleted()
-            && reason(pod).is_some()
+            && is_rolled_out(pod, workload)
+            && blocks(pod)
     };
     pods.into_iter().filter(is_left).collect()
 }

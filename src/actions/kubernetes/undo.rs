@@ -103,14 +103,9 @@ impl Patching for Undo {
             None => one_back(object, &known).ok_or_else(none)?,
         };
         let holder = kept.into_iter().find(|one| one.uid() == to.holder_uid).ok_or_else(none)?;
-        let mut diff = diff(object, &holder, &to);
-        if thing.what == What::StatefulSet {
-            diff.extend(
-                stuck(site, object).await.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", PODS)))?,
-            );
-        }
-        let shown = to.shown();
-        Ok(Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).held_by(holder))
+        let diff = diff(object, &holder, &to);
+        let (shown, stuck) = (to.shown(), stuck(site, thing, object).await?);
+        Ok(Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).freeing(&stuck).held_by(holder))
     }
 }
 
@@ -161,9 +156,11 @@ pub(super) fn new_images(workload: &Object, then: &BTreeMap<String, String>) -> 
 }
 
 /// The pods of a StatefulSet that would block their own repair.
-async fn stuck(site: &Site<'_>, workload: &Object) -> Result<Option<Words>, super::call::Trouble> {
-    let names = pods::not_ready(site, What::StatefulSet, workload).await?;
-    Ok((!names.is_empty()).then(|| Words::new("kubernetes.diff_stuck").with("names", names)))
+pub(super) async fn stuck(site: &Site<'_>, thing: &Thing, workload: &Object) -> Result<Vec<Object>, NoDraft> {
+    if thing.what != What::StatefulSet {
+        return Ok(Vec::new());
+    }
+    pods::not_ready(site, workload).await.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", PODS)))
 }
 
 /// A time as the API writes it.

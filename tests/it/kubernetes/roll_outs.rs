@@ -125,6 +125,32 @@ async fn a_stateful_set_that_blocks_itself_is_freed() {
     team.close().await;
 }
 
+/// K1 · Below the partition pods keep the former template; one of them that is not ready would be deleted again and again.
+#[tokio::test]
+async fn a_stateful_set_is_freed_of_nothing_below_its_partition() {
+    let undo = [("undo", "reversible", "undo: { workloads: [statefulset/db] }")];
+    let setting = Setting { actions: &undo, check: "get, namespace", within: "14s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    let with_partition = |image: &str| {
+        let part = "  updateStrategy: { rollingUpdate: { partition: 1 } }\n  podManagementPolicy: Parallel\n  selector";
+        set("StatefulSet", "db", image).replace("  selector", part)
+    };
+    team.space.apply(&with_partition("example/db:1")).await;
+    team.space.kubectl(&["rollout", "status", "statefulset/db", "--timeout=60s"]).await;
+    team.space.apply(&with_partition("example/db:2-broken")).await;
+    team.space.once("statefulset/db", |object| object["status"]["updatedReplicas"] == 1).await;
+    team.space.kubectl(&["set", "image", "pod/db-0", "db=example/db:1-unready"]).await;
+    team.space.once("pod/db-0", |pod| pod["status"]["containerStatuses"][0]["ready"] == false).await;
+    let former = team.space.get("pod/db-0").await["metadata"]["uid"].take();
+    let (plan, done) = team.through(1, "undo").await;
+    assert!(plan.contains("not ready and deleted if they block: db-1"), "{plan}");
+    assert_eq!(team.space.get("pod/db-0").await["metadata"]["uid"], former, "{done}");
+    assert_eq!(team.space.get("pod/db-1").await["spec"]["containers"][0]["image"], "example/db:1", "{done}");
+    let deleted = team.space.writes().into_iter().filter(|write| write[0] == "delete").count();
+    assert!(deleted <= 1, "{:?}", team.space.writes());
+    team.close().await;
+}
+
 #[tokio::test]
 async fn a_roll_out_of_somebody_else_is_waited_for_and_nothing_is_changed() {
     let wait = [("wait", "reversible", "wait: { workloads: [deployment/web] }")];
