@@ -50,7 +50,7 @@ pub(super) enum Trouble {
     },
     /// A yes that cannot be read.
     Garbled,
-    /// There was no request, for this reason.
+    /// There was no request, or a reading that nothing can be done with, for this reason.
     NotMade(Words),
 }
 

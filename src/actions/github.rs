@@ -228,6 +228,9 @@ impl ActionProvider for GithubWorkflow {
         if let Some(ours) = self.marked(&runs, &key) {
             return site.follow(ours.id, cx).await;
         }
+        if cx.begun {
+            return StepResult::unknown(Words::new("workflow.started_unseen"));
+        }
         if let Some(busy) = self.busy(&runs) {
             return StepResult::failed(Words::new("step.unchanged").with("why", busy));
         }

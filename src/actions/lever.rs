@@ -80,7 +80,7 @@ fn pace(within: Duration) -> Duration {
     (within / 60).clamp(Duration::from_millis(20), Duration::from_secs(2))
 }
 
-/// Moves it, at most once, and follows it to its end.
+/// Moves it, at most once, and follows it to its end. What this run had begun before is followed as what it begins now.
 pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult {
     let whole = Stopwatch::start();
     let mut since_yes: Option<Stopwatch> = None;
@@ -88,14 +88,16 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
     loop {
         let seen = lever.stand().await;
         let over = whole.left_of(cx.within).is_zero();
+        let is_ours = cx.begun || since_yes.is_some();
         match (seen, since_yes) {
             (Ok(Stand::Broken(why)), _) => return StepResult::failed(why),
-            (Ok(Stand::There(at)), None) => return there(lever, "step.already_at", at),
-            (Ok(Stand::There(at)), Some(_)) => return there(lever, "step.is_at", at),
-            (Ok(Stand::Elsewhere(at)), None) => return StepResult::stale(says(lever, "step.is_at").with("at", at)),
-            (Ok(Stand::Elsewhere(at)), Some(_)) => {
+            (Ok(Stand::There(at)), _) => {
+                return there(lever, if is_ours { "step.is_at" } else { "step.already_at" }, at);
+            }
+            (Ok(Stand::Elsewhere(at)), _) if is_ours => {
                 return StepResult::unknown(says(lever, "step.elsewhere").with("at", at));
             }
+            (Ok(Stand::Elsewhere(at)), _) => return StepResult::stale(says(lever, "step.is_at").with("at", at)),
             (Ok(Stand::AtStart(_) | Stand::Half(_)), None) => match lever.throw().await {
                 Ok(()) => since_yes = Some(Stopwatch::start()),
                 Err(trouble) if trouble.may_have_happened() => {
@@ -110,10 +112,10 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
                     says(lever, "step.yes_but_still_at").with("at", at).with("after_ms", after),
                 );
             }
-            (Ok(stand), yes) if over => {
-                let key = if yes.is_some() { "lever.not_there_yet" } else { "lever.busy" };
+            (Ok(stand), _) if over => {
+                let key = if is_ours { "lever.not_there_yet" } else { "lever.busy" };
                 let words = says(lever, key).with("at", stand.at()).with("within_ms", millis(cx.within));
-                return if yes.is_some() { StepResult::unknown(words) } else { StepResult::failed(unchanged(words)) };
+                return if is_ours { StepResult::unknown(words) } else { StepResult::failed(unchanged(words)) };
             }
             (Ok(stand), _) => {
                 if told.as_ref() != Some(&stand) {
@@ -121,15 +123,15 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
                     told = Some(stand);
                 }
             }
-            (Err(trouble), None) => {
+            (Err(trouble), _) if !is_ours => {
                 let why = lever.words(&trouble);
                 return StepResult::failed(says(lever, "step.unread_before").with("why", why));
             }
-            (Err(trouble), Some(_)) if over => {
-                let why = lever.words(&trouble);
-                return StepResult::unknown(says(lever, "step.yes_but_unread").with("why", why));
+            (Err(trouble), yes) if over => {
+                let key = if yes.is_some() { "step.yes_but_unread" } else { "step.unread" };
+                return StepResult::unknown(says(lever, key).with("why", lever.words(&trouble)));
             }
-            (Err(_), Some(_)) => {}
+            (Err(_), _) => {}
         }
         pause(pace(cx.within)).await;
     }

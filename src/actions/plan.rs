@@ -32,7 +32,8 @@ impl Actions {
     pub async fn make_plan(&self, action: &str, wanted: Option<&str>) -> Result<ActionPlan, PlanFault> {
         let config = self.inner.action(action)?;
         let (steps, seen) = tokio::join!(self.inner.plan_steps(config, wanted), self.seen_now(config));
-        let steps = chained(steps?, |place| config.steps.get(place).is_some_and(StepConfig::takes_up))?;
+        let mut steps = chained(steps?, |place| config.steps.get(place).is_some_and(StepConfig::takes_up))?;
+        tell_of_writers(config, &mut steps);
         refuse_too_much(&steps, config.risk)?;
         Ok(ActionPlan {
             action: action.to_owned(),
@@ -73,6 +74,7 @@ impl Actions {
             let why = Words::new("step.nothing_back").with("kept", stays_done);
             return Err(is_back.unwrap_or(PlanFault::NothingToGoBackTo(why)));
         }
+        tell_of_writers(config, &mut steps);
         refuse_too_much(&steps, config.risk)?;
         let seen = self.seen_now(config).await;
         Ok(ActionPlan {
@@ -254,6 +256,18 @@ fn chained(mut steps: Vec<PlannedStep>, takes_up: impl Fn(usize) -> bool) -> Res
         }
     }
     Ok(steps)
+}
+
+/// Where nothing before it changes anything, nobody who writes was stopped for a step that replaces data.
+fn tell_of_writers(config: &ActionConfig, steps: &mut [PlannedStep]) {
+    let quiet = steps.iter().take_while(|step| step.risk == Risk::ReadOnly).count();
+    // Those that only read, and the first that changes something.
+    for (place, step) in steps.iter_mut().enumerate().take(quiet + 1) {
+        let configured = config.steps.get(step.configured_at.unwrap_or(place));
+        if configured.is_some_and(StepConfig::replaces_data) {
+            step.diff.push(Words::new("step.writers_go_on"));
+        }
+    }
 }
 
 fn refuse_too_much(steps: &[PlannedStep], allowed: Risk) -> Result<(), PlanFault> {

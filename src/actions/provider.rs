@@ -61,6 +61,11 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
         false
     }
 
+    /// It puts other data in the place of what people write to; what they write meanwhile is lost.
+    fn replaces_data(&self) -> bool {
+        false
+    }
+
     /// It can take up what an earlier step of the same plan leaves ([`PlanContext::earlier`]), so it is planned after
     /// those before it.
     fn takes_up(&self) -> bool {
@@ -136,6 +141,8 @@ pub struct StepContext<'a> {
     pub step: usize,
     /// Grows with every execution of anything; a system that knows fences may refuse an older one.
     pub fence: i64,
+    /// A look has found that this very run had begun it: what it does is taken up, and nothing is begun a second time.
+    pub begun: bool,
     /// How long the step may take altogether.
     pub within: Duration,
     /// Told how it goes; of what is told at once only the newest is shown, and some may be lost.
@@ -199,6 +206,28 @@ impl StepResult {
 
     pub(super) fn unknown(why: Words) -> Self {
         StepResult::Unknown { why, output: None }
+    }
+
+    /// What it means for a step that had begun before: something was done already, so that nothing was is never believed
+    /// without another look.
+    pub(super) fn taken_up(self) -> Self {
+        match self {
+            StepResult::Stale { found } => StepResult::unknown(found),
+            StepResult::Failed { why, output } => match unchanged_because(&why) {
+                Some(reason) => StepResult::Unknown { why: reason, output },
+                None => StepResult::Failed { why, output },
+            },
+            other => other,
+        }
+    }
+}
+
+/// What went wrong according to a sentence that says that nothing was changed.
+fn unchanged_because(why: &Words) -> Option<Words> {
+    match why.key.as_str() {
+        "step.unchanged" => why.vars.get("why").and_then(|inner| serde_json::from_value(inner.clone()).ok()),
+        "step.unread_before" => Some(Words { key: "step.unread".to_owned(), vars: why.vars.clone() }),
+        _ => None,
     }
 }
 
@@ -407,6 +436,11 @@ impl StepConfig {
     /// Whether it can keep the state of things before anything is changed.
     pub fn can_keep_state(&self) -> bool {
         self.provider().is_some_and(|(_, provider)| provider.keeps_state_of().is_some())
+    }
+
+    /// Whether it puts other data in the place of what people write to.
+    pub(super) fn replaces_data(&self) -> bool {
+        self.provider().is_some_and(|(_, provider)| provider.replaces_data())
     }
 
     /// Whether it writes a copy of data or secrets somewhere.

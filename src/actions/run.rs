@@ -166,7 +166,8 @@ impl Single<'_, '_> {
             }
             Doubt::NotBegun | Doubt::Begun => {
                 self.report(Report::StepStarted { run: self.run, step: index }).await?;
-                match self.step(index, step, &provider).await {
+                let begun = matches!(doubt, Doubt::Begun);
+                match self.step(index, step, &provider, begun).await {
                     Ok(done) => done,
                     Err(halt) => return Ok(Err(halt)),
                 }
@@ -230,10 +231,16 @@ impl Single<'_, '_> {
     }
 
     /// Does it. A lost answer is settled by a look; what is under way then is followed to its end while there is time.
-    async fn step(&self, index: usize, step: &PlannedStep, provider: &Configured<'_>) -> Result<Done, Halt> {
+    async fn step(
+        &self,
+        index: usize,
+        step: &PlannedStep,
+        provider: &Configured<'_>,
+        begun: bool,
+    ) -> Result<Done, Halt> {
         let watch = Stopwatch::start();
         let whole = provider.config.deadline();
-        let lost = match self.attempt(index, step, provider, whole).await? {
+        let lost = match self.attempt(index, step, provider, (whole, begun)).await? {
             Ok(done) => return Ok(done),
             Err(lost) => lost,
         };
@@ -241,7 +248,7 @@ impl Single<'_, '_> {
         if !matches!(happened, Happened::Begun { .. }) || left.is_zero() {
             return self.settled(index, happened, lost);
         }
-        match self.attempt(index, step, provider, left).await? {
+        match self.attempt(index, step, provider, (left, true)).await? {
             Ok(done) => Ok(done),
             Err(lost) => self.settled(index, self.look(index, step, provider).await, lost),
         }
@@ -253,10 +260,10 @@ impl Single<'_, '_> {
         index: usize,
         step: &PlannedStep,
         provider: &Configured<'_>,
-        time: Duration,
+        (time, begun): (Duration, bool),
     ) -> Result<Result<Done, Lost>, Halt> {
         let progress = |now: Words| self.tell(index, now);
-        let cx = StepContext { within: time, ..self.context(index, provider, &progress) };
+        let cx = StepContext { begun, within: time, ..self.context(index, provider, &progress) };
         let doing = async {
             match step.has_nothing_to_do() {
                 true => self.inner.still_nothing_to_do(provider.config).await,
@@ -265,7 +272,7 @@ impl Single<'_, '_> {
         };
         let result = within(time + FUSE, doing).await;
         let result = result.unwrap_or_else(|_| StepResult::unknown(Words::new("step.no_result")));
-        match result {
+        match if begun { result.taken_up() } else { result } {
             StepResult::Done { note, output, live } => {
                 Ok(Ok(Done { note: self.clean(note), output, live: self.shown(live) }))
             }
@@ -313,6 +320,7 @@ impl Single<'_, '_> {
             asked_at: self.asked_at,
             step,
             fence: self.execution.fence,
+            begun: false,
             within: provider.config.deadline(),
             progress,
         }

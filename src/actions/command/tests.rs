@@ -49,7 +49,16 @@ impl Bench {
 
     fn context(&self, within: Duration) -> StepContext<'_> {
         let run = "run_7_1".parse().unwrap();
-        StepContext { world: &self.world, run, asked_at: Instant(0), step: 0, fence: 42, within, progress: &|_| {} }
+        StepContext {
+            world: &self.world,
+            run,
+            asked_at: Instant(0),
+            step: 0,
+            fence: 42,
+            begun: false,
+            within,
+            progress: &|_| {},
+        }
     }
 
     async fn execute(&self, step: &CommandStep, planned: &PlannedStep) -> StepResult {

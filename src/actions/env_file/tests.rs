@@ -65,7 +65,17 @@ async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
     let world = world();
     let run = "run_7_1".parse().unwrap();
     let within = Duration::from_secs(5);
-    work(&StepContext { world: &world, run, asked_at: Instant(0), step: 0, fence: 1, within, progress: &|_| {} }).await
+    work(&StepContext {
+        world: &world,
+        run,
+        asked_at: Instant(0),
+        step: 0,
+        fence: 1,
+        begun: false,
+        within,
+        progress: &|_| {},
+    })
+    .await
 }
 
 async fn executed(file: &EnvFile, step: &PlannedStep) -> StepResult {

@@ -354,7 +354,8 @@ pub(super) async fn execute(config: &Git, spec: &Spec, cx: &StepContext<'_>) -> 
     let tag = tag(cx);
     let mut refs = vec![format!("{}:refs/tags/{tag}", spec.head)];
     if let Some(new) = &new {
-        refs.push(format!("+{new}:{branch}"));
+        // No plus before it: that would push whatever the lease says. A lease that holds lets a branch go back, too.
+        refs.push(format!("{new}:{branch}"));
     }
     let lease = format!("--force-with-lease={branch}:{}", spec.head);
     let mut arguments = vec!["push", "--porcelain", "--atomic", &lease, &config.repository];

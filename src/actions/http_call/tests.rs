@@ -25,7 +25,16 @@ fn call(shop: &Shop, probe: bool) -> HttpCall {
 
 fn context(world: &World) -> StepContext<'_> {
     let run = "run_7_1".parse().unwrap();
-    StepContext { world, run, asked_at: Instant(0), step: 1, fence: 42, within: WITHIN, progress: &|_| {} }
+    StepContext {
+        world,
+        run,
+        asked_at: Instant(0),
+        step: 1,
+        fence: 42,
+        begun: false,
+        within: WITHIN,
+        progress: &|_| {},
+    }
 }
 
 async fn planned(call: &HttpCall) -> Result<PlannedStep, PlanFault> {

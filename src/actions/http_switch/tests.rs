@@ -38,7 +38,16 @@ async fn planned(switch: &HttpSwitch) -> Result<PlannedStep, PlanFault> {
 
 fn context(world: &World) -> StepContext<'_> {
     let run = "run_7_1".parse().unwrap();
-    StepContext { world, run, asked_at: Instant(0), step: 0, fence: 42, within: WITHIN, progress: &|_| {} }
+    StepContext {
+        world,
+        run,
+        asked_at: Instant(0),
+        step: 0,
+        fence: 42,
+        begun: false,
+        within: WITHIN,
+        progress: &|_| {},
+    }
 }
 
 async fn executed(switch: &HttpSwitch, step: &PlannedStep) -> StepResult {

@@ -180,7 +180,9 @@ impl Trouble {
                 403 if has_cause(status, "NamespaceTerminating") => {
                     Words::new("kubernetes.namespace_ending").with("namespace", site.namespace)
                 }
-                403 if is_of_roles(status) => Words::new("kubernetes.denied").with("rights", vec![Value::from(right.words(site.namespace))]),
+                403 if is_of_roles(status) => {
+                    Words::new("kubernetes.denied").with("rights", vec![Value::from(right.words(site.namespace))])
+                }
                 404 => right.absent(site.namespace),
                 // Its answer to a change of a Secret may hold the Secret, the values that nobody sent included.
                 code if right.kind == SECRETS => Words::new("kubernetes.refuses_secret")

@@ -70,7 +70,20 @@ impl Part {
         let thing = thing.clone();
         let known = object.changed_at();
         let result = String::new();
-        Self { thing, uid, was, result, from, to, deed, follows: false, known, stuck: Vec::new(), diff: Vec::new(), holder: None }
+        Self {
+            thing,
+            uid,
+            was,
+            result,
+            from,
+            to,
+            deed,
+            follows: false,
+            known,
+            stuck: Vec::new(),
+            diff: Vec::new(),
+            holder: None,
+        }
     }
 
     /// What a plan says about it besides from and to, one line each.
@@ -463,7 +476,9 @@ async fn find(site: &Site<'_>, one: &Part, key: &str) -> Result<Found, Trouble> 
     }
     if place == Place::Elsewhere {
         let at = one.deed.shown(&object);
-        return Ok(Found::Moved(one.says("kubernetes.moved").with("who", object.changed_by(one.known())).with("at", at)));
+        return Ok(Found::Moved(
+            one.says("kubernetes.moved").with("who", object.changed_by(one.known())).with("at", at),
+        ));
     }
     let to = match &one.deed {
         Deed::Undo(to) => to,

@@ -235,10 +235,8 @@ impl RecreatePods {
             match self.pods(site).await {
                 Ok(pods) => {
                     let left = pods.iter().filter(|pod| is_one(pod, some)).count();
-                    let (ready, fresh) = (
-                        pods.iter().filter(|pod| is_ready(pod)).count(),
-                        pods.iter().filter(is_fresh).count(),
-                    );
+                    let (ready, fresh) =
+                        (pods.iter().filter(|pod| is_ready(pod)).count(), pods.iter().filter(is_fresh).count());
                     if left == 0 && fresh >= wanted && all_new_are_ready(&pods, all) {
                         return Ok(());
                     }

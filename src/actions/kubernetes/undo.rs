@@ -123,7 +123,11 @@ fn named(known: &[Revision], wanted: &str) -> Option<Revision> {
 
 /// What becomes different, without values: an environment may hold secrets.
 fn diff(workload: &Object, holder: &Object, to: &Revision) -> Vec<Words> {
-    let then: BTreeMap<String, String> = holder.containers().into_iter().filter_map(|(.., name)| Some((name.to_owned(), holder.image_of(name)?.to_owned()))).collect();
+    let then: BTreeMap<String, String> = holder
+        .containers()
+        .into_iter()
+        .filter_map(|(.., name)| Some((name.to_owned(), holder.image_of(name)?.to_owned())))
+        .collect();
     let images = new_images(workload, &then);
     let told = |path: &String| {
         let changed = then.keys().filter(|name| workload.image_of(name) != then.get(*name).map(String::as_str));

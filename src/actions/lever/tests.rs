@@ -70,7 +70,7 @@ fn no(status: u16) -> Trouble {
     Trouble::Said { status, message: None, wait: None }
 }
 
-async fn with_context<T>(act: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
+async fn with_context<T>(begun: bool, act: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
     let world = world();
     let cx = StepContext {
         world: &world,
@@ -78,6 +78,7 @@ async fn with_context<T>(act: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
         asked_at: Instant(0),
         step: 0,
         fence: 1,
+        begun,
         within: Duration::from_millis(300),
         progress: &|_| {},
     };
@@ -86,8 +87,17 @@ async fn with_context<T>(act: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
 
 /// What became of it, in one line, and how many requests were sent.
 async fn thrown(looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> (String, usize) {
+    followed(false, looks, answers).await
+}
+
+/// The same of one that this run had begun before.
+async fn taken_up(looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> (String, usize) {
+    followed(true, looks, answers).await
+}
+
+async fn followed(begun: bool, looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> (String, usize) {
     let lever = Played::new(looks, answers);
-    let result = with_context(async |cx| plain(throw(&lever, cx).await)).await;
+    let result = with_context(begun, async |cx| plain(throw(&lever, cx).await)).await;
     let line = match result {
         StepResult::Done { note, live, .. } => {
             assert_eq!(live.as_deref(), Some("v1"));
@@ -139,6 +149,20 @@ async fn what_nobody_saw_end_is_unknown() {
 }
 
 #[tokio::test]
+async fn what_had_begun_before_is_never_told_as_somebody_elses_or_as_nothing() {
+    let (line, sent) = taken_up(&[moving()], &[]).await;
+    assert!(line.starts_with("unknown: shop is being moved, but still is at v2 after") && sent == 0, "{line}");
+    let (line, sent) = taken_up(&[Err(no(500)), moving(), there()], &[]).await;
+    assert_eq!((line.as_str(), sent), ("done: shop is at v1", 0), "a reading that fails once is repeated");
+    let (line, sent) = taken_up(&[Err(no(401))], &[]).await;
+    assert!(line.starts_with("unknown: shop could not be read: ") && sent == 0, "{line}");
+    let (line, _) = taken_up(&[moving(), elsewhere()], &[]).await;
+    assert_eq!(line, "unknown: shop is at v3, neither where it was nor where it should be");
+    let (line, sent) = taken_up(&[half(), there()], &[Ok(())]).await;
+    assert_eq!((line.as_str(), sent), ("done: shop is at v1", 1), "what is left is done");
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_settled_by_looking() {
     let cases = [
         (vec![there()], "yes"),
@@ -151,7 +175,7 @@ async fn a_lost_answer_is_settled_by_looking() {
     ];
     for (looks, wanted) in cases {
         let lever = Played::new(&looks, &[]);
-        let happened = with_context(async |cx| plainly(settled(&lever, cx).await)).await;
+        let happened = with_context(false, async |cx| plainly(settled(&lever, cx).await)).await;
         let word = match happened {
             Happened::Yes { .. } => "yes",
             Happened::No { .. } => "no",
@@ -169,8 +193,8 @@ async fn what_came_to_nothing_is_a_failure_whoever_sees_it() {
     let (line, sent) = thrown(&[start(), moving(), broken()], &[Ok(())]).await;
     assert!(line.contains("taken back by itself") && sent == 1, "{line}");
     let lever = Played::new(&[broken()], &[]);
-    let begun = with_context(async |cx| plainly(settled(&lever, cx).await)).await;
+    let begun = with_context(false, async |cx| plainly(settled(&lever, cx).await)).await;
     assert_eq!(begun, Happened::Begun { note: "taken back by itself".into() });
-    let taken_up = with_context(async |cx| plain(throw(&lever, cx).await)).await;
+    let taken_up = with_context(false, async |cx| plain(throw(&lever, cx).await)).await;
     assert_eq!((taken_up, lever.sent()), (StepResult::failed("taken back by itself".into()), 0));
 }

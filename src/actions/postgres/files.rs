@@ -210,14 +210,37 @@ pub(super) fn size(bytes: u64) -> Words {
 
 /// Whether pg_dump wrote a script to its end.
 pub(super) fn demand_whole_script(path: &Path) -> Result<(), Words> {
-    let end = || -> io::Result<String> {
+    let end = || -> io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
-        let mut end = String::new();
-        file.read_to_string(&mut end)?;
+        let mut end = Vec::new();
+        file.read_to_end(&mut end)?;
         Ok(end)
     };
     let end = said(path, "file.not_read", end())?;
-    if end.contains("PostgreSQL database dump complete") { Ok(()) } else { Err(Words::new("postgres.cut_short")) }
+    // It may begin in the middle of a letter.
+    if String::from_utf8_lossy(&end).contains("PostgreSQL database dump complete") {
+        Ok(())
+    } else {
+        Err(Words::new("postgres.cut_short"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_whole_whichever_letter_its_end_begins_in() {
+        const DONE: &str = "-- PostgreSQL database dump complete\n";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.sql");
+        let after = usize::try_from(END).unwrap() - 1;
+        let filling = "x".repeat(after - DONE.len());
+        fs::write(&path, format!("CREATE TABLE clé{filling}{DONE}")).unwrap();
+        assert_eq!(demand_whole_script(&path), Ok(()));
+        fs::write(&path, format!("CREATE TABLE clé{filling}{}", " ".repeat(DONE.len()))).unwrap();
+        assert_eq!(demand_whole_script(&path), Err(Words::new("postgres.cut_short")));
+    }
 }

@@ -110,6 +110,10 @@ impl ActionProvider for Postgres {
         self.backup.is_some() || self.export.is_some()
     }
 
+    fn replaces_data(&self) -> bool {
+        self.restore.as_ref().is_some_and(|restore| restore.into == Place::InPlace)
+    }
+
     fn usually_within(&self) -> Millis {
         Millis::minutes(30)
     }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::backup::{Making, Unmade, made};
-use super::databases::{DatabaseConfig, literal, quoted};
+use super::databases::{DatabaseConfig, literal, quoted, quoted_table};
 use super::files::{self, Kept};
 use super::objects::own_schemas;
 use super::restore::{COPY, Others, Owners, Place, Spec, compared, shortened};
-use super::server::{self, Facts};
+use super::server::{self, Count, Facts};
 use super::settle;
 use super::tools::{Tools, complaint};
 use super::{draft_name, mark};
@@ -31,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(10);
 const OTHERS_GO: Duration = Duration::from_secs(30);
 /// What our own part of the transaction says when somebody else holds a table.
 const HELD: &str = "vigie: a table is held";
+/// What it says when a table was written to after the copy was made.
+const WRITTEN: &str = "vigie: written to since the copy: ";
 /// The most that is set aside to find out how it ended.
 const SETTLING: Duration = Duration::from_secs(30);
 /// How often it is told how far it is.
@@ -53,6 +55,22 @@ fn unmarked(comment: &str) -> &str {
 
 fn failed(why: Words) -> StepResult {
     StepResult::failed(Words::new("step.unchanged").with("why", why))
+}
+
+/// Demands that the tables that are held have the rows that the copy has: whatever came after it would be in no copy.
+fn unwritten(copied: &[Count]) -> Option<String> {
+    let rows = copied.iter().filter_map(|count| Some((quoted_table(&count.table), count.rows?)));
+    let rows: Vec<String> = rows.map(|(table, rows)| format!("({}, {rows}::bigint)", literal(&table))).collect();
+    (!rows.is_empty()).then(|| {
+        format!(
+            "DO $vigie$ DECLARE one record; now bigint; BEGIN \
+             FOR one IN SELECT * FROM (VALUES {}) AS copied (name, rows) LOOP \
+             IF EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND relation = to_regclass(one.name) \
+             AND mode = 'AccessExclusiveLock') THEN EXECUTE 'SELECT count(*) FROM ' || one.name INTO now; \
+             IF now <> one.rows THEN RAISE EXCEPTION '{WRITTEN}%', one.name; END IF; END IF; END LOOP; END $vigie$",
+            rows.join(", ")
+        )
+    })
 }
 
 /// One restore by one step of a run.
@@ -145,7 +163,9 @@ impl<'a> Putting<'a> {
         // Somebody may have come while the copy was made.
         self.alone().await?;
         self.tell(Words::new("postgres.putting").with("database", self.config.name.as_str()));
-        let finished = self.psql(facts, &script, &self.config.name, facts.comment.as_deref().unwrap_or("")).await;
+        let copied = copy.page.as_ref().map_or(&[][..], |page| &page.counts);
+        let standing = (facts.comment.as_deref().unwrap_or(""), copied);
+        let finished = self.psql(facts, &script, &self.config.name, standing).await;
         self.take_away(&script).await;
         let finished = finished?;
         self.demand_marked(&finished, &self.config.name).await?;
@@ -177,12 +197,8 @@ impl<'a> Putting<'a> {
         }
     }
 
-    /// The copy of what is there, made by this step: once.
+    /// The copy of what is there. One from an earlier attempt is not taken: since then people may have gone on writing.
     async fn copy(&self, facts: &Facts) -> Result<Kept, StepResult> {
-        let (folder, database) = (self.spec.folder.clone(), self.spec.database.clone());
-        if let Some(copy) = made(folder, database, self.key.clone(), true).await.map_err(failed)? {
-            return Ok(copy);
-        }
         self.tell(Words::new("postgres.copying").with("database", self.config.name.as_str()));
         let making = Making {
             config: self.config,
@@ -256,7 +272,14 @@ impl<'a> Putting<'a> {
     }
 
     /// Runs the script and sets the mark, in one transaction that is done once and never again.
-    async fn psql(&self, facts: &Facts, script: &Path, database: &str, comment: &str) -> Result<Finished, StepResult> {
+    /// `copied` is what was counted for the copy.
+    async fn psql(
+        &self,
+        facts: &Facts,
+        script: &Path,
+        database: &str,
+        (comment, copied): (&str, &[Count]),
+    ) -> Result<Finished, StepResult> {
         let mark = format!("[{}]", self.mark);
         let once = format!(
             "DO $vigie$ BEGIN PERFORM pg_advisory_xact_lock(hashtext({mark})); \
@@ -282,6 +305,7 @@ impl<'a> Putting<'a> {
         arguments.push(format!("--command={once}"));
         if self.spec.fresh.is_none() {
             arguments.push(format!("--command={}", self.holding()));
+            arguments.extend(unwritten(copied).map(|demand| format!("--command={demand}")));
         }
         let made = |schema: &String| format!("--command=CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
         arguments.extend(self.spec.schemas.iter().map(made));
@@ -331,8 +355,14 @@ impl<'a> Putting<'a> {
 
     /// The server says that it happened. Where it did not, it did not at all.
     async fn demand_marked(&self, finished: &Finished, database: &str) -> Result<(), StepResult> {
-        let is_held = finished.stderr.text.contains(HELD);
-        let why = if is_held { self.held().await } else { complaint("psql", finished, self.cx.within) };
+        let said = finished.stderr.text.as_str();
+        let written =
+            said.lines().find_map(|line| line.split_once(WRITTEN).map(|(_, table)| table.trim().replace('"', "")));
+        let why = match written {
+            Some(table) => Words::new("postgres.written_since").with("table", table),
+            None if said.contains(HELD) => self.held().await,
+            None => complaint("psql", finished, self.cx.within),
+        };
         let output = || finished.output(MOST_OUTPUT);
         let not_settled = |more: Words| StepResult::Unknown {
             why: Words::new("step.both").with("first", why.clone()).with("then", more),
@@ -375,7 +405,7 @@ impl<'a> Putting<'a> {
         let creation = server::creation(self.config, draft, LOOK).await.map_err(refused)?;
         server::change(self.config, &self.config.name, creation, self.left_to_work()).await.map_err(refused)?;
         self.tell(Words::new("postgres.putting").with("database", name));
-        let finished = self.psql(facts, script, draft, "").await?;
+        let finished = self.psql(facts, script, draft, ("", &[])).await?;
         self.demand_marked(&finished, draft).await?;
         let renaming = format!("ALTER DATABASE {} RENAME TO {}", quoted(draft), quoted(name));
         match server::change(self.config, &self.config.name, renaming, LOOK).await {

@@ -260,6 +260,9 @@ impl Planning<'_> {
         if chosen.is_plain() && !self.config.schemas.is_empty() {
             return Err(self.refused(Words::new("postgres.whole_script").with("name", chosen.name.as_str())));
         }
+        if chosen.is_plain() && self.restore.owners == Owners::Leave {
+            return Err(self.refused(Words::new("postgres.script_owners").with("name", chosen.name.as_str())));
+        }
         Ok(chosen)
     }
 

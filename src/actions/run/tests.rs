@@ -257,6 +257,21 @@ async fn an_action_edited_after_approval_runs_nothing_and_a_step_in_doubt_of_it_
     assert_eq!(setup.sets(), 0);
 }
 
+#[test]
+fn of_a_step_that_had_begun_nothing_was_changed_is_not_believed_without_a_look() {
+    let gone = || Words::new("reason.broken_off");
+    let target = |key| Words::new(key).with("target", "shop");
+    let unchanged = StepResult::failed(Words::new("step.unchanged").with("why", gone()));
+    assert_eq!(unchanged.taken_up(), StepResult::unknown(gone()));
+    let unread = StepResult::failed(target("step.unread_before").with("why", gone()));
+    assert_eq!(unread.taken_up(), StepResult::unknown(target("step.unread").with("why", gone())));
+    let moved = || target("step.is_at").with("at", "v3");
+    assert_eq!(StepResult::stale(moved()).taken_up(), StepResult::unknown(moved()));
+    for told in [StepResult::failed(target("step.program_exit")), StepResult::done(moved())] {
+        assert_eq!(told.clone().taken_up(), told);
+    }
+}
+
 #[tokio::test]
 async fn somebody_can_stop_a_run_before_its_next_step() {
     let setup = setup().await;

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -14,9 +14,19 @@ use super::variables::Variable;
 use crate::actions::disk::{STAMP, flush_folder, removed, said};
 use crate::incident::words::Words;
 
+/// Whose variables they are, as the configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Owner {
+    pub project: String,
+    pub team: Option<String>,
+}
+
 /// What a file of a copy holds.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Contents {
+    /// Nothing in copies of former versions.
+    #[serde(flatten)]
+    pub owner: Option<Owner>,
     pub variables: Vec<Variable>,
     /// Names of those whose values Vercel shows nobody.
     pub unreadable: Vec<String>,
@@ -29,13 +39,13 @@ pub(super) struct Copy {
     pub contents: Contents,
 }
 
-/// The names of a project's copies, the newest first: a time stands in each, so their order is that of the alphabet.
-pub(super) fn names(folder: &Path, project: &str) -> Result<Vec<String>, Words> {
-    let prefix = format!("{project}.");
+/// The names of a project's copies, the newest first: a time stands in each, so their order is that of the alphabet. Others
+/// may keep theirs in the same folder.
+pub(super) fn names(folder: &Path, owner: &Owner) -> Result<Vec<String>, Words> {
     let mut names = Vec::new();
     for entry in said(folder, "file.not_listed", fs::read_dir(folder))? {
         let name = said(folder, "file.not_listed", entry)?.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&prefix) && name.ends_with(ENDING) {
+        if is_named_for(&name, &owner.project) && !is_foreign(folder, &name, owner) {
             names.push(name);
         }
     }
@@ -43,10 +53,22 @@ pub(super) fn names(folder: &Path, project: &str) -> Result<Vec<String>, Words> 
     Ok(names)
 }
 
+/// `<project>.<time>.<key>.json` and nothing else: the copies of `shop.eu` begin as those of `shop` do.
+fn is_named_for(name: &str, project: &str) -> bool {
+    let rest = name.strip_prefix(project).and_then(|rest| rest.strip_prefix('.'));
+    let parts = rest.and_then(|rest| rest.strip_suffix(ENDING)).and_then(|rest| rest.split_once('.'));
+    parts.is_some_and(|(stamp, key)| NaiveDateTime::parse_from_str(stamp, STAMP).is_ok() && !key.contains('.'))
+}
+
+/// It says itself that it is of another team's project. One that cannot be read is told of when it is chosen.
+fn is_foreign(folder: &Path, name: &str, owner: &Owner) -> bool {
+    read(folder, name).is_ok_and(|copy| copy.contents.owner.is_some_and(|of| of != *owner))
+}
+
 /// The copy that a step of a run has made.
-pub(super) fn made_by(folder: &Path, project: &str, key: &str) -> Result<Option<String>, Words> {
+pub(super) fn made_by(folder: &Path, owner: &Owner, key: &str) -> Result<Option<String>, Words> {
     let ending = format!(".{key}{ENDING}");
-    Ok(names(folder, project)?.into_iter().find(|name| name.ends_with(&ending)))
+    Ok(names(folder, owner)?.into_iter().find(|name| name.ends_with(&ending)))
 }
 
 const ENDING: &str = ".json";

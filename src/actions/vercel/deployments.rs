@@ -135,7 +135,9 @@ impl Project<'_> {
             return Ok(Some(id.clone()));
         }
         let found = self.api.get(&["v13", "deployments", &shows.deployment], &self.with_team(&[])).await?;
-        let is_it = found.get("name").and_then(Value::as_str) == Some(self.name);
+        // The deployment's own name is what the project was called when it was built.
+        let name = found.pointer("/project/name").or_else(|| found.get("name"));
+        let is_it = name.and_then(Value::as_str) == Some(self.name);
         Ok(is_it.then(|| id.clone()))
     }
 

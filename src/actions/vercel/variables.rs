@@ -21,7 +21,7 @@ use super::super::lever::{self, Lever, Stand};
 use super::super::provider::{
     ActionProvider as _, Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
-use super::copies::{self, Contents, Copy};
+use super::copies::{self, Contents, Copy, Owner};
 use super::deployments::Project;
 use super::{VENDOR, Vercel};
 use crate::incident::approval::{Choice, PlannedStep, Risk};
@@ -178,9 +178,22 @@ fn listed(value: &Value) -> Result<Listed, Trouble> {
     })
 }
 
+impl Vercel {
+    fn owner(&self) -> Owner {
+        Owner { project: self.project.clone(), team: self.team.clone() }
+    }
+}
+
 impl Project<'_> {
+    fn owner(&self) -> Owner {
+        Owner { project: self.name.to_owned(), team: self.team.map(str::to_owned) }
+    }
+
     async fn variables(&self) -> Result<Vec<Listed>, Trouble> {
         let found = self.api.get(&["v10", "projects", self.name, "env"], &self.with_team(&[])).await?;
+        if found.pointer("/pagination/next").is_some_and(|next| !next.is_null()) {
+            return Err(Trouble::NotMade(Words::new("vercel.more_variables").with("project", self.name)));
+        }
         let list = found.get("envs").and_then(Value::as_array).ok_or(Trouble::Garbled)?;
         // What Vercel itself sets is none of ours.
         let own = list.iter().filter(|one| one.get("type").and_then(Value::as_str) != Some("system"));
@@ -190,6 +203,10 @@ impl Project<'_> {
     async fn value(&self, variable: &Listed) -> Result<Variable, Trouble> {
         let path = ["v1", "projects", self.name, "env", &variable.id];
         let found = self.api.get(&path, &self.with_team(&[])).await?;
+        // What comes then is what Vercel keeps, and would be put back as the value.
+        if found.get("decrypted") == Some(&Value::Bool(false)) {
+            return Err(Trouble::NotMade(Words::new("vercel.withheld").with("name", variable.name.as_str())));
+        }
         let value = found.get("value").and_then(Value::as_str).ok_or(Trouble::Garbled)?.to_owned();
         let Listed { name: key, kind, place, .. } = variable.clone();
         Ok(Variable { key, value, kind, place })
@@ -202,7 +219,8 @@ impl Project<'_> {
         for some in readable.chunks(AT_ONCE) {
             variables.extend(try_join_all(some.iter().map(|one| self.value(one))).await?);
         }
-        Ok(Contents { variables, unreadable: sensitive.into_iter().map(|one| one.name.clone()).collect() })
+        let unreadable = sensitive.into_iter().map(|one| one.name.clone()).collect();
+        Ok(Contents { owner: Some(self.owner()), variables, unreadable })
     }
 
     /// Makes a variable so, whether it is there or not.
@@ -284,11 +302,11 @@ impl Variables {
     }
 
     /// The copy that is to be restored.
-    async fn chosen(&self, project: &str, wanted: Option<&str>) -> Result<Option<Copy>, Words> {
-        let (this, project) = (self.clone(), project.to_owned());
+    async fn chosen(&self, owner: Owner, wanted: Option<&str>) -> Result<Option<Copy>, Words> {
+        let this = self.clone();
         let wanted = self.copy.as_deref().or(wanted).map(str::to_owned);
         off_thread(move || {
-            let mut names = copies::names(&this.copies, &project)?;
+            let mut names = copies::names(&this.copies, &owner)?;
             let name = match &wanted {
                 Some(wanted) => names.into_iter().find(|name| name == wanted),
                 None if names.is_empty() => None,
@@ -313,8 +331,8 @@ struct Draft {
 
 /// The copies there are, for a person to choose.
 pub(super) async fn choices(config: &Vercel, wanted: &Variables) -> Result<Vec<Choice>, PlanFault> {
-    let (folder, project) = (wanted.copies.clone(), config.project.clone());
-    let names = off_thread(move || copies::names(&folder, &project)).await;
+    let (folder, owner) = (wanted.copies.clone(), config.owner());
+    let names = off_thread(move || copies::names(&folder, &owner)).await;
     let names = names.map_err(|why| PlanFault::Unreadable { target: config.target().into_owned(), why })?;
     Ok(names.into_iter().map(|name| Choice { label: Words::verbatim(name.as_str()), value: name }).collect())
 }
@@ -414,7 +432,7 @@ async fn restore(
     (target, chosen): (&str, Option<&str>),
 ) -> Result<Draft, PlanFault> {
     let unreadable = |why| PlanFault::Unreadable { target: target.to_owned(), why };
-    let copy = wanted.chosen(&config.project, chosen).await.map_err(unreadable)?.ok_or_else(|| {
+    let copy = wanted.chosen(config.owner(), chosen).await.map_err(unreadable)?.ok_or_else(|| {
         PlanFault::NothingToGoBackTo(Words::new("vercel.no_copy").with("project", config.project.as_str()))
     })?;
     let now = site.contents(all).await;
@@ -551,8 +569,8 @@ struct Keeping<'a> {
 
 impl Keeping<'_> {
     async fn made(&self) -> Result<Option<String>, Words> {
-        let (folder, project, key) = (self.wanted.copies.clone(), self.site.name.to_owned(), self.key.clone());
-        off_thread(move || copies::made_by(&folder, &project, &key)).await
+        let (folder, owner, key) = (self.wanted.copies.clone(), self.site.owner(), self.key.clone());
+        off_thread(move || copies::made_by(&folder, &owner, &key)).await
     }
 
     /// A copy of these variables, or of all that are meant; its name.

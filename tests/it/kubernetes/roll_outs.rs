@@ -356,7 +356,8 @@ async fn an_autoscaler_that_will_set_the_number_anew_stands_in_the_plan() {
 /// K3 · A container that was ended and is not restarted yet waits for nothing, and yet it is what fails.
 #[tokio::test]
 async fn a_pod_that_was_killed_for_its_memory_is_said_to_be_with_its_last_lines() {
-    let image = [("image", "reversible", "set_image: { workloads: [deployment/web], images: { web: example/web:2-oom } }")];
+    let image =
+        [("image", "reversible", "set_image: { workloads: [deployment/web], images: { web: example/web:2-oom } }")];
     let setting = Setting { actions: &image, check: "get, namespace", within: "4s", ..Setting::default() };
     let Some(team) = Team::having(setting).await else { return };
     team.space.deployed("web", &["example/web:1"], 1).await;

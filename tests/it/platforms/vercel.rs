@@ -45,6 +45,8 @@ pub struct Variable {
 
 /// A project of a team, with its deployments.
 pub struct Vercel {
+    /// What the project is called now; its deployments keep the name from when they were built.
+    pub name: &'static str,
     pub token: String,
     pub team: String,
     pub deployments: Vec<Deployment>,
@@ -58,6 +60,10 @@ pub struct Vercel {
     pub readings: usize,
     under_way: Option<Under>,
     pub variables: Vec<Variable>,
+    /// The token may list variables but not read this one.
+    pub withheld: Option<&'static str>,
+    /// The list of variables goes on in another part.
+    pub lists_in_parts: bool,
     made: i64,
     /// What the live deployment says while somebody listens: the level, the status of the request, the message.
     pub log: Vec<(&'static str, u16, String)>,
@@ -74,6 +80,7 @@ impl Vercel {
     /// Three production deployments, of which the last is live.
     pub fn new() -> Self {
         let mut vercel = Self {
+            name: "shop",
             token: "vercel-token-for-tests".to_owned(),
             team: "team_shop1".to_owned(),
             deployments: Vec::new(),
@@ -83,6 +90,8 @@ impl Vercel {
             readings: 2,
             under_way: None,
             variables: Vec::new(),
+            withheld: None,
+            lists_in_parts: false,
             made: 0,
             log: Vec::new(),
             log_stays_open: false,
@@ -154,8 +163,8 @@ impl Vercel {
         match self.variables.iter().find(|one| one.id == id) {
             None => no(404, "not_found", "The variable was not found"),
             Some(one) => {
-                let is_readable = one.kind != "sensitive";
-                let mut body = shown(one, if is_readable { &one.value } else { "" });
+                let is_readable = one.kind != "sensitive" && self.withheld != Some(&one.key);
+                let mut body = shown(one, if is_readable { &one.value } else { "(encrypted)" });
                 body["decrypted"] = is_readable.into();
                 Said::new(200, body)
             }
@@ -251,7 +260,7 @@ impl Vercel {
         match self.find(id) {
             None => no(404, "not_found", "The deployment was not found"),
             Some(found) if found.is_deleted => no(410, "gone", "The deployment was deleted"),
-            Some(found) => Said::new(200, alone(found)),
+            Some(found) => Said::new(200, alone(found, self.name)),
         }
     }
 
@@ -357,7 +366,8 @@ impl Platform for Vercel {
             }
             ("GET", ["v10", "projects", PROJECT, "env"]) => {
                 let all: Vec<Value> = self.variables.iter().map(|one| shown(one, "(encrypted)")).collect();
-                Said::new(200, json!({"envs": all}))
+                let next = self.lists_in_parts.then_some(FIRST);
+                Said::new(200, json!({"envs": all, "pagination": {"count": all.len(), "next": next, "prev": null}}))
             }
             ("GET", ["v1", "projects", PROJECT, "env", id]) => self.read(id),
             ("POST", ["v10", "projects", PROJECT, "env"]) => self.put(&call.body),
@@ -418,10 +428,11 @@ fn listed(found: &Deployment) -> Value {
 }
 
 /// As it is told alone.
-fn alone(found: &Deployment) -> Value {
+fn alone(found: &Deployment, project: &str) -> Value {
     json!({
         "id": found.id,
         "name": "shop",
+        "project": {"id": PROJECT, "name": project, "framework": null},
         "projectId": PROJECT,
         "url": format!("{}.vercel.app", found.id),
         "createdAt": found.created,

@@ -324,7 +324,8 @@ async fn a_bot_killed_in_mid_restore_finds_out_how_it_ended() {
         assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:#?}");
         assert_eq!(shop.count(ORDERS).await, 100);
         let copies = kept(&shop).iter().filter(|name| name.contains("before-run_1_1-step-1")).count();
-        assert_eq!(copies, 1, "{:?}", kept(&shop));
+        // Whoever does it anew keeps what is there by then.
+        assert_eq!(copies, if goes_on_alone { 1 } else { 2 }, "{:?}", kept(&shop));
         bot.stop().await;
     }
 }

@@ -1,11 +1,14 @@
 //! D2, D5: a backup in the place of a database or beside it, and what was there held against what is there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 use vigie::incident::approval::{ActionPlan, Outcome, Risk};
 
+use super::backup::{tool, tools};
 use super::shop::Shop;
+use crate::faults::until;
 use crate::french::is_french;
 use crate::room::{Ran, Room};
 use crate::runbook::{Runbook, Sheet, TOKEN};
@@ -176,6 +179,25 @@ async fn a_chosen_backup_is_put_back_and_a_strange_script_never_runs() {
     assert!(none.refusal().await.contains("postgres.no_backup"));
 }
 
+/// A script says itself whom everything belongs to.
+#[tokio::test]
+async fn owners_are_left_only_where_the_backup_can_be_put_back_so() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "plain").await;
+    for into in ["in_place", "fresh"] {
+        let refusal = room(&shop, &format!("restore: {{ into: {into}, owners: leave }}")).refusal().await;
+        assert!(refusal.contains("postgres.script_owners") && refusal.contains(".sql"), "{refusal}");
+    }
+    let shop = Shop::open().await;
+    shop.admin_in(&shop.name, "ALTER TABLE orders OWNER TO vigie; GRANT SELECT ON orders TO PUBLIC").await;
+    backed_up(&shop, "custom").await;
+    shop.admin(&format!("ALTER ROLE {} CREATEDB", shop.name)).await;
+    assert_eq!(room(&shop, "restore: { into: fresh, owners: leave }").goes().await.line(), "done");
+    let fresh = shop.databases().await.pop().expect("there is one beside it");
+    let owned = "SELECT count(*) FROM pg_tables WHERE tablename = 'orders' AND tableowner = current_user";
+    assert_eq!(shop.count_in(&fresh, owned).await, 1);
+}
+
 #[tokio::test]
 async fn others_who_hold_the_database_are_named_or_cut_off() {
     let shop = Shop::open().await;
@@ -222,6 +244,60 @@ async fn what_moved_since_the_plan_is_stale_and_nothing_is_done() {
     other.sql("CREATE TABLE orders (); CREATE TABLE users (); CREATE TABLE migrations (version integer)").await;
     let line = room.run(&plan).await.line();
     assert!(line.starts_with("stale: postgres.other_database"), "{line}");
+}
+
+/// A copy that an earlier attempt has made is of an earlier state: people went on writing after it.
+#[tokio::test]
+async fn whoever_tries_again_gets_a_copy_of_what_is_there_by_then() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let folder = tools(&shop, "exec /usr/bin/pg_dump \"$@\"");
+    tool(&folder, "psql", "echo the table is held >&2; exit 3");
+    let room = room_with(&shop, "restore: { into: in_place }", &format!(", tools: \"{}\"", folder.display()));
+    let plan = room.planned().await;
+    assert!(lines(&plan).contains("step.writers_go_on"), "{}", lines(&plan));
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("the table is held"), "{line}");
+    let is_copy = |name: &String| name.contains(".before-");
+    let first: Vec<String> = kept(&shop).into_iter().filter(is_copy).collect();
+    assert_eq!(first.len(), 1, "{first:?}");
+
+    shop.sql("INSERT INTO orders VALUES (900, 77)").await;
+    until("a copy of another second", Duration::from_secs(10), async || {
+        let now = std::process::Command::new("date").args(["-u", "+%Y%m%dT%H%M%SZ"]).output().expect("date starts");
+        (!first[0].contains(String::from_utf8_lossy(&now.stdout).trim())).then_some(())
+    })
+    .await;
+    tool(&folder, "psql", "exec /usr/bin/psql \"$@\"");
+    let ran = room.run(&plan).await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!(shop.count(ORDERS).await, 100);
+    let newest = kept(&shop).into_iter().filter(is_copy).max().expect("there are copies");
+    says(&ran, &[&newest]);
+    let listed = std::process::Command::new("pg_restore")
+        .args(["--data-only", "--table=orders", "--file=-"])
+        .arg(shop.backups().join(&newest))
+        .output()
+        .expect("pg_restore starts");
+    let rows = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(rows.contains("900\t77"), "{newest} holds what was written in between: {rows}");
+}
+
+/// Between the copy and the locks somebody writes: that would be in no copy, so nothing is put back.
+#[tokio::test]
+async fn what_is_written_after_the_copy_is_not_thrown_away() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let folder = tools(&shop, "exec /usr/bin/pg_dump \"$@\"");
+    let writes = "PGAPPNAME=web /usr/bin/psql -X -q -c 'INSERT INTO orders VALUES (900, 77)' || exit 9";
+    tool(&folder, "psql", &format!("{writes}; exec /usr/bin/psql \"$@\""));
+    let room = room_with(&shop, "restore: { into: in_place }", &format!(", tools: \"{}\"", folder.display()));
+    let line = room.goes().await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("postgres.written_since"), "{line}");
+    assert!(line.contains("orders"), "{line}");
+    assert_eq!(shop.count(ORDERS).await, 156);
 }
 
 /// Why one would want a backup in the first place.

@@ -199,6 +199,35 @@ async fn a_branch_that_moved_is_stale_and_nothing_is_pushed() {
     assert_eq!(remote.at("main"), head);
 }
 
+/// Between the fetch and the push there is time for others; what they pushed in it is nobody's to overwrite.
+#[tokio::test]
+async fn what_somebody_pushes_in_between_is_never_overwritten() {
+    for operation in ["revert: {}", "shared: false, reset: { to: HEAD_BEFORE }"] {
+        let remote = Remote::open();
+        let operation = operation.replace("HEAD_BEFORE", &remote.at("main~1"));
+        let (clone, bin) = (remote.clone(), remote.folder.path().join("bin"));
+        std::fs::write(clone.join("price"), "30").expect("it can be written");
+        remote.git(&clone, &["commit", "--quiet", "-a", "-m", "Prix triple"]);
+        let theirs = remote.git(&clone, &["rev-parse", "HEAD"]);
+        std::fs::create_dir(&bin).expect("it can be made");
+        let program = bin.join("git");
+        let script = format!(
+            "#!/bin/sh\nPATH=/usr/local/bin:/usr/bin:/bin\nif [ \"$1\" = push ]; then git -C '{}' push --quiet origin \
+             HEAD:main || exit 9; fi\nexec git \"$@\"\n",
+            clone.display()
+        );
+        std::fs::write(&program, script).expect("it can be written");
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("it can be made to run");
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
+        let step = format!("within: 20s\n{}", remote.step(&operation));
+        let room = Room::open_with_path(&Room::text(&step, "command: { argv: [\"true\"] }"), &path);
+        let line = room.goes().await.line();
+        assert!(line.starts_with("stale: git.moved") && line.contains("Prix triple"), "{operation}: {line}");
+        assert_eq!((remote.at("main"), remote.file("price").as_str()), (theirs, "30"));
+        assert_eq!(remote.git(&remote.bare(), &["tag"]), "", "the tag goes with the change or not at all");
+    }
+}
+
 #[tokio::test]
 async fn an_unshared_branch_goes_back_and_the_tag_keeps_the_rest() {
     let remote = Remote::open();

@@ -92,6 +92,19 @@ async fn a_rollback_is_done_only_when_the_domain_shows_it() {
     });
 }
 
+/// Its deployments go on telling the name that it had when they were built.
+#[tokio::test]
+async fn a_project_that_was_renamed_is_known_by_its_name_of_today() {
+    let desk = Desk::open(Vercel::new()).await;
+    desk.with(|vercel| vercel.name = "boutique");
+    let room = |name: &str| Room::with_step(&step(&desk, "rollback: {}", "", TOKEN).replace("prj_shop1", name));
+    let refusal = room("shop").refusal().await;
+    assert!(refusal.contains("vercel.no_domain"), "{refusal}");
+    let ran = room("boutique").goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!(desk.with(|vercel| vercel.live().to_owned()), "dpl_2");
+}
+
 #[tokio::test]
 async fn a_promotion_puts_the_newest_live_and_lets_new_ones_go_live_again() {
     let scene = Scene::open("promote: {}").await;
@@ -202,6 +215,17 @@ async fn a_rollback_that_was_under_way_when_the_bot_died_is_followed_and_not_sen
     scene.desk.with(|vercel| vercel.begins("dpl_2", 3));
     let ran = scene.room.taken_up(&plan).await;
     assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert!(scene.desk.writes().is_empty());
+}
+
+/// Its own promotion is not over in time: nobody may be told that nothing was changed.
+#[tokio::test]
+async fn a_rollback_that_is_taken_up_and_not_seen_to_its_end_is_not_taken_for_a_failure() {
+    let scene = Scene::open_with("rollback: {}", "within: 400ms\n").await;
+    let plan = scene.room.planned().await;
+    scene.desk.with(|vercel| vercel.begins("dpl_2", 1_000_000));
+    let ran = scene.room.taken_up(&plan).await;
+    assert!(ran.line().starts_with("unknown: ") && ran.line().contains("lever.not_there_yet"), "{}", ran.line());
     assert!(scene.desk.writes().is_empty());
 }
 

@@ -106,13 +106,43 @@ async fn removed_variables_come_back_from_the_copy_that_was_kept_before() {
     assert_eq!(plan.steps[0].diff[0].key, "vercel.come_back");
     assert!(!format!("{plan:?}").contains(VALUE));
     // The copy of the restoring run is made before anything is put back; the run's name is the same here.
-    std::fs::rename(scene.copies.path().join(&scene.names()[0]), scene.copies.path().join("prj_shop1.2026.first.json"))
-        .expect("it can be renamed");
+    std::fs::rename(
+        scene.copies.path().join(&scene.names()[0]),
+        scene.copies.path().join("prj_shop1.20260101T000000Z.first.json"),
+    )
+    .expect("it can be renamed");
     let plan = room.planned().await;
     is_done(&room.run(&plan).await);
     assert_eq!(scene.value("NEW_CHECKOUT").as_deref(), Some(VALUE));
     assert_eq!(scene.value("SHOP_URL").as_deref(), Some("https://other.example.com"), "the copy does not hold it");
     assert_eq!(scene.names().len(), 2);
+}
+
+/// Two projects, or those of two teams, keep their copies in one folder: nobody gets the other one's values.
+#[tokio::test]
+async fn another_projects_copies_are_not_taken_for_this_ones() {
+    let scene = Scene::open().await;
+    is_done(&scene.room("do: save").goes().await);
+    let own = scene.names().remove(0);
+    let kept = std::fs::read_to_string(scene.copies.path().join(&own)).expect("it can be read");
+    let others = kept.replace(VALUE, "value-of-others");
+    for (name, text) in [
+        ("prj_shop1.eu.20991231T000000Z.run_1_1-step-1-0.json", others.replace("prj_shop1", "prj_shop1.eu")),
+        ("prj_shop1.20991231T000000Z.run_1_1-step-1-0.json", others.replace("team_shop1", "team_other1")),
+        ("prj_shop1.old.json", others.clone()),
+    ] {
+        assert_ne!(text, kept, "{name} is of others");
+        std::fs::write(scene.copies.path().join(name), text).expect("it can be written");
+    }
+    scene.desk.with(|vercel| vercel.set("NEW_CHECKOUT", "off", "encrypted", &["production"]));
+    let room = scene.room("do: restore");
+    assert_eq!(room.choices().await, std::slice::from_ref(&own));
+    let first = scene.copies.path().join("prj_shop1.20260101T000000Z.first.json");
+    std::fs::rename(scene.copies.path().join(&own), first).expect("it can be renamed");
+    let plan = room.planned().await;
+    assert_eq!(plan.steps[0].title.vars["copy"], "prj_shop1.20260101T000000Z.first.json");
+    is_done(&room.run(&plan).await);
+    assert_eq!(scene.value("NEW_CHECKOUT").as_deref(), Some(VALUE));
 }
 
 /// V2 · a copy that a person chose, and nothing besides it.
@@ -121,13 +151,16 @@ async fn what_the_copy_does_not_hold_is_removed_when_that_is_said() {
     let scene = Scene::open().await;
     scene.desk.with(|vercel| vercel.set("PAYMENT", VALUE, "sensitive", &["production"]));
     is_done(&scene.room("do: save").goes().await);
-    std::fs::rename(scene.copies.path().join(&scene.names()[0]), scene.copies.path().join("prj_shop1.2026.first.json"))
-        .expect("it can be renamed");
+    std::fs::rename(
+        scene.copies.path().join(&scene.names()[0]),
+        scene.copies.path().join("prj_shop1.20260101T000000Z.first.json"),
+    )
+    .expect("it can be renamed");
     scene.desk.with(|vercel| vercel.set("EXTRA", "more", "encrypted", &["production"]));
     assert!(scene.room("do: restore").refusal().await.contains("plan_fault.already_there"), "others are left");
     let room = scene.room("do: restore, others: remove");
-    assert_eq!(room.choices().await, ["prj_shop1.2026.first.json"]);
-    let plan = room.planned_to("prj_shop1.2026.first.json").await;
+    assert_eq!(room.choices().await, ["prj_shop1.20260101T000000Z.first.json"]);
+    let plan = room.planned_to("prj_shop1.20260101T000000Z.first.json").await;
     let line = &plan.steps[0].diff[0];
     assert_eq!((line.key.as_str(), &line.vars["names"]), ("vercel.go_away", &json!(["EXTRA"])));
     assert_eq!(plan.risk(), Risk::Reversible);
@@ -140,11 +173,34 @@ async fn what_the_copy_does_not_hold_is_removed_when_that_is_said() {
     assert!(kept.contains("\"EXTRA\"") && kept.contains("more"), "{kept}");
 
     scene.desk.with(|vercel| vercel.set("HIDDEN", VALUE, "sensitive", &["production"]));
-    let wanted = "do: restore, others: remove, copy: prj_shop1.2026.first.json";
+    let wanted = "do: restore, others: remove, copy: prj_shop1.20260101T000000Z.first.json";
     let plan = scene.room(wanted).planned().await;
     assert_eq!(plan.risk(), Risk::Destructive, "nobody could put it back");
     let refusal = scene.room(&wanted.replace("first", "second")).refusal().await;
     assert!(refusal.contains("vercel.no_copy"), "{refusal}");
+}
+
+/// Half a list, or what Vercel keeps in the place of a value, would be put back as the truth.
+#[tokio::test]
+async fn what_vercel_does_not_tell_whole_is_neither_kept_nor_removed() {
+    let scene = Scene::open().await;
+    is_done(&scene.room("do: save").goes().await);
+    let first = scene.copies.path().join("prj_shop1.20260101T000000Z.first.json");
+    std::fs::rename(scene.copies.path().join(&scene.names()[0]), first).expect("it can be renamed");
+    scene.desk.with(|vercel| vercel.withheld = Some("SHOP_URL"));
+    for wanted in ["do: save", "do: remove, names: [SHOP_URL]"] {
+        let line = scene.room(wanted).goes().await.line();
+        assert!(line.starts_with("failed: step.unchanged") && line.contains("vercel.withheld"), "{wanted}: {line}");
+        assert!(line.contains("SHOP_URL"), "{line}");
+    }
+    let refusal = scene.room("do: restore").refusal().await;
+    assert!(refusal.contains("vercel.withheld") && refusal.contains("SHOP_URL"), "{refusal}");
+    scene.desk.with(|vercel| (vercel.withheld, vercel.lists_in_parts) = (None, true));
+    for wanted in ["do: save", "do: remove, names: [SHOP_URL]", "do: restore"] {
+        let refusal = scene.room(wanted).refusal().await;
+        assert!(refusal.contains("vercel.more_variables") && refusal.contains("prj_shop1"), "{wanted}: {refusal}");
+    }
+    assert_eq!((scene.desk.writes().len(), scene.names().len()), (0, 1));
 }
 
 #[tokio::test]
@@ -161,13 +217,16 @@ async fn a_sensitive_variable_is_said_to_be_lost_for_good() {
 async fn a_restore_cut_off_in_the_middle_is_taken_up() {
     let scene = Scene::open().await;
     is_done(&scene.room("do: save").goes().await);
-    std::fs::rename(scene.copies.path().join(&scene.names()[0]), scene.copies.path().join("prj_shop1.2026.first.json"))
-        .expect("it can be renamed");
+    std::fs::rename(
+        scene.copies.path().join(&scene.names()[0]),
+        scene.copies.path().join("prj_shop1.20260101T000000Z.first.json"),
+    )
+    .expect("it can be renamed");
     scene.desk.with(|vercel| {
         vercel.set("NEW_CHECKOUT", "on", "encrypted", &["production"]);
         vercel.set("SHOP_URL", "https://other.example.com", "encrypted", &["preview", "production"]);
     });
-    let room = scene.room("do: restore, copy: prj_shop1.2026.first.json");
+    let room = scene.room("do: restore, copy: prj_shop1.20260101T000000Z.first.json");
     let plan = room.planned().await;
     scene.desk.next(Which::Write, Trouble::LosesAnswer);
     let ran = room.run(&plan).await;
@@ -265,14 +324,17 @@ async fn a_restore_keeps_to_its_environments() {
         vercel.set_for("STAGED", VALUE, "encrypted", &[], &["env_staging"]);
     });
     is_done(&scene.room("do: save").goes().await);
-    std::fs::rename(scene.copies.path().join(&scene.names()[0]), scene.copies.path().join("prj_shop1.2026.first.json"))
-        .expect("it can be renamed");
+    std::fs::rename(
+        scene.copies.path().join(&scene.names()[0]),
+        scene.copies.path().join("prj_shop1.20260101T000000Z.first.json"),
+    )
+    .expect("it can be renamed");
     scene.desk.with(|vercel| {
         vercel.set("NEW_CHECKOUT", "on", "encrypted", &["production"]);
         vercel.set("PREVIEW_ONLY", "after", "encrypted", &["preview"]);
         vercel.variables.retain(|one| one.key != "STAGED");
     });
-    let restore = "do: restore, copy: prj_shop1.2026.first.json";
+    let restore = "do: restore, copy: prj_shop1.20260101T000000Z.first.json";
     let plan = scene.room(&format!("{restore}, environments: [production]")).planned().await;
     let lines = format!("{:?}", plan.steps[0].diff);
     assert!(lines.contains("NEW_CHECKOUT"), "{lines}");
