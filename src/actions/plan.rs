@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use futures_util::future::join_all;
+use serde_json::Value;
 
 use super::config::ActionConfig;
 use super::length;
-use super::provider::{MOST_SHOWN, PlanContext, PlanFault, StepConfig, choosers, choosing};
+use super::provider::{MOST_SHOWN, PlanContext, PlanFault, StepConfig, StepResult, choosers, choosing};
 use super::stopwatch::within;
 use super::{Actions, Inner};
 use crate::incident::approval::{
@@ -69,7 +70,7 @@ impl Actions {
         let (mut steps, mut stays_done, mut is_back) = (Vec::new(), Vec::new(), None);
         for (place, done) in begun.iter().rev().filter_map(|place| Some((*place, plan.steps.get(*place)?))) {
             let place = done.configured_at.unwrap_or(place);
-            let Some(step) = config.steps.get(place) else { continue };
+            let Some(step) = config.steps.get(place).filter(|_| !done.has_nothing_to_do()) else { continue };
             match self.inner.in_time(step, step.plan_back(done, &self.inner.context(None, &[]))).await {
                 Ok(step) => steps.push(PlannedStep { configured_at: Some(place), ..step }),
                 Err(fault @ PlanFault::AlreadyThere { .. }) => is_back = Some(fault),
@@ -130,15 +131,60 @@ impl Inner {
             if step.takes_up() { None } else { Some(self.plan_step(step, wanted, &[]).await) }
         });
         let alone: Vec<_> = join_all(alone).await;
-        let mut steps = Vec::new();
+        let (mut steps, mut there) = (Vec::new(), None);
         for (step, planned) in config.steps.iter().zip(alone) {
             let planned = match planned {
-                Some(planned) => planned?,
-                None => self.plan_step(step, wanted, &steps).await?,
+                Some(planned) => planned,
+                None => self.plan_step(step, wanted, &steps).await,
             };
-            steps.push(planned);
+            steps.push(match planned {
+                // Whoever chose where it goes is told that it is there.
+                Err(PlanFault::AlreadyThere { target, to }) if wanted.is_none() || step.choosing().is_nothing() => {
+                    let nothing = self.nothing_to_do(step, &to);
+                    there.get_or_insert(PlanFault::AlreadyThere { target, to });
+                    nothing
+                }
+                planned => planned?,
+            });
         }
-        Ok(steps)
+        match there {
+            Some(fault) if steps.iter().all(PlannedStep::has_nothing_to_do) => Err(fault),
+            _ => Ok(steps),
+        }
+    }
+
+    /// A step whose end is the case already: one of several, so the others are done all the same.
+    fn nothing_to_do(&self, step: &StepConfig, to: &str) -> PlannedStep {
+        let (provider, target) =
+            step.provider().map(|(name, provider)| (name, provider.target().into_owned())).unwrap_or_default();
+        let redactor = &self.world.redactor;
+        let title = Words::new("step.nothing_to_do").with("target", target.as_str()).with("to", to);
+        PlannedStep {
+            title: redactor.words(title, MOST_SHOWN),
+            target,
+            locks: Vec::new(),
+            from: None,
+            to: redactor.short(to, MOST_SHOWN),
+            diff: Vec::new(),
+            needs: Vec::new(),
+            risk: Risk::ReadOnly,
+            configured_at: None,
+            always: step.always,
+            after: Vec::new(),
+            provider: provider.to_owned(),
+            spec: Value::Null,
+        }
+    }
+
+    /// Whether there still is nothing to do: the world may have moved since the plan. Only reads.
+    pub(super) async fn still_nothing_to_do(&self, step: &StepConfig) -> StepResult {
+        match self.plan_step(step, None, &[]).await {
+            Err(PlanFault::AlreadyThere { target, to }) => {
+                StepResult::done(Words::new("step.nothing_to_do").with("target", target).with("to", to))
+            }
+            Ok(now) => StepResult::stale(Words::new("step.something_to_do").with("title", now.title)),
+            Err(fault) => StepResult::failed(fault.words()),
+        }
     }
 
     async fn plan_step(

@@ -153,7 +153,7 @@ impl Single<'_, '_> {
         };
         let watch = Stopwatch::start();
         let mut doubt = Doubt::NotBegun;
-        if doubted {
+        if doubted && !step.has_nothing_to_do() {
             doubt = match self.settle_doubt(index, step, &provider).await {
                 Ok(doubt) => doubt,
                 Err(halt) => return Ok(Err(halt)),
@@ -264,7 +264,13 @@ impl Single<'_, '_> {
     ) -> Result<Result<Done, Lost>, Halt> {
         let progress = |now: Words| self.tell(index, now);
         let cx = StepContext { begun, within: time, ..self.context(index, provider, &progress) };
-        let result = within(time + FUSE, provider.provider.execute(step, &cx)).await;
+        let doing = async {
+            match step.has_nothing_to_do() {
+                true => self.inner.still_nothing_to_do(provider.config).await,
+                false => provider.provider.execute(step, &cx).await,
+            }
+        };
+        let result = within(time + FUSE, doing).await;
         let result = result.unwrap_or_else(|_| StepResult::unknown(Words::new("step.no_result")));
         match if begun { result.taken_up() } else { result } {
             StepResult::Done { note, output, live } => {

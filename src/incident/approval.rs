@@ -81,11 +81,16 @@ pub struct PlannedStep {
     pub after: Vec<usize>,
     /// Which provider planned it and will execute it.
     pub provider: String,
-    /// The provider's own absolute facts; opaque to everybody else; holds no secret.
+    /// The provider's own absolute facts; opaque to everybody else; holds no secret. None where there is nothing to do.
     pub spec: Value,
 }
 
 impl PlannedStep {
+    /// What it would lead to was the case already when it was planned, so that there are no facts to act by.
+    pub fn has_nothing_to_do(&self) -> bool {
+        self.spec.is_null()
+    }
+
     /// What nobody else may change while it runs.
     pub fn locks(&self) -> &[String] {
         if self.locks.is_empty() { std::slice::from_ref(&self.target) } else { &self.locks }

@@ -19,7 +19,7 @@ pub(super) async fn parts(site: &Site<'_>, done: &[Part]) -> Result<Vec<Part>, N
         return Err(NoDraft::Nothing(Words::new("step.no_way_back")));
     }
     let mut parts = Vec::new();
-    for part in done {
+    for part in done.iter().filter(|part| !part.changes_nothing()) {
         parts.push(part_back(site, part).await?);
     }
     Ok(parts)
@@ -40,7 +40,7 @@ async fn part_back(site: &Site<'_>, done: &Part) -> Result<Part, NoDraft> {
         return Err(NoDraft::Already(at));
     }
     if !done.is_done(&object) {
-        let who = object.changed_by().map(str::to_owned);
+        let who = object.changed_by(done.known()).map(str::to_owned);
         return Err(NoDraft::Refused(says("kubernetes.moved").with("who", who).with("at", at)));
     }
     let part = match &done.deed {

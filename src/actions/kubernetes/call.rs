@@ -1,5 +1,6 @@
 //! Requests to an API server: readings are repeated, a change is sent once, and every trouble has its words.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::super::World;
 use super::super::redact::Redactor;
 use super::super::stopwatch::{Stopwatch, pause, within};
 use super::cluster::{Cluster, refused_access};
-use super::kinds::{Kind, PODS};
+use super::kinds::{Kind, PODS, SECRETS};
 use super::rights::Right;
 use crate::incident::time::Instant;
 use crate::incident::words::Words;
@@ -58,6 +59,8 @@ pub(super) struct Site<'a> {
     pub(super) wanted: Option<&'a str>,
     /// What steps before this one of the same plan do in this namespace, while planning: the facts of each.
     pub(super) earlier: Vec<&'a Value>,
+    /// What these steps change here, as people write it.
+    pub(super) taken: BTreeSet<String>,
     watch: Stopwatch,
     within: Duration,
     /// Since the server last gave no answer.
@@ -147,8 +150,13 @@ impl Trouble {
         matches!(self, Trouble::Refused(status) if status.code == 503)
     }
 
-    /// We may not do that.
+    /// We may not do that, as the roles have it.
     pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if is_of_roles(status))
+    }
+
+    /// The server forbids it, for whatever reason.
+    fn is_forbidden(&self) -> bool {
         matches!(self, Trouble::Refused(status) if status.code == 403)
     }
 
@@ -172,12 +180,23 @@ impl Trouble {
                 403 if has_cause(status, "NamespaceTerminating") => {
                     Words::new("kubernetes.namespace_ending").with("namespace", site.namespace)
                 }
-                403 => Words::new("kubernetes.denied").with("rights", vec![Value::from(right.words(site.namespace))]),
+                403 if is_of_roles(status) => {
+                    Words::new("kubernetes.denied").with("rights", vec![Value::from(right.words(site.namespace))])
+                }
                 404 => right.absent(site.namespace),
+                // Its answer to a change of a Secret may hold the Secret, the values that nobody sent included.
+                code if right.kind == SECRETS => Words::new("kubernetes.refuses_secret")
+                    .with("code", code)
+                    .with("reason", site.redactor.short(&status.reason, 60)),
                 _ => Words::new("kubernetes.server_refuses").with("said", site.redactor.short(&said(status), 300)),
             },
         }
     }
+}
+
+/// The roles forbid it. A quota, a policy or a webhook forbids with the same code, and says why in its own words.
+fn is_of_roles(status: &Status) -> bool {
+    status.code == 403 && status.message.contains("User \"") && status.message.contains("\" cannot ")
 }
 
 fn has_cause(status: &Status, reason: &str) -> bool {
@@ -236,6 +255,7 @@ impl<'a> Site<'a> {
             redactor,
             wanted: None,
             earlier: Vec::new(),
+            taken: BTreeSet::new(),
             watch,
             within,
             silence: Mutex::default(),
@@ -268,7 +288,7 @@ impl<'a> Site<'a> {
     async fn ask(&self, call: Call, longest: Duration) -> Result<Value, Trouble> {
         loop {
             match self.ask_as_known(&call, longest).await {
-                Err(trouble) if trouble.is_denied() && self.may_have_just_started() => pause(FIRST_PAUSE).await,
+                Err(trouble) if trouble.is_forbidden() && self.may_have_just_started() => pause(FIRST_PAUSE).await,
                 Err(trouble) => {
                     if matches!(trouble, Trouble::NoAnswer { .. }) {
                         self.heard_nothing();

@@ -18,10 +18,12 @@ use super::super::stopwatch::pause;
 use super::back;
 use super::call::{Site, Trouble};
 use super::deed::{Deed, Place};
+use super::ending::{done, ended, halfway};
 use super::follow::{End, Following, Standing, counts, standing};
 use super::kinds::Thing;
 use super::object::Object;
 use super::rights::Right;
+use super::scale::is_autoscaled;
 use super::secret;
 use super::{Draft, NoDraft, Operation};
 use crate::incident::approval::{Choice, Choosing, Risk};
@@ -46,6 +48,15 @@ pub(super) struct Part {
     pub from: Option<String>,
     pub to: String,
     pub deed: Deed,
+    /// An earlier step of the same plan changes the object before, and this one does the same whatever that leaves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    follows: bool,
+    /// When the object was changed last, as far as the plan knew: whoever did it since is named, and nobody before.
+    #[serde(default)]
+    known: String,
+    /// The pods that were not ready, and may be deleted where they block, by their uids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stuck: Vec<String>,
     #[serde(skip)]
     diff: Vec<Words>,
     /// What keeps the revision that is gone back to, where it was just read.
@@ -58,7 +69,22 @@ impl Part {
     pub(super) fn new(thing: &Thing, object: &Object, deed: Deed, from: Option<String>, to: String) -> Self {
         let (uid, was) = (object.uid().to_owned(), deed.state(object));
         let thing = thing.clone();
-        Self { thing, uid, was, result: String::new(), from, to, deed, diff: Vec::new(), holder: None }
+        let known = object.changed_at();
+        let result = String::new();
+        Self {
+            thing,
+            uid,
+            was,
+            result,
+            from,
+            to,
+            deed,
+            follows: false,
+            known,
+            stuck: Vec::new(),
+            diff: Vec::new(),
+            holder: None,
+        }
     }
 
     /// What a plan says about it besides from and to, one line each.
@@ -68,11 +94,38 @@ impl Part {
         self
     }
 
+    /// The pods of a StatefulSet that would block their own repair.
+    pub(super) fn freeing(mut self, pods: &[Object]) -> Self {
+        let names: Vec<&str> = pods.iter().map(Object::name).collect();
+        if !names.is_empty() {
+            self.diff.push(Words::new("kubernetes.diff_stuck").with("names", names));
+        }
+        self.stuck = pods.iter().map(|pod| pod.uid().to_owned()).collect();
+        self
+    }
+
+    /// Those that the plan named, by their uids.
+    pub(super) fn stuck(&self) -> &[String] {
+        &self.stuck
+    }
+
     /// What was just read of the revision that is gone back to.
     #[must_use]
     pub(super) fn held_by(mut self, holder: Object) -> Self {
         self.holder = Some(holder);
         self
+    }
+
+    /// The part after others of its plan that change the same object, or its name where nobody can tell what they leave.
+    fn after_others(self, site: &Site<'_>, takes_up: bool) -> Result<Self, String> {
+        let name = self.thing.to_string();
+        match &self.deed {
+            _ if !site.taken.contains(&name) => Ok(self),
+            // The images of this moment may not be those that are restarted.
+            Deed::Restart => Ok(Self { follows: true, to: "restart".to_owned(), ..self }),
+            _ if takes_up => Ok(self),
+            _ => Err(name),
+        }
     }
 
     /// The part that takes this one back, from where it has led to.
@@ -93,6 +146,11 @@ impl Part {
         &self.uid
     }
 
+    /// It leads to where things are already. One of several, it is looked at again with the others and not written.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.was == self.result && !matches!(self.deed, Deed::Wait | Deed::Secret(_))
+    }
+
     /// It is as it was before this part.
     pub(super) fn is_undone(&self, object: &Object) -> bool {
         self.deed.state(object) == self.was
@@ -103,16 +161,37 @@ impl Part {
         self.deed.state(object) == self.result
     }
 
+    /// How many pods are left at most, where it takes some away.
+    pub(super) fn made_smaller_to(&self) -> Option<i64> {
+        match self.deed {
+            Deed::Scale { to, .. } if self.was.parse::<i64>().is_ok_and(|was| to < was) => Some(to),
+            _ => None,
+        }
+    }
+
+    /// Its number of pods was set again since by its autoscaler, which is nobody's fault.
+    pub(super) async fn autoscaled(&self, site: &Site<'_>, object: &Object) -> bool {
+        matches!(self.deed, Deed::Scale { .. }) && is_autoscaled(site, &self.thing, object).await
+    }
+
+    /// When the object was changed last before the plan.
+    pub(super) fn known(&self) -> &str {
+        &self.known
+    }
+
     /// What was compared before it.
     pub(super) fn was(&self) -> &str {
         &self.was
     }
 
     pub(super) fn place(&self, object: &Object, key: &str) -> Place {
-        self.deed.place(object, &self.was, &self.result, key)
+        match self.deed.place(object, &self.was, &self.result, key) {
+            Place::Elsewhere if self.follows => Place::Before,
+            place => place,
+        }
     }
 
-    fn says(&self, key: &'static str) -> Words {
+    pub(super) fn says(&self, key: &'static str) -> Words {
         Words::new(key).with("name", self.name())
     }
 
@@ -150,6 +229,11 @@ pub(super) trait Patching: std::fmt::Debug + Send + Sync {
 
     /// It goes on from what an earlier step of the same plan leaves.
     fn takes_up(&self) -> bool {
+        false
+    }
+
+    /// It restarts workloads, which earlier steps of the same plan may have changed as they like.
+    fn restarts(&self) -> bool {
         false
     }
 
@@ -207,7 +291,7 @@ impl<T: Patching> Operation for T {
     }
 
     fn takes_up(&self) -> bool {
-        Patching::takes_up(self)
+        Patching::takes_up(self) || self.restarts()
     }
 
     async fn choices(&self, site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
@@ -219,6 +303,10 @@ impl<T: Patching> Operation for T {
         let mut things = self.things();
         things.extend(found.iter().filter(|thing| !self.things().contains(thing)).cloned());
         let parts = plan_all(site, self, &things).await?;
+        let mut told = parts.iter().filter(|part| part.deed != Deed::Restart).peekable();
+        if told.peek().is_some() && told.all(Part::changes_nothing) {
+            return Err(NoDraft::Already(draft(self.title(), &parts).to));
+        }
         self.agree(&parts).map_err(NoDraft::Refused)?;
         let also = found.iter().map(ToString::to_string).collect();
         Ok(Draft { also, ..draft(self.title(), &parts) })
@@ -308,8 +396,10 @@ async fn plan_one(site: &Site<'_>, operation: &dyn Patching, thing: &Thing) -> R
         let object =
             Object(object.map_err(|trouble| NoDraft::Trouble(trouble, Right::one("get", thing.kind(), &thing.name)))?);
         let planned = async {
-            let object = if operation.takes_up() { left_by_others(site, thing, object).await? } else { object };
-            rehearsed(site, operation.part(site, thing, &object).await?, &object).await
+            let follows = operation.takes_up() || operation.restarts();
+            let object = if follows { left_by_others(site, thing, object).await? } else { object };
+            let part = operation.part(site, thing, &object).await?.after_others(site, operation.takes_up());
+            rehearsed(site, part.map_err(NoDraft::Taken)?, &object).await
         };
         match planned.await {
             Err(NoDraft::Trouble(trouble, _)) if trouble.is_conflict() && tries < REHEARSALS => {}
@@ -347,9 +437,6 @@ pub(super) async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) 
     let after = site.patch(part.thing.kind(), part.name(), &body, true).await;
     let after = after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?;
     part.result = part.deed.state(&Object(after));
-    if part.result == part.was && !matches!(part.deed, Deed::Secret(_)) {
-        return Err(NoDraft::Already(part.deed.shown(object)));
-    }
     Ok(part)
 }
 
@@ -379,15 +466,20 @@ async fn find(site: &Site<'_>, one: &Part, key: &str) -> Result<Found, Trouble> 
     if place == Place::After {
         return Ok(if ours { Found::Ours(object) } else { Found::There(object) });
     }
+    if ours && one.autoscaled(site, &object).await {
+        return Ok(Found::Ours(object));
+    }
     if ours {
-        return Ok(Found::Moved(one.says("kubernetes.done_before").with("who", object.changed_by())));
+        return Ok(Found::Moved(one.says("kubernetes.done_before").with("who", object.changed_by(one.known()))));
     }
     if let Some(why) = one.deed.unfit(&object) {
         return Ok(Found::Moved(why));
     }
     if place == Place::Elsewhere {
         let at = one.deed.shown(&object);
-        return Ok(Found::Moved(one.says("kubernetes.moved").with("who", object.changed_by()).with("at", at)));
+        return Ok(Found::Moved(
+            one.says("kubernetes.moved").with("who", object.changed_by(one.known())).with("at", at),
+        ));
     }
     let to = match &one.deed {
         Deed::Undo(to) => to,
@@ -512,56 +604,6 @@ pub(super) async fn nothing_moved(site: &Site<'_>, all: &[Part], key: &str) -> R
     Ok(())
 }
 
-/// One of several could not be changed after others were: nobody may take that for “nothing was done”.
-fn halfway(result: StepResult, all: &[Part], written: &[(&Part, Written)]) -> StepResult {
-    let changed: Vec<&str> = written.iter().filter(|(_, done)| done.now).map(|(one, _)| one.name()).collect();
-    if changed.is_empty() {
-        return result;
-    }
-    let left: Vec<&str> = all.iter().skip(written.len()).map(Part::name).collect();
-    let half = |why: Words| {
-        Words::new("kubernetes.half").with("changed", changed.clone()).with("left", left.clone()).with("why", why)
-    };
-    match result {
-        StepResult::Stale { found } => StepResult::failed(half(found)),
-        StepResult::Failed { why, output } => StepResult::Failed { why: half(why), output },
-        StepResult::Unknown { why, output } => StepResult::Unknown { why: half(why), output },
-        done @ StepResult::Done { .. } => done,
-    }
-}
-
-/// What all roll-outs together came to: what nobody knows outweighs what failed.
-fn ended(ends: Vec<(&Part, End)>) -> StepResult {
-    let (mut notes, mut live, mut failed, mut unknown) = (Vec::new(), Vec::new(), None, None);
-    let several = ends.len() > 1;
-    for (one, end) in ends {
-        match end {
-            End::Complete(object) => {
-                let at = one.deed.shown(&object);
-                notes.push(Value::from(done(one, &object)));
-                live.push(if several { format!("{} {at}", one.name()) } else { at });
-            }
-            End::Failed { why, output } => failed = failed.or(Some(StepResult::Failed { why, output })),
-            End::Unknown(why) => unknown = unknown.or(Some(StepResult::unknown(why))),
-        }
-    }
-    unknown.or(failed).unwrap_or_else(|| StepResult::Done {
-        note: Words::new("kubernetes.all").with("notes", notes),
-        output: None,
-        live: Some(live.join(", ")),
-    })
-}
-
-/// What is the case once it is over.
-fn done(one: &Part, object: &Object) -> Words {
-    let at = one.deed.shown(object);
-    if one.deed.rolls_out() {
-        counts("kubernetes.rolled", one.thing.what, object).with("at", at)
-    } else {
-        one.says("kubernetes.now_at").with("at", at)
-    }
-}
-
 /// Whether it happened, and whether it is over.
 pub(super) async fn check(site: &Site<'_>, all: &[Part], cx: &StepContext<'_>) -> Happened {
     let key = cx.idempotency_key();
@@ -593,7 +635,9 @@ async fn check_one(site: &Site<'_>, one: &Part, key: &str) -> Happened {
             Err(trouble) => return Happened::CannotTell { why: trouble.words(site, &one.right("get")) },
             Ok(Found::Moved(why)) => return Happened::CannotTell { why },
             Ok(Found::Ours(object) | Found::There(object)) => {
-                let is_over = !one.deed.rolls_out() || standing(&object, one, key, &mut false) == Standing::Complete;
+                let is_complete = || standing(&object, one, key, &mut false) == Standing::Complete;
+                // Pods may still be ending, which is waited for when it is taken up.
+                let is_over = !one.deed.rolls_out() || (one.made_smaller_to().is_none() && is_complete());
                 return match is_over {
                     true => Happened::Yes { note: done(one, &object), live: Some(one.deed.shown(&object)) },
                     false => Happened::Begun { note: counts("kubernetes.rolling", one.thing.what, &object) },

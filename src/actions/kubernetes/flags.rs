@@ -50,6 +50,10 @@ impl Patching for Flags {
         }
     }
 
+    fn restarts(&self) -> bool {
+        true
+    }
+
     fn title(&self) -> Words {
         Words::new("kubernetes.title_flags")
     }

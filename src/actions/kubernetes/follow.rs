@@ -2,6 +2,7 @@
 //!
 //! A silent API server fails nothing. Only the deadline ends the waiting, and then what is known is told.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -9,7 +10,7 @@ use futures_util::StreamExt as _;
 use super::super::stopwatch::{Stopwatch, pause, within};
 use super::call::{Event, Events, Site};
 use super::change::Part;
-use super::deed::Place;
+use super::deed::{Deed, Place};
 use super::kinds::What;
 use super::object::Object;
 use super::pods;
@@ -23,6 +24,9 @@ const SILENCE: Duration = Duration::from_secs(2);
 const TO_SAY_WHY: Duration = Duration::from_secs(6);
 /// A StatefulSet whose counts stand still for so long may block itself.
 const STANDSTILL: Millis = Millis::seconds(5);
+
+/// Between two looks at pods that end.
+const STILL_ENDING: Duration = Duration::from_millis(300);
 
 /// Where a roll-out stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,12 @@ pub(super) fn standing(object: &Object, part: &Part, key: &str, fresh: &mut bool
     }
     *fresh |= !exceeded;
     Standing::Rolling
+}
+
+/// Where it stands as to the number that it wants by now, which is its autoscaler's.
+fn at_its_own_number(what: What, object: &Object) -> Standing {
+    let seen = object.number("/status/observedGeneration") >= object.number("/metadata/generation");
+    if seen && is_complete(what, object) { Standing::Complete } else { Standing::Rolling }
 }
 
 /// All pods are new, there and available, as `kubectl rollout status` has it.
@@ -137,14 +147,18 @@ impl Following<'_> {
     /// Follows it from the object that is known until it is complete, has failed, or no time is left.
     pub(super) async fn to_the_end(&self, mut object: Object) -> End {
         let (mut fresh, mut watch, mut told) = (false, None, None);
-        let mut unchanged = Stopwatch::start();
+        let (mut unchanged, mut freed) = (Stopwatch::start(), BTreeSet::new());
         loop {
-            match standing(&object, self.part, self.key, &mut fresh) {
-                Standing::Complete => return End::Complete(object),
+            let mut standing = standing(&object, self.part, self.key, &mut fresh);
+            if standing == Standing::Overtaken && self.part.autoscaled(self.site, &object).await {
+                standing = at_its_own_number(self.part.thing.what, &object);
+            }
+            match standing {
+                Standing::Complete => return self.when_none_ends_any_more(object).await,
                 Standing::GaveUp => return self.failed("kubernetes.gave_up", &object).await,
                 Standing::Overtaken => {
                     let words = Words::new("kubernetes.changed_meanwhile").with("name", object.name());
-                    return fault(words.with("who", object.changed_by()));
+                    return fault(words.with("who", object.changed_by(self.part.known())));
                 }
                 Standing::Replaced => return fault(Words::new("kubernetes.replaced").with("name", object.name())),
                 Standing::Rolling => {
@@ -154,7 +168,7 @@ impl Following<'_> {
                         told = Some(now);
                         unchanged = Stopwatch::start();
                     } else if self.may_block_itself() && unchanged.took() >= STANDSTILL {
-                        self.free(&object).await;
+                        self.free(&object, &mut freed).await;
                         unchanged = Stopwatch::start();
                     }
                 }
@@ -168,18 +182,50 @@ impl Following<'_> {
         }
     }
 
+    /// A workload that was made smaller is complete for its controller while the pods that go may still write for as long
+    /// as their grace lasts. Whoever stops it waits for them too.
+    async fn when_none_ends_any_more(&self, object: Object) -> End {
+        let Some(most) = self.part.made_smaller_to() else { return End::Complete(object) };
+        let most = most.max(object.wanted_replicas());
+        let mut told = None;
+        loop {
+            let over = self.site.left().is_zero();
+            let pods = match pods::unended(self.site, &self.part.thing, &object).await {
+                Ok(pods) => i64::try_from(pods).unwrap_or(i64::MAX),
+                Err(trouble) => return End::Unknown(trouble.words(self.site, &Right::all("list", super::kinds::PODS))),
+            };
+            let still = pods - most;
+            if still <= 0 {
+                return End::Complete(object);
+            }
+            let says = |key| Words::new(key).with("name", object.name()).with("pods", still);
+            if over {
+                return fault(says("kubernetes.not_ended"));
+            }
+            if told != Some(still) {
+                (self.progress)(says("kubernetes.still_ending"));
+                told = Some(still);
+            }
+            pause(STILL_ENDING).await;
+        }
+    }
+
     fn counts(&self, key: &'static str, object: &Object) -> Words {
         counts(key, self.part.thing.what, object)
     }
 
     fn may_block_itself(&self) -> bool {
-        self.part.thing.what == What::StatefulSet && self.part.deed.changes_pods()
+        self.part.thing.what == What::StatefulSet && matches!(self.part.deed, Deed::Undo(_) | Deed::Image(_))
     }
 
     /// A StatefulSet waits for a pod that is not ready even when the pod's own template is the trouble and already gone.
     /// Such a pod is deleted, so that it is made anew from the template that is wanted.
-    async fn free(&self, object: &Object) {
-        for pod in pods::left_behind(self.site, object).await {
+    async fn free(&self, object: &Object, freed: &mut BTreeSet<String>) {
+        for pod in pods::left_behind(self.site, object, self.part.stuck()).await {
+            // One that comes again as it was is not helped by going again.
+            if !freed.insert(pod.name().to_owned()) {
+                continue;
+            }
             match self.site.delete(super::kinds::PODS, pod.name(), pod.uid(), false).await {
                 Ok(()) => (self.progress)(Words::new("kubernetes.freed").with("name", pod.name())),
                 Err(trouble) => tracing::warn!(?trouble, pod = pod.name(), "a pod that blocks could not be deleted"),

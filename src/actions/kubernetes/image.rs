@@ -14,7 +14,7 @@ use super::kinds::Thing;
 use super::object::Object;
 use super::revision::shown;
 use super::rights::Right;
-use super::undo::new_images;
+use super::undo::{new_images, stuck};
 use super::workloads::{of_roll_outs, validate};
 use crate::incident::words::Words;
 
@@ -63,22 +63,20 @@ impl Patching for SetImage {
         }
     }
 
-    async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
+    async fn part(&self, site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
         if let Some(unknown) = self.images.keys().find(|name| object.image_of(name).is_none()) {
             let known: Vec<&str> = object.containers().into_iter().map(|(.., name)| name).collect();
             let why = Words::new("kubernetes.no_container").with("name", thing.name.as_str());
             return Err(NoDraft::Refused(why.with("wanted", unknown.as_str()).with("known", known)));
         }
         let diff = new_images(object, &self.images);
-        if diff.is_empty() {
-            return Err(NoDraft::Already(shown(&object.images(), object.revision())));
-        }
         let to = self.images.iter().map(|(container, image)| match object.containers().len() {
             1 => image.clone(),
             _ => format!("{container} {image}"),
         });
         let to = to.collect::<Vec<_>>().join(", ");
         let from = shown(&object.images(), object.revision());
-        Ok(Part::new(thing, object, Deed::Image(self.images.clone()), Some(from), to).saying(diff))
+        let stuck = stuck(site, thing, object).await?;
+        Ok(Part::new(thing, object, Deed::Image(self.images.clone()), Some(from), to).saying(diff).freeing(&stuck))
     }
 }

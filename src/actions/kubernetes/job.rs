@@ -283,7 +283,7 @@ impl RunJob {
                         Ok(drafted) => drafted,
                         Err(NoDraft::Trouble(trouble, right)) => return Err(failed(site, &trouble, &right)),
                         Err(NoDraft::Refused(why) | NoDraft::Nothing(why)) => return Err(StepResult::stale(why)),
-                        Err(NoDraft::Already(_)) => return Ok(()),
+                        Err(NoDraft::Already(_) | NoDraft::Taken(_)) => return Ok(()),
                     };
                     if now != *facts {
                         let like = self.like.as_deref().unwrap_or_default();

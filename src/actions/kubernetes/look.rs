@@ -96,7 +96,7 @@ pub struct TopLook {
 
 /// Lines of details.
 const MOST_LINES: usize = 15;
-/// A log that is longer is counted in part.
+/// A log that is longer is counted in part, and said to be.
 const MOST_LOG: i64 = 4 * 1024 * 1024;
 
 #[async_trait]
@@ -349,24 +349,30 @@ impl LogsLook {
     async fn seen(&self, site: &Site<'_>) -> Looked {
         let Ok(filter) = Regex::new(&self.filter) else { return Ok(Seen::fail(super::reconfigured())) };
         let pods = listed(site, &self.selector).await?;
+        if pods.is_empty() {
+            // No line of nobody is no good sign.
+            return Ok(Seen::fail(Words::new("kubernetes.no_pods").with("selector", self.selector.as_str())));
+        }
         let since = self.within.0.div_euclid(1_000).max(1);
         let mut read = Vec::new();
         for pod in &pods {
             for container in pods::container_names(pod) {
-                read.push(site.log_since(pod.name(), container, since, MOST_LOG));
+                let log = site.log_since(pod.name(), container, since, MOST_LOG);
+                read.push(async move { (log.await, pods::has_ended(pod)) });
             }
         }
-        let (mut count, mut last, mut unread, mut lines) = (0_usize, None, 0_usize, Vec::new());
-        for log in futures_util::future::join_all(read).await {
+        let (mut count, mut last, mut unread, mut cut, mut lines) = (0_usize, None, 0_usize, 0_usize, Vec::new());
+        for (log, has_ended) in futures_util::future::join_all(read).await {
             match log {
                 Ok(log) => {
+                    cut += usize::from(i64::try_from(log.len()).is_ok_and(|bytes| bytes >= MOST_LOG));
                     let found: Vec<&str> = log.lines().filter(|line| filter.is_match(line)).collect();
                     count += found.len();
                     last = found.last().map(|line| site.redactor.short(line, 80)).or(last);
                     lines.extend(found.iter().rev().take(MOST_LINES).rev().map(|line| site.redactor.short(line, 300)));
                 }
-                // A container that has not begun has no log.
-                Err(Trouble::Refused(status)) if matches!(status.code, 400 | 404) => unread += 1,
+                // The log of a pod that was evicted goes with it; a container that has not begun has none.
+                Err(Trouble::Refused(status)) if matches!(status.code, 400 | 404) => unread += usize::from(!has_ended),
                 Err(trouble) => return Err((trouble, Right::part("get", PODS, "log"))),
             }
         }
@@ -375,10 +381,14 @@ impl LogsLook {
             .with("filter", self.filter.as_str())
             .with("within_ms", self.within.0)
             .with("unread", unread)
+            .with("cut", cut)
             .with("last", last);
         let surplus = lines.len().saturating_sub(MOST_LINES);
         lines.drain(..surplus);
-        Ok(Seen { value, ..self.limits.judge(as_figure(count)) }.with_details(lines))
+        let judged = self.limits.judge(as_figure(count));
+        // There may be more such lines in what was not read.
+        let least = if unread + cut > 0 { Verdict::Warn } else { Verdict::Pass };
+        Ok(Seen { value, verdict: judged.verdict.max(least), ..judged }.with_details(lines))
     }
 }
 

@@ -13,6 +13,7 @@ mod change;
 mod cluster;
 mod deed;
 mod delete;
+mod ending;
 mod flags;
 mod follow;
 mod image;
@@ -96,7 +97,7 @@ trait Operation: fmt::Debug + Send + Sync {
         Choosing::Nothing
     }
 
-    /// It goes on from what an earlier step of the same plan leaves.
+    /// It goes on from what an earlier step of the same plan leaves, or does the same whatever that is.
     fn takes_up(&self) -> bool {
         false
     }
@@ -145,6 +146,8 @@ enum NoDraft {
     Nothing(Words),
     /// It is there already.
     Already(String),
+    /// A step before it in the same plan changes this, and it cannot tell what is left of it.
+    Taken(String),
     /// It could not be read, or the server refuses; the right is what was tried.
     Trouble(Trouble, Right),
 }
@@ -157,6 +160,7 @@ impl NoDraft {
             NoDraft::Refused(why) => PlanFault::Refused { target, why },
             NoDraft::Nothing(why) => PlanFault::NothingToGoBackTo(why),
             NoDraft::Already(to) => PlanFault::AlreadyThere { target, to },
+            NoDraft::Taken(name) => PlanFault::SameTarget(name),
             NoDraft::Trouble(trouble, right) => {
                 let why = trouble.words(site, &right);
                 if trouble.passes() || matches!(trouble, Trouble::NoAccess(_)) {
@@ -303,8 +307,11 @@ impl ActionProvider for Kubernetes {
         let mut site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
         site.wanted = cx.wanted;
         let here = self.lock("");
-        let earlier = cx.earlier.iter().filter(|step| step.locks().iter().any(|lock| lock.starts_with(&here)));
-        site.earlier = earlier.map(|step| &step.spec["facts"]).collect();
+        let is_here = |step: &&PlannedStep| step.locks().iter().any(|lock| lock.starts_with(&here));
+        let earlier: Vec<&PlannedStep> = cx.earlier.iter().filter(is_here).collect();
+        site.earlier = earlier.iter().map(|step| &step.spec["facts"]).collect();
+        let taken = earlier.iter().flat_map(|step| step.locks()).filter_map(|lock| lock.strip_prefix(&here));
+        site.taken = taken.map(str::to_owned).collect();
         let draft = operation.plan(&site);
         self.planned(&site, (name, operation), draft, target.clone()).await
     }

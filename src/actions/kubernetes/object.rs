@@ -31,6 +31,9 @@ const ITS_OWN: &[&str] = &[
     REMEMBERED,
 ];
 
+/// The lists of containers in a template.
+pub(super) const LISTS: [&str; 2] = ["containers", "initContainers"];
+
 /// An object of any kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Object(pub(super) Value);
@@ -126,7 +129,7 @@ impl Object {
             let named = containers.into_iter().flatten().enumerate();
             named.filter_map(move |(index, one)| Some((list, index, one.get("name")?.as_str()?)))
         };
-        of("containers").chain(of("initContainers")).collect()
+        LISTS.into_iter().flat_map(of).collect()
     }
 
     /// The image of a container, one that only prepares included.
@@ -183,15 +186,24 @@ impl Object {
         selector.map(one).collect::<Vec<_>>().join(", ")
     }
 
-    /// Who changed it last, without its controllers and us.
-    pub(super) fn changed_by(&self) -> Option<&str> {
-        let entries = self.0.pointer("/metadata/managedFields").and_then(Value::as_array)?;
-        let text = |entry: &'_ Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let others = entries.iter().filter(|entry| {
-            !matches!(text(entry, "manager").as_str(), "kube-controller-manager" | "vigie")
-                && text(entry, "subresource").is_empty()
+    /// Who changed it last after this moment, without its controllers and us.
+    pub(super) fn changed_by(&self, after: &str) -> Option<&str> {
+        self.changes().filter(|(at, _)| *at > after).max().map(|(_, who)| who)
+    }
+
+    /// When somebody else changed it last.
+    pub(super) fn changed_at(&self) -> String {
+        self.changes().max().map(|(at, _)| at.to_owned()).unwrap_or_default()
+    }
+
+    /// When others changed it, and who they were. The API's times are ordered as their texts are.
+    fn changes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let entries = self.0.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
+        let others = entries.filter(|entry| {
+            let is_own = matches!(text_in(entry, "manager"), "kube-controller-manager" | "vigie");
+            !is_own && text_in(entry, "subresource").is_empty()
         });
-        others.max_by_key(|entry| text(entry, "time"))?.get("manager")?.as_str()
+        others.filter_map(|entry| Some((entry.get("time")?.as_str()?, entry.get("manager")?.as_str()?)))
     }
 
     /// A condition of its status, by its type.
@@ -199,6 +211,10 @@ impl Object {
         let conditions = self.0.pointer("/status/conditions").and_then(Value::as_array)?;
         conditions.iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
     }
+}
+
+fn text_in<'v>(entry: &'v Value, key: &str) -> &'v str {
+    entry.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The template without the label by which the controller tells ReplicaSets apart, which would stay in the Deployment for

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::call::{Site, Trouble};
-use super::kinds::{PODS, REPLICA_SETS, What};
+use super::kinds::{PODS, REPLICA_SETS, Thing, What};
 use super::object::{HASH_LABEL, Object};
 use crate::incident::words::Words;
 
@@ -32,7 +32,7 @@ impl Reasons {
 /// Why one pod is not ready; worst first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
-    Crashes { code: Option<i64> },
+    Crashes { reason: String, code: Option<i64> },
     Waits { reason: String, image: String },
     NoRoom { said: String },
     NotReady,
@@ -83,14 +83,28 @@ async fn of_this_roll_out(site: &Site<'_>, what: What, workload: &Object) -> Res
     Ok(pods.into_iter().map(Object).filter(|pod| pod.belongs_to(&owner)).collect())
 }
 
-/// The names of its pods that are not ready.
-pub(super) async fn not_ready(site: &Site<'_>, what: What, workload: &Object) -> Result<Vec<String>, Trouble> {
-    let pods = of_this_roll_out(site, what, workload).await?;
-    Ok(pods.iter().filter(|pod| reason(pod).is_some()).map(|pod| pod.name().to_owned()).collect())
+/// How many pods of a workload have not ended, those on their way out included.
+pub(super) async fn unended(site: &Site<'_>, thing: &Thing, workload: &Object) -> Result<usize, Trouble> {
+    let (pods, of) = (site.list(PODS, &workload.selector()).await?, thing.to_string());
+    let own = pods.into_iter().map(Object).filter(|pod| pod.workload().is_some_and(|workload| workload == of));
+    Ok(own.filter(|pod| !has_ended(pod)).count())
 }
 
-/// Pods of a StatefulSet that are not ready and not of the template that is wanted.
-pub(super) async fn left_behind(site: &Site<'_>, workload: &Object) -> Vec<Object> {
+/// The pods of a StatefulSet that are not ready, without those that are left alone.
+pub(super) async fn not_ready(site: &Site<'_>, workload: &Object) -> Result<Vec<Object>, Trouble> {
+    let pods = of_this_roll_out(site, What::StatefulSet, workload).await?;
+    Ok(pods.into_iter().filter(|pod| is_rolled_out(pod, workload) && reason(pod).is_some()).collect())
+}
+
+/// Its number is not below the partition of its StatefulSet, where pods keep the former template.
+fn is_rolled_out(pod: &Object, workload: &Object) -> bool {
+    let number = pod.name().rsplit_once('-').and_then(|(_, number)| number.parse::<i64>().ok());
+    number.is_some_and(|number| number >= workload.number("/spec/updateStrategy/rollingUpdate/partition"))
+}
+
+/// Pods of a StatefulSet that block its roll-out and are not of the template that is wanted: they crash or wait for an image
+/// by the doing of their own template, or were not ready when the plan named them. One that is only slow is waited for.
+pub(super) async fn left_behind(site: &Site<'_>, workload: &Object, named: &[String]) -> Vec<Object> {
     let pods = match of_this_roll_out(site, What::StatefulSet, workload).await {
         Ok(pods) => pods,
         Err(trouble) => {
@@ -99,10 +113,16 @@ pub(super) async fn left_behind(site: &Site<'_>, workload: &Object) -> Vec<Objec
         }
     };
     let wanted = workload.text("/status/updateRevision");
+    let blocks = |pod: &Object| match reason(pod) {
+        Some((Reason::Crashes { .. } | Reason::Waits { .. }, _)) => true,
+        Some((Reason::NotReady, _)) => named.iter().any(|uid| uid == pod.uid()),
+        Some((Reason::NoRoom { .. }, _)) | None => false,
+    };
     let is_left = |pod: &Object| {
         pod.text("/metadata/labels/controller-revision-hash") != wanted
             && !pod.is_being_deleted()
-            && reason(pod).is_some()
+            && is_rolled_out(pod, workload)
+            && blocks(pod)
     };
     pods.into_iter().filter(is_left).collect()
 }
@@ -134,9 +154,11 @@ fn grouped(found: &[(Reason, &Object, Option<String>)]) -> Vec<Value> {
 
 fn words(reason: &Reason, pods: usize, restarts: i64) -> Words {
     match reason {
-        Reason::Crashes { code } => {
-            Words::new("kubernetes.pods_crash").with("pods", pods).with("code", *code).with("restarts", restarts)
-        }
+        Reason::Crashes { reason, code } => Words::new("kubernetes.pods_crash")
+            .with("pods", pods)
+            .with("reason", reason.as_str())
+            .with("code", *code)
+            .with("restarts", restarts),
         Reason::Waits { reason, image } => Words::new("kubernetes.pods_waiting")
             .with("pods", pods)
             .with("reason", reason.as_str())
@@ -161,19 +183,33 @@ fn reason(pod: &Object) -> Option<(Reason, Option<String>)> {
         return Some((Reason::NoRoom { said: said.unwrap_or_default().to_owned() }, None));
     }
     let blamed = containers(pod).find_map(|container| {
-        let waits = container.pointer("/state/waiting/reason").and_then(Value::as_str)?;
         let text = |key: &str| container.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let waits = container.pointer("/state/waiting/reason").and_then(Value::as_str);
         let reason = match waits {
-            "ContainerCreating" | "PodInitializing" => return None,
-            "CrashLoopBackOff" => {
-                let code = container.pointer("/lastState/terminated/exitCode").and_then(Value::as_i64);
-                Reason::Crashes { code }
-            }
-            other => Reason::Waits { reason: other.to_owned(), image: text("image") },
+            Some("ContainerCreating" | "PodInitializing" | "CrashLoopBackOff") | None => crash(container, waits)?,
+            Some(other) => Reason::Waits { reason: other.to_owned(), image: text("image") },
         };
         Some((reason, Some(text("name"))))
     });
     Some(blamed.unwrap_or((Reason::NotReady, None)))
+}
+
+/// A container that has ended badly, just now or before its last start, and is not ready since. What ended it is named where
+/// that is more than its own exit: `OOMKilled`.
+fn crash(container: &Value, waits: Option<&str>) -> Option<Reason> {
+    let is_ready = container.get("ready").and_then(Value::as_bool) == Some(true);
+    let is_in_a_loop = waits == Some("CrashLoopBackOff");
+    let ended = container.pointer("/state/terminated").or(container.pointer("/lastState/terminated"));
+    let code = ended.and_then(|ended| ended.get("exitCode")?.as_i64());
+    if is_ready || !(is_in_a_loop || code.is_some_and(|code| code != 0)) {
+        return None;
+    }
+    let reason = match ended.and_then(|ended| ended.get("reason")?.as_str()) {
+        Some(other) if !matches!(other, "Error" | "Completed") => other,
+        _ if is_in_a_loop => "CrashLoopBackOff",
+        _ => "Error",
+    };
+    Some(Reason::Crashes { reason: reason.to_owned(), code })
 }
 
 /// Why some of them are not ready, one line a reason.
@@ -191,7 +227,12 @@ pub(super) fn line(pod: &Object) -> String {
     let ready =
         containers(pod).filter(|container| container.get("ready").and_then(Value::as_bool) == Some(true)).count();
     let waits = containers(pod).find_map(|container| container.pointer("/state/waiting/reason")?.as_str());
-    let state = waits.unwrap_or_else(|| pod.text("/status/phase"));
+    let ended = containers(pod).find_map(|container| match crash(container, None)? {
+        Reason::Crashes { reason, .. } => Some(reason),
+        _ => None,
+    });
+    let evicted = Some(pod.text("/status/reason")).filter(|reason| !reason.is_empty());
+    let state = waits.or(ended.as_deref()).or(evicted).unwrap_or_else(|| pod.text("/status/phase"));
     format!("{} {ready}/{all} {state} restarts={} {}", pod.name(), restarts(pod), pod.text("/spec/nodeName"))
 }
 
@@ -204,6 +245,17 @@ pub(super) fn most_restarts(pods: &[Object]) -> i64 {
 pub(super) fn container_names(pod: &Object) -> Vec<&str> {
     let containers = pod.0.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
     containers.filter_map(|container| container.get("name")?.as_str()).collect()
+}
+
+/// It has ended and does not begin again: a Job's that is done, or one that was evicted.
+pub(super) fn has_ended(pod: &Object) -> bool {
+    matches!(pod.text("/status/phase"), "Succeeded" | "Failed")
+}
+
+/// Names the pods that nothing is done with because they have ended.
+pub(super) fn left_out(ended: &[Object]) -> Option<Words> {
+    let names: Vec<&str> = ended.iter().map(Object::name).collect();
+    (!names.is_empty()).then(|| Words::new("kubernetes.diff_ended").with("names", names))
 }
 
 /// It serves: ready, and not on its way out.

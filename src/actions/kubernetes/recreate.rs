@@ -14,7 +14,7 @@ use super::call::{Site, Trouble};
 use super::change::facts_of;
 use super::kinds::PODS;
 use super::object::Object;
-use super::pods::{is_ready, why_not};
+use super::pods::{has_ended, is_ready, left_out, why_not};
 use super::rights::Right;
 use super::{Draft, NoDraft, Operation};
 use crate::incident::approval::Risk;
@@ -49,6 +49,16 @@ pub(super) fn owners(pods: &[Object]) -> BTreeSet<String> {
     pods.iter().filter_map(Object::workload).collect()
 }
 
+fn is_one(pod: &Object, formers: &[Former]) -> bool {
+    formers.iter().any(|one| one.uid == pod.uid())
+}
+
+/// Every pod that has come since the plan was made is ready.
+fn all_new_are_ready(pods: &[Object], all: &[Former]) -> bool {
+    let mut new = pods.iter().filter(|pod| !is_one(pod, all) && !has_ended(pod) && !pod.is_being_deleted());
+    new.all(is_ready)
+}
+
 #[async_trait]
 impl Operation for RecreatePods {
     fn names(&self) -> Vec<String> {
@@ -63,6 +73,10 @@ impl Operation for RecreatePods {
         vec![Right::all("list", PODS), self.right()]
     }
 
+    fn takes_up(&self) -> bool {
+        true
+    }
+
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
         if self.selector.trim().is_empty() {
             let sentence = "all pods of the namespace would be meant; write for example app=web";
@@ -75,7 +89,8 @@ impl Operation for RecreatePods {
 
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
         let pods = self.pods(site).await.map_err(|why| NoDraft::Trouble(why, Right::all("list", PODS)))?;
-        let pods: Vec<Object> = pods.into_iter().filter(|pod| !pod.is_being_deleted()).collect();
+        let (ended, pods): (Vec<Object>, Vec<Object>) =
+            pods.into_iter().filter(|pod| !pod.is_being_deleted()).partition(has_ended);
         if pods.is_empty() {
             return Err(NoDraft::Refused(Words::new("kubernetes.no_pods").with("selector", self.selector.as_str())));
         }
@@ -86,13 +101,20 @@ impl Operation for RecreatePods {
         let all: Vec<Former> =
             pods.iter().map(|pod| Former { name: pod.name().to_owned(), uid: pod.uid().to_owned() }).collect();
         let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+        let own = names.iter().map(|name| format!("pod/{name}")).chain(self.names());
+        if let Some(taken) = own.into_iter().find(|name| site.taken.contains(name)) {
+            return Err(NoDraft::Taken(taken));
+        }
         Ok(Draft {
             title: Words::new("kubernetes.title_recreate")
                 .with("pods", all.len())
                 .with("selector", self.selector.as_str()),
             from: None,
             to: format!("{} × pod", all.len()),
-            diff: vec![Words::new("kubernetes.diff_recreate").with("names", names).with("at_once", self.at_once())],
+            diff: [Words::new("kubernetes.diff_recreate").with("names", names).with("at_once", self.at_once())]
+                .into_iter()
+                .chain(left_out(&ended))
+                .collect(),
             also: owners(&pods).into_iter().chain(all.iter().map(|one| format!("pod/{}", one.name))).collect(),
             facts: json!(all),
         })
@@ -104,12 +126,16 @@ impl Operation for RecreatePods {
             Err(why) => return StepResult::stale(why),
         };
         for some in all.chunks(self.at_once()) {
+            let before = match self.pods(site).await {
+                Ok(pods) => pods,
+                Err(why) => return StepResult::unknown(why.words(site, &Right::all("list", PODS))),
+            };
             for one in some {
                 if let Err(result) = self.send_off(site, one, cx).await {
                     return result;
                 }
             }
-            if let Err(result) = self.until_replaced(site, some, all.len(), cx).await {
+            if let Err(result) = self.until_replaced(site, (some, all.as_slice()), &before, cx).await {
                 return result;
             }
         }
@@ -129,10 +155,9 @@ impl Operation for RecreatePods {
                 Ok(pods) => pods,
                 Err(why) => return Happened::CannotTell { why: why.words(site, &Right::all("list", PODS)) },
             };
-            let is_former = |pod: &&Object| all.iter().any(|one| one.uid == pod.uid()) && !pod.is_being_deleted();
-            let (left, ready) =
-                (pods.iter().filter(is_former).count(), pods.iter().filter(|pod| is_ready(pod)).count());
-            if left == 0 && ready >= all.len() {
+            let left = pods.iter().filter(|pod| is_one(pod, &all) && !pod.is_being_deleted()).count();
+            let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+            if left == 0 && ready > 0 && all_new_are_ready(&pods, &all) {
                 let note = Words::new("kubernetes.recreated").with("pods", all.len());
                 return Happened::Yes { note: note.with("selector", self.selector.as_str()), live: None };
             }
@@ -193,27 +218,31 @@ impl RecreatePods {
         }
     }
 
-    /// Waits until these are gone and as many pods are ready as there were.
+    /// Waits until these are gone, and as many ready ones have come as were sent off, of the pods that there were `before`.
+    /// Pods that were not ready, have ended, or are no longer wanted hold nothing up.
     async fn until_replaced(
         &self,
         site: &Site<'_>,
-        some: &[Former],
-        wanted: usize,
+        (some, all): (&[Former], &[Former]),
+        before: &[Object],
         cx: &StepContext<'_>,
     ) -> Result<(), StepResult> {
+        let wanted = before.iter().filter(|pod| is_one(pod, some) && !pod.is_being_deleted()).count();
+        let is_fresh = |pod: &&Object| is_ready(pod) && before.iter().all(|one| one.uid() != pod.uid());
         let mut told = None;
         loop {
             let over = site.left().is_zero();
             match self.pods(site).await {
                 Ok(pods) => {
-                    let left = pods.iter().filter(|pod| some.iter().any(|one| one.uid == pod.uid())).count();
-                    let ready = pods.iter().filter(|pod| is_ready(pod)).count();
-                    if left == 0 && ready >= wanted {
+                    let left = pods.iter().filter(|pod| is_one(pod, some)).count();
+                    let (ready, fresh) =
+                        (pods.iter().filter(|pod| is_ready(pod)).count(), pods.iter().filter(is_fresh).count());
+                    if left == 0 && fresh >= wanted && all_new_are_ready(&pods, all) {
                         return Ok(());
                     }
                     let now = Words::new("kubernetes.recreating").with("left", left).with("ready", ready);
                     if over {
-                        let late = Words::new("kubernetes.not_recreated").with("ready", ready).with("wanted", wanted);
+                        let late = Words::new("kubernetes.not_recreated").with("ready", fresh).with("wanted", wanted);
                         return Err(StepResult::failed(late.with("reasons", why_not(&pods))));
                     }
                     if told.as_ref() != Some(&now) {

@@ -31,6 +31,10 @@ impl Patching for Restart {
         all_of(&self.workloads)
     }
 
+    fn restarts(&self) -> bool {
+        true
+    }
+
     fn title(&self) -> Words {
         Words::new("kubernetes.title_restart")
     }

@@ -1,10 +1,13 @@
 //! Scaling to a number of pods, mostly none, and back to the former one (K7), which the cluster itself remembers: it is
 //! written on the workload in the same change.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::super::config::{ConfigFault, fault};
+use super::super::stopwatch::{Stopwatch, pause};
 use super::NoDraft;
 use super::call::Site;
 use super::change::{Part, Patching};
@@ -14,6 +17,11 @@ use super::object::Object;
 use super::rights::Right;
 use super::workloads::{all_of, of_following, validate_kinds};
 use crate::incident::words::Words;
+
+/// How long an autoscaler may take to tell which number it has set.
+const TELLS: Duration = Duration::from_secs(2);
+/// Between two looks at it.
+const AGAIN: Duration = Duration::from_millis(300);
 
 const SCALED: [What; 2] = [What::Deployment, What::StatefulSet];
 
@@ -113,10 +121,6 @@ async fn autoscalers(site: &Site<'_>, thing: &Thing, to: i64) -> Vec<Words> {
             return Vec::new();
         }
     };
-    let of = |one: &Object| {
-        one.text("/spec/scaleTargetRef/kind").eq_ignore_ascii_case(thing.what.word())
-            && one.text("/spec/scaleTargetRef/name") == thing.name
-    };
     let line = |one: Object| match to {
         0 => Words::new("kubernetes.autoscaler_rests").with("name", one.name()),
         _ => Words::new("kubernetes.autoscaler")
@@ -124,7 +128,32 @@ async fn autoscalers(site: &Site<'_>, thing: &Thing, to: i64) -> Vec<Words> {
             .with("min", one.number("/spec/minReplicas").max(1))
             .with("max", one.number("/spec/maxReplicas")),
     };
-    all.into_iter().map(Object).filter(of).map(line).collect()
+    all.into_iter().map(Object).filter(|one| scales(one, thing)).map(line).collect()
+}
+
+/// Whether the number that a workload wants now is its autoscaler's. That tells so itself, a moment after it has set the number.
+/// Where autoscalers may not be listed nobody knows.
+pub(super) async fn is_autoscaled(site: &Site<'_>, thing: &Thing, object: &Object) -> bool {
+    let watch = Stopwatch::start();
+    loop {
+        let Ok(all) = site.list(AUTOSCALERS, "").await else { return false };
+        let mut own = all.into_iter().map(Object).filter(|one| scales(one, thing)).peekable();
+        if own.peek().is_none() {
+            return false;
+        }
+        if own.any(|one| one.number("/status/desiredReplicas") == object.wanted_replicas()) {
+            return true;
+        }
+        if watch.left_of(TELLS).is_zero() {
+            return false;
+        }
+        pause(AGAIN).await;
+    }
+}
+
+fn scales(autoscaler: &Object, thing: &Thing) -> bool {
+    autoscaler.text("/spec/scaleTargetRef/kind").eq_ignore_ascii_case(thing.what.word())
+        && autoscaler.text("/spec/scaleTargetRef/name") == thing.name
 }
 
 fn remembered(object: &Object) -> Option<i64> {

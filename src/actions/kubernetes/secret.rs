@@ -64,6 +64,10 @@ impl Patching for RestoreSecret {
         }
     }
 
+    fn restarts(&self) -> bool {
+        true
+    }
+
     fn title(&self) -> Words {
         Words::new("kubernetes.title_secret")
     }
@@ -113,6 +117,9 @@ impl Patching for RestoreSecret {
             return Err(NoDraft::Refused(says("kubernetes.token_secret")));
         }
         let (source, saved) = self.saved(site).await?;
+        if values(&saved).is_empty() {
+            return Err(NoDraft::Refused(says("kubernetes.saved_empty")));
+        }
         let diff = diff(&values(object), &values(&saved));
         let to = match &source {
             Source::Secret { name, version, .. } => format!("{name} · version {version}"),
@@ -121,6 +128,7 @@ impl Patching for RestoreSecret {
         if diff.is_empty() {
             return Err(NoDraft::Already(to));
         }
+        self.rehearse_copy(site, object).await?;
         let from = format!("version {}", object.version());
         let copy = self.keeps_copy().then(|| Words::new("kubernetes.diff_copy").with("name", thing.name.as_str()));
         let part = Part::new(thing, object, Deed::Secret(source), Some(from), to);
@@ -160,6 +168,26 @@ impl RestoreSecret {
         Ok((Source::File { path, bytes, modified_ms }, saved))
     }
 
+    /// What keeps the values that go.
+    fn copy(&self, now: &Object, key: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": format!("{}-vigie-{}", self.name, key.replace('_', "-")), "annotations": {MARK: key}},
+            "type": now.text("/type"),
+            "data": values(now),
+        })
+    }
+
+    /// A quota or a webhook may not let the copy be made, and nobody should learn that after the approval.
+    async fn rehearse_copy(&self, site: &Site<'_>, now: &Object) -> Result<(), NoDraft> {
+        if !self.keeps_copy() {
+            return Ok(());
+        }
+        let made = site.create(SECRETS, &self.copy(now, "rehearsal"), true).await;
+        made.map(|_| ()).map_err(|why| NoDraft::Trouble(why, Right::all("create", SECRETS)))
+    }
+
     /// Keeps the values that go, once for each step of a run.
     async fn keep(&self, site: &Site<'_>, key: &str) -> Result<(), StepResult> {
         let failed = |trouble: Trouble, right: Right| {
@@ -170,15 +198,7 @@ impl RestoreSecret {
         if now.mark() == Some(key) {
             return Ok(());
         }
-        let name = format!("{}-vigie-{}", self.name, key.replace('_', "-"));
-        let copy = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "annotations": {MARK: key}},
-            "type": now.text("/type"),
-            "data": now.0.get("data").cloned().unwrap_or_default(),
-        });
-        match site.create(SECRETS, &copy, false).await {
+        match site.create(SECRETS, &self.copy(&now, key), false).await {
             Ok(_) => Ok(()),
             // The name is this step's own, so an earlier attempt has kept them. Reading it would take a right on every Secret.
             Err(trouble) if trouble.is_conflict() => Ok(()),
@@ -205,6 +225,31 @@ pub(super) async fn unmoved(site: &Site<'_>, source: &Source) -> Result<Option<O
     }
 }
 
+/// The values of a saved Secret in base64; plain ones of a manifest are put so. What the server could not take is told here,
+/// by its keys: the server itself would answer with the whole Secret, the live values included.
+fn encoded(saved: &Value) -> Result<Map<String, Value>, Vec<String>> {
+    let of = |field: &str| match saved.get(field) {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(values)) => Ok(values.clone()),
+        Some(_) => Err(vec![field.to_owned()]),
+    };
+    let data = of("data")?.into_iter().map(|(key, value)| {
+        let value = value.as_str().map(|text| text.split_ascii_whitespace().collect::<String>());
+        let value = value.filter(|text| STANDARD.decode(text).is_ok());
+        (key, value)
+    });
+    let plain = of("stringData")?.into_iter().map(|(key, value)| {
+        let value = value.as_str().map(|text| STANDARD.encode(text));
+        (key, value)
+    });
+    let (good, wrong): (Vec<_>, Vec<_>) = data.chain(plain).partition(|(_, value)| value.is_some());
+    if wrong.is_empty() {
+        Ok(good.into_iter().map(|(key, value)| (key, value.into())).collect())
+    } else {
+        Err(wrong.into_iter().map(|(key, _)| key).collect())
+    }
+}
+
 /// What lies over the live Secret so that it holds the saved values and nothing else.
 pub(super) fn laid_over(now: &Object, saved: &Object) -> Value {
     let (now, saved) = (values(now), values(saved));
@@ -212,12 +257,9 @@ pub(super) fn laid_over(now: &Object, saved: &Object) -> Value {
     Value::Object(gone.chain(saved.clone()).collect())
 }
 
-/// Keys with their values in base64; plain ones of a manifest are put so.
+/// Keys with their values in base64.
 fn values(secret: &Object) -> Map<String, Value> {
-    let of = |field: &str| secret.0.get(field).and_then(Value::as_object).into_iter().flatten();
-    let plain =
-        of("stringData").filter_map(|(key, value)| Some((key.clone(), STANDARD.encode(value.as_str()?).into())));
-    of("data").map(|(key, value)| (key.clone(), value.clone())).chain(plain).collect()
+    secret.0.get("data").and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
 /// The names of the keys that change.
@@ -250,10 +292,14 @@ async fn read(path: &Path) -> Result<(u64, i64, Object), Words> {
         |why: &str| Words::new("kubernetes.saved_unreadable").with("path", path.display().to_string()).with("why", why);
     let about = tokio::fs::metadata(path).await.map_err(|error| unreadable(&error.kind().to_string()))?;
     let text = tokio::fs::read_to_string(path).await.map_err(|error| unreadable(&error.kind().to_string()))?;
-    let saved: Value = serde_saphyr::from_str(&text).map_err(|_| unreadable("no YAML"))?;
+    let mut saved: Value = serde_saphyr::from_str(&text).map_err(|_| unreadable("no YAML"))?;
     if saved.get("kind").and_then(Value::as_str) != Some("Secret") {
         return Err(unreadable("no Secret"));
     }
+    let wrong = |keys: Vec<String>| {
+        Words::new("kubernetes.saved_not_encoded").with("path", path.display().to_string()).with("keys", keys)
+    };
+    saved["data"] = encoded(&saved).map_err(wrong)?.into();
     let modified = about.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     let modified = modified.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     Ok((about.len(), modified, Object(saved)))

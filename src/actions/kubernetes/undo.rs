@@ -1,6 +1,8 @@
 //! Rolling workloads back to the revision before (K1): what `kubectl rollout undo` does, with a plan that names where it
 //! goes.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde::Deserialize;
 
@@ -9,7 +11,7 @@ use super::call::Site;
 use super::change::{Part, Patching};
 use super::deed::Deed;
 use super::kinds::{PODS, Thing, What};
-use super::object::{Object, clean_template, differing};
+use super::object::{LISTS, Object, clean_template, differing};
 use super::revision::{Revision, current, history, one_back, shown};
 use super::rights::Right;
 use super::workloads::{all_of, of_roll_outs, validate};
@@ -101,14 +103,9 @@ impl Patching for Undo {
             None => one_back(object, &known).ok_or_else(none)?,
         };
         let holder = kept.into_iter().find(|one| one.uid() == to.holder_uid).ok_or_else(none)?;
-        let mut diff = diff(object, &holder, &to);
-        if thing.what == What::StatefulSet {
-            diff.extend(
-                stuck(site, object).await.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", PODS)))?,
-            );
-        }
-        let shown = to.shown();
-        Ok(Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).held_by(holder))
+        let diff = diff(object, &holder, &to);
+        let (shown, stuck) = (to.shown(), stuck(site, thing, object).await?);
+        Ok(Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).freeing(&stuck).held_by(holder))
     }
 }
 
@@ -126,9 +123,19 @@ fn named(known: &[Revision], wanted: &str) -> Option<Revision> {
 
 /// What becomes different, without values: an environment may hold secrets.
 fn diff(workload: &Object, holder: &Object, to: &Revision) -> Vec<Words> {
-    let images = new_images(workload, &to.images);
+    let then: BTreeMap<String, String> = holder
+        .containers()
+        .into_iter()
+        .filter_map(|(.., name)| Some((name.to_owned(), holder.image_of(name)?.to_owned())))
+        .collect();
+    let images = new_images(workload, &then);
+    let told = |path: &String| {
+        let changed = then.keys().filter(|name| workload.image_of(name) != then.get(*name).map(String::as_str));
+        let mut places = changed.flat_map(|name| LISTS.map(|list| format!("spec.{list}[{name}].image")));
+        places.any(|place| place == *path)
+    };
     let fields = differing(&clean_template(workload.template()), &clean_template(holder.template()));
-    let mut fields: Vec<String> = fields.into_iter().filter(|path| !path.ends_with("].image")).collect();
+    let mut fields: Vec<String> = fields.into_iter().filter(|path| !told(path)).collect();
     let more = fields.len().saturating_sub(MOST_FIELDS);
     fields.truncate(MOST_FIELDS);
     let others =
@@ -141,7 +148,7 @@ fn diff(workload: &Object, holder: &Object, to: &Revision) -> Vec<Words> {
 }
 
 /// The images that become others.
-pub(super) fn new_images(workload: &Object, then: &std::collections::BTreeMap<String, String>) -> Vec<Words> {
+pub(super) fn new_images(workload: &Object, then: &BTreeMap<String, String>) -> Vec<Words> {
     let changed = then.iter().filter(|(name, image)| workload.image_of(name) != Some(image));
     let line = |(name, image): (&String, &String)| {
         Words::new("kubernetes.diff_image")
@@ -153,9 +160,11 @@ pub(super) fn new_images(workload: &Object, then: &std::collections::BTreeMap<St
 }
 
 /// The pods of a StatefulSet that would block their own repair.
-async fn stuck(site: &Site<'_>, workload: &Object) -> Result<Option<Words>, super::call::Trouble> {
-    let names = pods::not_ready(site, What::StatefulSet, workload).await?;
-    Ok((!names.is_empty()).then(|| Words::new("kubernetes.diff_stuck").with("names", names)))
+pub(super) async fn stuck(site: &Site<'_>, thing: &Thing, workload: &Object) -> Result<Vec<Object>, NoDraft> {
+    if thing.what != What::StatefulSet {
+        return Ok(Vec::new());
+    }
+    pods::not_ready(site, workload).await.map_err(|trouble| NoDraft::Trouble(trouble, Right::all("list", PODS)))
 }
 
 /// A time as the API writes it.

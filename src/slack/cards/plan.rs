@@ -120,8 +120,8 @@ fn steps(pen: &Pen<'_>, plan: &ActionPlan, length: Length) -> Said<Vec<Mrkdwn>> 
         if let Some(phase) = plan.phases.iter().find(|phase| phase.first == place) {
             lines.push(pen.say("plan.phase", phase_vars(phase))?);
         }
-        // From, to and target of the first stand in the line above.
-        let later = place > 0;
+        // From, to and target of the first stand in the line above, and what has nothing to do says so in its title.
+        let later = place > 0 && !step.has_nothing_to_do();
         let vars = json!({
             "n": place + 1,
             "many": plan.steps.len() > 1,

@@ -50,6 +50,8 @@ async fn opened() -> Option<(Example, Namespace, TempDir)> {
     let manifests = folder.path().join("manifests");
     std::fs::create_dir(&manifests).expect("it can be made");
     std::fs::write(manifests.join("drapeaux.yml"), MANIFEST).expect("it can be written");
+    let saved = space.kubectl(&["get", "deployments", "--output", "yaml"]).await;
+    std::fs::write(manifests.join("deployments.yml"), saved).expect("it can be written");
     let text = |path: &Path| path.display().to_string();
     let open = variables([
         ("SHOP_URL", &site.url),
@@ -107,11 +109,22 @@ async fn the_slower_ways_back_of_a_shop_with_flags_lead_back_too() {
     assert_eq!(space.get("secret/boutique").await["data"], json!({"password": STANDARD.encode(VALUES[1])}));
 
     let before = space.pods("app=api").await;
+    space.set_image("cache", "example/cache:9").await;
     space.kubectl(&["patch", "configmap/drapeaux", "--patch", "{\"data\":{\"paiement-rapide\":\"on\"}}"]).await;
     example.runs("prudent-30min").await;
     assert_eq!(space.get("configmap/drapeaux").await["data"], json!({"paiement-rapide": "off"}));
     assert_eq!(space.kubectl(&["get", "jobs", "--selector", "app=import", "--output", "name"]).await, "");
     assert!(space.pods("app=api").await.iter().all(|pod| !before.contains(pod)), "they were made anew");
+    let cache = space.get("deployment/cache").await;
+    let template = &cache["spec"]["template"];
+    assert_eq!(template["spec"]["containers"][0]["image"], "example/cache:1");
+    assert!(template["metadata"]["annotations"]["vigie/restarted"].is_string(), "restarted after it was applied");
+
+    // Once more: there is no import to be deleted, the manifests are applied, and the pods are made anew all the same.
+    let before = space.pods("app=api").await;
+    let again = example.runs("prudent-30min").await;
+    assert!(again.plan.contains("Rien à faire"), "{}", again.plan);
+    assert!(space.pods("app=api").await.iter().all(|pod| !before.contains(pod)), "they were made anew once more");
     let seen = example.diagnoses("boutique").await;
     assert!(seen.values().all(|verdict| *verdict == Verdict::Pass), "{seen:?}");
     example.close().await;

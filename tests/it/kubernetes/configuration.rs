@@ -138,6 +138,41 @@ async fn flags_are_put_back_and_their_readers_restarted() {
     team.close().await;
 }
 
+/// P1 · What a restart does needs no word of what the steps before it leave; what changes the template does.
+#[tokio::test]
+async fn a_restart_follows_an_earlier_step_on_the_same_workload_and_an_undo_does_not() {
+    let Some(space) = Namespace::open().await else { return };
+    let step = |what: &str| {
+        format!(
+            "\n      - within: 1m\n        kubernetes:\n          cluster: production\n          namespace: {}\n          {what}",
+            space.name
+        )
+    };
+    let (undo, flags) =
+        ("undo: { workloads: [deployment/web] }", "flags: { config_map: features, set: { checkout: \"off\" } }");
+    let (good, bad) = (format!("{undo}{}", step(flags)), format!("{flags}{}", step(undo)));
+    let actions = [("back", "reversible", good.as_str()), ("wrong", "reversible", bad.as_str())];
+    let setting = Setting { actions: &actions, check: "rollout, status, deployment/web", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.kubectl(&["create", "configmap", "features", "--from-literal=checkout=on"]).await;
+    let web = reader("web", "configMapRef: { name: features }");
+    for image in ["example/web:1", "example/web:2"] {
+        team.space.apply(&web.replace("example/web:1", image)).await;
+        team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    }
+    let wrong = team.asks_for(1, "wrong").await;
+    team.world.message(&wrong, "Two steps would change");
+    let (plan, done) = team.through(2, "back").await;
+    assert!(plan.contains("restarted afterwards: web"), "{plan}");
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    let web = team.space.get("deployment/web").await;
+    let template = &web["spec"]["template"];
+    assert_eq!(template["spec"]["containers"][0]["image"], "example/web:1");
+    assert!(template["metadata"]["annotations"]["vigie/restarted"].is_string(), "{template}");
+    team.close().await;
+}
+
 /// Everything that the files of a folder hold.
 fn kept_in(folder: &std::path::Path) -> String {
     let files = std::fs::read_dir(folder).expect("the folder is there");
@@ -188,6 +223,58 @@ async fn a_secret_is_restored_and_its_values_are_nowhere() {
             assert!(!said.contains(value), "{place} holds {value}");
         }
     }
+}
+
+/// K10 · The server answers what it cannot take with the whole Secret, the live values included. So it is not asked about
+/// what is no base64, and what it says of a Secret is never shown.
+#[tokio::test]
+async fn what_the_server_says_of_a_bad_copy_of_a_secret_is_nowhere() {
+    let Some(space) = Namespace::open().await else { return };
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let saved = folder.path().join("saved.yaml");
+    let step = |name: &str| format!("put_secret_back: {{ name: {name}, file: {}, restart: [] }}", saved.display());
+    let (app, tls) = (step("app"), step("tls"));
+    let actions = [("app", "reversible", app.as_str()), ("tls", "reversible", tls.as_str())];
+    let setting = Setting { actions: &actions, check: "get, namespace", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let (live, key) = ("hunter2-live-password", "hunter2-live-key");
+    space.kubectl(&["create", "secret", "generic", "app", &format!("--from-literal=password={live}")]).await;
+    let (live, key) = (STANDARD.encode(live), STANDARD.encode(key));
+    space
+        .apply(&format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{ name: tls }}\ntype: kubernetes.io/tls\ndata: {{ tls.crt: {key}, tls.key: {key} }}\n"
+        ))
+        .await;
+
+    let database = folder.path().join("vigie.db");
+    let outside = Outside::open_on(&format!("sqlite://{}", database.display()), &space, &setting).await;
+    let bot = outside.talkative().await;
+    let bad = [
+        ("app", "data: { password: hunter2-plain, port: 5432 }", "these are not: password and port"),
+        ("app", "stringData: { port: 5432 }", "these are not: port"),
+        ("app", "data: {}", "holds no values"),
+        // Without its key the server refuses it, and says so with all that it holds.
+        ("tls", "data: { tls.crt: aGVsbG8= }", "(422 Invalid)"),
+    ];
+    for (incident, (action, data, says)) in (1..).zip(bad) {
+        std::fs::write(&saved, format!("apiVersion: v1\nkind: Secret\nmetadata: {{ name: {action} }}\n{data}\n"))
+            .expect("it can be written");
+        outside.asks(incident, action).await;
+        let refused = async || {
+            let calls = outside.town.ws().calls();
+            calls.iter().any(|call| call.args.to_string().contains(says)).then_some(())
+        };
+        crate::faults::until(says, super::process::PATIENCE, refused).await;
+    }
+    let log = bot.stop().await;
+    let calls = outside.town.ws().calls().iter().map(|call| call.args.to_string()).collect::<Vec<_>>().join("\n");
+    for (place, said) in [("Slack", calls), ("the log", log), ("the database", kept_in(folder.path()))] {
+        assert!(said.contains("the web fails"), "{place} is not looked through");
+        for value in ["hunter2-plain", &live, &key] {
+            assert!(!said.contains(value), "{place} holds {value}");
+        }
+    }
+    assert_eq!(space.writes(), Vec::<Value>::new());
 }
 
 /// The server would refuse any change of it, and say so in the middle of the night.

@@ -1,5 +1,7 @@
 //! Roll-outs that hang, other people's changes, and a bot that is killed in the middle.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::Phase;
@@ -7,7 +9,7 @@ use vigie::incident::state::Phase;
 use super::plane::Namespace;
 use super::process::{Outside, PATIENCE};
 use super::team::{Setting, Team};
-use crate::faults::until;
+use crate::faults::{pass, until};
 use crate::world::{shown, ts};
 
 #[tokio::test]
@@ -41,6 +43,8 @@ async fn somebody_elses_deploy_between_plan_and_approval_is_stale() {
     let Some(team) = Team::open().await else { return };
     team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
     let (channel, card) = team.planned(1, "undo-web").await;
+    // The server keeps to the second who changed something when.
+    pass(Duration::from_millis(1_100)).await;
     team.space.set_image("web", "example/web:3").await;
     let card = team.approved(&channel, &card).await;
     assert!(matches!(team.outcome(1).await, Outcome::Stale { step: 0, .. }));

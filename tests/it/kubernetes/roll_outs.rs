@@ -125,6 +125,32 @@ async fn a_stateful_set_that_blocks_itself_is_freed() {
     team.close().await;
 }
 
+/// K1 · Below the partition pods keep the former template; one of them that is not ready would be deleted again and again.
+#[tokio::test]
+async fn a_stateful_set_is_freed_of_nothing_below_its_partition() {
+    let undo = [("undo", "reversible", "undo: { workloads: [statefulset/db] }")];
+    let setting = Setting { actions: &undo, check: "get, namespace", within: "14s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    let with_partition = |image: &str| {
+        let part = "  updateStrategy: { rollingUpdate: { partition: 1 } }\n  podManagementPolicy: Parallel\n  selector";
+        set("StatefulSet", "db", image).replace("  selector", part)
+    };
+    team.space.apply(&with_partition("example/db:1")).await;
+    team.space.kubectl(&["rollout", "status", "statefulset/db", "--timeout=60s"]).await;
+    team.space.apply(&with_partition("example/db:2-broken")).await;
+    team.space.once("statefulset/db", |object| object["status"]["updatedReplicas"] == 1).await;
+    team.space.kubectl(&["set", "image", "pod/db-0", "db=example/db:1-unready"]).await;
+    team.space.once("pod/db-0", |pod| pod["status"]["containerStatuses"][0]["ready"] == false).await;
+    let former = team.space.get("pod/db-0").await["metadata"]["uid"].take();
+    let (plan, done) = team.through(1, "undo").await;
+    assert!(plan.contains("not ready and deleted if they block: db-1"), "{plan}");
+    assert_eq!(team.space.get("pod/db-0").await["metadata"]["uid"], former, "{done}");
+    assert_eq!(team.space.get("pod/db-1").await["spec"]["containers"][0]["image"], "example/db:1", "{done}");
+    let deleted = team.space.writes().into_iter().filter(|write| write[0] == "delete").count();
+    assert!(deleted <= 1, "{:?}", team.space.writes());
+    team.close().await;
+}
+
 #[tokio::test]
 async fn a_roll_out_of_somebody_else_is_waited_for_and_nothing_is_changed() {
     let wait = [("wait", "reversible", "wait: { workloads: [deployment/web] }")];
@@ -258,6 +284,38 @@ async fn workers_go_to_none_and_come_back_to_the_number_the_cluster_remembers() 
     team.close().await;
 }
 
+/// K7, D3 · For its controller a workload is at none while its pods may still write, for as long as their grace lasts.
+#[tokio::test]
+async fn whoever_stops_a_workload_waits_until_its_last_pod_has_ended() {
+    let actions = [
+        ("stop", "reversible", "scale: { workloads: [deployment/web], to: 0 }"),
+        ("fewer", "reversible", "scale: { workloads: [statefulset/db], to: 1 }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, namespace").await else { return };
+    team.space.deployed("web", &["example/web:1-lingers"], 2).await;
+    set_with(&team.space, "StatefulSet", "db", &["example/db:1-lingers"]).await;
+    for (incident, action, labels, left) in [(1, "stop", "app=web", 0), (2, "fewer", "app=db", 1)] {
+        let (_, done) = team.through(incident, action).await;
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        let pods = team.space.pods(labels).await;
+        assert_eq!(pods.len(), left, "{action}: {pods:?}");
+    }
+    team.close().await;
+}
+
+/// What does not end in time may still write, and nobody goes on as if it did not.
+#[tokio::test]
+async fn a_pod_that_does_not_end_in_time_fails_the_stop() {
+    let actions = [("stop", "reversible", "scale: { workloads: [deployment/web], to: 0 }")];
+    let setting = Setting { actions: &actions, check: "get, namespace", within: "2s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1-lingers"], 2).await;
+    let (_, done) = team.through(1, "stop").await;
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{done}");
+    assert!(done.contains("2 pods of web have not ended in time and may still write"), "{done}");
+    team.close().await;
+}
+
 /// How many pods there were says nothing of a revision, so it does not go with one.
 #[tokio::test]
 async fn a_roll_back_leaves_the_remembered_number_of_pods() {
@@ -292,6 +350,38 @@ async fn an_autoscaler_that_will_set_the_number_anew_stands_in_the_plan() {
     assert!(shown(&more).contains("The autoscaler web (2 to 4 pods) may change the number again"), "{}", shown(&more));
     let (_, stop) = team.planned(2, "stop").await;
     assert!(shown(&stop).contains("The autoscaler web rests while there are no pods"), "{}", shown(&stop));
+    team.close().await;
+}
+
+/// K3 · A container that was ended and is not restarted yet waits for nothing, and yet it is what fails.
+#[tokio::test]
+async fn a_pod_that_was_killed_for_its_memory_is_said_to_be_with_its_last_lines() {
+    let image =
+        [("image", "reversible", "set_image: { workload: deployment/web, images: { web: \"example/web:2-oom\" } }")];
+    let setting = Setting { actions: &image, check: "get, namespace", within: "4s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    let (_, done) = team.through(1, "image").await;
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{done}");
+    assert!(done.contains("1 × OOMKilled, exit 137") && done.contains("INFO starting pod=web"), "{done}");
+    team.close().await;
+}
+
+/// K7 · Somebody scales beyond what the autoscaler allows, and that sets its own number while the pods are not available yet.
+#[tokio::test]
+async fn a_number_that_the_autoscaler_sets_during_the_step_is_its_end() {
+    let actions = [("more", "reversible", "scale: { workloads: [deployment/web], to: 5 }")];
+    let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    // Available long after the autoscaler has looked, which it does four times a minute.
+    team.space.kubectl(&["patch", "deployment/web", "--patch", "{\"spec\":{\"minReadySeconds\":25}}"]).await;
+    let autoscaler = "apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: { name: web }\nspec: { minReplicas: \
+                      2, maxReplicas: 4, scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: web } }\n";
+    team.space.apply(autoscaler).await;
+    let (_, done) = team.through(1, "more").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert!(done.contains("web: its autoscaler wants 4 pods, 4 available"), "{done}");
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/web", 200])]);
     team.close().await;
 }
 

@@ -60,6 +60,27 @@ async fn a_deployment_is_rolled_back_as_the_card_said() {
     team.close().await;
 }
 
+/// K1 · What only prepares has an image of its own, and two revisions may differ in nothing else.
+#[tokio::test]
+async fn an_image_of_a_container_that_prepares_is_told_like_the_others() {
+    let Some(team) = Team::open().await else { return };
+    for image in ["example/prepare:1", "example/prepare:2"] {
+        team.space
+            .apply(&format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: web }}\nspec:\n  selector: {{ matchLabels: {{ app: web }} }}\n  \
+                 template:\n    metadata: {{ labels: {{ app: web }} }}\n    spec:\n      initContainers: [{{ name: prepare, image: \"{image}\" }}]\n      \
+                 containers: [{{ name: web, image: \"example/web:5\" }}]\n"
+            ))
+            .await;
+        team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    }
+    let (plan, done) = team.through(1, "undo-web").await;
+    assert!(plan.contains("prepare: example/prepare:2 → example/prepare:1"), "{plan}");
+    assert!(!plan.contains("also different"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    team.close().await;
+}
+
 /// By a plan of its own, as everything else; and not where somebody else has changed it since.
 #[tokio::test]
 async fn what_was_done_is_taken_back_by_a_plan_of_its_own() {

@@ -46,6 +46,61 @@ async fn a_deleted_job_takes_its_pods_with_it_and_the_absent_are_named() {
     team.close().await;
 }
 
+/// K12, P1 · One step of several that finds its end reached is no reason to refuse the others.
+#[tokio::test]
+async fn a_step_with_nothing_to_do_stands_on_the_card_and_is_looked_at_again() {
+    let Some(space) = Namespace::open().await else { return };
+    let steps = format!(
+        "delete: {{ kind: job, names: [import] }}\n      - within: 1m\n        kubernetes:\n          cluster: production\n          \
+         namespace: {}\n          pause: {{ workloads: [deployment/web] }}",
+        space.name
+    );
+    let actions = [("clean", "destructive", steps.as_str())];
+    let setting = Setting { actions: &actions, check: "get, namespace", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    let (plan, done) = team.through(1, "clean").await;
+    assert!(plan.contains("1. Nothing to do: job/import") && plan.contains("2. Pause the roll-out of web"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.get("deployment/web").await["spec"]["paused"], true);
+    let (_, back) = team.taken_back(1).await;
+    assert!(team.space.get("deployment/web").await["spec"]["paused"].is_null(), "{back}");
+
+    // It appears after the plan, and nobody has approved its end.
+    let (channel, card) = team.planned(2, "clean").await;
+    team.space.apply(&job("import", "example/task:1")).await;
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(2).await, Outcome::Stale { step: 0, .. }), "{card}");
+    assert!(card.contains("Delete the job import"), "{card}");
+    team.space.get("job/import").await;
+
+    team.space.kubectl(&["delete", "job/import"]).await;
+    team.space.kubectl(&["rollout", "pause", "deployment/web"]).await;
+    let again = team.asks_for(3, "clean").await;
+    team.world.message(&again, "is already at");
+    team.close().await;
+}
+
+/// K4 · The same for one of several workloads, of which only the others are taken back.
+#[tokio::test]
+async fn one_of_several_workloads_that_is_there_already_does_not_hold_up_the_others() {
+    let pause = [("pause", "reversible", "pause: { workloads: [deployment/web, deployment/api] }")];
+    let Some(team) = Team::doing(&pause, "get, namespace").await else { return };
+    for name in ["web", "api"] {
+        team.space.deployed(name, &["example/web:1"], 1).await;
+    }
+    team.space.kubectl(&["rollout", "pause", "deployment/web"]).await;
+    let (_, done) = team.through(1, "pause").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.get("deployment/api").await["spec"]["paused"], true);
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/api", 200])]);
+    team.taken_back(1).await;
+    let paused = [team.space.get("deployment/web").await, team.space.get("deployment/api").await];
+    assert_eq!(paused.map(|object| object["spec"]["paused"].clone()), [json!(true), Value::Null]);
+    team.close().await;
+}
+
 #[tokio::test]
 async fn pods_go_by_their_labels_and_another_of_the_same_name_stays() {
     let delete = [("clean", "destructive", "delete: { kind: pod, selector: \"run=one\" }")];
@@ -110,6 +165,29 @@ async fn pods_are_made_anew_one_at_a_time() {
     assert!(before.iter().all(|former| !now.contains(former)), "{now:?} after {before:?}");
     let writes = team.space.writes();
     assert!(writes.len() == 2 && writes.iter().all(|write| write[0] == "create" && write[2] == 201), "{writes:?}");
+    team.close().await;
+}
+
+/// K13 · What is not ready, or has ended, is no reason to wait for what never was.
+#[tokio::test]
+async fn pods_that_are_not_ready_are_made_anew_like_the_others_and_ended_ones_are_left_out() {
+    let recreate = [("anew", "reversible", "recreate_pods: { selector: \"app=web\" }")];
+    let setting = Setting { actions: &recreate, check: WEB, within: "20s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1"], 3).await;
+    team.space.kubectl(&["run", "old", "--image=example/web:1", "--restart=Never", "--labels=app=web"]).await;
+    team.space.once("pod/old", |pod| pod["status"]["phase"] == "Succeeded").await;
+    let before: Vec<String> = team.space.pods("app=web").await.into_iter().filter(|pod| pod != "pod/old").collect();
+    for pod in before.iter().take(2) {
+        team.space.kubectl(&["set", "image", pod, "web=example/web:1-unready"]).await;
+        let is_not_ready = |pod: &Value| pod["status"]["containerStatuses"][0]["ready"] == false;
+        team.space.once(pod, is_not_ready).await;
+    }
+    let (plan, done) = team.through(1, "anew").await;
+    assert!(plan.contains("Make 3 pods") && plan.contains("left out, because they have ended: old"), "{plan}");
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    let after = team.space.pods("app=web").await;
+    assert!(before.iter().all(|pod| !after.contains(pod)) && after.contains(&"pod/old".to_owned()), "{after:?}");
     team.close().await;
 }
 
@@ -265,6 +343,30 @@ async fn what_the_server_finds_wrong_with_a_field_is_said_with_the_field() {
     let channel = team.asks_for(1, "migrate").await;
     let refused = shown(&team.world.message(&channel, "spec.template.spec.containers[0].env[0].name: Invalid value"));
     assert!(!refused.contains("is invalid: spec.template"), "{refused}");
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
+/// K10, K14 · A quota forbids with the code that roles forbid with. People read what it is about, and no word of a right that is
+/// there.
+#[tokio::test]
+async fn what_a_quota_forbids_is_not_told_as_a_missing_right() {
+    let actions = [
+        ("migrate", "destructive", "job: { image: example/task:1, command: [migrate] }"),
+        ("restore", "reversible", "put_secret_back: { name: app, from: app-saved, restart: [] }"),
+    ];
+    let Some(team) = Team::doing(&actions, "get, namespace").await else { return };
+    for (name, value) in [("app", "hunter2-live"), ("app-saved", "hunter2-saved")] {
+        let value = format!("--from-literal=password={value}");
+        team.space.kubectl(&["create", "secret", "generic", name, &value]).await;
+    }
+    team.space.kubectl(&["create", "quota", "none", "--hard=count/jobs.batch=0,count/secrets=0"]).await;
+    team.space.once("resourcequota/none", |quota| quota["status"]["used"].is_object()).await;
+    for (incident, action, says) in [(1, "migrate", "exceeded quota: none"), (2, "restore", "(403 Forbidden)")] {
+        let channel = team.asks_for(incident, action).await;
+        let refused = shown(&team.world.message(&channel, says));
+        assert!(refused.contains("the API server refuses it") && !refused.contains("no right"), "{refused}");
+    }
     assert_eq!(team.space.writes(), Vec::<Value>::new());
     team.close().await;
 }

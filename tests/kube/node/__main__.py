@@ -9,11 +9,13 @@ anywhere in a container's image decides:
     unready         Running, never Ready: its probe fails             nothing special
     broken          never pulled: ImagePullBackOff                    the same
     crash           exit code 1: CrashLoopBackOff, again every 2 s    exit code 1, Failed
+    oom             killed at once for its memory, not yet restarted  nothing special
     fail            nothing special                                   exit code 3, Failed
     chatty          1500 lines of log, then ten each second           nothing special
+    lingers         gone 3 s after its deletion                       the same
     unschedulable   no node takes it: the pod stays Pending           the same
 
-Words combine (`slow-fail`). Changing a pod's image in place starts it over; a deleted pod is gone at once; init containers
+Words combine (`slow-fail`). Changing a pod's image in place starts it over; a deleted pod is gone at once unless it lingers; init containers
 have always succeeded. Logs know tailLines, sinceSeconds, sinceTime, timestamps, limitBytes, previous (for `crash`) and
 follow. The message of a failed container is the end of its log where terminationMessagePolicy is FallbackToLogsOnError.
 Events are told as a kubelet tells them, and metrics.k8s.io gives figures that are made up.
@@ -37,6 +39,7 @@ from pods import Pod
 
 HEARTBEAT = 5.0  # seconds between two reports of the node
 AGAIN = 0.2  # seconds until the API server is asked again after it did not answer
+LINGER = 3.0  # seconds that a pod which lingers takes to go
 CAPACITY = {"cpu": "32", "memory": "64Gi", "pods": "500", "ephemeral-storage": "100Gi"}
 
 
@@ -176,7 +179,7 @@ class Node:
         meta, status = found["metadata"], found.get("status", {})
         pod = self.pods.get(meta["uid"])
         if meta.get("deletionTimestamp"):
-            self.timer.at(0, self.delete, meta)
+            self.timer.at(time.time() + LINGER if pod and pod.lingers else 0, self.delete, meta)
             return
         if pod and pod.images == [c["image"] for c in found["spec"]["containers"]]:
             pod.labels = meta.get("labels", {})

@@ -48,6 +48,10 @@ class Container:
         return self.has("crash") and not self.broken and not self.completes
 
     @property
+    def killed(self):
+        return self.has("oom") and not self.broken and not self.crashes and not self.completes
+
+    @property
     def unready(self):
         return self.has("unready") and not self.broken and not self.crashes and not self.completes
 
@@ -66,7 +70,7 @@ class Container:
     def ready(self, age):
         if self.initial:
             return True
-        if self.broken or self.crashes or self.unready:
+        if self.broken or self.crashes or self.unready or self.killed:
             return False
         if self.completes:
             return age < self.ends
@@ -97,6 +101,10 @@ class Container:
             message = f"back-off {RESTART:.0f}s restarting failed container={self.name} pod={whole}"
             state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
             last = self.terminated(self.last_start(age), self.last_start(age))
+        elif self.killed:
+            at = rfc3339(self.pod.began)
+            said = {"exitCode": 137, "reason": "OOMKilled", "startedAt": at, "finishedAt": at, "containerID": self.id}
+            state = {"terminated": said}
         elif self.ended(age):
             state = self.terminated(self.pod.began, self.pod.began + self.ends)
         else:
@@ -191,6 +199,10 @@ class Pod:
 
     def ended(self, age):
         return all(c.ended(age) for c in self.containers)
+
+    @property
+    def lingers(self):
+        return any(c.has("lingers") for c in self.containers)
 
     def next_change(self, age):
         changes = [c.next_change(age) for c in self.containers]
