@@ -1,7 +1,7 @@
 //! Things that end or go: Jobs that run once, objects that are deleted, pods that are made anew; and what a cluster says.
 
 use serde_json::{Value, json};
-use vigie::incident::approval::Outcome;
+use vigie::incident::approval::{Outcome, Verdict};
 use vigie::incident::state::Phase;
 
 use super::plane::Namespace;
@@ -294,6 +294,8 @@ async fn the_quick_diagnostic_says_what_the_cluster_says() {
         ("service", "service: web"),
         ("events", "events: { within: 15m }"),
         ("errors", "logs: { selector: \"app=web\", filter: ERROR, within: 10m, limits: { warn_above: 1 } }"),
+        ("nobody", "logs: { selector: \"app=wev\", filter: ERROR, within: 10m, limits: { warn_above: 1 } }"),
+        ("unread", "logs: { selector: \"app=bad\", filter: ERROR, within: 10m, limits: { fail_above: 1 } }"),
         ("top", "top: { selector: \"app=web\", memory: { fail_above: 1000000 } }"),
     ];
     let setting = Setting { looks: &looks, ..Setting::default() };
@@ -311,7 +313,11 @@ async fn the_quick_diagnostic_says_what_the_cluster_says() {
     let channel = team.world.channel(1).await;
     team.world.types("U0ONCALL", &channel, "diagnose web").await;
     let incident = team.world.incident(1).await;
-    incident.last_diagnostic().expect("the round ended");
+    let (_, round) = incident.last_diagnostic().expect("the round ended");
+    let results = round.results.as_ref().expect("the round ended");
+    // That nobody said anything is no good sign where nobody was heard.
+    let judged = |name: &str| results.iter().find(|result| result.check == name).map(|result| result.verdict);
+    assert_eq!([judged("nobody"), judged("unread")], [Some(Verdict::Fail), Some(Verdict::Warn)], "{results:?}");
     let said = shown(&team.world.message(&channel, "sends to 2 pods"));
     for line in [
         "web: 2 of 2 updated, 2 available",
@@ -320,6 +326,8 @@ async fn the_quick_diagnostic_says_what_the_cluster_says() {
         "app=web: sends to 2 pods",
         "in 15 min",
         "lines with ERROR in 10 min",
+        "there are no pods with app=wev",
+        "2 logs not there",
         "MiB in 2 pods",
     ] {
         assert!(said.contains(line), "{line} is not in {said}");
