@@ -96,7 +96,7 @@ impl Engine {
         let beginning = parts.store.begin_execution(claimed, run.incident, run, parts.clock.now()).await?;
         let (fenced, incident) = match beginning {
             Beginning::Begun(fenced, incident) => (fenced, incident),
-            Beginning::Untold => return Err(Trouble::retry(Words::new("trouble.store"))),
+            Beginning::Untold => return Err(untold()),
             Beginning::Lost => return Err(taken_over()),
         };
         // As it stands under the fence: what was read before may be older than what a former owner has told since.
@@ -162,6 +162,12 @@ impl Engine {
 /// Another process has the run now and will tell what becomes of it; there is nothing to report.
 fn taken_over() -> Trouble {
     Trouble::retry(Words::new("trouble.taken_over"))
+}
+
+/// What its former owner has told is to be decided upon first; then it is begun.
+fn untold() -> Trouble {
+    let detail = Some("what was told of this run is not decided upon yet".to_owned());
+    Trouble { detail, ..taken_over() }
 }
 
 /// Keeps each report of an execution durably before its next step.

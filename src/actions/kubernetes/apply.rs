@@ -15,6 +15,7 @@ use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::stopwatch::pause;
 use super::call::{Site, Trouble};
 use super::change::facts_of;
+use super::ending::halfway;
 use super::manifests::{Folder, Manifest, clean, read};
 use super::object::{Difference, MARK, Object, differences};
 use super::rights::Right;
@@ -158,8 +159,10 @@ impl Operation for Apply {
             (cx.progress)(Words::new("kubernetes.applying").with("name", one.shown()));
             match self.write(site, one, planned, &key).await {
                 Ok(()) => done.push(one.shown()),
-                Err(result) if done.is_empty() => return result,
-                Err(result) => return halfway(result, &done, &folder.manifests),
+                Err(result) => {
+                    let left = folder.manifests.iter().skip(done.len()).map(Manifest::shown).collect();
+                    return halfway(result, done, left);
+                }
             }
         }
         StepResult::done(Words::new("kubernetes.applied").with("objects", done.len()))
@@ -296,19 +299,5 @@ async fn live(site: &Site<'_>, one: &Manifest) -> Result<Option<Object>, Trouble
         Ok(live) => Ok(Some(Object(live))),
         Err(trouble) if trouble.is_absent() => Ok(None),
         Err(trouble) => Err(trouble),
-    }
-}
-
-/// Some were applied and one was not: nobody may take that for “nothing was done”.
-fn halfway(result: StepResult, done: &[String], all: &[Manifest]) -> StepResult {
-    let left: Vec<String> = all.iter().skip(done.len()).map(Manifest::shown).collect();
-    let half = |why: Words| {
-        Words::new("kubernetes.half").with("changed", done.to_vec()).with("left", left.clone()).with("why", why)
-    };
-    match result {
-        StepResult::Stale { found } => StepResult::failed(half(found)),
-        StepResult::Failed { why, output } => StepResult::Failed { why: half(why), output },
-        StepResult::Unknown { why, output } => StepResult::Unknown { why: half(why), output },
-        done @ StepResult::Done { .. } => done,
     }
 }

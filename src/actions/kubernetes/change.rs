@@ -552,7 +552,11 @@ pub(super) async fn execute(site: &Site<'_>, all: &[Part], cx: &StepContext<'_>)
     for one in all {
         match write(site, one, &key).await {
             Ok(done) => written.push((one, done)),
-            Err(result) => return halfway(result, all, &written),
+            Err(result) => {
+                let changed = written.iter().filter(|(_, done)| done.now).map(|(one, _)| one.name().to_owned());
+                let left = all.iter().skip(written.len()).map(|one| one.name().to_owned());
+                return halfway(result, changed.collect(), left.collect());
+            }
         }
     }
     // Several roll-outs are one line: each would else take the place of what the others told.

@@ -3,22 +3,18 @@
 use serde_json::Value;
 
 use super::super::provider::StepResult;
-use super::change::{Part, Written};
+use super::change::Part;
 use super::deed::Deed;
 use super::follow::{End, counts};
 use super::object::Object;
 use crate::incident::words::Words;
 
 /// One of several could not be changed after others were: nobody may take that for “nothing was done”.
-pub(super) fn halfway(result: StepResult, all: &[Part], written: &[(&Part, Written)]) -> StepResult {
-    let changed: Vec<&str> = written.iter().filter(|(_, done)| done.now).map(|(one, _)| one.name()).collect();
+pub(super) fn halfway(result: StepResult, changed: Vec<String>, left: Vec<String>) -> StepResult {
     if changed.is_empty() {
         return result;
     }
-    let left: Vec<&str> = all.iter().skip(written.len()).map(Part::name).collect();
-    let half = |why: Words| {
-        Words::new("kubernetes.half").with("changed", changed.clone()).with("left", left.clone()).with("why", why)
-    };
+    let half = |why: Words| Words::new("kubernetes.half").with("changed", changed).with("left", left).with("why", why);
     match result {
         StepResult::Stale { found } => StepResult::failed(half(found)),
         StepResult::Failed { why, output } => StepResult::Failed { why: half(why), output },
