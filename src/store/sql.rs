@@ -12,7 +12,8 @@ pub(super) struct Statement {
 }
 
 /// `NAME = "text";` or, with the place of a row lock, `NAME = "before" [FOR UPDATE] "after";`. SQLite has one writer at a
-/// time and needs no row locks. What several statements share stands in brackets.
+/// time and needs no row locks. What several statements share stands in brackets. A limit that is bound is a sum: SQLite plans
+/// for the value of a bare one, and so parses the statement anew for each value.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $before:literal $(( $($shared:expr),+ ))? $([ $lock:literal ] $after:literal)?;)*) => {
         $($(#[$doc])* pub(super) const $name: Statement = Statement {
@@ -66,10 +67,10 @@ statements! {
         [" FOR UPDATE SKIP LOCKED"] "";
     /// The inputs behind one, of the same incident or channel, in order.
     INPUTS_BEHIND = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
-        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4";
+        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0";
     /// The same, without those that somebody else has in hand; these are ours.
     INPUTS_BEHIND_TO_TAKE = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
-        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4"
+        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0"
         [" FOR UPDATE SKIP LOCKED"] "";
     IS_UNDECIDED = "SELECT position FROM inbox WHERE state = 'new' AND incident = $1 LIMIT 1";
     FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
@@ -94,10 +95,10 @@ statements! {
     OPEN_TO_NAME = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
         ORDER BY rank, id LIMIT 20";
     OPEN_INCIDENTS = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
-        ORDER BY rank, id LIMIT $1";
+        ORDER BY rank, id LIMIT $1 + 0";
     OPEN_COUNT = "SELECT COUNT(*) AS n FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated')";
     OPEN_NUMBERS = "SELECT id FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') ORDER BY rank, id";
-    RECENT_INCIDENTS = "SELECT state FROM incident ORDER BY id DESC LIMIT $1";
+    RECENT_INCIDENTS = "SELECT state FROM incident ORDER BY id DESC LIMIT $1 + 0";
     SAVE_INCIDENT = "INSERT INTO incident (id, status, rank, channel, state, seq, wake_at, declared_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
         rank = excluded.rank, channel = excluded.channel, state = excluded.state, seq = excluded.seq, \
@@ -126,7 +127,7 @@ statements! {
         AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
         AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) AND"
-        (may_work!(), "ORDER BY o.id LIMIT $5") [" FOR UPDATE SKIP LOCKED"] ") \
+        (may_work!(), "ORDER BY o.id LIMIT $5 + 0") [" FOR UPDATE SKIP LOCKED"] ") \
         UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id IN (SELECT id FROM due) \
         RETURNING id, incident, queue, effect, attempts, created_at";
@@ -194,4 +195,17 @@ statements! {
     /// Takes the writer's lock and changes nothing.
     PING = "UPDATE counter SET value = value WHERE name = ''";
     FENCE_TO_KEEP = "SELECT fence FROM execution WHERE run = $1" [" FOR UPDATE"] "";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn no_statement_is_parsed_anew_for_each_of_its_values() {
+        for statement in ALL {
+            let mut limits = statement.sqlite.split("LIMIT $").skip(1);
+            assert!(limits.all(|rest| rest[1..].starts_with(" + 0")), "{} limits by a bare value", statement.name);
+        }
+    }
 }
