@@ -62,7 +62,8 @@ pub(super) async fn plan(
     let tools = Tools { config, world, mark: "", server: facts.version_number };
     dumps(&tools, &facts, within).await.map_err(refused)?;
     let (at, name) = (folder.clone(), config.name.clone());
-    let kept = off_thread(move || files::kept(&at, &name)).await.map_err(unreadable)?;
+    let mut kept = off_thread(move || files::kept(&at, &name)).await.map_err(unreadable)?;
+    kept.retain(|one| !one.is_foreign(&config.server_at()));
     let lets_go = config.keep.as_ref().map(|keep| lets_go(keep, &kept, facts.now_ms)).unwrap_or_default();
     let size = Words::new("postgres.size_of").with("database", config.name.as_str());
     let mut diff = vec![size.with("size", files::size(facts.bytes))];
@@ -304,6 +305,7 @@ impl Making<'_> {
         let (bytes, sha256) = off_thread(move || files::sealed(&sealing)).await?;
         let page = Page {
             database: self.config.name.clone(),
+            server_at: Some(self.config.server_at()),
             is_safety_copy: self.is_safety_copy,
             made_by: key.to_owned(),
             made_at_ms: snapshot.at_ms,

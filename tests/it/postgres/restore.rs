@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
+use vigie::actions::ActionsConfig;
 use vigie::incident::approval::{ActionPlan, Outcome, Risk};
 
 use super::backup::{tool, tools};
-use super::shop::Shop;
+use super::shop::{PASSWORD, Shop};
 use crate::faults::until;
 use crate::french::is_french;
 use crate::room::{Ran, Room};
@@ -177,6 +178,42 @@ async fn a_chosen_backup_is_put_back_and_a_strange_script_never_runs() {
     let other = Shop::open().await;
     let none = room_with(&other, "restore: { into: in_place }", "");
     assert!(none.refusal().await.contains("postgres.no_backup"));
+}
+
+/// Two servers have a database of the same name, and their backups go to the same folder.
+#[tokio::test]
+async fn a_backup_of_another_server_is_neither_put_here_nor_let_go_unless_somebody_names_it() {
+    let shop = Shop::open().await;
+    let own = backed_up(&shop, "custom").await;
+    let own = own.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    let away = |what: &str| {
+        let more = format!("{}, keep: {{ newest: 1 }}", counting(&shop));
+        let described = shop.described(PASSWORD, &more).replace("127.0.0.1", "localhost");
+        let step = format!("within: 20s\npostgres: {{ database: shop, {what} }}");
+        Room::with_sections(&format!("databases: {{ shop: {described} }}\n"), &step, CHECK)
+    };
+    for what in ["restore: { into: in_place }".to_owned(), format!("restore: {{ from: {own}, into: in_place }}")] {
+        let refusal = away(&what).refusal().await;
+        assert!(refusal.contains("postgres.of_other_server") && refusal.contains("127.0.0.1"), "{refusal}");
+    }
+    assert_eq!(away("restore: { into: in_place }").choices().await, Vec::<String>::new());
+    let plan = away("backup: {}").planned().await;
+    assert_eq!((plan.steps[0].risk, plan.steps[0].from.as_deref()), (Risk::ReadOnly, None), "none of its own goes");
+    goes_on(&shop).await;
+    let named = away(&format!("restore: {{ from: {own}, into: in_place, strangers: allow }}"));
+    let plan = named.planned().await;
+    assert!(lines(&plan).contains("postgres.from_other_server"), "{}", lines(&plan));
+    assert_eq!(named.run(&plan).await.line(), "done");
+    assert_eq!(shop.count(ORDERS).await, 100);
+
+    let twice = format!(
+        "databases:\n  a: {0}\n  b: {0}\n{1}",
+        shop.described(PASSWORD, &counting(&shop)),
+        Room::text("command: { target: x, risk: read_only, to: x, argv: [\"true\"] }", CHECK)
+    );
+    let config: ActionsConfig = serde_saphyr::from_str(&twice).expect("it can be read");
+    let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
+    assert!(faults.iter().any(|fault| fault.starts_with("databases.b.backups: “a” keeps backups")), "{faults:?}");
 }
 
 /// A script says itself whom everything belongs to.
