@@ -131,6 +131,23 @@ async fn a_restore_in_place_says_what_will_be_lost_and_keeps_a_copy_first() {
     }
 }
 
+/// What sorts by another locale finds nothing in an index, and lists names in another order.
+#[tokio::test]
+async fn a_fresh_database_sorts_like_the_old_one_whoever_provides_its_locale() {
+    let shop = Shop::open().await;
+    let name = &shop.name;
+    shop.admin(&format!("DROP DATABASE {name}")).await;
+    let french =
+        "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'fr-u-kn' LC_COLLATE 'C' LC_CTYPE 'C'";
+    shop.admin(&format!("CREATE DATABASE {name} OWNER {name} {french}")).await;
+    shop.sql("CREATE TABLE orders AS SELECT 1 AS id; CREATE TABLE migrations (version integer)").await;
+    shop.admin(&format!("ALTER ROLE {name} CREATEDB")).await;
+    backed_up(&shop, "custom").await;
+    assert_eq!(room(&shop, "restore: { into: fresh }").goes().await.line(), "done");
+    let fresh = shop.databases().await.pop().expect("there is one beside it");
+    assert_eq!(shop.count_in(&fresh, "SELECT count(*) FROM orders WHERE 'item9' < 'item10'").await, 1, "by numbers");
+}
+
 #[tokio::test]
 async fn a_restore_into_a_fresh_database_leaves_the_old_one() {
     for (format, owners) in [("custom", "keep"), ("plain", "keep"), ("custom", "leave")] {
