@@ -72,7 +72,7 @@ impl Check for SqlCheck {
         };
         match first_row(database, &self.query, within).await {
             Ok(Some(row)) => self.judge(&row),
-            Ok(None) => Seen::new(Verdict::Warn, Words::new("look.no_row")),
+            Ok(None) => self.judge_nothing(),
             Err(trouble @ Trouble::Slow(_)) => Seen::hung(trouble.words()),
             Err(trouble) => Seen::fail(trouble.words()),
         }
@@ -80,6 +80,16 @@ impl Check for SqlCheck {
 }
 
 impl SqlCheck {
+    /// What is not there is not what it must be. A figure that is missing is another matter: nothing may have happened yet.
+    fn judge_nothing(&self) -> Seen {
+        let words = Words::new("look.no_row");
+        match &self.equals {
+            Some(wanted) => Seen::fail(words).with_limit(Some(Words::verbatim(shown(wanted)))),
+            None if !self.fields.is_empty() => Seen::fail(words),
+            None => Seen::new(Verdict::Warn, words),
+        }
+    }
+
     fn judge(&self, row: &[(String, String)]) -> Seen {
         let row: Vec<(&str, Value)> = row.iter().map(|(name, value)| (name.as_str(), value_of(value))).collect();
         let first = row.first().map_or(&Value::Null, |(_, value)| value);

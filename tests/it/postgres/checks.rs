@@ -54,8 +54,15 @@ async fn an_expected_value_is_found_whether_it_is_a_number_or_its_text() {
     let other = looks(&shop, &format!("{migration}: 43")).await;
     assert_eq!(said(&other), (Verdict::Fail, "42".to_owned()));
     assert_eq!(other.limit.map(|limit| limit.to_string()).as_deref(), Some("43"));
-    let none = looks(&shop, "query: SELECT id FROM orders WHERE id = 0, equals: 1").await;
-    assert_eq!(said(&none), (Verdict::Warn, "look.no_row".to_owned()));
+    let none = "query: SELECT id FROM orders WHERE id = 0";
+    for (must_be, verdict) in [
+        ("equals: 1", Verdict::Fail),
+        ("fields: [{ field: /id, at_least: 1 }]", Verdict::Fail),
+        ("limits: { fail_above: 1 }", Verdict::Warn),
+    ] {
+        let seen = looks(&shop, &format!("{none}, {must_be}")).await;
+        assert_eq!(said(&seen), (verdict, "look.no_row".to_owned()), "{must_be}");
+    }
     let text = looks(&shop, "query: SELECT name FROM users WHERE id = 3, equals: Cléo").await;
     assert_eq!(said(&text), (Verdict::Pass, "Cléo".to_owned()));
 }
