@@ -33,6 +33,8 @@ pub enum Format {
 /// The approved facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spec {
+    /// Where the server is. An oid tells databases apart on one server only.
+    server_at: String,
     database: String,
     oid: i64,
     folder: PathBuf,
@@ -66,7 +68,7 @@ pub(super) async fn plan(
     kept.retain(|one| !one.is_foreign(&config.server_at()));
     let lets_go = config.keep.as_ref().map(|keep| lets_go(keep, &kept, facts.now_ms)).unwrap_or_default();
     let size = Words::new("postgres.size_of").with("database", config.name.as_str());
-    let mut diff = vec![size.with("size", files::size(facts.bytes))];
+    let mut diff = vec![config.says_where(), size.with("size", files::size(facts.bytes))];
     if let Some(newest) = kept.first() {
         let words = Words::new("postgres.newest_backup").with("name", newest.name.as_str());
         diff.push(words.with("age_ms", age(facts.now_ms, newest.made_at_ms)));
@@ -83,8 +85,8 @@ pub(super) async fn plan(
     }
     let risk = if lets_go.is_empty() { step.least_risk() } else { step.least_risk().max(Risk::Reversible) };
     let from = kept.first().map(|newest| newest.name.clone());
-    let (database, schemas) = (config.name.clone(), config.schemas.clone());
-    let spec = Spec { database, oid: facts.oid, folder, format, schemas, lets_go };
+    let (server_at, database, schemas) = (config.server_at(), config.name.clone(), config.schemas.clone());
+    let spec = Spec { server_at, database, oid: facts.oid, folder, format, schemas, lets_go };
     Ok(PlannedStep {
         title: Words::new("postgres.title_backup").with("database", config.name.as_str()),
         target,
@@ -201,7 +203,10 @@ pub(super) async fn check(spec: &Spec, cx: &StepContext<'_>) -> Happened {
 /// The approved facts are still those of the configuration.
 pub(super) fn is_meant_by(spec: &Spec, format: Format, config: &DatabaseConfig) -> bool {
     let is_same = (&spec.database, &spec.schemas) == (&config.name, &config.schemas);
-    is_same && spec.format == format && Some(&spec.folder) == config.backups.as_ref()
+    is_same
+        && spec.server_at == config.server_at()
+        && spec.format == format
+        && Some(&spec.folder) == config.backups.as_ref()
 }
 
 async fn made_by(spec: &Spec, key: &str) -> Result<Option<Kept>, Words> {

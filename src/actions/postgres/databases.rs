@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::actions::config::{ConfigFault, fault};
+use crate::incident::words::Words;
 
 /// How a PostgreSQL database is reached.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -81,6 +82,11 @@ impl DatabaseConfig {
     pub(super) fn server_at(&self) -> String {
         let place = self.socket.as_ref().map(|folder| folder.display().to_string());
         format!("{}:{}", place.or_else(|| self.host.clone()).unwrap_or_default(), self.port)
+    }
+
+    /// The same as a line of a plan: whoever approves it sees which server is meant.
+    pub(super) fn says_where(&self) -> Words {
+        Words::new("postgres.on_server").with("at", self.server_at())
     }
 
     /// Its backups would be taken for those of this other one.

@@ -24,6 +24,8 @@ const CSV: &str = ".csv";
 /// The approved facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spec {
+    /// Where the server is. An oid tells databases apart on one server only.
+    server_at: String,
     database: String,
     oid: i64,
     tables: Vec<String>,
@@ -70,11 +72,13 @@ pub(super) async fn plan(
         .await
         .map_err(refused)?;
     let diff = vec![
+        config.says_where(),
         Words::new("postgres.counted").with("rows", counted(&counts)),
         Words::new("postgres.kept_in").with("path", export.folder.display().to_string()),
     ];
     let title = Words::new("postgres.title_export").with("tables", export.tables.clone());
     let spec = Spec {
+        server_at: config.server_at(),
         database: config.name.clone(),
         oid: facts.oid,
         tables: export.tables.clone(),
@@ -99,7 +103,9 @@ pub(super) async fn plan(
 
 /// The approved facts are still those of the configuration.
 pub(super) fn is_meant_by(spec: &Spec, export: &Export, config: &DatabaseConfig) -> bool {
-    spec.database == config.name && spec.tables == export.tables && spec.folder == export.folder
+    (&spec.server_at, &spec.database) == (&config.server_at(), &config.name)
+        && spec.tables == export.tables
+        && spec.folder == export.folder
 }
 
 pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepContext<'_>) -> StepResult {

@@ -69,6 +69,8 @@ pub enum Strangers {
 /// The approved facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spec {
+    /// Where the server is. An oid tells databases apart on one server only.
+    pub server_at: String,
     pub database: String,
     pub oid: i64,
     pub folder: PathBuf,
@@ -196,6 +198,7 @@ impl Planning<'_> {
         let beside = self.beside(&contents).await?;
         let page = chosen.page.as_ref();
         let spec = Spec {
+            server_at: config.server_at(),
             database: config.name.clone(),
             oid: facts.oid,
             folder,
@@ -369,7 +372,7 @@ impl Planning<'_> {
 
     /// What an approver must read, the losses first.
     fn lines(&self, facts: &Facts, chosen: &Kept, spec: &Spec, (contents, beside): (&Contents, &Beside)) -> Vec<Words> {
-        let mut lines = Vec::new();
+        let mut lines = vec![self.config.says_where()];
         let in_place = spec.into == Place::InPlace;
         match chosen.page.as_ref().map(|page| page.server_at.as_deref()) {
             Some(Some(at)) if spec.is_stranger => lines.push(Words::new("postgres.from_other_server").with("at", at)),
@@ -400,6 +403,8 @@ impl Planning<'_> {
         }
         if in_place {
             lines.push(Words::new("postgres.copy_first").with("path", spec.folder.display().to_string()));
+            let compared = facts.counts.iter().filter(|count| count.rows.is_some()).map(|count| count.table.clone());
+            lines.push(Words::new("postgres.compared").with("tables", compared.collect::<Vec<String>>()));
             let who = |may_be_ended: bool| -> Vec<serde_json::Value> {
                 let others = facts.others.iter().filter(|other| other.may_be_ended == may_be_ended);
                 others.map(|other| other.words.clone().into()).collect()
@@ -468,6 +473,7 @@ fn fresh_name(database: &str, made_at_ms: i64) -> String {
 /// The approved facts are still those of the configuration.
 pub(super) fn is_meant_by(spec: &Spec, restore: &Restore, config: &DatabaseConfig) -> bool {
     (&spec.database, &spec.schemas) == (&config.name, &config.schemas)
+        && spec.server_at == config.server_at()
         && (!spec.is_stranger || restore.strangers == Strangers::Allow)
         && Some(&spec.folder) == config.backups.as_ref()
         && (spec.into, spec.others, spec.owners) == (restore.into, restore.others, restore.owners)

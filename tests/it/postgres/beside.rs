@@ -226,7 +226,8 @@ async fn a_backup_of_nobody_knows_what_is_taken_only_where_that_is_allowed() {
     let allowed = room(&shop, "restore: { into: in_place, strangers: allow }");
     assert_eq!(allowed.choices().await, [name]);
     let plan = allowed.planned().await;
-    let first = &plan.steps[0].diff[0];
+    let [server, first, ..] = plan.steps[0].diff.as_slice() else { panic!("{plan:#?}") };
+    assert_eq!(server.key, "postgres.on_server");
     assert_eq!((first.key.as_str(), &first.vars["origin"]), ("postgres.of_nobody", &json!(shop.name)));
     assert_eq!(named(&plan, "postgres.stay"), Some(json!(["coupons"])), "the archive says what it holds");
     // Whoever takes the permission back takes it back for what was approved, too.

@@ -91,6 +91,8 @@ async fn a_restore_in_place_says_what_will_be_lost_and_keeps_a_copy_first() {
         {
             assert!(shown.contains(part), "{part} is not in {shown}");
         }
+        let compared = step.diff.iter().find(|line| line.key == "postgres.compared").expect("its limit is said");
+        assert_eq!(compared.vars["tables"], serde_json::json!(["orders", "users"]));
         assert_eq!(step.needs.len(), 1);
         assert_eq!(shop.count(ORDERS).await, 155, "planning changes nothing");
 
@@ -231,6 +233,28 @@ async fn a_backup_of_another_server_is_neither_put_here_nor_let_go_unless_somebo
     let config: ActionsConfig = serde_saphyr::from_str(&twice).expect("it can be read");
     let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
     assert!(faults.iter().any(|fault| fault.starts_with("databases.b.backups: “a” keeps backups")), "{faults:?}");
+}
+
+/// A physical copy has the very same oids, and the first database of two servers usually has the same one.
+#[tokio::test]
+async fn what_was_approved_for_one_server_is_done_on_no_other() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let export = format!("export: {{ tables: [orders], folder: \"{}\" }}", shop.folder().display());
+    for what in ["restore: { into: in_place }", "backup: {}", &export] {
+        let plan = room(&shop, what).planned().await;
+        let here = format!("127.0.0.1:{}", Shop::port());
+        assert!(lines(&plan).contains("postgres.on_server") && lines(&plan).contains(&here), "{}", lines(&plan));
+        let described = shop.described(PASSWORD, &counting(&shop)).replace("127.0.0.1", "localhost");
+        let step = format!("within: 20s\npostgres: {{ database: shop, {what} }}");
+        let away = Room::with_sections(&format!("databases: {{ shop: {described} }}\n"), &step, CHECK);
+        let line = away.run(&plan).await.line();
+        assert!(line.starts_with("stale: "), "{what}: {line}");
+        let line = away.taken_up(&plan).await.line();
+        assert!(line.starts_with("unknown: "), "{what}: {line}");
+    }
+    assert_eq!((shop.count(ORDERS).await, kept(&shop).len()), (155, 1));
 }
 
 /// A script says itself whom everything belongs to.
