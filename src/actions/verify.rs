@@ -39,14 +39,14 @@ impl Inner {
     ) -> CheckResult {
         let watch = Stopwatch::start();
         loop {
-            let mut seen = check.look(&self.world, watch.left_of(limit).max(every)).await;
+            let mut seen = check.look_so_far(&self.world, watch.left_of(limit).max(every)).await;
             if let Some(change) = check.change() {
-                seen = change.judge(named.before.as_ref(), seen);
+                seen.result = change.judge(named.before.as_ref(), seen.result);
             }
             let rest = watch.left_of(limit);
-            let is_settled = is_good(&seen) && !check.is_open(&seen);
+            let is_settled = is_good(&seen.result) && !check.is_open(&seen);
             if is_settled || rest <= every || within(rest, pause(every)).await.is_err() {
-                return check.at_last(seen);
+                return seen.at_last();
             }
         }
     }

@@ -73,11 +73,13 @@ pub struct Seen {
     pub figure: Option<Figure>,
     /// What it was made of, line by line, where there is more to see than the value.
     pub details: Option<String>,
+    /// It is bad, and only has not been so for long enough.
+    pub(super) is_bad_so_far: bool,
 }
 
 impl Seen {
     pub(super) fn new(verdict: Verdict, value: Words) -> Self {
-        Self { verdict, value, limit: None, figure: None, details: None }
+        Self { verdict, value, limit: None, figure: None, details: None, is_bad_so_far: false }
     }
 
     pub(super) fn fail(value: Words) -> Self {
@@ -94,7 +96,8 @@ impl Seen {
         let worse = if other.verdict > self.verdict { other.limit } else { self.limit };
         let details = self.details.or(other.details);
         let verdict = self.verdict.max(other.verdict);
-        Self { verdict, value, limit: worse, figure: self.figure.or(other.figure), details }
+        let is_bad_so_far = self.is_bad_so_far || other.is_bad_so_far;
+        Self { verdict, value, limit: worse, figure: self.figure.or(other.figure), details, is_bad_so_far }
     }
 
     /// This, unless the other is worse; the figure stays.
@@ -110,6 +113,20 @@ impl Seen {
     pub(super) fn with_limit(mut self, limit: Option<Words>) -> Self {
         self.limit = limit;
         self
+    }
+}
+
+/// A result that may still change when it is looked at again.
+pub(super) struct Look {
+    pub result: CheckResult,
+    is_bad_so_far: bool,
+}
+
+impl Look {
+    /// The result when nobody looks again: what is bad then has not come right, however short it has been so.
+    pub(super) fn at_last(self) -> CheckResult {
+        let least = if self.is_bad_so_far { Verdict::Fail } else { self.result.verdict };
+        CheckResult { verdict: self.result.verdict.max(least), ..self.result }
     }
 }
 
@@ -207,6 +224,11 @@ impl CheckConfig {
 
     /// Looks once, as long as it may and at most so long.
     pub(super) async fn look(&self, world: &World, most: std::time::Duration) -> CheckResult {
+        self.look_so_far(world, most).await.result
+    }
+
+    /// The same for whoever may look again.
+    pub(super) async fn look_so_far(&self, world: &World, most: std::time::Duration) -> Look {
         let watch = Stopwatch::start();
         let deadline = self.deadline().min(most);
         let seen = match self.kind() {
@@ -216,7 +238,8 @@ impl CheckConfig {
                 .unwrap_or_else(|_| Seen::hung(Words::new("look.no_answer").with("within_ms", millis(deadline).0))),
             None => Seen::fail(Words::new("step.no_kind").with("known", Self::KINDS.join(", "))),
         };
-        self.result(seen, watch.took(), world)
+        let is_bad_so_far = seen.is_bad_so_far;
+        Look { result: self.result(seen, watch.took(), world), is_bad_so_far }
     }
 
     /// How its figure may differ from the one before an action, where that matters.
@@ -226,21 +249,9 @@ impl CheckConfig {
 
     /// Whether a warning may still become a failure or a pass: there is no figure yet, or a bad one that has not been
     /// bad for long enough.
-    pub(super) fn is_open(&self, result: &CheckResult) -> bool {
+    pub(super) fn is_open(&self, look: &Look) -> bool {
         let limits = self.kind().and_then(Check::limits);
-        limits.is_some() && result.verdict == Verdict::Warn && result.figure.is_none() || self.is_bad_so_far(result)
-    }
-
-    /// The result when nobody looks again: what is bad then has not come right, however short it has been so.
-    pub(super) fn at_last(&self, result: CheckResult) -> CheckResult {
-        let verdict = if self.is_bad_so_far(&result) { Verdict::Fail } else { result.verdict };
-        CheckResult { verdict, ..result }
-    }
-
-    fn is_bad_so_far(&self, result: &CheckResult) -> bool {
-        let limits = self.kind().and_then(Check::limits).zip(result.figure.as_ref());
-        let is_bad = limits.is_some_and(|(limits, figure)| limits.verdict(figure.number) == Verdict::Fail);
-        is_bad && result.verdict < Verdict::Fail
+        limits.is_some() && look.result.verdict == Verdict::Warn && look.result.figure.is_none() || look.is_bad_so_far
     }
 
     /// A result with the check's name, its value redacted and short.

@@ -134,7 +134,8 @@ impl PrometheusCheck {
         if always {
             Seen { limit, ..now }
         } else {
-            Seen { verdict: Verdict::Warn, value: lasts("look.not_so_long", now.value), limit, ..now }
+            let value = lasts("look.not_so_long", now.value);
+            Seen { verdict: Verdict::Warn, value, limit, is_bad_so_far: true, ..now }
         }
     }
 

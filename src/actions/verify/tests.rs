@@ -24,7 +24,8 @@ async fn instant(State(server): State<Server>) -> Json<Value> {
     *server.looks.lock().unwrap() += 1;
     let mut figures = server.figures.lock().unwrap();
     let figure = if figures.len() > 1 { figures.remove(0) } else { figures[0] };
-    let series: Vec<Value> = figure.iter().map(|figure| json!({"value": [NOW, figure.to_string()]})).collect();
+    let said = |figure: f64| if figure == f64::INFINITY { "+Inf".to_owned() } else { figure.to_string() };
+    let series: Vec<Value> = figure.iter().map(|figure| json!({"value": [NOW, said(*figure)]})).collect();
     Json(json!({"status": "success", "data": {"resultType": "vector", "result": series}}))
 }
 
@@ -63,6 +64,15 @@ async fn what_has_just_become_bad_is_asked_again_and_is_bad_in_the_end() {
     let (verdict, value, looks) = verified(&[Some(0.4)]).await;
     assert_eq!((verdict, value.as_str()), (Verdict::Fail, "40 %, for less than 5 min"));
     assert!(looks > 2, "{looks} looks");
+}
+
+/// Errors by good requests, when nothing is good any more.
+#[tokio::test]
+async fn what_is_worse_than_any_figure_is_bad_in_the_end_as_well() {
+    let (verdict, value, looks) = verified(&[Some(f64::INFINITY)]).await;
+    assert_eq!((verdict, value.as_str()), (Verdict::Fail, "∞, for less than 5 min"));
+    assert!(looks > 2, "{looks} looks");
+    assert_eq!(verified(&[Some(f64::INFINITY), Some(0.01)]).await, (Verdict::Pass, "1 %".into(), 2));
 }
 
 #[tokio::test]
