@@ -38,7 +38,21 @@ impl Stand {
     }
 }
 
-/// Something that is moved by one request.
+/// Why what was asked for was not done.
+#[derive(Debug)]
+pub(super) struct Halt {
+    pub trouble: Trouble,
+    /// Another request of the same move was sent before: nobody may be told that nothing was changed.
+    pub is_begun: bool,
+}
+
+impl From<Trouble> for Halt {
+    fn from(trouble: Trouble) -> Self {
+        Self { trouble, is_begun: false }
+    }
+}
+
+/// Something that is moved by one request, or by a few.
 #[async_trait]
 pub(super) trait Lever: Sync {
     /// Its name for people.
@@ -53,8 +67,8 @@ pub(super) trait Lever: Sync {
     /// Looks.
     async fn stand(&self) -> Result<Stand, Trouble>;
 
-    /// Sends the request.
-    async fn throw(&self) -> Result<(), Trouble>;
+    /// Sends the request, or what is left of several.
+    async fn throw(&self) -> Result<(), Halt>;
 
     /// What a trouble with looking means here.
     fn words(&self, trouble: &Trouble) -> Words {
@@ -100,11 +114,11 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
             (Ok(Stand::Elsewhere(at)), _) => return StepResult::stale(says(lever, "step.is_at").with("at", at)),
             (Ok(Stand::AtStart(_) | Stand::Half(_)), None) => match lever.throw().await {
                 Ok(()) => since_yes = Some(Stopwatch::start()),
-                Err(trouble) if trouble.may_have_happened() => {
-                    let why = lever.refusal(&trouble);
+                Err(halt) if halt.trouble.may_have_happened() => {
+                    let why = lever.refusal(&halt.trouble);
                     return StepResult::unknown(says(lever, "step.answer_lost").with("why", why));
                 }
-                Err(trouble) => return refused(lever, &trouble).await,
+                Err(halt) => return refused(lever, &halt.trouble, cx.begun || halt.is_begun).await,
             },
             (Ok(Stand::AtStart(at) | Stand::Half(at)), Some(yes)) if yes.left_of(lever.settle()).is_zero() => {
                 let after = millis(lever.settle());
@@ -146,12 +160,14 @@ fn unchanged(why: Words) -> Words {
     Words::new("step.unchanged").with("why", why)
 }
 
-/// The vendor said no; somebody else may be the reason, or a part of it may be done.
-async fn refused(lever: &dyn Lever, trouble: &Trouble) -> StepResult {
+/// The vendor said no; somebody else may be the reason, or a part of it may be done. Of what had begun before, only what is
+/// seen is believed.
+async fn refused(lever: &dyn Lever, trouble: &Trouble, is_begun: bool) -> StepResult {
     let why = lever.refusal(trouble);
     match lever.stand().await {
-        Ok(Stand::There(at)) => there(lever, "step.already_at", at),
+        Ok(Stand::There(at)) => there(lever, if is_begun { "step.is_at" } else { "step.already_at" }, at),
         Ok(Stand::Half(at)) => StepResult::failed(says(lever, "lever.half").with("at", at).with("why", why)),
+        _ if is_begun => StepResult::unknown(says(lever, "lever.begun").with("why", why)),
         Ok(Stand::Elsewhere(at)) => StepResult::stale(says(lever, "step.is_at").with("at", at)),
         Ok(Stand::AtStart(_) | Stand::Moving(_) | Stand::Broken(_)) | Err(_) => StepResult::failed(unchanged(why)),
     }

@@ -14,7 +14,7 @@ use super::api::{Api, Trouble, is_plain, validate_base, validate_credential};
 use super::config::{ConfigFault, fault};
 use super::http::Method;
 use super::length;
-use super::lever::{self, Lever, Stand};
+use super::lever::{self, Halt, Lever, Stand};
 use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
@@ -330,9 +330,10 @@ impl Lever for SiteLever<'_> {
         })
     }
 
-    async fn throw(&self) -> Result<(), Trouble> {
+    async fn throw(&self) -> Result<(), Halt> {
         let path = ["sites", &self.config.site, "deploys", &self.spec.to, "restore"];
-        self.api.send(Method::Post, &path, &[], None).await.map(|_| ())
+        self.api.send(Method::Post, &path, &[], None).await?;
+        Ok(())
     }
 
     fn refusal(&self, trouble: &Trouble) -> Words {

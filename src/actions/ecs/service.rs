@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Ecs;
 use super::client::{Client, VENDOR, words};
 use crate::actions::api::Trouble;
-use crate::actions::lever::{Lever, Stand};
+use crate::actions::lever::{Halt, Lever, Stand};
 use crate::incident::words::Words;
 
 /// A revision of a family of task definitions.
@@ -337,14 +337,15 @@ impl Lever for ServiceLever<'_> {
         })
     }
 
-    async fn throw(&self) -> Result<(), Trouble> {
+    async fn throw(&self) -> Result<(), Halt> {
         let Ecs { cluster, service, .. } = self.config;
         let body = match &self.spec.what {
             // Without a new deployment where it is the same one: nothing is restarted for nothing.
             What::Revision { to, .. } => json!({"cluster": cluster, "service": service, "taskDefinition": to}),
             What::Count { to, .. } => json!({"cluster": cluster, "service": service, "desiredCount": to}),
         };
-        self.client.change("UpdateService", body).await.map(|_| ())
+        self.client.change("UpdateService", body).await?;
+        Ok(())
     }
 
     fn words(&self, trouble: &Trouble) -> Words {

@@ -10,12 +10,15 @@ struct Played {
     looks: Mutex<Vec<Result<Stand, Trouble>>>,
     answers: Mutex<Vec<Result<(), Trouble>>>,
     sent: Mutex<usize>,
+    /// It takes several requests, of which the first was sent.
+    is_begun: bool,
 }
 
 impl Played {
     /// The last look is seen for ever.
     fn new(looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> Self {
-        Self { looks: Mutex::new(looks.to_vec()), answers: Mutex::new(answers.to_vec()), sent: Mutex::new(0) }
+        let (looks, answers) = (Mutex::new(looks.to_vec()), Mutex::new(answers.to_vec()));
+        Self { looks, answers, sent: Mutex::new(0), is_begun: false }
     }
 
     fn sent(&self) -> usize {
@@ -42,9 +45,10 @@ impl Lever for Played {
         if looks.len() > 1 { looks.remove(0) } else { looks[0].clone() }
     }
 
-    async fn throw(&self) -> Result<(), Trouble> {
+    async fn throw(&self) -> Result<(), Halt> {
         *self.sent.lock().unwrap() += 1;
-        self.answers.lock().unwrap().remove(0)
+        let is_begun = self.is_begun;
+        self.answers.lock().unwrap().remove(0).map_err(|trouble| Halt { trouble, is_begun })
     }
 }
 
@@ -88,17 +92,21 @@ async fn with_context<T>(begun: bool, act: impl AsyncFnOnce(&StepContext<'_>) ->
 
 /// What became of it, in one line, and how many requests were sent.
 async fn thrown(looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> (String, usize) {
-    followed(false, looks, answers).await
+    followed(false, &Played::new(looks, answers)).await
+}
+
+/// The same of one that takes several requests, of which only a later one is answered so.
+async fn half_thrown(looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> (String, usize) {
+    followed(false, &Played { is_begun: true, ..Played::new(looks, answers) }).await
 }
 
 /// The same of one that this run had begun before.
 async fn taken_up(looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> (String, usize) {
-    followed(true, looks, answers).await
+    followed(true, &Played::new(looks, answers)).await
 }
 
-async fn followed(begun: bool, looks: &[Result<Stand, Trouble>], answers: &[Result<(), Trouble>]) -> (String, usize) {
-    let lever = Played::new(looks, answers);
-    let result = with_context(begun, async |cx| plain(throw(&lever, cx).await)).await;
+async fn followed(begun: bool, lever: &Played) -> (String, usize) {
+    let result = with_context(begun, async |cx| plain(throw(lever, cx).await)).await;
     let line = match result {
         StepResult::Done { note, live, .. } => {
             assert_eq!(live.as_deref(), Some("v1"));
@@ -133,6 +141,21 @@ async fn a_no_means_that_nothing_was_changed_unless_a_part_was() {
     assert_eq!(line, "failed: shop is at v1, v2, only in part: the token may not do that at Vendor (403)");
     let (line, sent) = thrown(&[Err(no(401))], &[]).await;
     assert!(line.starts_with("failed: shop could not be read before the change") && sent == 0, "{line}");
+}
+
+#[tokio::test]
+async fn a_no_to_a_later_request_never_means_that_nothing_was_changed() {
+    let unknown = "unknown: shop may have been moved in part before this: the token may not do that at Vendor (403)";
+    for look in [Err(no(500)), start(), elsewhere()] {
+        assert_eq!(half_thrown(&[start(), look.clone()], &[Err(no(403))]).await.0, unknown, "{look:?}");
+    }
+    let (line, _) = half_thrown(&[start(), half()], &[Err(no(403))]).await;
+    assert_eq!(line, "failed: shop is at v1, v2, only in part: the token may not do that at Vendor (403)");
+    assert_eq!(half_thrown(&[start(), there()], &[Err(no(403))]).await.0, "done: shop is at v1");
+    // What this run did before it was taken up counts as well.
+    assert_eq!(taken_up(&[half(), Err(no(500))], &[Err(no(403))]).await.0, unknown);
+    let (line, _) = thrown(&[start(), Err(no(500))], &[Err(no(403))]).await;
+    assert_eq!(line, "failed: the token may not do that at Vendor (403); nothing was changed", "it takes one request");
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ pub(super) struct Deployment {
     /// In milliseconds since 1970.
     pub created: i64,
     pub url: String,
+    /// The id of its project; `None` where Vercel does not say.
+    pub project: Option<String>,
     /// The commit with its message, where it was built from one.
     commit: Option<String>,
     state: String,
@@ -36,6 +38,7 @@ impl Deployment {
             id: text(&["uid", "id"]).ok_or(Trouble::Garbled)?,
             created: created.ok_or(Trouble::Garbled)?,
             url: text(&["url"]).unwrap_or_default(),
+            project: text(&["projectId"]),
             commit: commit(value),
             state: text(&["readyState", "state"]).ok_or(Trouble::Garbled)?,
             is_production: value.get("target").and_then(Value::as_str) == Some("production"),

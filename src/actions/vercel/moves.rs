@@ -9,7 +9,7 @@ use serde_json::json;
 use super::super::api::Trouble;
 use super::super::http::Method;
 use super::super::length;
-use super::super::lever::{Lever, Stand};
+use super::super::lever::{Halt, Lever, Stand};
 use super::super::provider::{ActionProvider as _, PlanFault, reconfigured, spec_of};
 use super::deployments::{Deployment, Project, Shows};
 use super::{VENDOR, Vercel};
@@ -160,7 +160,7 @@ impl Planning<'_> {
         let Some((kind, fixed)) = config.operation() else { return Err(self.refused(reconfigured())) };
         let (project, live) = self.live().await?;
         let to = match (kind, fixed.or(wanted)) {
-            (_, Some(id)) => self.fixed(kind, id).await?,
+            (_, Some(id)) => self.fixed(kind, &project, id).await?,
             (Kind::Rollback, None) => self.before(&project, &live).await?,
             (Kind::Promote, None) => self.newest(&project, &live).await?,
             (Kind::Alias, None) => live.clone(),
@@ -235,10 +235,14 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// The deployment that the configuration names, if this can be done with it.
-    async fn fixed(&self, kind: Kind, id: &str) -> Result<Deployment, PlanFault> {
+    /// The deployment that the configuration or a person names, if this can be done with it. Who reads one project of a team
+    /// reads the deployments of all.
+    async fn fixed(&self, kind: Kind, project: &str, id: &str) -> Result<Deployment, PlanFault> {
         let to = self.deployment(id).await?;
         let says = |key| self.refused(Words::new(key).with("what", to.shown()));
+        if to.project.as_deref().is_some_and(|its| its != project) {
+            return Err(says("vercel.other_project"));
+        }
         if !to.is_ready() {
             let words = Words::new("vercel.not_ready").with("what", to.shown()).with("state", to.state());
             return Err(self.refused(words));
@@ -412,21 +416,25 @@ impl Lever for DomainLever<'_> {
         }
     }
 
-    async fn throw(&self) -> Result<(), Trouble> {
+    async fn throw(&self) -> Result<(), Halt> {
         let Moves { kind, project, to, domains, .. } = &self.moves;
         let (path, more) = match kind {
             Kind::Rollback => (["v1", "projects", project, "rollback", to], vec![("description", self.note.as_str())]),
             Kind::Promote => (["v10", "projects", project, "promote", to], Vec::new()),
             Kind::Alias => {
+                let mut is_begun = false;
                 for domain in domains {
-                    if self.seen(domain).await? == domain.from {
-                        self.point(domain).await?;
+                    let halt = |trouble| Halt { trouble, is_begun };
+                    if self.seen(domain).await.map_err(halt)? == domain.from {
+                        self.point(domain).await.map_err(halt)?;
+                        is_begun = true;
                     }
                 }
                 return Ok(());
             }
         };
-        self.site.api.send(Method::Post, &path, &self.site.with_team(&more), None).await.map(|_| ())
+        self.site.api.send(Method::Post, &path, &self.site.with_team(&more), None).await?;
+        Ok(())
     }
 
     fn refusal(&self, trouble: &Trouble) -> Words {

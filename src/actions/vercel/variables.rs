@@ -17,7 +17,7 @@ use super::super::config::{ConfigFault, fault};
 use super::super::disk::off_thread;
 use super::super::http::Method;
 use super::super::length;
-use super::super::lever::{self, Lever, Stand};
+use super::super::lever::{self, Halt, Lever, Stand};
 use super::super::provider::{
     ActionProvider as _, Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
@@ -668,17 +668,20 @@ impl Lever for VariableLever<'_> {
         })
     }
 
-    async fn throw(&self) -> Result<(), Trouble> {
+    async fn throw(&self) -> Result<(), Halt> {
         let now = self.site.variables().await?;
+        let mut is_begun = false;
         for touched in &self.spec.touched {
-            if self.one(touched, &now).await? != Some(false) {
+            let halt = |trouble| Halt { trouble, is_begun };
+            if self.one(touched, &now).await.map_err(halt)? != Some(false) {
                 continue;
             }
             match (self.wanted.iter().find(|variable| touched.is_kept_as(variable)), &touched.was) {
-                (Some(variable), _) => self.site.put(variable).await?,
-                (None, Some((id, _))) => self.site.remove(id).await?,
-                (None, None) => {}
+                (Some(variable), _) => self.site.put(variable).await.map_err(halt)?,
+                (None, Some((id, _))) => self.site.remove(id).await.map_err(halt)?,
+                (None, None) => continue,
             }
+            is_begun = true;
         }
         Ok(())
     }

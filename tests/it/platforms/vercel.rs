@@ -12,6 +12,8 @@ use super::{Call, Platform, Rows, Said};
 pub struct Deployment {
     pub id: String,
     pub created: i64,
+    /// The id of its project.
+    pub project: &'static str,
     pub message: String,
     pub state: &'static str,
     pub is_production: bool,
@@ -59,6 +61,8 @@ pub struct Vercel {
     /// After how many readings a rollback or a promotion is over.
     pub readings: usize,
     under_way: Option<Under>,
+    /// After so many changes the token ends.
+    pub changes_left: Option<usize>,
     pub variables: Vec<Variable>,
     /// The token may list variables but not read this one.
     pub withheld: Option<&'static str>,
@@ -89,6 +93,7 @@ impl Vercel {
             is_hobby: false,
             readings: 2,
             under_way: None,
+            changes_left: None,
             variables: Vec::new(),
             withheld: None,
             lists_in_parts: false,
@@ -109,6 +114,7 @@ impl Vercel {
         self.deployments.push(Deployment {
             id: id.clone(),
             created: FIRST + 3_600_000 * i64::try_from(number).expect("few deployments"),
+            project: PROJECT,
             message: message.to_owned(),
             state: "READY",
             is_production: true,
@@ -345,6 +351,11 @@ impl Platform for Vercel {
     const VENDOR: &'static str = "vercel";
 
     fn answer(&mut self, call: &Call) -> Said {
+        match self.changes_left {
+            Some(0) if call.is_write() => self.token = "another-token-altogether".to_owned(),
+            Some(left) if call.is_write() => self.changes_left = Some(left - 1),
+            _ => {}
+        }
         if call.bearer.as_deref() != Some(&self.token) {
             return no(401, "unauthorized", "The request is not authorised");
         }
@@ -412,7 +423,7 @@ fn listed(found: &Deployment) -> Value {
     json!({
         "uid": found.id,
         "name": "shop",
-        "projectId": PROJECT,
+        "projectId": found.project,
         "url": format!("{}.vercel.app", found.id),
         "created": found.created,
         "state": found.state,
@@ -432,8 +443,8 @@ fn alone(found: &Deployment, project: &str) -> Value {
     json!({
         "id": found.id,
         "name": "shop",
-        "project": {"id": PROJECT, "name": project, "framework": null},
-        "projectId": PROJECT,
+        "project": {"id": found.project, "name": project, "framework": null},
+        "projectId": found.project,
         "url": format!("{}.vercel.app", found.id),
         "createdAt": found.created,
         "bootedAt": found.created,

@@ -173,6 +173,33 @@ async fn domains_are_pointed_together_and_a_half_is_taken_up() {
     assert!(domains.values().all(|id| id == "dpl_3"), "{domains:?}");
 }
 
+/// The second request is refused, and then nothing can be read any more.
+#[tokio::test]
+async fn domains_of_which_the_first_is_pointed_are_never_told_as_unchanged() {
+    let scene = Scene::open("alias: { domains: [www.shop.example.com, old.shop.example.com] }").await;
+    let plan = scene.room.planned().await;
+    scene.desk.with(|vercel| vercel.changes_left = Some(1));
+    let line = scene.room.run(&plan).await.line();
+    assert!(line.starts_with("unknown: ") && line.contains("lever.begun"), "{line}");
+    assert!(line.contains("api.unknown_us") && !line.contains("step.unchanged"), "{line}");
+    assert_eq!(scene.desk.writes().len(), 2);
+    assert!(scene.desk.with(|vercel| vercel.domains.contains_key("www.shop.example.com")), "half of it is done");
+}
+
+/// Whoever reads one project of a team reads the deployments of all.
+#[tokio::test]
+async fn a_deployment_of_another_project_is_refused_by_its_name() {
+    for operation in ["rollback: {}", "rollback: { to: dpl_1 }", "promote: {}"] {
+        let scene = Scene::open(operation).await;
+        scene.desk.with(|vercel| vercel.deployment("dpl_1").project = "prj_billing");
+        let refusal = scene.room.refusal_to("dpl_1").await;
+        assert!(refusal.contains("vercel.other_project") && refusal.contains("dpl_1"), "{operation}: {refusal}");
+        scene.desk.with(|vercel| vercel.deployment("dpl_1").project = crate::platforms::vercel::PROJECT);
+        assert!(scene.room.planned_to("dpl_1").await.steps[0].to.contains("dpl_1"), "{operation}");
+        assert!(scene.desk.writes().is_empty());
+    }
+}
+
 #[tokio::test]
 async fn somebody_elses_deployment_between_plan_and_approval_is_stale() {
     let scene = Scene::open("rollback: {}").await;

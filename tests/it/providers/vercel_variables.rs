@@ -357,6 +357,18 @@ async fn a_restore_keeps_to_its_environments() {
     assert_eq!(custom, Some((Vec::new(), vec!["env_staging".to_owned()])));
 }
 
+/// The second request is refused, and then nothing can be read any more.
+#[tokio::test]
+async fn variables_of_which_the_first_is_gone_are_never_told_as_unchanged() {
+    let scene = Scene::open().await;
+    let plan = scene.room("do: remove, names: [NEW_CHECKOUT, SHOP_URL]").planned().await;
+    scene.desk.with(|vercel| vercel.changes_left = Some(1));
+    let line = scene.room("do: remove, names: [NEW_CHECKOUT, SHOP_URL]").run(&plan).await.line();
+    assert!(line.starts_with("unknown: ") && line.contains("lever.begun"), "{line}");
+    assert!(!line.contains("step.unchanged"), "{line}");
+    assert_eq!(scene.desk.with(|vercel| vercel.variables.len()), 1, "half of it is done");
+}
+
 /// V2 · from the slash command to the timeline.
 #[tokio::test]
 async fn a_switch_of_the_new_version_is_removed_and_its_value_is_shown_to_nobody() {
