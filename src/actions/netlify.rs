@@ -24,8 +24,8 @@ use crate::incident::words::Words;
 
 const VENDOR: &str = "Netlify";
 const BASE: &str = "https://api.netlify.com/api/v1";
-/// How many deploys are looked through.
-const MOST_LISTED: &str = "50";
+/// How many deploys are asked for at once.
+const PAGE: usize = 50;
 
 /// A site at Netlify that shows an earlier deploy again.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -224,18 +224,28 @@ impl Netlify {
         Deploy::read(site.get("published_deploy").ok_or(Trouble::Garbled)?)
     }
 
-    async fn deploys(&self, api: &Api<'_>) -> Result<Vec<Deploy>, Trouble> {
-        let query = [("production", "true"), ("state", "ready"), ("per_page", MOST_LISTED)];
+    /// One page of the production deploys, the newest first; pages count from 1.
+    async fn deploys(&self, api: &Api<'_>, page: usize) -> Result<Vec<Deploy>, Trouble> {
+        let (page, most) = (page.to_string(), PAGE.to_string());
+        let query = [("production", "true"), ("state", "ready"), ("per_page", &most), ("page", &page)];
         let found = api.get(&["sites", &self.site, "deploys"], &query).await?;
         found.as_array().ok_or(Trouble::Garbled)?.iter().map(Deploy::read).collect()
     }
 
-    /// Those that were live and are older, the newest first.
+    /// Those that were live and are older, the newest first; of the first page that has any. Only the last page of all
+    /// tells that there are none.
     async fn older(&self, api: &Api<'_>, live: &Deploy) -> Result<Vec<Deploy>, PlanFault> {
-        let mut all = self.deploys(api).await.map_err(|trouble| self.fault(&trouble, &self.site))?;
-        all.retain(|deploy| deploy.created < live.created && deploy.has_served());
-        all.sort_by_key(|deploy| std::cmp::Reverse(deploy.created));
-        Ok(all)
+        let mut page = 1;
+        loop {
+            let mut older = self.deploys(api, page).await.map_err(|trouble| self.fault(&trouble, &self.site))?;
+            let is_last = older.len() < PAGE;
+            older.retain(|deploy| deploy.created < live.created && deploy.has_served());
+            if is_last || !older.is_empty() {
+                older.sort_by_key(|deploy| std::cmp::Reverse(deploy.created));
+                return Ok(older);
+            }
+            page += 1;
+        }
     }
 
     /// The deploy of this id, if it was built for production and once was live. Netlify would take a preview there, too.

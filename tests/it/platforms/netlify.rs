@@ -27,27 +27,39 @@ pub struct Netlify {
     coming: Option<(String, usize)>,
 }
 
+impl Deploy {
+    fn new(number: u32, title: &str) -> Self {
+        Self {
+            id: format!("66f0a{number}"),
+            hour: number,
+            title: title.to_owned(),
+            state: "ready",
+            was_published: true,
+            is_locked: false,
+            context: "production",
+        }
+    }
+}
+
 pub const SITE: &str = "shop.netlify.app";
 
 impl Netlify {
     /// Three deploys, of which the last is published.
     pub fn new() -> Self {
-        let deploys = (1..4).map(|number| Deploy {
-            id: format!("66f0a{number}"),
-            hour: number,
-            title: ["Add the cart", "Fix the cart", "New checkout"][number as usize - 1].to_owned(),
-            state: "ready",
-            was_published: true,
-            is_locked: false,
-            context: "production",
-        });
+        let deploys = (1..).zip(["Add the cart", "Fix the cart", "New checkout"]);
         Self {
             token: "netlify-token-for-tests".to_owned(),
-            deploys: deploys.collect(),
+            deploys: deploys.map(|(number, title)| Deploy::new(number, title)).collect(),
             published: "66f0a3".to_owned(),
             readings: 1,
             coming: None,
         }
+    }
+
+    /// Builds until there are so many deploys; none of these goes live.
+    pub fn builds_up_to(&mut self, last: u32) {
+        let first = self.deploys.last().map_or(1, |newest| newest.hour + 1);
+        self.deploys.extend((first..=last).map(|number| Deploy::new(number, "Build")));
     }
 
     pub fn deploy(&mut self, id: &str) -> &mut Deploy {
@@ -101,8 +113,12 @@ impl Platform for Netlify {
             ("GET", ["sites", SITE]) => self.site(),
             ("GET", ["sites", SITE, "deploys"]) => {
                 let state = call.query.get("state").map(String::as_str);
+                let number = |name: &str, usual: usize| {
+                    call.query.get(name).map_or(usual, |text| text.parse().expect("it is a number"))
+                };
+                let (page, most) = (number("page", 1), number("per_page", 30).min(100));
                 let asked = self.deploys.iter().rev().filter(|found| state.is_none_or(|state| state == found.state));
-                Said::new(200, asked.map(shown).collect())
+                Said::new(200, asked.skip((page - 1) * most).take(most).map(shown).collect())
             }
             ("GET", ["sites", SITE, "deploys", id]) => {
                 self.find(id).map_or_else(|| no(404, "Not Found"), |found| Said::new(200, shown(found)))
@@ -118,7 +134,7 @@ fn no(status: u16, message: &str) -> Said {
 }
 
 fn shown(found: &Deploy) -> Value {
-    let at = |minute: u32| format!("2026-11-20T{:02}:{minute:02}:00.000Z", found.hour);
+    let at = |minute: u32| format!("2026-11-{:02}T{:02}:{minute:02}:00.000Z", 20 + found.hour / 24, found.hour % 24);
     let mut shown = json!({
         "id": found.id,
         "site_id": "site1",

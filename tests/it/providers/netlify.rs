@@ -68,6 +68,19 @@ async fn a_person_chooses_among_the_deploys_that_were_live_and_can_take_it_back(
 }
 
 #[tokio::test]
+async fn a_site_that_stands_far_back_still_finds_what_was_before() {
+    let (desk, room) = scene("{}").await;
+    desk.with(|netlify| (netlify.builds_up_to(60), netlify.publish("66f0a5")));
+    assert!(room.planned().await.steps[0].to.contains("(66f0a4)"));
+    assert_eq!(room.choices().await, ["66f0a4", "66f0a3", "66f0a2", "66f0a1"]);
+    desk.with(|netlify| netlify.publish("66f0a1"));
+    assert!(room.refusal().await.contains("netlify.no_earlier"));
+    // A last page that is full is followed by an empty one.
+    desk.with(|netlify| netlify.builds_up_to(100));
+    assert!(room.refusal().await.contains("netlify.no_earlier"));
+}
+
+#[tokio::test]
 async fn a_preview_is_not_taken_into_production_by_whoever_names_it() {
     for to in ["{}", "{ to: 66f0a1 }"] {
         let (desk, room) = scene(to).await;
