@@ -116,6 +116,15 @@ impl Run {
         })
     }
 
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.title.split(|c: char| c.is_whitespace() || "()[],:".contains(c))
+    }
+
+    /// It was started by a step of Vigie's: `run_7_1-step-1-0`.
+    fn bears_a_mark(&self) -> bool {
+        self.words().any(|word| word.starts_with("run_") && word.contains("-step-"))
+    }
+
     fn is_over(&self) -> bool {
         self.status == "completed"
     }
@@ -234,7 +243,9 @@ impl ActionProvider for GithubWorkflow {
         if let Some(busy) = self.busy(&runs) {
             return StepResult::failed(Words::new("step.unchanged").with("why", busy));
         }
-        site.start(&spec, &key, cx).await
+        // What began since the plan is not ours either.
+        let since = runs.first().map_or(spec.since, |run| run.id.max(spec.since));
+        site.start(&Spec { since, ..spec }, &key, cx).await
     }
 
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
@@ -309,8 +320,7 @@ impl GithubWorkflow {
     fn marked<'r>(&self, runs: &'r [Run], key: &str) -> Option<&'r Run> {
         self.mark_input.as_ref()?;
         // Not a part of another mark: `step-1` also begins `step-12`.
-        runs.iter()
-            .find(|run| run.title.split(|c: char| c.is_whitespace() || "()[],:".contains(c)).any(|word| word == key))
+        runs.iter().find(|run| run.words().any(|word| word == key))
     }
 }
 
@@ -416,7 +426,8 @@ impl Site<'_> {
     }
 
     /// The run of a start whose answer brought no number: by its mark, and else what could be it. GitHub's list is late, so
-    /// nothing there is believed only after a while.
+    /// only after a while it is believed that there is nothing, or no more than what is there. With a mark, too, a run
+    /// without one may be ours: the workflow's `run-name` need not show it.
     async fn look_for(&self, spec: &Spec, key: &str, within: Duration) -> Result<Found, Trouble> {
         let watch = Stopwatch::start();
         let settle = self.settle().min(within);
@@ -429,13 +440,11 @@ impl Site<'_> {
                 run.id > spec.since
                     && run.event == "workflow_dispatch"
                     && run.branch.as_deref() == Some(short(&spec.reference))
+                    && !(self.config.mark_input.is_some() && run.bears_a_mark())
             };
-            let others: Vec<Run> = runs.into_iter().filter(could_be).collect();
-            if self.config.mark_input.is_none() && !others.is_empty() {
-                return Ok(Found::Others(others));
-            }
             if watch.left_of(settle).is_zero() {
-                return Ok(Found::None);
+                let others: Vec<Run> = runs.into_iter().filter(could_be).collect();
+                return Ok(if others.is_empty() { Found::None } else { Found::Others(others) });
             }
             pause(pace(settle)).await;
         }

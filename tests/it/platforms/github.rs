@@ -23,6 +23,8 @@ pub struct Github {
     pub takes: Vec<&'static str>,
     /// Says yes without the run's number, as older servers do.
     pub says_no_number: bool,
+    /// The workflow's file does not show the mark in its runs' names.
+    pub hides_mark: bool,
     /// The list does not show what was started, for so many readings.
     pub list_is_late: usize,
     /// A run is not found yet, or asked for too often, for so many readings.
@@ -45,6 +47,7 @@ impl Github {
             runs: Vec::new(),
             takes: vec!["environment", "vigie_run"],
             says_no_number: false,
+            hides_mark: false,
             list_is_late: 0,
             unseen: 0,
             limited: 0,
@@ -101,7 +104,7 @@ impl Github {
         if body["ref"] != "main" && body["ref"] != "refs/heads/main" {
             return no(422, "No ref found for it");
         }
-        let mark = inputs.get("vigie_run").and_then(Value::as_str).unwrap_or_default();
+        let mark = inputs.get("vigie_run").filter(|_| !self.hides_mark).and_then(Value::as_str).unwrap_or_default();
         let id = self.begins(format!("Roll back {mark}").trim(), "workflow_dispatch", self.readings);
         if self.says_no_number || body["return_run_details"] != true {
             return Said::nothing(204);

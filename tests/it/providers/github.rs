@@ -79,6 +79,29 @@ async fn a_start_without_an_answer_is_found_by_its_mark() {
     assert_eq!(desk.writes().len(), 1);
 }
 
+/// Whoever maintains the workflow's file lost the mark in its `run-name`: nothing here can see that beforehand.
+#[tokio::test]
+async fn a_run_whose_name_does_not_show_the_mark_is_never_told_as_not_started() {
+    let (desk, room) = scene(MARKED).await;
+    desk.with(|github| github.hides_mark = true);
+    let plan = room.planned().await;
+    desk.next(Which::Write, Trouble::LosesAnswer);
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("unknown: step.both") && line.contains("workflow.which"), "{line}");
+    assert!(line.contains("/runs/9002"), "{line}");
+    let line = room.taken_up(&plan).await.line();
+    assert!(line.starts_with("unknown: ") && line.contains("/runs/9002"), "{line}");
+    assert_eq!(desk.writes().len(), 1, "it is not started twice");
+
+    // Another step's mark is not ours, and it is not one that lost its mark either.
+    let (desk, room) = scene(MARKED).await;
+    let plan = room.planned().await;
+    desk.with(|github| _ = github.begins("Roll back run_3_2-step-1-0", "workflow_dispatch", 0));
+    desk.next(Which::Write, Trouble::LosesRequest);
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("failed: step.both") && line.contains("workflow.not_started"), "{line}");
+}
+
 #[tokio::test]
 async fn without_a_mark_a_lost_answer_is_left_to_a_person() {
     let (desk, room) = scene("").await;
@@ -126,12 +149,30 @@ async fn an_older_server_that_tells_no_number_is_followed_all_the_same() {
         let ran = room.goes().await;
         assert_eq!((ran.line().as_str(), desk.writes().len()), ("done", 1), "{}", ran.everything());
     }
+    // What somebody ran by hand between plan and approval is not ours.
     let (desk, room) = scene("").await;
     desk.with(|github| github.says_no_number = true);
     let plan = room.planned().await;
     desk.with(|github| _ = github.begins("Roll back by hand", "workflow_dispatch", 0));
-    let line = room.run(&plan).await.line();
-    assert!(line.starts_with("unknown: ") && line.contains("workflow.started_unseen"), "{line}");
+    let ran = room.run(&plan).await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert!(ran.everything().contains("/runs/9003"), "{}", ran.everything());
+}
+
+/// It is in the list before ours is, and would be the only one for a while.
+#[tokio::test]
+async fn somebody_elses_run_is_not_followed_because_ours_is_not_listed_yet() {
+    for more in ["", MARKED] {
+        let (desk, room) = scene(more).await;
+        desk.with(|github| (github.says_no_number, github.hides_mark) = (true, true));
+        let plan = room.planned().await;
+        desk.with(|github| _ = github.begins("Roll back by hand", "workflow_dispatch", 0));
+        desk.with(|github| github.list_is_late = 3);
+        let ran = room.run(&plan).await;
+        let line = ran.line();
+        assert!(line.starts_with("unknown: ") && line.contains("workflow.started_unseen"), "{line}");
+        assert_eq!(desk.writes().len(), 1);
+    }
 }
 
 #[tokio::test]
