@@ -16,6 +16,11 @@ pub(super) fn said<T>(path: &Path, key: &'static str, result: io::Result<T>) -> 
     result.map_err(|error| Words::new(key).with("path", path.display().to_string()).with("why", reason::of_io(&error)))
 }
 
+/// Opens a file to read it. A pipe is not opened at all: that would wait for somebody who writes into it, for ever.
+pub(super) fn opened(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::ErrorKind::IsADirectory.into()) }
+}
+
 /// Takes a file away, if it is there.
 pub(super) fn removed(path: &Path) -> Result<(), Words> {
     match fs::remove_file(path) {

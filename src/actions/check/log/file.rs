@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use regex::Regex;
 
+use crate::actions::disk::opened;
 use crate::actions::process::{Counted, LineCount};
 use crate::incident::time::Millis;
 
@@ -27,7 +28,7 @@ static TIME: LazyLock<Option<Regex>> =
 /// # Errors
 /// When the file cannot be read.
 pub(super) fn count(path: &Path, filter: &Regex, window: Option<Millis>) -> io::Result<Option<Counted>> {
-    let mut file = File::open(path)?;
+    let mut file = opened(path)?;
     let length = file.metadata()?.len();
     let oldest = match window {
         None => None,

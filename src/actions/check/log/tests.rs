@@ -97,3 +97,17 @@ fn a_filter_that_is_none_and_a_window_for_a_program_are_refused() {
     check(json!({"filter": "x", "limits": {"fail_above": 1}})).validate("b", &mut faults);
     assert!(faults.last().unwrap().to_string().contains("exactly one of command, file"));
 }
+
+/// `/var/log/nginx/access.log` in a container: opening it would wait for a writer, in a thread that nobody ends.
+#[tokio::test]
+async fn a_pipe_is_no_log_and_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let log = check(json!({"file": path, "filter": "ERROR", "limits": {"fail_above": 2}}));
+    for _ in 0..2 {
+        let seen = log.look(&world(), LONG).await;
+        assert_eq!(seen.verdict, Verdict::Fail);
+        assert_eq!(english(&seen.value), "the log cannot be read: it is not a file");
+    }
+}
