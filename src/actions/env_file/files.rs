@@ -81,11 +81,8 @@ pub(in crate::actions) fn state(path: &Path) -> Result<Option<State>, Words> {
 }
 
 fn read(path: &Path) -> io::Result<State> {
-    let file = File::open(path)?;
+    let file = opened(path)?;
     let facts = file.metadata()?;
-    if !facts.is_file() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
@@ -149,8 +146,22 @@ pub(super) fn save(path: &Path, folder: &Path, key: &str) -> Result<PathBuf, Wor
 pub(super) fn replace(path: &Path, with: &Path, key: &str) -> Result<(), Words> {
     let like = if path.exists() { path } else { with };
     let beside = written_beside(path, with, like, key)?;
-    said(path, "file.not_replaced", fs::rename(&beside, path))?;
-    flush_folder(path)
+    moved(&beside, path, flush_folder)
+}
+
+/// The one move. What is moved is there for everybody: a folder that cannot be flushed is no reason to say that nothing was
+/// changed.
+pub(super) fn moved(beside: &Path, path: &Path, flush: impl Fn(&Path) -> Result<(), Words>) -> Result<(), Words> {
+    said(path, "file.not_replaced", fs::rename(beside, path))?;
+    told(flush(path));
+    Ok(())
+}
+
+/// Tells of a change that is done and might not survive a power cut.
+fn told(flushed: Result<(), Words>) {
+    if let Err(why) = flushed {
+        tracing::warn!(%why, "a file was changed, but a power cut might bring back what was there");
+    }
 }
 
 /// A finished, flushed file beside `place` with the text of `from` and the mode and owner of `like`. Its name is not
@@ -190,8 +201,7 @@ fn write_like(new: &Path, bytes: &[u8], like: Option<&Path>) -> io::Result<()> {
 /// Puts this text in the file's place in one move, with the file's mode and owner; a new file can be read by everybody.
 pub(in crate::actions) fn put(path: &Path, bytes: &[u8], key: &str) -> Result<(), Words> {
     let beside = bytes_beside(path, bytes, path.exists().then_some(path), key)?;
-    said(path, "file.not_replaced", fs::rename(&beside, path))?;
-    flush_folder(path)
+    moved(&beside, path, flush_folder)
 }
 
 /// All of a file; nothing where there is none.
@@ -205,7 +215,8 @@ pub(in crate::actions) fn bytes(path: &Path) -> Result<Option<Vec<u8>>, Words> {
 /// Takes a file away.
 pub(in crate::actions) fn remove(path: &Path) -> Result<(), Words> {
     said(path, "file.not_removed", fs::remove_file(path))?;
-    flush_folder(path)
+    told(flush_folder(path));
+    Ok(())
 }
 
 /// What a change of the text does to its variables, by name only.

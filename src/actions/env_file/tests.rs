@@ -205,3 +205,36 @@ async fn the_newest_is_the_one_whose_name_says_so() {
     let step = planned(&bench.provider("restore", None)).await.unwrap();
     assert!(step.to.starts_with(".env.20231112T000000Z "), "{}", step.to);
 }
+
+#[tokio::test]
+async fn a_pipe_is_no_environment_file_and_is_not_opened() {
+    let bench = Bench::new();
+    fs::remove_file(bench.path(".env")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(bench.path(".env")).status().unwrap().success());
+    let fault = planned(&bench.provider("save", None)).await.unwrap_err();
+    assert!(matches!(fault, PlanFault::Unreadable { .. }), "{fault}");
+}
+
+/// Vigie may write into the folder and not list it, or the file system flushes no folders.
+#[tokio::test]
+async fn a_file_that_was_replaced_is_not_told_as_unchanged_because_its_folder_cannot_be_flushed() {
+    let bench = Bench::new();
+    let unflushed = |path: &Path| Err(Words::new("file.not_flushed").with("path", path.display().to_string()));
+    assert_eq!(files::moved(&bench.path("other.env"), &bench.path(".env"), unflushed), Ok(()));
+    assert_eq!(bench.read(".env"), "API_KEY=other\n");
+    let fault = files::moved(&bench.path("gone.env"), &bench.path(".env"), unflushed).unwrap_err();
+    assert_eq!(fault.key, "file.not_replaced", "what was not moved is told");
+
+    // The same from end to end; for the superuser, every folder can be listed.
+    let bench = Bench::new();
+    fs::create_dir(bench.path("live")).unwrap();
+    fs::write(bench.path("live/.env"), NOW).unwrap();
+    let mut file = bench.provider("restore", None);
+    (file.path, file.copies) = (bench.path("live/.env"), Some(bench.path("")));
+    let step = planned(&file).await.unwrap();
+    fs::set_permissions(bench.path("live"), fs::Permissions::from_mode(0o300)).unwrap();
+    let result = executed(&file, &step).await;
+    fs::set_permissions(bench.path("live"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(matches!(result, StepResult::Done { .. }), "{result:?}");
+    assert_eq!(bench.read("live/.env"), BEFORE);
+}
