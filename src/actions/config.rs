@@ -134,6 +134,10 @@ impl ActionsConfig {
                 if let Some(kubernetes) = &check.kubernetes {
                     self.validate_cluster(&kubernetes.cluster, &path, &mut faults);
                 }
+                if let Some(metrics) = &check.metrics {
+                    let most = check.deadline().min(length::duration(self.limits.diagnose_within));
+                    metrics.validate_span(most, &format!("{path}.metrics"), &mut faults);
+                }
                 if let Some(sql) = &check.sql {
                     self.validate_database(&sql.database, &format!("{path}.sql"), &mut faults);
                 }
@@ -387,6 +391,28 @@ services:
             assert!(found.iter().any(|fault| fault.contains(place)), "{place} is not in {found:?}");
         }
         assert_eq!(found.len(), 5, "{found:?}");
+    }
+
+    #[test]
+    fn a_span_that_no_look_can_wait_for_is_refused() {
+        let counted = |more: &str| {
+            let metrics = format!(
+                "metrics: {{ url: \"https://shop.example.com/metrics\", metric: {{ name: errors_total }}, {more}, limits: {{ \
+                 fail_above: 1 }} }}"
+            );
+            faults(&GOOD.replace("http: { url: \"https://shop.example.com/health\" }", &metrics))
+        };
+        assert_eq!(counted("over: 2s"), Vec::<String>::new());
+        for over in ["over: 5s", "over: 10s"] {
+            let found = counted(over);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with("services.shop[0].metrics.over: a look may take 5000 ms"), "{found:?}");
+        }
+        let patient = GOOD.replace("- key: health\n", "- key: health\n      within: 60s\n");
+        let metrics = "metrics: { url: \"https://shop.example.com/metrics\", metric: { name: errors_total }, over: 20s, \
+                       limits: { fail_above: 1 } }";
+        let found = faults(&patient.replace("http: { url: \"https://shop.example.com/health\" }", metrics));
+        assert!(found.iter().any(|fault| fault.contains("a look may take 15000 ms")), "{found:?}");
     }
 
     #[test]

@@ -95,6 +95,17 @@ impl Check for MetricsCheck {
 }
 
 impl MetricsCheck {
+    /// Between the two readings there must be time left for the readings themselves.
+    pub(in crate::actions) fn validate_span(&self, most: Duration, path: &str, faults: &mut Vec<ConfigFault>) {
+        if self.over.is_some_and(|over| length::duration(over) >= most) {
+            let sentence = format!(
+                "a look may take {} ms, so it would always be cut off; make it shorter, or within and diagnose_within longer",
+                most.as_millis()
+            );
+            faults.push(fault(format!("{path}.over"), sentence));
+        }
+    }
+
     async fn read(&self, world: &World, within: Duration) -> Result<Reading, Seen> {
         let watch = Stopwatch::start();
         let answer = match Request::get(&self.url).send(&world.http, &self.headers, &[], within).await {
