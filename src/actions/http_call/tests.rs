@@ -134,3 +134,18 @@ async fn a_clear_no_is_a_failure_and_a_broken_server_is_unknown() {
     let broken = call.execute(&step, &context(&world())).await;
     assert_eq!(plain(broken), StepResult::unknown("maintenance page answered 500: <h1>oops</h1>".into()));
 }
+
+#[tokio::test]
+async fn only_the_statuses_that_are_named_mean_yes() {
+    for (manner, wanted) in [
+        (Manner::SwitchesAndSays(418), StepResult::done("maintenance page answered 418".into())),
+        (Manner::Good, StepResult::failed("maintenance page answered 200: {\"ok\":true}".into())),
+    ] {
+        let shop = Shop::open().await;
+        let mut call = call(&shop, false);
+        (call.expect, call.fields) = (vec![418], Vec::new());
+        let step = planned(&call).await.unwrap();
+        shop.behaves(manner);
+        assert_eq!(plain(call.execute(&step, &context(&world())).await), wanted);
+    }
+}

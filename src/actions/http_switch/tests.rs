@@ -274,3 +274,33 @@ async fn a_request_that_hangs_ends_at_the_steps_deadline_as_unknown() {
     let wanted = StepResult::unknown("the answer of shop version was lost: no answer in time".into());
     assert_eq!(plain(switch.execute(&step, &cx).await), wanted);
 }
+
+#[tokio::test]
+async fn only_the_statuses_that_are_named_mean_yes_or_that_somebody_else_was_first() {
+    for (more, manner, wanted) in [
+        (json!({"expect": [418]}), Manner::SwitchesAndSays(418), "Done: shop version is at 1.2.3"),
+        (json!({"expect": [418]}), Manner::Good, "Failed: shop version answered 200: {\"ok\":true}"),
+        (json!({"conflict": [418]}), Manner::SwitchesAndSays(418), "Done: shop version already was at 1.2.3"),
+        (
+            json!({"conflict": [418]}),
+            Manner::Conflicts,
+            "Failed: shop version answered 409: {\"error\":\"version changed\"}",
+        ),
+    ] {
+        let shop = Shop::open().await;
+        let mut set = json!({"url": format!("{}/version", shop.url), "body": {"version": "{{to}}"}});
+        for (name, value) in more.as_object().unwrap() {
+            set[name] = value.clone();
+        }
+        let switch = switch_at(&shop.url, json!({"set": set}));
+        let step = planned(&switch).await.unwrap();
+        shop.behaves(manner);
+        let said = match executed(&switch, &step).await {
+            StepResult::Done { note, .. } => format!("Done: {note}"),
+            StepResult::Stale { found } => format!("Stale: {found}"),
+            StepResult::Failed { why, .. } => format!("Failed: {why}"),
+            StepResult::Unknown { why, .. } => format!("Unknown: {why}"),
+        };
+        assert_eq!(said, wanted, "{more} {manner:?}");
+    }
+}
