@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -72,7 +73,7 @@ pub struct Terminal {
     render: Arc<Renderer>,
     engine: Engine,
     /// Others are at work on this database, or are believed to be until they stay silent.
-    has_others: bool,
+    has_others: AtomicBool,
 }
 
 impl Terminal {
@@ -96,14 +97,14 @@ impl Terminal {
             comms,
             watch: Watch::default(),
         });
-        let has_others = store.is_shared();
+        let has_others = AtomicBool::new(store.is_shared());
         Ok(Self { store, clock, rules, render, engine, has_others })
     }
 
     /// A terminal beside a bot that works.
     pub fn beside(vigie: &Vigie) -> Self {
         let Vigie { store, clock, rules, render, engine, .. } = vigie.clone();
-        Self { store, clock, rules, render, engine, has_others: true }
+        Self { store, clock, rules, render, engine, has_others: AtomicBool::new(true) }
     }
 
     /// Says a line as whoever has this account, and tells what comes of it until nothing is under way any more.
@@ -142,7 +143,7 @@ impl Terminal {
 
     /// Works here while others do not.
     async fn work(&self, source: &str, stop: CancellationToken) {
-        if self.has_others {
+        if self.has_others.load(Ordering::SeqCst) {
             for _ in 0..OTHERS {
                 if stop.is_cancelled() {
                     return;
@@ -152,6 +153,7 @@ impl Terminal {
                 }
                 self.clock.wait_until(None, GLANCE).await;
             }
+            self.has_others.store(false, Ordering::SeqCst);
         }
         if !stop.is_cancelled() {
             self.engine.run_without_slack(stop, GRACE).await;
@@ -217,7 +219,9 @@ impl Terminal {
 
     /// Nothing more will be done here: nobody else is at work, and nothing waits that a terminal can do.
     async fn is_idle(&self, looks: u32) -> Result<bool, StoreFault> {
-        Ok(!self.has_others && looks > OTHERS && self.store.next_due(Lane::Action).await?.is_none())
+        Ok(!self.has_others.load(Ordering::SeqCst)
+            && looks > OTHERS
+            && self.store.next_due(Lane::Action).await?.is_none())
     }
 
     /// Tells what has happened since; a plan with all that an approver has to read.

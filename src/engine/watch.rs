@@ -168,7 +168,11 @@ impl Engine {
         let aside = store.put_aside().await?;
         metrics::gauge!("vigie_put_aside").set(aside as f64);
         store.forget_inputs(now - KEPT).await?;
-        store.set_number(ALIVE, now.0).await?;
+        if store.has_a_newer().await? {
+            tracing::warn!("a newer vigie has this database: this one takes no more work and can be stopped");
+        } else {
+            store.set_number(ALIVE, now.0).await?;
+        }
         let mut troubles = Vec::new();
         if late.worst() > LATE {
             troubles.push(Words::new("watch.late").with("late_ms", late.worst().0));

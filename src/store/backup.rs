@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use super::db::{Arg, Args, Conn, Db, Row, Write, args};
 use super::inbox::{Target, receive_in};
-use super::{Store, StoreFault, incident_of, migrate, read, sql};
+use super::{Store, StoreFault, incident_of, migrate, read, release, sql};
 use crate::incident::decision::{Input, Report};
 use crate::incident::id::IncidentId;
 use crate::incident::state::{Incident, Phase, replay};
@@ -154,6 +154,7 @@ impl Store {
         let options = SqliteConnectOptions::new().filename(copy);
         migrate::sqlite(&options).await?;
         let mut source = options.connect().await?;
+        release::check_copy(&mut Conn::Sqlite(&mut source)).await?;
         let copied = prove(&mut source).await?;
         let mut tables = Vec::new();
         for table in &TABLES {
@@ -273,6 +274,7 @@ impl Write for Fill {
                 conn.run_text(table.insert(), row.clone()).await?;
             }
         }
+        release::Raise.write(conn).await?;
         if let Conn::Postgres(_) = conn {
             for (table, column) in [("inbox", "position"), ("outbox", "id")] {
                 let next = format!(

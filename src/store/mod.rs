@@ -17,6 +17,7 @@ mod meant;
 mod migrate;
 mod outbox;
 mod postgres;
+mod release;
 mod sql;
 mod sqlite;
 #[cfg(test)]
@@ -78,6 +79,17 @@ pub enum StoreFault {
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// A newer release has the database.
+    #[error(
+        "a newer vigie has this database (it keeps release {found}; this one knows {known}). Start that one; to go back to \
+         this one, restore the backup that was made before into an empty database"
+    )]
+    Newer {
+        /// What is kept there.
+        found: i64,
+        /// What this one knows.
+        known: i64,
+    },
     /// A stored value cannot be read: it was written by a newer version, or damaged.
     #[error("a stored {what} cannot be read ({why}). Was the database written by a newer version?")]
     Unreadable {
@@ -149,8 +161,6 @@ impl Store {
                 migrate::sqlite(&options).await?;
                 let writer = sqlite::Writer::open(options.clone()).await?;
                 let db = Db::Sqlite { writer: Some(writer), reader: sqlite::readers(options, 4).await? };
-                // The file is ours alone, so whoever was at work on something is gone: it need not wait.
-                db.write(outbox::EndLeases).await?;
                 (db, Some(Arc::new(held)))
             }
             Kind::Postgres => {
@@ -159,6 +169,11 @@ impl Store {
                 (Db::Postgres(pool), None)
             }
         };
+        release::take_over(&db).await?;
+        if held.is_some() {
+            // The file is ours alone, so whoever was at work on something is gone: it need not wait.
+            db.write(outbox::EndLeases).await?;
+        }
         Ok(Self::over(db, held))
     }
 

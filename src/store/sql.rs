@@ -12,16 +12,39 @@ pub(super) struct Statement {
 }
 
 /// `NAME = "text";` or, with the place of a row lock, `NAME = "before" [FOR UPDATE] "after";`. SQLite has one writer at a
-/// time and needs no row locks.
+/// time and needs no row locks. What several statements share stands in brackets. A limit that is bound is a sum: SQLite plans
+/// for the value of a bare one, and so parses the statement anew for each value.
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $($before:literal)+ $([ $lock:literal ] $after:literal)?;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $before:literal $(( $($shared:expr),+ ))? $([ $lock:literal ] $after:literal)?;)*) => {
         $($(#[$doc])* pub(super) const $name: Statement = Statement {
             name: stringify!($name),
-            sqlite: concat!($($before,)+ $($after)?),
-            postgres: concat!($($before,)+ $($lock, $after)?),
+            sqlite: concat!($before, $($($shared,)+)? $($after)?),
+            postgres: concat!($before, $($($shared,)+)? $($lock, $after)?),
         };)*
         /// All of them.
         pub(super) const ALL: &[&Statement] = &[$(&$name),*];
+    };
+}
+
+/// What a release keeps; see `release.rs`.
+macro_rules! release {
+    () => {
+        1
+    };
+}
+/// The number of this release.
+pub(super) const RELEASE: i64 = release!();
+
+/// Whether this process may take work: the database is not paused, and no newer release has it. It stands in the statements
+/// that look for work, which a process asks again and again, and in those that take it, for between the two a newer one may
+/// have come.
+macro_rules! may_work {
+    () => {
+        concat!(
+            " NOT EXISTS (SELECT 1 FROM counter WHERE (name = 'paused' AND value > 0) OR (name = 'release' AND value > ",
+            release!(),
+            ")) "
+        )
     };
 }
 
@@ -29,10 +52,8 @@ statements! {
     // Inbox
     RECEIVE = "INSERT INTO inbox (source, incident, channel, input, state, arrived_at) \
         VALUES ($1, $2, $3, $4, 'new', $5) ON CONFLICT (source) DO NOTHING";
-    /// Nothing while the database is paused: whoever works on it looks before each decision.
     UNDECIDED = "SELECT (SELECT MIN(position) FROM inbox WHERE state = 'new') AS input, \
-        (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake \
-        WHERE NOT EXISTS (SELECT 1 FROM counter WHERE name = 'paused' AND value > 0)";
+        (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake WHERE" (may_work!());
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
     /// each incident's inputs keep their order. It is looked for among the oldest only, and both looks have both bounds:
     /// PostgreSQL would else read the whole backlog of a flood for each of its inputs.
@@ -42,13 +63,14 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM inbox e WHERE e.state = 'new' AND e.position < i.position \
         AND e.position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
         AND e.position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50 \
-        AND (e.incident = i.incident OR e.channel = i.channel)) ORDER BY i.position LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
+        AND (e.incident = i.incident OR e.channel = i.channel)) AND" (may_work!(), "ORDER BY i.position LIMIT 1")
+        [" FOR UPDATE SKIP LOCKED"] "";
     /// The inputs behind one, of the same incident or channel, in order.
     INPUTS_BEHIND = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
-        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4";
+        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0";
     /// The same, without those that somebody else has in hand; these are ours.
     INPUTS_BEHIND_TO_TAKE = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
-        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4"
+        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0"
         [" FOR UPDATE SKIP LOCKED"] "";
     IS_UNDECIDED = "SELECT position FROM inbox WHERE state = 'new' AND incident = $1 LIMIT 1";
     FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
@@ -73,10 +95,10 @@ statements! {
     OPEN_TO_NAME = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
         ORDER BY rank, id LIMIT 20";
     OPEN_INCIDENTS = "SELECT state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
-        ORDER BY rank, id LIMIT $1";
+        ORDER BY rank, id LIMIT $1 + 0";
     OPEN_COUNT = "SELECT COUNT(*) AS n FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated')";
     OPEN_NUMBERS = "SELECT id FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') ORDER BY rank, id";
-    RECENT_INCIDENTS = "SELECT state FROM incident ORDER BY id DESC LIMIT $1";
+    RECENT_INCIDENTS = "SELECT state FROM incident ORDER BY id DESC LIMIT $1 + 0";
     SAVE_INCIDENT = "INSERT INTO incident (id, status, rank, channel, state, seq, wake_at, declared_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
         rank = excluded.rank, channel = excluded.channel, state = excluded.state, seq = excluded.seq, \
@@ -88,8 +110,8 @@ statements! {
     /// What came in for an incident goes before what time brings it, whoever decides.
     DUE_INCIDENT = "SELECT id FROM incident n WHERE n.wake_at <= $1 \
         AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = n.id) \
-        AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.channel = n.channel) \
-        ORDER BY n.wake_at LIMIT 1" [" FOR UPDATE SKIP LOCKED"] "";
+        AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.channel = n.channel) AND"
+        (may_work!(), "ORDER BY n.wake_at LIMIT 1") [" FOR UPDATE SKIP LOCKED"] "";
 
     // Outbox
     /// A waiting copy of the same card is touched, so that nobody takes it before this decision is committed: what
@@ -104,8 +126,8 @@ statements! {
     CLAIM = "WITH due AS (SELECT o.id FROM outbox o WHERE o.lane = $1 \
         AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
-        AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) \
-        ORDER BY o.id LIMIT $5" [" FOR UPDATE SKIP LOCKED"] ") \
+        AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) AND"
+        (may_work!(), "ORDER BY o.id LIMIT $5 + 0") [" FOR UPDATE SKIP LOCKED"] ") \
         UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id IN (SELECT id FROM due) \
         RETURNING id, incident, queue, effect, attempts, created_at";
@@ -113,8 +135,8 @@ statements! {
     CLAIM_NEXT = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id = (SELECT MIN(e.id) FROM outbox e WHERE e.queue = $1 AND e.state <> 'dead') \
         AND state = 'waiting' AND due_at <= $2 \
-        AND (lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = outbox.incident)) \
-        RETURNING id, incident, queue, effect, attempts, created_at";
+        AND (lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = outbox.incident)) AND"
+        (may_work!(), "RETURNING id, incident, queue, effect, attempts, created_at");
     FINISH_EFFECT = "DELETE FROM outbox WHERE id = $1 AND token = $2";
     /// A newer copy that folded meanwhile says the same: the older one gives way.
     GIVE_WAY = "DELETE FROM outbox WHERE id = $1 AND token = $2 AND fold IS NOT NULL AND EXISTS \
@@ -127,13 +149,12 @@ statements! {
     EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";
     EXTEND_ALL = "UPDATE outbox SET lease_until = $2 WHERE state = 'leased' AND token LIKE $1";
     MOVE_LEASES = "UPDATE outbox SET lease_until = lease_until + $1 WHERE state = 'leased' AND token LIKE $2";
-    /// Nothing while the database is paused: whoever works on it looks before each claim.
     NEXT_DUE = "SELECT MIN(n.at) AS at FROM (\
         SELECT w.due_at AS at FROM (SELECT o.due_at FROM outbox o WHERE o.lane = $1 AND o.state = 'waiting' \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
         ORDER BY o.due_at LIMIT 1) w \
-        UNION ALL SELECT MIN(lease_until) AS at FROM outbox WHERE lane = $1 AND state = 'leased') n \
-        WHERE NOT EXISTS (SELECT 1 FROM counter WHERE name = 'paused' AND value > 0)";
+        UNION ALL SELECT MIN(lease_until) AS at FROM outbox WHERE lane = $1 AND state = 'leased') n WHERE"
+        (may_work!());
     UNREST = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'new') \
         + (SELECT COUNT(*) FROM outbox o WHERE o.state = 'leased' OR (o.state = 'waiting' AND o.due_at <= $1 \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead'))) \
@@ -151,6 +172,13 @@ statements! {
     NUMBER_TO_CHANGE = "SELECT value FROM counter WHERE name = $1" [" FOR UPDATE"] "";
     NUMBER = "SELECT value FROM counter WHERE name = $1";
     SET_NUMBER = "INSERT INTO counter (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    /// Never back: of several that start, the newest counts.
+    RAISE_NUMBER = "INSERT INTO counter (name, value) VALUES ($1, $2) \
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE counter.value < excluded.value";
+    /// Returns once nobody decides any more upon what came in before.
+    INPUTS_IN_HAND = "SELECT position FROM inbox WHERE state = 'new' ORDER BY position" [" FOR UPDATE"] "";
+    /// Returns once nobody wakes any of them any more.
+    WAKES_IN_HAND = "SELECT id FROM incident WHERE wake_at IS NOT NULL ORDER BY id" [" FOR UPDATE"] "";
     SET_FENCE = "INSERT INTO execution (run, fence) VALUES ($1, $2) ON CONFLICT (run) DO UPDATE SET fence = excluded.fence";
     LEASE_TO_KEEP = "SELECT id FROM outbox WHERE id = $1 AND token = $2 AND state = 'leased'" [" FOR UPDATE"] "";
     TELL_PROGRESS = "INSERT INTO progress (run, step, words, at) VALUES ($1, $2, $3, $4) \
@@ -167,4 +195,17 @@ statements! {
     /// Takes the writer's lock and changes nothing.
     PING = "UPDATE counter SET value = value WHERE name = ''";
     FENCE_TO_KEEP = "SELECT fence FROM execution WHERE run = $1" [" FOR UPDATE"] "";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn no_statement_is_parsed_anew_for_each_of_its_values() {
+        for statement in ALL {
+            let mut limits = statement.sqlite.split("LIMIT $").skip(1);
+            assert!(limits.all(|rest| rest[1..].starts_with(" + 0")), "{} limits by a bare value", statement.name);
+        }
+    }
 }

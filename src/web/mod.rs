@@ -89,6 +89,9 @@ async fn on_time(gauges: &Gauges) -> Result<(), String> {
     if gauges.store.is_paused().await.map_err(|fault| fault.to_string())? {
         return Err("paused, for the database was restored from a backup; “vigie resume” lets it go on".to_owned());
     }
+    if gauges.store.has_a_newer().await.map_err(|fault| fault.to_string())? {
+        return Err("a newer vigie has this database, and this one takes no more work; stop it".to_owned());
+    }
     let late = gauges.store.lateness(gauges.clock.now()).await.map_err(|fault| fault.to_string())?;
     let parts = [
         (late.wake, "an incident is overdue"),

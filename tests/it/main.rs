@@ -36,6 +36,7 @@ mod practice;
 mod progress;
 mod propose;
 mod providers;
+mod release;
 mod restart;
 mod rollback;
 mod room;

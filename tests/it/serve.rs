@@ -14,8 +14,10 @@ use tokio::process::Command;
 use vigie::app::practice::MANIFEST;
 use vigie::clock::Clock;
 use vigie::practice::{Delivery, NewChannel, NewPerson, Practice, PracticeOptions, Trouble, Workspace};
+use vigie::store::Store;
 
 use crate::bot::{Bot, PATIENCE};
+use crate::database::{Database, Kind};
 use crate::world::{shown, ts};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -294,6 +296,18 @@ async fn it_is_ready_only_while_slack_is_reached_and_alive_all_the_time() {
         assert_eq!(bot.get("/healthz").await.0, StatusCode::OK);
         bot.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_process_that_a_newer_release_has_taken_over_from_says_that_it_can_be_stopped() {
+    let (site, database) = (Site::open().await, Database::of(Kind::Postgres).await);
+    let bot = site.serve(&site.by_socket(&[("DATABASE_URL", &database.url)])).await;
+    bot.becomes(StatusCode::OK).await;
+    let newer = Store::open(&database.url).await.expect("several share this database");
+    newer.set_number("release", 1_000).await.expect("it takes a number");
+    let parts = bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(parts["engine"].as_str().unwrap_or_default().contains("newer vigie"), "{parts}");
+    bot.stop().await;
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use vigie::store::{Beginning, Claimed, Decide, Fenced, Question, Store, StoreFau
 use crate::database::{Database, Kind};
 use crate::script::{START, rules};
 
-fn typed(line: &str) -> Input {
+pub fn typed(line: &str) -> Input {
     let by = UserId("U0ONCALL".into());
     Input::Command {
         by: Actor::Person(by.clone()),
@@ -27,7 +27,7 @@ fn typed(line: &str) -> Input {
     }
 }
 
-async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
+pub async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
     let mut taken = Vec::new();
     loop {
         let next = take_next(store, now).await;
@@ -38,7 +38,7 @@ async fn take_all(store: &Store, now: Instant) -> Vec<Taken> {
     }
 }
 
-async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
+pub async fn take_next(store: &Store, now: Instant) -> Vec<Taken> {
     store.take_next(move || now, answer(now)).await.unwrap()
 }
 

@@ -1,0 +1,92 @@
+//! An upgrade beside the running bot: the newer release has the work, and nothing of it is done by one that does not
+//! understand it.
+
+use std::sync::Mutex;
+
+use vigie::incident::decision::Lane;
+use vigie::incident::id::IncidentId;
+use vigie::incident::time::Millis;
+use vigie::store::{Store, StoreFault, Target};
+
+use crate::database::{Database, Kind};
+use crate::script::START;
+use crate::store::{answer, take_all, take_next, typed};
+
+const NEWER: i64 = 1_000;
+const LEASE: Millis = Millis::seconds(60);
+
+#[tokio::test]
+async fn an_older_release_keeps_what_comes_in_and_takes_no_more_work_once_a_newer_one_has_the_database() {
+    let database = Database::fresh().await;
+    let store = Store::open(&database.url).await.unwrap();
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let begun = store.claim(Lane::Chat, START, LEASE, 1).await.unwrap().pop().expect("something is to be said");
+    store.set_number("release", NEWER).await.unwrap();
+
+    let received = store.receive("note", Target::incident(IncidentId(1)), &typed("note seen"), START).await.unwrap();
+    assert!(received, "it is acknowledged, and the newer one decides upon it");
+    let due = store.next_wake().await.unwrap().expect("the next level is due some time");
+    assert!(!store.undecided().await.unwrap().has_input);
+    assert!(take_next(&store, due).await.is_empty());
+    store.set_number("release", 0).await.unwrap();
+    take_all(&store, START).await;
+    store.set_number("release", NEWER).await.unwrap();
+    assert_eq!(store.wake_next(move || due, answer(due)).await.unwrap(), None);
+    for lane in Lane::ALL {
+        assert_eq!(store.next_due(lane).await.unwrap(), None);
+        assert!(store.claim(lane, due, LEASE, 10).await.unwrap().is_empty(), "{lane:?}");
+    }
+    assert!(store.extend(&begun, START + LEASE).await.unwrap(), "what it has begun it goes on with");
+    let next = store.done_and_next(&begun, Vec::new(), START, LEASE).await.unwrap();
+    assert!(next.is_none(), "and takes nothing after it");
+
+    store.close().await;
+    let refused = Store::open(&database.url).await.expect_err("it is a newer one's");
+    assert!(matches!(refused, StoreFault::Newer { found: NEWER, .. }), "{refused}");
+    assert!(refused.to_string().contains("restore the backup"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_newer_release_begins_once_what_the_older_one_has_in_hand_is_committed() {
+    let database = Database::of(Kind::Postgres).await;
+    let older = Store::open(&database.url).await.unwrap();
+    older.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&older, START).await;
+    older.set_number("release", 0).await.unwrap();
+    let mut in_hand = database.holds_an_incident(1).await;
+    let order = Mutex::new(Vec::new());
+    let opens = async {
+        let opened = Store::open(&database.url).await.expect("it has the database");
+        order.lock().unwrap().push("opened");
+        opened
+    };
+    let commits = async {
+        in_hand.when_somebody_waits_for_it().await;
+        order.lock().unwrap().push("committed");
+        in_hand.commits().await;
+    };
+    let (newer, ()) = tokio::join!(opens, commits);
+    assert_eq!(*order.lock().unwrap(), ["committed", "opened"]);
+    assert!(!newer.has_a_newer().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_backup_of_a_newer_release_is_refused_and_one_of_an_older_is_this_ones_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    for (release, fits) in [(NEWER, false), (0, true)] {
+        let file = folder.path().join(release.to_string());
+        let database = Database::fresh().await;
+        let store = Store::open(&database.url).await.unwrap();
+        store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+        store.set_number("release", release).await.unwrap();
+        store.backup(&file).await.unwrap();
+        let fresh = Database::fresh().await;
+        let target = Store::open(&fresh.url).await.unwrap();
+        let restored = target.restore(&file, START).await;
+        assert_eq!(restored.is_ok(), fits, "{restored:?}");
+        assert_eq!(target.backlog().await.unwrap().0, i64::from(fits), "all of it, or nothing");
+        target.close().await;
+        Store::open(&fresh.url).await.expect("it is this release's");
+    }
+}
