@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::config::{ConfigFault, fault};
 use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::redact::{self, Redactor};
-use super::super::stopwatch::{pause, within};
+use super::super::stopwatch::{Stopwatch, pause, within};
 use super::call::{Site, Trouble};
 use super::change::facts_of;
 use super::kinds::{EVENTS, JOBS, PODS, Thing};
@@ -25,10 +25,13 @@ use super::rights::Right;
 use super::workloads::validate;
 use super::{Draft, NoDraft, Operation};
 use crate::incident::approval::Risk;
+use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// Between two looks at the Job.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Without a pod for so long it is asked why there is none.
+const PODLESS: Millis = Millis::seconds(2);
 /// A request that a frozen server still holds may be carried out so long after it seemed lost.
 const HELD: Duration = Duration::from_secs(2);
 /// The lines of the log that are kept, when nothing is said.
@@ -345,6 +348,7 @@ impl RunJob {
     async fn followed(&self, site: &Site<'_>, name: &str, container: &str, cx: &StepContext<'_>) -> StepResult {
         let mut lines: Option<Lines> = None;
         let mut pod: Option<Object> = None;
+        let mut asked_why = Stopwatch::start();
         loop {
             match self.look(site, name, container, &mut pod).await {
                 Ok(State::Ended(end)) => {
@@ -362,6 +366,12 @@ impl RunJob {
             }
             if site.left().is_zero() {
                 return self.too_long(site, name, pod.as_ref(), container).await;
+            }
+            if pod.is_none() && asked_why.took() >= PODLESS {
+                if let Some(why) = unmade(site, name).await {
+                    (cx.progress)(why);
+                }
+                asked_why = Stopwatch::start();
             }
             if lines.is_none()
                 && let Some(pod) = pod.as_ref().filter(|pod| pod.text("/status/phase") == "Running")
@@ -445,6 +455,17 @@ impl RunJob {
                 tracing::debug!(?trouble, "there is no log");
                 None
             }
+        }
+    }
+}
+
+/// Why it has no pod, as far as the cluster tells.
+async fn unmade(site: &Site<'_>, name: &str) -> Option<Words> {
+    match site.look(JOBS, name).await {
+        Ok(job) => not_made(site, &Object(job)).await,
+        Err(trouble) => {
+            tracing::debug!(?trouble, "the job could not be looked at");
+            None
         }
     }
 }

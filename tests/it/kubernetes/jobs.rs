@@ -90,7 +90,11 @@ async fn a_job_that_gets_no_pod_says_why() {
     let Some(team) = Team::having(setting).await else { return };
     team.space.kubectl(&["create", "quota", "none", "--hard=pods=0"]).await;
     team.space.once("resourcequota/none", |quota| quota["status"]["used"].is_object()).await;
-    let (_, failed) = team.through(1, "migrate").await;
+    let (channel, card) = team.planned(1, "migrate").await;
+    let failed = team.approved(&channel, &card).await;
+    let edits = team.world.ws().calls_of("chat.update").into_iter().filter(|call| call.args["ts"] == card["ts"]);
+    let told = edits.map(|call| shown(&call.args)).filter(|text| text.contains("↳ the cluster makes no pods")).count();
+    assert!(told > 0, "it was on the card before the deadline");
     assert!(failed.contains("the cluster makes no pods") && failed.contains("exceeded quota: none"), "{failed}");
     let job = format!("vigie-{}", team.mark(1).await.replace('_', "-"));
     let writes = [json!(["create", format!("jobs/{job}"), 201]), json!(["delete", format!("jobs/{job}"), 200])];
