@@ -144,6 +144,12 @@ impl ActionsConfig {
         }
         for (key, database) in &self.databases {
             database.validate(&format!("databases.{key}"), &mut faults);
+            let before = self.databases.iter().take_while(|(other, _)| *other != key);
+            if let Some((other, _)) = before.into_iter().find(|(_, other)| database.keeps_among(other)) {
+                let sentence =
+                    format!("“{other}” keeps backups of a database of the same name in this folder; name another");
+                faults.push(fault(format!("databases.{key}.backups"), sentence));
+            }
         }
         self.limits.validate("limits", &mut faults);
         faults

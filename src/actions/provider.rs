@@ -1,6 +1,7 @@
 //! What every provider can do, and the table of those there are.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -147,6 +148,19 @@ pub struct StepContext<'a> {
     pub within: Duration,
     /// Told how it goes; of what is told at once only the newest is shown, and some may be lost.
     pub progress: &'a (dyn Fn(Words) + Send + Sync),
+    /// Knows what others still need.
+    pub in_use: &'a dyn InUse,
+}
+
+/// What must not be taken away, because something that is planned will use it.
+#[async_trait]
+pub trait InUse: Send + Sync {
+    /// Every text in the facts of the other steps of this plan, and of the plans of other runs that may still be carried
+    /// out.
+    ///
+    /// # Errors
+    /// Why nobody knows.
+    async fn beside(&self, step: usize) -> Result<BTreeSet<String>, Words>;
 }
 
 impl StepContext<'_> {

@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::provider::{ActionProvider, Happened, MOST_SHOWN, StepConfig, StepContext, StepResult, reconfigured};
+use super::provider::{ActionProvider, Happened, InUse, MOST_SHOWN, StepConfig, StepContext, StepResult, reconfigured};
 use super::stopwatch::{Stopwatch, within};
 use super::verify::is_good;
 use super::{Actions, Inner};
@@ -33,6 +34,8 @@ pub struct Execution<'a> {
     pub report: &'a (dyn Fn(Report) -> BoxFuture<'a, Result<(), NotCommitted>> + Send + Sync),
     /// Whether somebody wants it to stop; asked before each step, for another process may have heard it.
     pub stop_asked: &'a (dyn Fn() -> BoxFuture<'a, Result<bool, NotCommitted>> + Send + Sync),
+    /// What the plans of other runs name that may still be carried out.
+    pub in_use: &'a (dyn Fn() -> BoxFuture<'a, Result<BTreeSet<String>, NotCommitted>> + Send + Sync),
     /// Told how a step goes: the step, from 0, and a sentence without secrets. May be lost.
     pub progress: &'a (dyn Fn(usize, Words) + Send + Sync),
 }
@@ -323,6 +326,7 @@ impl Single<'_, '_> {
             begun: false,
             within: provider.config.deadline(),
             progress,
+            in_use: self,
         }
     }
 
@@ -350,6 +354,17 @@ impl Single<'_, '_> {
     /// A sentence without secrets and of bearable length.
     fn clean(&self, sentence: Words) -> Words {
         self.inner.world.redactor.words(sentence, 500)
+    }
+}
+
+#[async_trait]
+impl InUse for Single<'_, '_> {
+    async fn beside(&self, step: usize) -> Result<BTreeSet<String>, Words> {
+        let asked = (self.execution.in_use)().await;
+        let mut named = asked.map_err(|NotCommitted(why)| Words::verbatim(why))?;
+        let others = self.plan.steps.iter().enumerate().filter(|(place, _)| *place != step);
+        named.extend(others.flat_map(|(_, other)| other.texts()));
+        Ok(named)
     }
 }
 

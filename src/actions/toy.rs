@@ -1,10 +1,11 @@
 //! Real peers for this room's tests: a shop with a version switch that can misbehave in every way that matters, and
 //! addresses that refuse or stay silent. On loopback only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +18,7 @@ use tokio::net::TcpListener;
 
 use super::kubernetes::Clusters;
 use super::postgres::Databases;
-use super::provider::{Happened, StepResult};
+use super::provider::{Happened, InUse, StepResult};
 use super::run::NotCommitted;
 use super::stopwatch::pause;
 use super::{Actions, ActionsConfig, Redactor, World};
@@ -31,6 +32,7 @@ use crate::incident::people::Actor;
 use crate::incident::rules::RunbookAction;
 use crate::incident::state::{Mark, Phase, Run};
 use crate::incident::time::{Instant, Millis};
+use crate::incident::words::Words;
 
 pub(super) fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
@@ -341,6 +343,16 @@ fn outcome_word(outcome: &Outcome) -> String {
         Outcome::Failed { step, why } => format!("failed {step:?}: {}", english(why)),
         Outcome::Unknown { step, why } => format!("unknown {step}: {}", english(why)),
         Outcome::Stopped { done } => format!("stopped {done}"),
+    }
+}
+
+/// Nothing else is planned.
+pub(super) struct NothingElse;
+
+#[async_trait]
+impl InUse for NothingElse {
+    async fn beside(&self, _step: usize) -> Result<BTreeSet<String>, Words> {
+        Ok(BTreeSet::new())
     }
 }
 

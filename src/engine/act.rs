@@ -1,5 +1,6 @@
 //! The action lane: looking at the world, planning, and executing what was approved, at most once (rules 6–8).
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +15,7 @@ use super::Engine;
 use super::delivery::Setting;
 use super::patience::Trouble;
 use crate::actions::{Execution, NotCommitted, State, StateFile};
-use crate::incident::approval::KeptFile;
+use crate::incident::approval::{KeptFile, PlannedStep};
 use crate::incident::decision::{ReplyTo, Report};
 use crate::incident::id::{DiagnosticId, RunId};
 use crate::incident::state::{Incident, Progress};
@@ -107,6 +108,7 @@ impl Engine {
             state.steps.iter().enumerate().filter(|(_, step)| step.has_ended()).map(|(place, _)| place).collect();
         let journal = Journal { engine: self.clone(), fenced: fenced.clone() };
         let stop_asked = || self.stop_asked(run).boxed();
+        let in_use = || self.in_use_beside(run).boxed();
         let counter = AtomicU32::new(1);
         let report = move |report: Report| -> BoxFuture<'_, Result<(), NotCommitted>> {
             let (journal, number) = (journal.clone(), counter.fetch_add(1, Ordering::SeqCst));
@@ -121,6 +123,7 @@ impl Engine {
             in_doubt: state.step_in_doubt(),
             report: &report,
             stop_asked: &stop_asked,
+            in_use: &in_use,
             progress: &progress,
         };
         let ended = tokio::select! {
@@ -150,6 +153,20 @@ impl Engine {
             self.parts.clock.wait_until(None, if edits < WHILE_BRISK { BRISK } else { CALM }).await;
         }
         pending().await
+    }
+
+    /// What the plans of all other runs name that may still be carried out.
+    async fn in_use_beside(&self, run: RunId) -> Result<BTreeSet<String>, NotCommitted> {
+        let broke = |fault: StoreFault| NotCommitted(fault.to_string());
+        let mut named = BTreeSet::new();
+        for id in self.parts.store.every_open_incident().await.map_err(broke)? {
+            let incident = self.parts.store.incident(id).await.map_err(broke)?;
+            let runs = incident.iter().flat_map(|incident| &incident.runs);
+            let others = runs.filter(|(id, state)| **id != run && state.may_use_its_plan());
+            let steps = others.filter_map(|(_, state)| state.plan.as_ref()).flat_map(|plan| &plan.steps);
+            named.extend(steps.flat_map(PlannedStep::texts));
+        }
+        Ok(named)
     }
 
     async fn stop_asked(&self, run: RunId) -> Result<bool, NotCommitted> {

@@ -160,7 +160,10 @@ impl Engine {
         };
         let (store, now) = (&self.parts.store, self.parts.clock.now());
         let kept = match result {
-            Ok(reports) if goes_on => store.done_and_next(claimed, reports, now, LEASE).await,
+            // What came into its queue meanwhile is found by the lane.
+            Ok(reports) if goes_on && claimed.has_others_behind => {
+                store.done_and_next(claimed, reports, now, LEASE).await
+            }
             Ok(reports) => store.done(claimed, reports, now).await.map(|_| None),
             Err(trouble) => self.after_trouble(claimed, &trouble, now).await.map(|()| None),
         };

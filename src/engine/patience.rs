@@ -210,6 +210,7 @@ mod tests {
             created_at: Instant(0),
             token: String::new(),
             until: Instant(0),
+            has_others_behind: false,
         }
     }
 

@@ -4,6 +4,8 @@
 //! the card, in each approval and in the run, so that what runs is what was read. Only an approval makes an
 //! [`ApprovedPlan`], and only an [`ApprovedPlan`] can be executed (field procedures P1, P4–P6).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -94,6 +96,20 @@ impl PlannedStep {
     /// What nobody else may change while it runs.
     pub fn locks(&self) -> &[String] {
         if self.locks.is_empty() { std::slice::from_ref(&self.target) } else { &self.locks }
+    }
+
+    /// Every text among its provider's facts: the files that it will use, for instance.
+    pub fn texts(&self) -> BTreeSet<String> {
+        let (mut texts, mut left) = (BTreeSet::new(), vec![&self.spec]);
+        while let Some(value) = left.pop() {
+            match value {
+                Value::String(text) => _ = texts.insert(text.clone()),
+                Value::Array(values) => left.extend(values),
+                Value::Object(fields) => left.extend(fields.values()),
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        texts
     }
 }
 

@@ -46,7 +46,7 @@ pub use inbox::{Arrived, Target};
 pub use outbox::Claimed;
 
 /// So many open incidents are read for a list or a Home; of the rest the number is told.
-const LOOKED_AT: i64 = 100;
+const LOOKED_AT: u32 = 100;
 
 /// What the store cannot do, in a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -287,10 +287,14 @@ impl Store {
     /// # Errors
     /// When the database fails or a row cannot be read.
     pub async fn open_incidents(&self) -> Result<OpenIncidents, StoreFault> {
-        let worst = self.db.read(&sql::OPEN_INCIDENTS, args![LOOKED_AT]).await?;
+        let worst = self.db.read(&sql::OPEN_INCIDENTS, args![i64::from(LOOKED_AT)]).await?;
         let worst = worst.iter().map(incident_of).collect::<Result<Vec<_>, _>>()?;
-        let count = usize::try_from(self.count(&sql::OPEN_COUNT, Args::none()).await?).unwrap_or(0);
-        Ok(OpenIncidents { count: count.max(worst.len()), worst })
+        let count = if worst.len() < LOOKED_AT as usize {
+            worst.len()
+        } else {
+            usize::try_from(self.count(&sql::OPEN_COUNT, Args::none()).await?).unwrap_or(0).max(worst.len())
+        };
+        Ok(OpenIncidents { count, worst })
     }
 
     /// Every open incident's number, worst first, then oldest first.

@@ -26,6 +26,8 @@ pub struct Claimed {
     pub token: String,
     /// When the lease ends, if nobody renews it.
     pub until: Instant,
+    /// Others waited behind it in its queue.
+    pub has_others_behind: bool,
 }
 
 impl Store {
@@ -254,6 +256,7 @@ impl Claim {
             created_at: Instant(row.int("created_at")?),
             token: self.token.clone(),
             until: self.until,
+            has_others_behind: row.maybe_int("behind")?.is_some(),
         }))
     }
 }

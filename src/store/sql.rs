@@ -130,13 +130,15 @@ statements! {
         (may_work!(), "ORDER BY o.id LIMIT $5 + 0") [" FOR UPDATE SKIP LOCKED"] ") \
         UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id IN (SELECT id FROM due) \
-        RETURNING id, incident, queue, effect, attempts, created_at";
+        RETURNING id, incident, queue, effect, attempts, created_at, \
+        (SELECT MIN(n.id) FROM outbox n WHERE n.queue = outbox.queue AND n.id > outbox.id) AS behind";
     /// The first of one queue, which an ended effect has made way for.
     CLAIM_NEXT = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id = (SELECT MIN(e.id) FROM outbox e WHERE e.queue = $1 AND e.state <> 'dead') \
         AND state = 'waiting' AND due_at <= $2 \
         AND (lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = outbox.incident)) AND"
-        (may_work!(), "RETURNING id, incident, queue, effect, attempts, created_at");
+        (may_work!(), "RETURNING id, incident, queue, effect, attempts, created_at, \
+        (SELECT MIN(n.id) FROM outbox n WHERE n.queue = outbox.queue AND n.id > outbox.id) AS behind");
     FINISH_EFFECT = "DELETE FROM outbox WHERE id = $1 AND token = $2";
     /// A newer copy that folded meanwhile says the same: the older one gives way.
     GIVE_WAY = "DELETE FROM outbox WHERE id = $1 AND token = $2 AND fold IS NOT NULL AND EXISTS \

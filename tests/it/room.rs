@@ -1,7 +1,7 @@
 //! The actions room without Slack: plans, runs, interrupted runs. Tables of what vendors answer are played here, in
 //! milliseconds; the way through the whole bot is `runbook`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
@@ -178,6 +178,8 @@ services:
             Box::pin(std::future::ready(Ok(())))
         };
         let nobody_stops = || -> futures_util::future::BoxFuture<'_, _> { Box::pin(std::future::ready(Ok(false))) };
+        let nothing_else =
+            || -> futures_util::future::BoxFuture<'_, _> { Box::pin(std::future::ready(Ok(BTreeSet::new()))) };
         let execution = Execution {
             fence: 7,
             ended: Default::default(),
@@ -185,6 +187,7 @@ services:
             in_doubt,
             report: &report,
             stop_asked: &nobody_stops,
+            in_use: &nothing_else,
             progress: &|_, _| {},
         };
         let approved = approve(plan).approved_plan().expect("it is approved");

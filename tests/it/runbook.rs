@@ -35,11 +35,20 @@ pub struct Sheet<'a> {
     pub risk: &'a str,
     /// Its steps, as a list.
     pub steps: &'a str,
+    /// Further actions, as they stand under `actions`.
+    pub actions: &'a str,
 }
 
 impl Default for Sheet<'_> {
     fn default() -> Self {
-        Self { sections: "", check: "command: { argv: [\"true\"] }", checks: "", risk: "reversible", steps: "" }
+        Self {
+            sections: "",
+            check: "command: { argv: [\"true\"] }",
+            checks: "",
+            risk: "reversible",
+            steps: "",
+            actions: "",
+        }
     }
 }
 
@@ -59,10 +68,11 @@ impl Sheet<'_> {
         let action = format!(
             "actions:\n  go:\n    title: App v1\n    service: app\n    rollback: {}\n    class: urgent\n    \
              risk: {}\n    expected: 1m\n    approval: {{ by: [lead, dba, cto] }}\n    verify: [live]\n    \
-             verify_within: 10s\n    steps:\n{}  rollback-shop:\n",
+             verify_within: 10s\n    steps:\n{}{}  rollback-shop:\n",
             self.risk != "read_only",
             self.risk,
-            indented(self.steps, 6)
+            indented(self.steps, 6),
+            if self.actions.is_empty() { String::new() } else { indented(self.actions, 2) }
         );
         [(SERVICES, service), (ACTIONS, action)]
     }

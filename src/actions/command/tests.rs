@@ -58,6 +58,7 @@ impl Bench {
             begun: false,
             within,
             progress: &|_| {},
+            in_use: &crate::actions::toy::NothingElse,
         }
     }
 

@@ -74,6 +74,7 @@ async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
         begun: false,
         within,
         progress: &|_| {},
+        in_use: &crate::actions::toy::NothingElse,
     })
     .await
 }

@@ -47,6 +47,7 @@ fn context(world: &World) -> StepContext<'_> {
         begun: false,
         within: WITHIN,
         progress: &|_| {},
+        in_use: &crate::actions::toy::NothingElse,
     }
 }
 

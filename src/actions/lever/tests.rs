@@ -81,6 +81,7 @@ async fn with_context<T>(begun: bool, act: impl AsyncFnOnce(&StepContext<'_>) ->
         begun,
         within: Duration::from_millis(300),
         progress: &|_| {},
+        in_use: &crate::actions::toy::NothingElse,
     };
     act(&cx).await
 }

@@ -62,7 +62,8 @@ pub(super) async fn plan(
     let tools = Tools { config, world, mark: "", server: facts.version_number };
     dumps(&tools, &facts, within).await.map_err(refused)?;
     let (at, name) = (folder.clone(), config.name.clone());
-    let kept = off_thread(move || files::kept(&at, &name)).await.map_err(unreadable)?;
+    let mut kept = off_thread(move || files::kept(&at, &name)).await.map_err(unreadable)?;
+    kept.retain(|one| !one.is_foreign(&config.server_at()));
     let lets_go = config.keep.as_ref().map(|keep| lets_go(keep, &kept, facts.now_ms)).unwrap_or_default();
     let size = Words::new("postgres.size_of").with("database", config.name.as_str());
     let mut diff = vec![size.with("size", files::size(facts.bytes))];
@@ -125,7 +126,7 @@ fn lets_go(keep: &Keep, kept: &[Kept], now_ms: i64) -> Vec<String> {
 pub(super) async fn execute(step: &Postgres, spec: &Spec, config: &DatabaseConfig, cx: &StepContext<'_>) -> StepResult {
     let watch = Stopwatch::start();
     match made_by(spec, &cx.idempotency_key()).await {
-        Ok(Some(kept)) => return done(&kept, Vec::new()),
+        Ok(Some(kept)) => return done(&kept, Old::default()),
         Ok(None) => {}
         Err(why) => return unchanged(why),
     }
@@ -151,7 +152,16 @@ pub(super) async fn execute(step: &Postgres, spec: &Spec, config: &DatabaseConfi
             return StepResult::Failed { why: Words::new("step.unchanged").with("why", why), output };
         }
     };
-    let (folder, names) = (spec.folder.clone(), spec.lets_go.clone());
+    let needed = match cx.in_use.beside(cx.step).await {
+        Ok(needed) => needed,
+        Err(why) => {
+            tracing::warn!(step = %step.name(), %why, "nobody knows which old backups are still needed, so all of them stay");
+            return done(&kept, Old::default());
+        }
+    };
+    let (stay, names): (Vec<String>, Vec<String>) =
+        spec.lets_go.iter().cloned().partition(|name| needed.contains(name));
+    let folder = spec.folder.clone();
     let gone = off_thread(move || {
         let mut gone = Vec::new();
         for name in names {
@@ -162,18 +172,26 @@ pub(super) async fn execute(step: &Postgres, spec: &Spec, config: &DatabaseConfi
         Ok(gone)
     });
     match gone.await {
-        Ok(gone) => done(&kept, gone),
+        Ok(gone) => done(&kept, Old { gone, stay }),
         // The backup is there, which is what was asked for.
         Err(why) => {
             tracing::warn!(step = %step.name(), %why, "old backups could not be deleted");
-            done(&kept, Vec::new())
+            done(&kept, Old { gone: Vec::new(), stay })
         }
     }
 }
 
+/// What became of the old backups that may go.
+#[derive(Default)]
+struct Old {
+    gone: Vec<String>,
+    /// Something that is planned still needs them.
+    stay: Vec<String>,
+}
+
 pub(super) async fn check(spec: &Spec, cx: &StepContext<'_>) -> Happened {
     match made_by(spec, &cx.idempotency_key()).await {
-        Ok(Some(kept)) => Happened::Yes { note: note(&kept, &[]), live: Some(kept.name) },
+        Ok(Some(kept)) => Happened::Yes { note: note(&kept, &Old::default()), live: Some(kept.name) },
         // Without its page it is not finished; what is left of it is swept away when it is made again.
         Ok(None) => Happened::No { note: Words::new("postgres.not_made") },
         Err(why) => Happened::CannotTell { why },
@@ -203,18 +221,19 @@ pub(super) async fn made(
     off_thread(move || Ok(files::kept(&folder, &database)?.into_iter().find(is_it))).await
 }
 
-fn note(kept: &Kept, gone: &[String]) -> Words {
+fn note(kept: &Kept, old: &Old) -> Words {
     let words = Words::new("postgres.kept").with("name", kept.name.as_str()).with("size", files::size(kept.bytes));
     let page = kept.page.as_ref();
     words
         .with("took_ms", page.map_or(0, |page| page.took_ms))
         .with("digest", page.map_or("", |page| page.sha256.get(..12).unwrap_or(&page.sha256)))
         .with("rows", page.map(|page| counted(&page.counts)).unwrap_or_default())
-        .with("gone", gone.to_vec())
+        .with("gone", old.gone.clone())
+        .with("stay", old.stay.clone())
 }
 
-fn done(kept: &Kept, gone: Vec<String>) -> StepResult {
-    StepResult::Done { note: note(kept, &gone), output: None, live: Some(kept.name.clone()) }
+fn done(kept: &Kept, old: Old) -> StepResult {
+    StepResult::Done { note: note(kept, &old), output: None, live: Some(kept.name.clone()) }
 }
 
 fn unchanged(why: Words) -> StepResult {
@@ -286,6 +305,7 @@ impl Making<'_> {
         let (bytes, sha256) = off_thread(move || files::sealed(&sealing)).await?;
         let page = Page {
             database: self.config.name.clone(),
+            server_at: Some(self.config.server_at()),
             is_safety_copy: self.is_safety_copy,
             made_by: key.to_owned(),
             made_at_ms: snapshot.at_ms,

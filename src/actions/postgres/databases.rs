@@ -77,6 +77,17 @@ pub enum Tls {
 }
 
 impl DatabaseConfig {
+    /// Where the server is: `db.example.com:5432`.
+    pub(super) fn server_at(&self) -> String {
+        let place = self.socket.as_ref().map(|folder| folder.display().to_string());
+        format!("{}:{}", place.or_else(|| self.host.clone()).unwrap_or_default(), self.port)
+    }
+
+    /// Its backups would be taken for those of this other one.
+    pub(in crate::actions) fn keeps_among(&self, other: &Self) -> bool {
+        self.backups.is_some() && (&self.backups, &self.name) == (&other.backups, &other.name)
+    }
+
     pub(in crate::actions) fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {
         if self.host.is_some() == self.socket.is_some() {
             faults.push(fault(path, "say how it is reached in exactly one way; host, or socket for a folder"));

@@ -21,6 +21,9 @@ use crate::incident::words::Words;
 pub(super) struct Page {
     /// The database's name.
     pub database: String,
+    /// The server that it is on, as the configuration names it. Nothing in pages of former versions.
+    #[serde(default)]
+    pub server_at: Option<String>,
     /// It was made right before a restore, to be able to go back.
     pub is_safety_copy: bool,
     /// The step that made it.
@@ -55,6 +58,11 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn is_safety_copy(&self) -> bool {
         self.page.as_ref().is_some_and(|page| page.is_safety_copy)
+    }
+
+    /// It is of a database of the same name on another server.
+    pub(super) fn is_foreign(&self, here: &str) -> bool {
+        self.page.as_ref().and_then(|page| page.server_at.as_ref()).is_some_and(|at| at != here)
     }
 
     pub(super) fn is_plain(&self) -> bool {

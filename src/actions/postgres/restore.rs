@@ -124,7 +124,9 @@ pub(super) async fn choices(
         Choice { value: one.name, label }
     };
     let takes_strangers = step.restore.as_ref().is_some_and(|restore| restore.strangers == Strangers::Allow);
-    let is_offered = |one: &Kept| one.page.is_some() || (takes_strangers && !one.is_plain());
+    let here = config.server_at();
+    let is_own = |one: &Kept| one.page.is_some() && !one.is_foreign(&here);
+    let is_offered = |one: &Kept| is_own(one) || (takes_strangers && !(one.is_plain() && one.page.is_none()));
     Ok(kept.into_iter().filter(is_offered).map(choice).collect())
 }
 
@@ -209,7 +211,7 @@ impl Planning<'_> {
             fresh,
             schemas: config.schemas.clone(),
             stay: beside.stay.clone(),
-            is_stranger: page.is_none(),
+            is_stranger: page.is_none() || chosen.is_foreign(&config.server_at()),
         };
         let key = if spec.fresh.is_some() { "postgres.title_fresh" } else { "postgres.title_restore" };
         let at = spec.fresh.as_deref().unwrap_or(&config.name);
@@ -237,11 +239,15 @@ impl Planning<'_> {
         let (folder, name) = (folder.to_owned(), self.config.name.clone());
         let kept = off_thread(move || files::kept(&folder, &name)).await.map_err(|why| self.unreadable(why))?;
         let wanted = self.cx.wanted.or(self.restore.from.as_deref()).filter(|wanted| *wanted != NEWEST);
-        let may_be = |one: &Kept| one.page.is_some() || self.restore.strangers == Strangers::Allow;
-        let stranger = kept.iter().find(|one| !may_be(one)).cloned();
+        let here = self.config.server_at();
+        let is_own = |one: &Kept| one.page.is_some() && !one.is_foreign(&here);
+        let may_be = |one: &Kept| is_own(one) || self.restore.strangers == Strangers::Allow;
+        let stranger = kept.iter().find(|one| !may_be(one) || one.is_foreign(&here)).cloned();
         let found = match wanted {
             Some(wanted) => kept.into_iter().find(|one| one.name == wanted),
-            None => kept.into_iter().find(|one| !one.is_safety_copy() && may_be(one)).or(stranger),
+            None => {
+                kept.into_iter().find(|one| !one.is_safety_copy() && !one.is_foreign(&here) && may_be(one)).or(stranger)
+            }
         };
         let none = || match wanted {
             Some(wanted) => {
@@ -253,6 +259,11 @@ impl Planning<'_> {
         let chosen = found.ok_or_else(none)?;
         if chosen.is_plain() && chosen.page.is_none() {
             return Err(self.refused(Words::new("postgres.foreign_script").with("name", chosen.name.as_str())));
+        }
+        if chosen.is_foreign(&here) && (wanted.is_none() || !may_be(&chosen)) {
+            let at = chosen.page.as_ref().and_then(|page| page.server_at.as_deref());
+            let words = Words::new("postgres.of_other_server").with("name", chosen.name.as_str());
+            return Err(self.refused(words.with("at", at).with("here", here)));
         }
         if !may_be(&chosen) {
             return Err(self.refused(Words::new("postgres.stranger").with("name", chosen.name.as_str())));
@@ -360,8 +371,10 @@ impl Planning<'_> {
     fn lines(&self, facts: &Facts, chosen: &Kept, spec: &Spec, (contents, beside): (&Contents, &Beside)) -> Vec<Words> {
         let mut lines = Vec::new();
         let in_place = spec.into == Place::InPlace;
-        if spec.is_stranger {
-            lines.push(Words::new("postgres.of_nobody").with("origin", contents.origin.as_deref()));
+        match chosen.page.as_ref().map(|page| page.server_at.as_deref()) {
+            Some(Some(at)) if spec.is_stranger => lines.push(Words::new("postgres.from_other_server").with("at", at)),
+            None => lines.push(Words::new("postgres.of_nobody").with("origin", contents.origin.as_deref())),
+            Some(_) => {}
         }
         if in_place {
             let since = Words::new("postgres.lost").with("made_at", chosen.made_at_ms);

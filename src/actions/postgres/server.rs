@@ -412,18 +412,41 @@ pub(super) async fn comment_of(
 /// How to make an empty database that sorts and writes like the configured one.
 pub(super) async fn creation(config: &DatabaseConfig, name: &str, within: Duration) -> Result<String, Trouble> {
     let mut reading = Reading::open(config, within).await?;
-    const LIKE: &str = "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database \
-        WHERE datname = current_database()";
+    // What a server knows of a database's locale depends on its version: the columns are looked for by name.
+    const LIKE: &str = "SELECT to_jsonb(d)::text, pg_encoding_to_char(d.encoding) FROM pg_database d \
+        WHERE d.datname = current_database()";
     let rows = reading.rows(LIKE.to_owned(), &[]).await?;
     reading.close().await;
     let text = |at: usize| rows.first().and_then(|row| row.try_get::<String, _>(at).ok()).unwrap_or_default();
-    Ok(format!(
-        "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
-        super::databases::quoted(name),
-        literal(&text(0)),
-        literal(&text(1)),
-        literal(&text(2))
-    ))
+    let columns: serde_json::Value = serde_json::from_str(&text(0)).unwrap_or_default();
+    Ok(made_like(&columns, &text(1), name))
+}
+
+/// `CREATE DATABASE` from the columns of another database in `pg_database`.
+fn made_like(columns: &serde_json::Value, encoding: &str, name: &str) -> String {
+    let column = |name: &str| columns[name].as_str();
+    let mut statement = format!("CREATE DATABASE {} TEMPLATE template0", super::databases::quoted(name));
+    // PostgreSQL 17 has one column for what is ICU's and what is its own.
+    let locale = column("datlocale").or_else(|| column("daticulocale"));
+    let (provider, key) = match column("datlocprovider") {
+        Some("i") => (Some("icu"), "ICU_LOCALE"),
+        Some("b") => (Some("builtin"), "BUILTIN_LOCALE"),
+        _ => (None, ""),
+    };
+    let options = [
+        ("ENCODING", Some(encoding)),
+        ("LC_COLLATE", column("datcollate")),
+        ("LC_CTYPE", column("datctype")),
+        ("LOCALE_PROVIDER", provider),
+        (key, provider.and(locale)),
+        ("ICU_RULES", column("daticurules")),
+    ];
+    for (key, value) in options {
+        if let Some(value) = value {
+            statement += &format!(" {key} {}", literal(value));
+        }
+    }
+    statement
 }
 
 /// Changes something by one statement.
@@ -442,4 +465,34 @@ pub(super) async fn change(
         tracing::debug!("a connection to a database did not end in good order");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::made_like;
+
+    #[test]
+    fn a_database_is_made_like_another_on_servers_of_every_version() {
+        let cases = [
+            (json!({"datcollate": "C", "datctype": "C"}), " LC_COLLATE E'C' LC_CTYPE E'C'"),
+            (
+                json!({"datcollate": "C", "datctype": "C", "datlocprovider": "i", "daticulocale": "fr", "daticurules": "&a<b"}),
+                " LC_COLLATE E'C' LC_CTYPE E'C' LOCALE_PROVIDER E'icu' ICU_LOCALE E'fr' ICU_RULES E'&a<b'",
+            ),
+            (
+                json!({"datcollate": "C", "datctype": "C", "datlocprovider": "b", "datlocale": "C.UTF-8"}),
+                " LC_COLLATE E'C' LC_CTYPE E'C' LOCALE_PROVIDER E'builtin' BUILTIN_LOCALE E'C.UTF-8'",
+            ),
+            (
+                json!({"datcollate": "fr_FR.utf8", "datctype": "C", "datlocprovider": "c", "daticulocale": null}),
+                " LC_COLLATE E'fr_FR.utf8' LC_CTYPE E'C'",
+            ),
+        ];
+        for (columns, options) in cases {
+            let made = made_like(&columns, "UTF8", "shop");
+            assert_eq!(made, format!("CREATE DATABASE \"shop\" TEMPLATE template0 ENCODING E'UTF8'{options}"));
+        }
+    }
 }

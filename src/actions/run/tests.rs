@@ -39,6 +39,10 @@ services:
     )
 }
 
+fn nothing_else<'a>() -> BoxFuture<'a, Result<BTreeSet<String>, NotCommitted>> {
+    Box::pin(std::future::ready(Ok(BTreeSet::new())))
+}
+
 struct Setup {
     shop: Shop,
     actions: Actions,
@@ -78,6 +82,7 @@ impl Setup {
             in_doubt,
             report: &report,
             stop_asked: &stop_asked,
+            in_use: &nothing_else,
             progress: &|_, _| {},
         };
         self.actions.execute(&approve(&self.plan), &execution).await.map(in_short)
@@ -230,6 +235,7 @@ async fn a_lost_answer_that_cannot_be_settled_is_unknown() {
         in_doubt: None,
         report: &report,
         stop_asked: &stop_asked,
+        in_use: &nothing_else,
         progress: &progress,
     };
     let outcome = setup.actions.execute(&approve(&setup.plan), &execution).await.unwrap();

@@ -344,6 +344,11 @@ impl Run {
         (seen.step + 1 == self.steps.len() && seen.at >= running.started_at).then_some(seen)
     }
 
+    /// What its plan names may still be used: it is live, or did not come to a good end and may be tried again.
+    pub fn may_use_its_plan(&self) -> bool {
+        self.is_live() || matches!(&self.phase, Phase::Finished { outcome } if *outcome != Outcome::Done)
+    }
+
     /// Waits for somebody or does something.
     pub fn is_live(&self) -> bool {
         self.holds_targets() || matches!(self.phase, Phase::Planning | Phase::Pending)

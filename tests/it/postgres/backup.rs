@@ -7,11 +7,11 @@ use std::process::Command;
 use serde_json::Value;
 use vigie::incident::approval::{Outcome, Risk};
 
-use super::shop::Shop;
+use super::shop::{PASSWORD, Shop};
 use crate::french::is_french;
 use crate::room::Room;
 use crate::runbook::{Runbook, Sheet, TOKEN};
-use crate::world::shown;
+use crate::world::{shown, ts};
 
 const CHECK: &str = "command: { argv: [\"true\"] }";
 
@@ -122,6 +122,75 @@ async fn old_backups_go_only_after_a_good_one() {
     assert_eq!(left.len(), 4, "{left:?}");
     assert!(!left.contains(&oldest) && left.contains(&older) && left.contains(&copy), "{left:?}");
     assert!(!shop.backups().join(format!("{oldest}.json")).exists());
+}
+
+/// The same plan makes a backup and puts the newest of before back: that one is not let go.
+#[tokio::test]
+async fn a_backup_that_a_later_step_puts_back_is_kept_until_then() {
+    let shop = Shop::open().await;
+    let more = format!("{}, keep: {{ newest: 1 }}", counting(&shop));
+    let step = "within: 30s\npostgres: { database: shop, backup: {} }";
+    assert_eq!(shop.room(step, CHECK, &more).goes().await.line(), "done");
+    let [old] = names(&shop.backups(), ".dump").try_into().expect("there is one backup");
+    // The run has the same name here.
+    let older = old.replace("run_7_1", "run_6_1");
+    std::fs::rename(shop.backups().join(&old), shop.backups().join(&older)).expect("it can be renamed");
+    let text = std::fs::read_to_string(shop.backups().join(format!("{old}.json"))).expect("there is a page");
+    std::fs::remove_file(shop.backups().join(format!("{old}.json"))).expect("there is a page");
+    std::fs::write(shop.backups().join(format!("{older}.json")), text.replace("run_7_1", "run_6_1"))
+        .expect("it can be written");
+    shop.sql("INSERT INTO orders VALUES (900, 77)").await;
+
+    let restore =
+        "\n    - within: 30s\n      postgres: { database: shop, restore: { from: newest, into: in_place } }\nservices:";
+    let text = Room::text(step, CHECK).replace("\nservices:", restore);
+    let databases = format!("databases: {{ shop: {} }}\n", shop.described(PASSWORD, &more));
+    let room = Room::open(&format!("{databases}{text}"));
+    let plan = room.planned().await;
+    assert_eq!(plan.steps[1].to, older);
+    let lets_go = plan.steps[0].diff.iter().any(|line| line.key == "postgres.lets_go");
+    assert!(lets_go, "{:?}", plan.steps[0].diff);
+    let ran = room.run(&plan).await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!(shop.count("SELECT count(*) FROM orders").await, 100);
+    assert!(shop.backups().join(&older).exists(), "it was needed");
+    assert!(ran.everything().contains("\"stay\": Array"), "{}", ran.everything());
+}
+
+/// Somebody backs up while a restore waits for its approvals.
+#[tokio::test]
+async fn a_backup_that_another_run_waits_to_put_back_is_kept() {
+    let shop = Shop::open().await;
+    let more = format!("{}, keep: {{ newest: 1 }}", counting(&shop));
+    let made = shop.room("within: 30s\npostgres: { database: shop, backup: {} }", CHECK, &more).goes().await;
+    assert_eq!(made.line(), "done", "{}", made.everything());
+    let [old] = names(&shop.backups(), ".dump").try_into().expect("there is one backup");
+    let backup = "back-up:\n  title: Back up\n  service: app\n  rollback: false\n  class: urgent\n  risk: reversible\n  \
+        expected: 1m\n  approval: { by: [lead, dba, cto] }\n  verify: [live]\n  verify_within: 10s\n  steps:\n    \
+        - postgres: { database: shop, backup: {} }\n";
+    let runbook = Runbook::open_with(
+        "en",
+        &Sheet {
+            sections: &format!("databases:\n  shop: {}\n\n", shop.described(TOKEN, &more)),
+            steps: "- postgres: { database: shop, restore: { into: in_place } }\n",
+            risk: "destructive",
+            actions: backup,
+            ..Sheet::default()
+        },
+    )
+    .await;
+    shop.admin(&format!("ALTER ROLE {} PASSWORD '{}'", shop.name, runbook.token())).await;
+    let (channel, card) = runbook.planned().await;
+    assert!(shown(&card).contains(&old), "{}", shown(&card));
+    runbook.world.types("U0ONCALL", &channel, "run back-up").await;
+    let second = runbook.world.message(&channel, "approve run_1_2");
+    runbook.world.clicks("U0LEAD", &channel, &ts(&second), "approve").await;
+    let done = shown(&runbook.world.again(&channel, &second));
+    assert!(done.contains("not deleted, for they are still"), "{done}");
+    assert!(names(&shop.backups(), ".dump").contains(&old));
+    runbook.approved_by_two(&channel, &card).await;
+    assert_eq!(runbook.outcome().await, Outcome::Done);
+    runbook.close_without(&[]).await;
 }
 
 /// A folder with real tools, but a pg_dump of the test's own, which tells a good version.

@@ -145,7 +145,7 @@ async fn cuts(shop: &Shop) {
 async fn a_connection_lost_in_the_middle_leaves_the_database_as_it_was() {
     let shop = Shop::open().await;
     slow(&shop, 0.05).await;
-    backed_up(&shop, "custom").await;
+    let backup = backed_up(&shop, "custom").await;
     goes_on(&shop).await;
     let room_here = room(&shop, IN_PLACE);
     let plan = room_here.planned().await;
@@ -158,11 +158,13 @@ async fn a_connection_lost_in_the_middle_leaves_the_database_as_it_was() {
     assert!(line.starts_with("failed: step.unchanged") && line.contains("administrator command"), "{line}");
     is_untouched(&shop).await;
 
-    // The network loses an answer, and the connection with it.
+    // The network loses an answer, and the connection with it. By this way the server has another address.
     let relay = Relay::open(([127, 0, 0, 1], Shop::port()).into()).await;
     let far = format!("port: {}", relay.address().port());
     let described = shop.described(PASSWORD, &counting(&shop)).replace(&format!("port: {}", Shop::port()), &far);
-    let step = format!("within: 20s\npostgres: {{ database: shop, {IN_PLACE} }}");
+    let from = backup.file_name().and_then(|name| name.to_str()).expect("a name");
+    let restore = format!("restore: {{ from: {from}, into: in_place, strangers: allow }}");
+    let step = format!("within: 20s\npostgres: {{ database: shop, {restore} }}");
     let room = Room::with_sections(&format!("databases: {{ shop: {described} }}\n"), &step, CHECK);
     let plan = room.planned().await;
     let cutting = async {

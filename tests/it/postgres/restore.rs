@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
+use vigie::actions::ActionsConfig;
 use vigie::incident::approval::{ActionPlan, Outcome, Risk};
 
 use super::backup::{tool, tools};
-use super::shop::Shop;
+use super::shop::{PASSWORD, Shop};
 use crate::faults::until;
 use crate::french::is_french;
 use crate::room::{Ran, Room};
@@ -130,6 +131,23 @@ async fn a_restore_in_place_says_what_will_be_lost_and_keeps_a_copy_first() {
     }
 }
 
+/// What sorts by another locale finds nothing in an index, and lists names in another order.
+#[tokio::test]
+async fn a_fresh_database_sorts_like_the_old_one_whoever_provides_its_locale() {
+    let shop = Shop::open().await;
+    let name = &shop.name;
+    shop.admin(&format!("DROP DATABASE {name}")).await;
+    let french =
+        "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'fr-u-kn' LC_COLLATE 'C' LC_CTYPE 'C'";
+    shop.admin(&format!("CREATE DATABASE {name} OWNER {name} {french}")).await;
+    shop.sql("CREATE TABLE orders AS SELECT 1 AS id; CREATE TABLE migrations (version integer)").await;
+    shop.admin(&format!("ALTER ROLE {name} CREATEDB")).await;
+    backed_up(&shop, "custom").await;
+    assert_eq!(room(&shop, "restore: { into: fresh }").goes().await.line(), "done");
+    let fresh = shop.databases().await.pop().expect("there is one beside it");
+    assert_eq!(shop.count_in(&fresh, "SELECT count(*) FROM orders WHERE 'item9' < 'item10'").await, 1, "by numbers");
+}
+
 #[tokio::test]
 async fn a_restore_into_a_fresh_database_leaves_the_old_one() {
     for (format, owners) in [("custom", "keep"), ("plain", "keep"), ("custom", "leave")] {
@@ -177,6 +195,42 @@ async fn a_chosen_backup_is_put_back_and_a_strange_script_never_runs() {
     let other = Shop::open().await;
     let none = room_with(&other, "restore: { into: in_place }", "");
     assert!(none.refusal().await.contains("postgres.no_backup"));
+}
+
+/// Two servers have a database of the same name, and their backups go to the same folder.
+#[tokio::test]
+async fn a_backup_of_another_server_is_neither_put_here_nor_let_go_unless_somebody_names_it() {
+    let shop = Shop::open().await;
+    let own = backed_up(&shop, "custom").await;
+    let own = own.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    let away = |what: &str| {
+        let more = format!("{}, keep: {{ newest: 1 }}", counting(&shop));
+        let described = shop.described(PASSWORD, &more).replace("127.0.0.1", "localhost");
+        let step = format!("within: 20s\npostgres: {{ database: shop, {what} }}");
+        Room::with_sections(&format!("databases: {{ shop: {described} }}\n"), &step, CHECK)
+    };
+    for what in ["restore: { into: in_place }".to_owned(), format!("restore: {{ from: {own}, into: in_place }}")] {
+        let refusal = away(&what).refusal().await;
+        assert!(refusal.contains("postgres.of_other_server") && refusal.contains("127.0.0.1"), "{refusal}");
+    }
+    assert_eq!(away("restore: { into: in_place }").choices().await, Vec::<String>::new());
+    let plan = away("backup: {}").planned().await;
+    assert_eq!((plan.steps[0].risk, plan.steps[0].from.as_deref()), (Risk::ReadOnly, None), "none of its own goes");
+    goes_on(&shop).await;
+    let named = away(&format!("restore: {{ from: {own}, into: in_place, strangers: allow }}"));
+    let plan = named.planned().await;
+    assert!(lines(&plan).contains("postgres.from_other_server"), "{}", lines(&plan));
+    assert_eq!(named.run(&plan).await.line(), "done");
+    assert_eq!(shop.count(ORDERS).await, 100);
+
+    let twice = format!(
+        "databases:\n  a: {0}\n  b: {0}\n{1}",
+        shop.described(PASSWORD, &counting(&shop)),
+        Room::text("command: { target: x, risk: read_only, to: x, argv: [\"true\"] }", CHECK)
+    );
+    let config: ActionsConfig = serde_saphyr::from_str(&twice).expect("it can be read");
+    let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
+    assert!(faults.iter().any(|fault| fault.starts_with("databases.b.backups: “a” keeps backups")), "{faults:?}");
 }
 
 /// A script says itself whom everything belongs to.
