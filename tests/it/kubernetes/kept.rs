@@ -164,6 +164,8 @@ async fn long_logs_keep_their_newest_lines_and_those_of_init_containers_are_kept
     let (channel, card) = team.planned(2, "many").await;
     let said = shown(&team.world.again(&channel, &card));
     assert!(said.contains("app=many: the logs of 2 more pods"), "{said}");
+    // Others need the node.
+    team.space.kubectl(&["scale", "deployment/many", "--replicas=0"]).await;
     team.close().await;
 }
 

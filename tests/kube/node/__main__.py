@@ -42,7 +42,7 @@ from pods import Pod
 HEARTBEAT = 5.0  # seconds between two reports of the node
 AGAIN = 0.2  # seconds until the API server is asked again after it did not answer
 LINGER = 3.0  # seconds that a pod which lingers takes to go
-CAPACITY = {"cpu": "32", "memory": "64Gi", "pods": "500", "ephemeral-storage": "100Gi"}
+CAPACITY = {"cpu": "32", "memory": "64Gi", "pods": "2000", "ephemeral-storage": "100Gi"}
 
 
 class Timer(threading.Thread):
