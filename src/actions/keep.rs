@@ -76,7 +76,11 @@ impl Actions {
         for file in &mut state.files {
             // A database's text knows no such letter.
             let clean = redactor.lines(&file.content, false).replace('\0', "\u{fffd}");
-            file.content = cut(clean, MOST_FILE.min(room));
+            let most = MOST_FILE.min(room);
+            if clean.len() > most {
+                state.missed.push(Words::new("kept.cut").with("file", file.name.as_str()));
+            }
+            file.content = cut(clean, most);
             room -= file.content.len().min(room);
         }
         state.files.retain(|file| !file.content.trim().is_empty());

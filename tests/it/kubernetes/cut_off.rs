@@ -9,7 +9,7 @@ use vigie::incident::state::{Phase, Run};
 use super::plane::Namespace;
 use super::process::{Outside, PATIENCE};
 use super::relay::Relay;
-use super::team::Setting;
+use super::team::{Setting, Team};
 use crate::bot::Bot;
 use crate::faults::until;
 
@@ -155,4 +155,27 @@ async fn a_switch_that_nobody_has_looked_at_is_looked_at_after_a_crash_and_put_b
     assert_eq!(colours(&space).await, ["green", "green"]);
     let (web, api) = (json!(["patch", "services/web", 200]), json!(["patch", "services/api", 200]));
     assert_eq!(space.writes(), [web.clone(), api.clone(), api, web]);
+}
+
+/// K8 · The second Service is switched, and nobody hears of it before the time is over: it goes back with the first.
+#[tokio::test]
+async fn a_service_of_which_nobody_knows_whether_it_was_switched_goes_back_with_the_other() {
+    let Some(space) = Namespace::open().await else { return };
+    let actions = [("switch", "reversible", SWITCH)];
+    let setting = Setting { actions: &actions, check: "get, service/web", within: "8s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.colours("example/web:1").await;
+    let relay = Relay::open(space.server()).await;
+    let team = Team::on(space.through(relay.address()), setting).await;
+    let (channel, card) = team.planned(1, "switch").await;
+    // Both are looked at; then each is looked at with its pods, and once more, and changed: the second change is the tenth.
+    relay.hold_the_answer_after(9);
+    let card = team.approved(&channel, &card).await;
+    assert_eq!(relay.lost(), 1, "{card}");
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{card}");
+    assert!(card.contains("put back: web and api"), "{card}");
+    assert_eq!(colours(&space).await, ["green", "green"]);
+    let (web, api) = (json!(["patch", "services/web", 200]), json!(["patch", "services/api", 200]));
+    assert_eq!(space.writes(), [web.clone(), api.clone(), api, web]);
+    team.close().await;
 }

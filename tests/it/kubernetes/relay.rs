@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,6 +18,8 @@ struct Rules {
     /// How many more requests get an answer.
     answered: AtomicI64,
     lost: AtomicUsize,
+    /// Whoever waits for an answer that is lost is not told that nothing comes any more.
+    holds: AtomicBool,
 }
 
 pub struct Relay {
@@ -31,7 +33,7 @@ impl Relay {
     pub async fn open(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
-        let rules = Rules { delay_ms: 0.into(), answered: NEVER.into(), lost: 0.into() };
+        let rules = Rules { delay_ms: 0.into(), answered: NEVER.into(), lost: 0.into(), holds: false.into() };
         let (rules, ours) = (Arc::new(rules), JoinSet::new());
         let accepting = tokio::spawn(accept(listener, server, Arc::clone(&rules), ours));
         Self { address, rules, accepting }
@@ -50,6 +52,12 @@ impl Relay {
     /// So many more requests are answered. The answer to the next is lost with its connection, and then all is well.
     pub fn lose_the_answer_after(&self, requests: i64) {
         self.rules.answered.store(requests, Ordering::SeqCst);
+    }
+
+    /// The same, and whoever asked goes on waiting.
+    pub fn hold_the_answer_after(&self, requests: i64) {
+        self.rules.holds.store(true, Ordering::SeqCst);
+        self.lose_the_answer_after(requests);
     }
 
     /// How many answers were lost.
@@ -99,6 +107,9 @@ async fn pass(client: TcpStream, server: TcpStream, rules: &Rules) {
             if rules.answered.load(Ordering::SeqCst) < 0 {
                 rules.answered.store(NEVER, Ordering::SeqCst);
                 rules.lost.fetch_add(1, Ordering::SeqCst);
+                if rules.holds.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
                 return;
             }
             slowly(rules).await;
