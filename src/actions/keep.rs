@@ -109,6 +109,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_that_was_cut_is_said_to_be() {
+        let file = |name: &str, bytes: usize| StateFile { name: name.to_owned(), content: "line\n".repeat(bytes / 5) };
+        let state = State { files: vec![file("short", 50), file("long", MOST_FILE + 50)], missed: Vec::new() };
+        let kept = crate::actions::toy::actions("services: {}").made_fit(state);
+        assert!(kept.files.iter().all(|file| file.content.len() <= MOST_FILE));
+        assert_eq!(kept.missed, [Words::new("kept.cut").with("file", "long")]);
+    }
+
+    #[test]
     fn what_is_too_long_is_cut_at_a_line_and_says_so() {
         assert_eq!(cut("short".to_owned(), 10), "short");
         let long = "é line\n".repeat(100);

@@ -20,6 +20,8 @@ struct Rules {
     lost: AtomicUsize,
     /// Whoever waits for an answer that is lost is not told that nothing comes any more.
     holds: AtomicBool,
+    /// All is never well again.
+    is_the_end: AtomicBool,
 }
 
 pub struct Relay {
@@ -33,7 +35,13 @@ impl Relay {
     pub async fn open(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
-        let rules = Rules { delay_ms: 0.into(), answered: NEVER.into(), lost: 0.into(), holds: false.into() };
+        let rules = Rules {
+            delay_ms: 0.into(),
+            answered: NEVER.into(),
+            lost: 0.into(),
+            holds: false.into(),
+            is_the_end: false.into(),
+        };
         let (rules, ours) = (Arc::new(rules), JoinSet::new());
         let accepting = tokio::spawn(accept(listener, server, Arc::clone(&rules), ours));
         Self { address, rules, accepting }
@@ -58,6 +66,12 @@ impl Relay {
     pub fn hold_the_answer_after(&self, requests: i64) {
         self.rules.holds.store(true, Ordering::SeqCst);
         self.lose_the_answer_after(requests);
+    }
+
+    /// So many more requests are answered, and then none, whoever asks.
+    pub fn fall_silent_after(&self, requests: i64) {
+        self.rules.is_the_end.store(true, Ordering::SeqCst);
+        self.hold_the_answer_after(requests);
     }
 
     /// How many answers were lost.
@@ -105,7 +119,9 @@ async fn pass(client: TcpStream, server: TcpStream, rules: &Rules) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
             if rules.answered.load(Ordering::SeqCst) < 0 {
-                rules.answered.store(NEVER, Ordering::SeqCst);
+                if !rules.is_the_end.load(Ordering::SeqCst) {
+                    rules.answered.store(NEVER, Ordering::SeqCst);
+                }
                 rules.lost.fetch_add(1, Ordering::SeqCst);
                 if rules.holds.load(Ordering::SeqCst) {
                     std::future::pending::<()>().await;

@@ -372,7 +372,7 @@ async fn pods_that_have_ended_are_named_and_what_is_scaled_to_none_is_worth_a_lo
     let verdicts = [judged("pods"), judged("running"), judged("stopped")];
     assert_eq!(verdicts, [Some(Verdict::Pass), Some(Verdict::Pass), Some(Verdict::Warn)], "{results:?}");
     let said = shown(&team.world.message(&channel, "2 of 2 ready"));
-    assert!(said.contains("; ended: export and import") && said.contains("none is scaled to 0"), "{said}");
+    assert!(said.contains("; ended: export and import") && said.contains("none is to have 0 pods"), "{said}");
     team.close().await;
 }
 
