@@ -20,8 +20,8 @@ enum Kind {
     /// The machine's clock, kept from going back, and moved forward by so many milliseconds (practice moves it; `serve`
     /// never does).
     System { steady: Arc<Mutex<Steady>>, ahead: Arc<AtomicI64> },
-    /// Stands still until it is moved.
-    Manual(Arc<AtomicI64>),
+    /// Stands still until it is moved; it may go ahead of others that are moved with it.
+    Manual { at: Arc<AtomicI64>, ahead: Arc<AtomicI64> },
 }
 
 impl Clock {
@@ -33,7 +33,7 @@ impl Clock {
 
     /// A clock that stands still at `at` until it is moved.
     pub fn manual(at: Instant) -> Self {
-        Self::of(Kind::Manual(Arc::new(AtomicI64::new(at.0))))
+        Self::of(Kind::Manual { at: Arc::new(AtomicI64::new(at.0)), ahead: Arc::default() })
     }
 
     fn of(kind: Kind) -> Self {
@@ -47,14 +47,23 @@ impl Clock {
                 let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
                 Instant(steady.tell(machine_now(), std::time::Instant::now()) + ahead.load(Ordering::SeqCst))
             }
-            Kind::Manual(at) => Instant(at.load(Ordering::SeqCst)),
+            Kind::Manual { at, ahead } => Instant(at.load(Ordering::SeqCst) + ahead.load(Ordering::SeqCst)),
         }
+    }
+
+    /// Another machine's clock, which is moved with this one and goes ahead of it by so many milliseconds.
+    #[cfg(test)]
+    pub(crate) fn apart(&self, ahead: Arc<AtomicI64>) -> Self {
+        let Kind::Manual { at, .. } = &self.kind else { panic!("nobody sets the machine's clock") };
+        Self { kind: Kind::Manual { at: Arc::clone(at), ahead }, moved: Arc::clone(&self.moved) }
     }
 
     /// Moves the hands forward.
     pub fn advance(&self, by: Millis) {
         match &self.kind {
-            Kind::System { ahead: hands, .. } | Kind::Manual(hands) => hands.fetch_add(by.0.max(0), Ordering::SeqCst),
+            Kind::System { ahead: hands, .. } | Kind::Manual { at: hands, .. } => {
+                hands.fetch_add(by.0.max(0), Ordering::SeqCst)
+            }
         };
         self.moved.send_modify(|count| *count += 1);
     }
@@ -65,8 +74,8 @@ impl Clock {
         let left = at.map_or(longest, |at| Duration::from_millis(at.since(self.now()).0.unsigned_abs()));
         let real = match self.kind {
             Kind::System { .. } => left.min(longest),
-            Kind::Manual(_) if left.is_zero() => left,
-            Kind::Manual(_) => longest,
+            Kind::Manual { .. } if left.is_zero() => left,
+            Kind::Manual { .. } => longest,
         };
         tokio::select! {
             () = sleep(real) => {}
