@@ -1,7 +1,7 @@
 //! The only reader of the time. Everybody else is given a [`Clock`] or an instant.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,21 +17,23 @@ pub struct Clock {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// The machine's clock, moved forward by so many milliseconds (practice moves it; `serve` never does).
-    System(Arc<AtomicI64>),
-    /// Stands still until it is moved.
-    Manual(Arc<AtomicI64>),
+    /// The machine's clock, kept from going back, and moved forward by so many milliseconds (practice moves it; `serve`
+    /// never does).
+    System { steady: Arc<Mutex<Steady>>, ahead: Arc<AtomicI64> },
+    /// Stands still until it is moved; it may go ahead of others that are moved with it.
+    Manual { at: Arc<AtomicI64>, ahead: Arc<AtomicI64> },
 }
 
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self::of(Kind::System(Arc::new(AtomicI64::new(0))))
+        let steady = Steady { wall: machine_now(), since: std::time::Instant::now() };
+        Self::of(Kind::System { steady: Arc::new(Mutex::new(steady)), ahead: Arc::default() })
     }
 
     /// A clock that stands still at `at` until it is moved.
     pub fn manual(at: Instant) -> Self {
-        Self::of(Kind::Manual(Arc::new(AtomicI64::new(at.0))))
+        Self::of(Kind::Manual { at: Arc::new(AtomicI64::new(at.0)), ahead: Arc::default() })
     }
 
     fn of(kind: Kind) -> Self {
@@ -41,15 +43,27 @@ impl Clock {
     /// Now.
     pub fn now(&self) -> Instant {
         match &self.kind {
-            Kind::System(ahead) => Instant(machine_now() + ahead.load(Ordering::SeqCst)),
-            Kind::Manual(at) => Instant(at.load(Ordering::SeqCst)),
+            Kind::System { steady, ahead } => {
+                let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
+                Instant(steady.tell(machine_now(), std::time::Instant::now()) + ahead.load(Ordering::SeqCst))
+            }
+            Kind::Manual { at, ahead } => Instant(at.load(Ordering::SeqCst) + ahead.load(Ordering::SeqCst)),
         }
+    }
+
+    /// Another machine's clock, which is moved with this one and goes ahead of it by so many milliseconds.
+    #[cfg(test)]
+    pub(crate) fn apart(&self, ahead: Arc<AtomicI64>) -> Self {
+        let Kind::Manual { at, .. } = &self.kind else { panic!("nobody sets the machine's clock") };
+        Self { kind: Kind::Manual { at: Arc::clone(at), ahead }, moved: Arc::clone(&self.moved) }
     }
 
     /// Moves the hands forward.
     pub fn advance(&self, by: Millis) {
         match &self.kind {
-            Kind::System(hands) | Kind::Manual(hands) => hands.fetch_add(by.0.max(0), Ordering::SeqCst),
+            Kind::System { ahead: hands, .. } | Kind::Manual { at: hands, .. } => {
+                hands.fetch_add(by.0.max(0), Ordering::SeqCst)
+            }
         };
         self.moved.send_modify(|count| *count += 1);
     }
@@ -59,14 +73,35 @@ impl Clock {
         let mut moved = self.moved.subscribe();
         let left = at.map_or(longest, |at| Duration::from_millis(at.since(self.now()).0.unsigned_abs()));
         let real = match self.kind {
-            Kind::System(_) => left.min(longest),
-            Kind::Manual(_) if left.is_zero() => left,
-            Kind::Manual(_) => longest,
+            Kind::System { .. } => left.min(longest),
+            Kind::Manual { .. } if left.is_zero() => left,
+            Kind::Manual { .. } => longest,
         };
         tokio::select! {
             () = sleep(real) => {}
             _ = moved.changed() => {}
         }
+    }
+}
+
+/// A machine's clock may be set back. Then this one goes on, an eighth slower, until the machine's has caught up with it: what
+/// is due waits for an eighth longer, and not for as long as the clock was set back.
+#[derive(Debug)]
+struct Steady {
+    /// What the machine's clock said, in milliseconds, when it was last not behind.
+    wall: i64,
+    since: std::time::Instant,
+}
+
+impl Steady {
+    fn tell(&mut self, wall: i64, now: std::time::Instant) -> i64 {
+        let passed = now.saturating_duration_since(self.since).as_millis();
+        let slower = self.wall.saturating_add(i64::try_from(passed - passed / 8).unwrap_or(i64::MAX));
+        if wall < slower {
+            return slower;
+        }
+        *self = Self { wall, since: now };
+        wall
     }
 }
 
@@ -90,5 +125,22 @@ mod tests {
         let other = clock.clone();
         other.advance(Millis::minutes(15));
         assert_eq!(clock.now(), Instant(901_000));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on_and_comes_right_by_itself() {
+        const HOUR: i64 = 3_600_000;
+        let start = std::time::Instant::now();
+        let mut steady = Steady { wall: 10 * HOUR, since: start };
+        let mut at = |wall: i64, after: i64| steady.tell(wall, start + Duration::from_millis(after.unsigned_abs()));
+        assert_eq!(at(10 * HOUR + 5_000, 5_000), 10 * HOUR + 5_000);
+        // Set back by an hour: ten seconds later 8.75 have passed here.
+        assert_eq!(at(9 * HOUR + 5_000, 5_000), 10 * HOUR + 5_000);
+        assert_eq!(at(9 * HOUR + 15_000, 15_000), 10 * HOUR + 5_000 + 8_750);
+        // After eight hours it is right again, and stays so.
+        assert_eq!(at(17 * HOUR + 5_000, 8 * HOUR + 5_000), 17 * HOUR + 5_000);
+        assert_eq!(at(17 * HOUR + 6_000, 8 * HOUR + 6_000), 17 * HOUR + 6_000);
+        // Set forward, it follows at once.
+        assert_eq!(at(20 * HOUR, 8 * HOUR + 7_000), 20 * HOUR);
     }
 }

@@ -186,6 +186,7 @@ impl ActionsConfig {
             }
         }
         validate_choices(&action.steps, path, faults);
+        validate_order(&action.steps, path, faults);
         validate_phases(action, path, faults);
         self.validate_verification(action, path, faults);
     }
@@ -265,6 +266,23 @@ fn validate_choices(steps: &[StepConfig], path: &str, faults: &mut Vec<ConfigFau
             kinds.join(" and ")
         );
         faults.push(fault(format!("{path}.steps[{index}]"), sentence));
+    }
+}
+
+/// Adds the faults of steps that change what an earlier one changes, and would be planned as if that one did not.
+fn validate_order(steps: &[StepConfig], path: &str, faults: &mut Vec<ConfigFault>) {
+    for (index, step) in steps.iter().enumerate() {
+        let Some(own) = &step.kubernetes else { continue };
+        let earlier = steps.iter().take(index).enumerate();
+        let mut clashes =
+            earlier.filter_map(|(place, other)| Some((place, own.clashes_with(other.kubernetes.as_ref()?)?)));
+        if let Some((place, name)) = clashes.next() {
+            let sentence = format!(
+                "step {} changes {name} before it, and this one cannot go on from that; make actions of their own",
+                place + 1
+            );
+            faults.push(fault(format!("{path}.steps[{index}].kubernetes"), sentence));
+        }
     }
 }
 
@@ -446,6 +464,42 @@ services:
         let wanted = "actions.rollback-shop.steps[0]: somebody has to say where this goes, and one --to cannot serve \
                       env_file and http_switch at once";
         assert!(found.len() == 1 && found[0].starts_with(wanted), "{found:?}");
+    }
+
+    #[test]
+    fn two_steps_on_one_workload_are_refused_unless_the_later_one_goes_on_from_the_earlier() {
+        let found = |first: &str, second: &str| {
+            let step = |does: &str| {
+                format!("      - kubernetes: {{ cluster: c, namespace: shop, risk: reversible, {does} }}\n")
+            };
+            let (from, to) = (GOOD.find("      - http_switch").unwrap(), GOOD.find("    verify: [health]").unwrap());
+            let clusters = "clusters: { c: { in_cluster: true } }\n";
+            let (before, after) = (GOOD.get(..from).unwrap(), GOOD.get(to..).unwrap());
+            faults(&format!("{before}{}{}{after}{clusters}", step(first), step(second)))
+        };
+        let undo = "undo: { workloads: [deployment/web] }";
+        let image = "set_image: { workload: deployment/web, images: { web: \"web:1\" } }";
+        let flags = |restart: &str| format!("flags: {{ config_map: app, set: {{ a: b }}, restart: [{restart}] }}");
+        for (first, second, name) in [
+            (undo, image, "deployment/web"),
+            ("pause: { workloads: [deployment/web] }", undo, "deployment/web"),
+            (flags("").as_str(), flags("deployment/web").as_str(), "configmap/app"),
+            ("recreate_pods: { selector: app=web }", "recreate_pods: { selector: app=web }", "pods app=web"),
+        ] {
+            let found = found(first, second);
+            let wanted = format!("steps[1].kubernetes: step 1 changes {name} before it");
+            assert!(found.len() == 1 && found[0].contains(&wanted), "{first}, {second}: {found:?}");
+        }
+        for (first, second) in [
+            (undo, "wait: { workloads: [deployment/web] }"),
+            (undo, flags("deployment/web").as_str()),
+            (undo, "restart: { workloads: [deployment/web] }"),
+            (undo, "undo: { workloads: [deployment/api] }"),
+            ("scale: { workloads: [deployment/web], to: 0 }", "scale_back: { workloads: [deployment/web] }"),
+            ("pause: { workloads: [deployment/web] }", "resume: { workloads: [deployment/web] }"),
+        ] {
+            assert_eq!(found(first, second), Vec::<String>::new(), "{first}, {second}");
+        }
     }
 
     #[test]

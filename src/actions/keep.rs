@@ -76,7 +76,11 @@ impl Actions {
         for file in &mut state.files {
             // A database's text knows no such letter.
             let clean = redactor.lines(&file.content, false).replace('\0', "\u{fffd}");
-            file.content = cut(clean, MOST_FILE.min(room));
+            let most = MOST_FILE.min(room);
+            if clean.len() > most {
+                state.missed.push(Words::new("kept.cut").with("file", file.name.as_str()));
+            }
+            file.content = cut(clean, most);
             room -= file.content.len().min(room);
         }
         state.files.retain(|file| !file.content.trim().is_empty());
@@ -103,6 +107,15 @@ fn cut(text: String, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_was_cut_is_said_to_be() {
+        let file = |name: &str, bytes: usize| StateFile { name: name.to_owned(), content: "line\n".repeat(bytes / 5) };
+        let state = State { files: vec![file("short", 50), file("long", MOST_FILE + 50)], missed: Vec::new() };
+        let kept = crate::actions::toy::actions("services: {}").made_fit(state);
+        assert!(kept.files.iter().all(|file| file.content.len() <= MOST_FILE));
+        assert_eq!(kept.missed, [Words::new("kept.cut").with("file", "long")]);
+    }
 
     #[test]
     fn what_is_too_long_is_cut_at_a_line_and_says_so() {

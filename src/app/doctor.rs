@@ -177,9 +177,15 @@ async fn clusters(config: &Config) -> Vec<Finding> {
     let scene = Scene::bare(&config.rules, &render, Clock::system().now(), &open);
     let say = |said: &Words| words::plain(&scene, Locale::default(), said).unwrap_or_else(|_| said.to_string());
     let mut findings = Vec::new();
-    for ClusterSeen { cluster, version, missing } in actions.look_at_clusters().await {
+    for ClusterSeen { cluster, version, missing, unsaid } in actions.look_at_clusters().await {
+        if !unsaid.is_empty() {
+            let said = format!("{cluster} does not say what Vigie may do in {}", unsaid.join(", "));
+            let cure = "let it create selfsubjectaccessreviews, as the ClusterRole system:basic-user does";
+            findings.push(Finding::odd(SUBJECT, said, cure));
+        }
         match version {
             Err(why) => findings.push(Finding::bad(SUBJECT, format!("{cluster}: {}", say(&why)), "")),
+            Ok(_) if missing.is_empty() && !unsaid.is_empty() => {}
             Ok(version) if missing.is_empty() => {
                 let said = format!("{cluster} answers ({version}) and allows all that the configuration needs");
                 findings.push(Finding::good(SUBJECT, said));

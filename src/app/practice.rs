@@ -123,6 +123,14 @@ impl Setup {
         Ok(())
     }
 
+    /// Another bot for the same team, which shares the database with the first: not on SQLite.
+    ///
+    /// # Errors
+    /// A [`StartFault`].
+    pub async fn another(&self) -> Result<Vigie, StartFault> {
+        self.seat.assemble().await
+    }
+
     /// The people, channels and messages.
     pub fn workspace(&self) -> &Workspace {
         self.practice.workspace()

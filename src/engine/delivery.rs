@@ -139,8 +139,12 @@ impl Engine {
     }
 
     #[cfg(test)]
-    pub(crate) async fn deliver(&self, claimed: &Claimed) {
-        self.deliver_then(claimed, false).await;
+    pub(crate) async fn deliver(&self, claimed: Claimed, goes_on: bool) {
+        if goes_on {
+            self.deliver_in_a_row(claimed, &CancellationToken::new()).await;
+        } else {
+            self.deliver_then(&claimed, false).await;
+        }
     }
 
     /// Carries out one effect and keeps what came of it; when it goes on, it takes what its queue has next.

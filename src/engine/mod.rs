@@ -197,11 +197,11 @@ impl Engine {
         let (engine, clock) = (self.clone(), self.parts.clock.clone());
         let decide = move |question: Question<'_>| engine.answer(&question);
         let now = move || clock.now();
-        if waits.has_input && !store.take_next(now.clone(), decide.clone()).await?.is_empty() {
-            return Ok(Step::Decided);
-        }
+        // In turns: nobody is paged late because others talk much.
         let is_overdue = waits.wake.is_some_and(|at| at <= now());
-        if is_overdue && store.wake_next(now, decide).await?.is_some() {
+        let has_woken = is_overdue && store.wake_next(now.clone(), decide.clone()).await?.is_some();
+        let has_taken = waits.has_input && !store.take_next(now, decide).await?.is_empty();
+        if has_woken || has_taken {
             return Ok(Step::Decided);
         }
         Ok(if waits.has_input || is_overdue { Step::Busy } else { Step::Nothing { next: waits.wake } })

@@ -16,7 +16,7 @@ use crate::incident::time::{Instant, Millis};
 use crate::incident::words::Words;
 use crate::paging::{Heartbeat, Page};
 use crate::render::{Locale, RenderFault};
-use crate::slack::Health;
+use crate::slack::{CANARY_HEARD, Health};
 use crate::store::{StoreFault, Target};
 
 /// What Vigie's looking after itself is set up with.
@@ -56,6 +56,10 @@ const SWITCHED_OFF: &str = "watch.switched_off";
 const ALIVE: &str = "alive_at";
 /// Where several processes keep when one of them last had its door to Slack open.
 const HEARD: &str = "heard_at";
+
+/// Where it is kept how much was put aside when somebody last looked, and when more was found.
+const ASIDE: &str = "aside";
+const ASIDE_AT: &str = "aside_at";
 
 /// What is remembered between two looks; may be lost.
 #[derive(Debug, Default)]
@@ -162,11 +166,16 @@ impl Engine {
     async fn troubles(&self, memory: &mut Memory, now: Instant) -> Result<Vec<Words>, StoreFault> {
         let store = &self.parts.store;
         let late = store.lateness(now).await?;
-        for (what, late) in [("wake", late.wake), ("input", late.input), ("page", late.page)] {
+        let parts = [late.wake, late.input, late.page, late.work, late.lease];
+        for (what, late) in ["wake", "input", "page", "work", "lease"].into_iter().zip(parts) {
             metrics::gauge!("vigie_late_seconds", "what" => what).set(late.0 as f64 / 1000.0);
         }
         let aside = store.put_aside().await?;
         metrics::gauge!("vigie_put_aside").set(aside as f64);
+        let forgotten = store.wake_the_forgotten(now).await?;
+        for incident in &forgotten {
+            tracing::error!(%incident, "nothing would have woken this incident any more; it is woken now");
+        }
         store.forget_inputs(now - KEPT).await?;
         if store.has_a_newer().await? {
             tracing::warn!("a newer vigie has this database: this one takes no more work and can be stopped");
@@ -177,15 +186,30 @@ impl Engine {
         if late.worst() > LATE {
             troubles.push(Words::new("watch.late").with("late_ms", late.worst().0));
         }
-        if aside > 0 {
+        if self.is_news(aside, now).await? {
             troubles.push(Words::new("watch.put_aside").with("count", aside));
         }
         if self.is_switched_off() {
             troubles.push(Words::new(SWITCHED_OFF));
-        } else if let Some(since) = self.deaf_since(memory, now) {
+        } else if let Some(since) = self.deaf_since(memory, now).await? {
             troubles.push(Words::new("watch.deaf").with("since", since.0));
         }
         Ok(troubles)
+    }
+
+    /// What was put aside stays there for whoever looks into it. People are told of it once, and the heart is silent for as
+    /// long as nobody is told again: it has to be heard when something else happens.
+    async fn is_news(&self, aside: i64, now: Instant) -> Result<bool, StoreFault> {
+        let store = &self.parts.store;
+        let known = store.number(ASIDE).await?.unwrap_or(0);
+        if aside > known {
+            store.set_number(ASIDE_AT, now.0).await?;
+        }
+        if aside != known {
+            store.set_number(ASIDE, aside).await?;
+        }
+        let since = store.number(ASIDE_AT).await?.map(Instant);
+        Ok(aside > 0 && since.is_some_and(|since| now.since(since) < AGAIN))
     }
 
     /// Somebody switched Socket Mode off.
@@ -194,9 +218,9 @@ impl Engine {
     }
 
     /// Since when nothing is heard. A canary that is not heard has every connection replaced.
-    fn deaf_since(&self, memory: &mut Memory, now: Instant) -> Option<Instant> {
+    async fn deaf_since(&self, memory: &mut Memory, now: Instant) -> Result<Option<Instant>, StoreFault> {
         let door = self.parts.watch.door.as_ref();
-        if let Some(unheard) = self.parts.slack.canary_unheard_for(now)
+        if let Some(unheard) = self.canary_unheard_for(now).await?
             && unheard >= CANARY_WITHIN
         {
             if let Some(door) = door {
@@ -204,9 +228,19 @@ impl Engine {
                 // The new ones are tried at the next look, before anything is said of them.
                 memory.sang_at = None;
             }
-            return Some(now - unheard);
+            return Ok(Some(now - unheard));
         }
-        memory.deaf_since.filter(|since| now.since(*since) >= DEAF)
+        Ok(memory.deaf_since.filter(|since| now.since(*since) >= DEAF))
+    }
+
+    /// For how long the canary has sung without being heard by any of those who share the database.
+    async fn canary_unheard_for(&self, now: Instant) -> Result<Option<Millis>, StoreFault> {
+        let store = &self.parts.store;
+        let Some(unheard) = self.parts.slack.canary_unheard_for(now) else { return Ok(None) };
+        let by_another = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
+        // Their clocks differ a little.
+        let is_heard = by_another.is_some_and(|heard| heard + CANARY_WITHIN >= now - unheard);
+        Ok((!is_heard).then_some(unheard))
     }
 
     async fn sing(&self, memory: &mut Memory, now: Instant) {

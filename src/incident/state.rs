@@ -249,6 +249,9 @@ pub struct Incident {
     pub reminders_settled: u32,
     /// Facts applied so far.
     pub seq: u64,
+    /// When the last of them was. No later one has an earlier moment, whatever clocks say.
+    #[serde(default)]
+    pub touched: Instant,
 }
 
 /// Maps whose keys are not plain strings are stored as lists of pairs: JSON objects know only strings.
@@ -349,6 +352,7 @@ impl Incident {
             reminders: 0,
             reminders_settled: 0,
             seq: entry.seq,
+            touched: entry.at,
         };
         incident.promise_update(entry.at);
         Ok(incident)
@@ -358,6 +362,7 @@ impl Incident {
     pub fn apply(&mut self, entry: &Entry) {
         let mark = Mark { by: entry.by.clone(), at: entry.at };
         self.seq = entry.seq;
+        self.touched = entry.at;
         match &entry.fact {
             Fact::Declared { .. } | Fact::NoteAdded { .. } | Fact::Fault { .. } | Fact::ChatFailed { .. } => {}
             Fact::ChannelOpened { channel, name } => {

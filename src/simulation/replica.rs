@@ -1,5 +1,6 @@
 //! One `vigie serve` of the simulation.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 
 use super::outside::{Outside, Telephone};
@@ -59,11 +60,15 @@ pub(super) struct Replica {
     pub condition: Condition,
     pub engine: Engine,
     pub store: Store,
+    pub clock: Clock,
+    /// By how much its clock goes ahead, in milliseconds.
+    pub ahead: Arc<AtomicI64>,
 }
 
 impl Replica {
     pub fn start(mould: &Mould, base: &Store, clock: &Clock, outside: &Outside) -> Self {
-        let store = base.beside();
+        let (store, ahead) = (base.beside(), Arc::<AtomicI64>::default());
+        let clock = clock.apart(Arc::clone(&ahead));
         let telephone = |kind| Arc::new(Telephone(outside.clone(), kind)) as _;
         let engine = Engine::new(Parts {
             store: store.clone(),
@@ -76,6 +81,6 @@ impl Replica {
             comms: mould.comms.build(&mould.paging).expect("the audiences are sound"),
             watch: Watch::default(),
         });
-        Self { condition: Condition::Up, engine, store }
+        Self { condition: Condition::Up, engine, store, clock, ahead }
     }
 }

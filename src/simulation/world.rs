@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -26,6 +28,8 @@ const BEGIN: Instant = Instant(1_795_000_000_000);
 const STORM: Millis = Millis::minutes(80);
 /// After that all is well, and everything must come to rest.
 const CALM: Millis = Millis::minutes(45);
+/// By how much a clock goes wrong, in milliseconds: machines that keep their time agree far better.
+const MOST_AHEAD: Range<i64> = 0..4_000;
 /// More than this happens in no seed that comes to rest.
 const MOST_STEPS: usize = 20_000;
 
@@ -39,6 +43,8 @@ enum Event {
     Starts(usize),
     Freezes(usize, Millis),
     Thaws(usize),
+    /// A process's clock is set: it goes ahead of the true time by so much from now on.
+    ClockJumps(usize, Millis),
     /// Slack cannot be reached for so long.
     Outage(Millis),
     ShopLosesAnswers(bool),
@@ -202,6 +208,10 @@ impl World {
             let (at, replica, length) = (self.moment(), self.rng.usize(..2), Millis(self.rng.i64(1_000..200_000)));
             self.at(at, Event::Freezes(replica, length));
         }
+        for _ in 0..self.rng.u32(..6) {
+            let (at, replica, ahead) = (self.moment(), self.rng.usize(..2), Millis(self.rng.i64(MOST_AHEAD)));
+            self.at(at, Event::ClockJumps(replica, ahead));
+        }
         if self.rng.u32(..3) == 0 {
             let (at, length) = (self.moment(), Millis(self.rng.i64(5_000..600_000)));
             self.at(at, Event::Outage(length));
@@ -288,6 +298,10 @@ impl World {
                 Event::Starts(replica) => self.start(replica),
                 Event::Freezes(replica, length) => self.freeze(replica, length),
                 Event::Thaws(replica) => self.thaw(replica),
+                Event::ClockJumps(replica, ahead) => {
+                    self.tell(&format!("process {replica} has a clock that is {} ms ahead", ahead.0));
+                    self.replicas[replica].ahead.store(ahead.0, Ordering::SeqCst);
+                }
                 Event::Outage(length) => self.outage(length),
                 Event::ShopLosesAnswers(on) => {
                     self.tell(if on { "the shop loses its answers" } else { "the shop answers again" });
@@ -440,7 +454,7 @@ impl World {
         if !self.is_up(replica) {
             return false;
         }
-        let (store, now) = (self.replicas[replica].store.clone(), self.clock.now());
+        let (store, now) = (self.replicas[replica].store.clone(), self.replicas[replica].clock.now());
         let claimed = match self.drive(Box::pin(async move { store.claim(lane, now, LEASE, 16).await })).await.0 {
             Driven::Done(Ok(claimed)) => claimed,
             Driven::Done(Err(fault)) => {
@@ -466,7 +480,8 @@ impl World {
     async fn take_off(&mut self, replica: usize, claimed: Claimed) {
         let engine = self.replicas[replica].engine.clone();
         self.next_flight += 1;
-        let task: Task = Box::pin(async move { engine.deliver(&claimed).await });
+        let goes_on = self.rng.bool();
+        let task: Task = Box::pin(async move { engine.deliver(claimed, goes_on).await });
         self.fly(self.next_flight, Flight { replica, task, waits: None }).await;
     }
 

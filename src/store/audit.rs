@@ -1,7 +1,8 @@
 //! What shows whether everything that is due is being done (rule 10), and what may be forgotten.
 
 use super::db::{Conn, Write, args};
-use super::{Store, StoreFault, sql};
+use super::{Store, StoreFault, incident_of, sql};
+use crate::incident::id::IncidentId;
 use crate::incident::time::{Instant, Millis};
 
 /// How late the oldest thing of each kind is; zero when nothing is.
@@ -13,12 +14,16 @@ pub struct Lateness {
     pub input: Millis,
     /// A page that nobody has sent, or whose sender is gone.
     pub page: Millis,
+    /// A change to a system, or a word to customers, that nobody has begun.
+    pub work: Millis,
+    /// What somebody had in hand who is gone, and nobody has taken over.
+    pub lease: Millis,
 }
 
 impl Lateness {
     /// The worst of them.
     pub fn worst(&self) -> Millis {
-        self.wake.max(self.input).max(self.page)
+        self.wake.max(self.input).max(self.page).max(self.work).max(self.lease)
     }
 }
 
@@ -33,7 +38,29 @@ impl Store {
             wake: since(self.next_wake().await?),
             input: since(self.instant(&sql::OLDEST_INPUT).await?),
             page: since(self.instant(&sql::OLDEST_DUE_PAGE).await?),
+            work: since(self.instant(&sql::OLDEST_DUE_WORK).await?),
+            lease: since(self.instant(&sql::OLDEST_LEASE).await?),
         })
+    }
+
+    /// Has every open incident woken that should be and never will be: which these are. None is there unless a defect or a
+    /// hand in the database took its wake away.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wake_the_forgotten(&self, now: Instant) -> Result<Vec<IncidentId>, StoreFault> {
+        let mut forgotten = Vec::new();
+        for row in self.db.read(&sql::OPEN_WITHOUT_WAKE, args![]).await? {
+            if incident_of(&row)?.wake_at().is_some() {
+                let id = row.int("id")?;
+                self.db.write(WakeAt { id, at: now }).await?;
+                forgotten.push(IncidentId(id));
+            }
+        }
+        if !forgotten.is_empty() {
+            self.announce_arrival();
+        }
+        Ok(forgotten)
     }
 
     /// How many inputs and effects were put aside because they cannot be read or decided upon.
@@ -55,6 +82,20 @@ impl Store {
     async fn instant(&self, statement: &sql::Statement) -> Result<Option<Instant>, StoreFault> {
         let row = self.db.read_first(statement, args![]).await?;
         Ok(row.map(|row| row.maybe_int("at")).transpose()?.flatten().map(Instant))
+    }
+}
+
+struct WakeAt {
+    id: i64,
+    at: Instant,
+}
+
+impl Write for WakeAt {
+    type Out = ();
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        conn.run(&sql::WAKE_FORGOTTEN, args![self.id, self.at.0]).await?;
+        Ok(())
     }
 }
 

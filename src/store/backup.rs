@@ -4,7 +4,7 @@
 //! instant, and is checked before it counts. A restored database is paused: what was under way when the copy was made
 //! may have ended since, so executions are marked unknown and nothing is done until a person says so.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -100,6 +100,22 @@ impl Store {
         if file.exists() {
             return Err(StoreFault::Backup(format!("{} is there already; give a new name", file.display())));
         }
+        // Only what is whole and proven has the name.
+        let unfinished = beside(file);
+        let copied = self.copy_into(&unfinished).await;
+        let named = copied.and_then(|copied| {
+            let named = std::fs::File::open(&unfinished).and_then(|copy| copy.sync_all());
+            let named = named.and_then(|()| std::fs::rename(&unfinished, file));
+            named.map(|()| copied).map_err(|why| StoreFault::Backup(format!("{}: {why}", file.display())))
+        });
+        if named.is_err() {
+            remove(&unfinished);
+        }
+        named
+    }
+
+    async fn copy_into(&self, file: &Path) -> Result<Copied, StoreFault> {
+        release::check_source(&self.db).await?;
         let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
         migrate::sqlite(&options).await?;
         let mut copy = options.connect().await?;
@@ -114,10 +130,13 @@ impl Store {
             }
             Db::Postgres(pool) => {
                 let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-                // A table is read for as long as it takes to copy it.
+                // A table is read for as long as it takes to copy it, and what was read is written meanwhile.
                 sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+                sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
                 copy_all(&mut Conn::Postgres(&mut tx), &mut Conn::Sqlite(&mut copy)).await?;
-                tx.rollback().await?;
+                if let Err(error) = tx.rollback().await {
+                    tracing::debug!(%error, "a transaction that only read did not end in good order");
+                }
             }
         }
         let copied = prove(&mut copy).await?;
@@ -139,13 +158,13 @@ impl Store {
         if !file.is_file() {
             return Err(StoreFault::Backup(format!("there is no file {}", file.display())));
         }
-        let folder = tempfile_beside(file);
-        std::fs::copy(file, &folder)
-            .map_err(|error| StoreFault::Backup(format!("the backup cannot be read: {error}")))?;
-        let restored = self.restore_from(&folder, now).await;
-        if let Err(error) = std::fs::remove_file(&folder) {
-            tracing::warn!(%error, file = %folder.display(), "a working copy of the backup could not be removed");
-        }
+        let working = beside(file);
+        let copied = std::fs::copy(file, &working);
+        let restored = match copied {
+            Ok(_) => self.restore_from(&working, now).await,
+            Err(error) => Err(StoreFault::Backup(format!("the backup cannot be read: {error}"))),
+        };
+        remove(&working);
         restored
     }
 
@@ -186,10 +205,24 @@ impl Store {
 }
 
 /// A name beside the file, so that it is on a disk with room for it.
-fn tempfile_beside(file: &Path) -> std::path::PathBuf {
+fn beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
-    name.push(format!(".{}", uuid::Uuid::new_v4().simple()));
+    name.push(format!(".{}.unfinished", uuid::Uuid::new_v4().simple()));
     name.into()
+}
+
+/// Removes a working copy, and what SQLite keeps beside one that was cut off.
+fn remove(working: &Path) {
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut name = working.as_os_str().to_owned();
+        name.push(end);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, file = %name.display(), "a working copy of a backup could not be removed");
+            }
+            _ => {}
+        }
+    }
 }
 
 async fn copy_all(from: &mut Conn<'_>, to: &mut Conn<'_>) -> Result<(), StoreFault> {
@@ -210,6 +243,8 @@ async fn copy_all(from: &mut Conn<'_>, to: &mut Conn<'_>) -> Result<(), StoreFau
             }
         }
     }
+    // Whatever has this number was copied to the end.
+    to.run(&sql::RAISE_NUMBER, args![release::NAME, 0]).await?;
     to.say("COMMIT").await
 }
 

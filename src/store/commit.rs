@@ -289,7 +289,8 @@ async fn take(
         Input::Chat(_) | Input::Report(_) | Input::Wake => named(conn, &arrived.target, For::Deciding).await?,
     };
     let fresh = fresh_number(conn, &arrived.input).await?;
-    let now = clock();
+    // The clocks of two processes differ, and a clock is set back: an answer is later than the page it answers.
+    let now = incident.as_ref().map_or_else(&clock, |incident| clock().max(incident.touched));
     let question = Question { input: &arrived.input, incident: incident.as_ref(), fresh, now };
     // A defect in the rules ends one decision, not the process.
     let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decide(question)));

@@ -216,7 +216,7 @@ impl Write for SetNumber {
     }
 }
 
-/// A change that leaves nothing behind, to see whether changes are possible.
+/// A change that concerns nobody, to see whether changes are possible.
 pub(super) struct Ping;
 
 impl Write for Ping {

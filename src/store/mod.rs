@@ -248,7 +248,7 @@ impl Store {
         bump(&self.changed.anything);
     }
 
-    /// The database takes changes: one is made and takes back what it did.
+    /// The database takes changes: one is made.
     ///
     /// # Errors
     /// When it does not.

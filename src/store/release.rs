@@ -11,21 +11,33 @@ use super::db::{Conn, Db, Write, args};
 use super::{Store, StoreFault, sql};
 
 /// Where the number is kept.
-const NAME: &str = "release";
+pub(super) const NAME: &str = "release";
 
 /// Takes the database over from an older release, if one has it, and returns when that one takes no more work.
 pub(super) async fn take_over(db: &Db) -> Result<(), StoreFault> {
-    let found = db.read_first(&sql::NUMBER, args![NAME]).await?.map(|row| row.int("value")).transpose()?;
-    if check(found)? == Some(sql::RELEASE) {
+    if check(kept(db).await?)? == Some(sql::RELEASE) {
         return Ok(());
     }
     db.write(Raise).await?;
     db.write(Await).await
 }
 
+/// What is copied is all there is: an older release would leave out what it does not know.
+pub(super) async fn check_source(db: &Db) -> Result<(), StoreFault> {
+    check(kept(db).await?)?;
+    Ok(())
+}
+
+async fn kept(db: &Db) -> Result<Option<i64>, StoreFault> {
+    db.read_first(&sql::NUMBER, args![NAME]).await?.map(|row| row.int("value")).transpose()
+}
+
 /// The number that a copy bears is one that this release knows.
 pub(super) async fn check_copy(copy: &mut Conn<'_>) -> Result<(), StoreFault> {
-    check(copy.first(&sql::NUMBER, args![NAME]).await?.map(|row| row.int("value")).transpose()?)?;
+    let found = copy.first(&sql::NUMBER, args![NAME]).await?.map(|row| row.int("value")).transpose()?;
+    if check(found)?.is_none() {
+        return Err(StoreFault::Backup("this is no whole backup: it was cut off while it was made".to_owned()));
+    }
     Ok(())
 }
 

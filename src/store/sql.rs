@@ -77,6 +77,14 @@ statements! {
     OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";
     OLDEST_DUE_PAGE = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox \
         WHERE lane = 'page' AND state <> 'dead'";
+    /// What changes systems and what customers are told. Chat may wait for Slack's limits, and everything else for what
+    /// stands before it.
+    OLDEST_DUE_WORK = "SELECT MIN(o.due_at) AS at FROM outbox o WHERE o.lane IN ('action', 'comms') AND o.state = 'waiting' \
+        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead')";
+    OLDEST_LEASE = "SELECT MIN(lease_until) AS at FROM outbox WHERE state = 'leased'";
+    /// Some of the open incidents that nothing will wake.
+    OPEN_WITHOUT_WAKE = "SELECT id, state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
+        AND wake_at IS NULL ORDER BY id LIMIT 100";
     PUT_ASIDE = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'dead') + (SELECT COUNT(*) FROM outbox WHERE state = 'dead') AS n";
     ALL_INPUTS = "SELECT COUNT(*) AS n FROM inbox";
     /// The executions of a backup: they are reported as unknown instead.
@@ -104,6 +112,7 @@ statements! {
         rank = excluded.rank, channel = excluded.channel, state = excluded.state, seq = excluded.seq, \
         wake_at = excluded.wake_at";
     WAKE_LATER = "UPDATE incident SET wake_at = $2 WHERE id = $1";
+    WAKE_FORGOTTEN = "UPDATE incident SET wake_at = $2 WHERE id = $1 AND wake_at IS NULL";
     APPEND_ENTRY = "INSERT INTO timeline (incident, seq, at, kind, entry) VALUES ($1, $2, $3, $4, $5)";
     TIMELINE = "SELECT entry FROM timeline WHERE incident = $1 ORDER BY seq";
     NEXT_WAKE = "SELECT MIN(wake_at) AS at FROM incident WHERE wake_at IS NOT NULL";
@@ -194,8 +203,9 @@ statements! {
         ON CONFLICT (ask) DO UPDATE SET words = excluded.words, at = excluded.at";
     TAKE_ANSWER = "DELETE FROM answer WHERE ask = $1 RETURNING words";
     INPUT_STATE = "SELECT state FROM inbox WHERE source = $1";
-    /// Takes the writer's lock and changes nothing.
-    PING = "UPDATE counter SET value = value WHERE name = ''";
+    /// Nobody reads it; it takes the writer's lock and a place on the disk.
+    PING = "INSERT INTO counter (name, value) VALUES ('ping', 1) \
+        ON CONFLICT (name) DO UPDATE SET value = counter.value + 1";
     FENCE_TO_KEEP = "SELECT fence FROM execution WHERE run = $1" [" FOR UPDATE"] "";
 }
 

@@ -287,3 +287,55 @@ impl Desk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::db::{Db, args};
+    use crate::store::sql;
+
+    enum Change {
+        Good(&'static str),
+        Broken,
+        Defect,
+    }
+
+    impl Write for Change {
+        type Out = ();
+
+        async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+            match self {
+                Change::Good(name) => conn.rows(&sql::NEXT_NUMBER, args![*name]).await.map(|_| ()),
+                // A number that is none breaks a rule of the table.
+                Change::Broken => conn.run(&sql::SET_NUMBER, args!["broken", None::<i64>]).await.map(|_| ()),
+                Change::Defect => panic!("a defect"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn of_changes_that_share_a_commit_those_that_fail_fail_alone_and_the_others_are_kept_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}", folder.path().join("vigie.db").display())).await.unwrap();
+        let Db::Sqlite { writer: Some(writer), .. } = store.db.clone() else { panic!("it is a file") };
+        let changes = [Change::Good("a"), Change::Broken, Change::Good("b"), Change::Defect, Change::Good("a")];
+        let mut writes: Vec<_> = changes.into_iter().map(|change| Box::pin(writer.write(change))).collect();
+        // All of them are handed in before the first is begun.
+        poll_fn(|cx| {
+            writes.iter_mut().for_each(|write| assert!(write.as_mut().poll(cx).is_pending()));
+            Poll::Ready(())
+        })
+        .await;
+        let ended = futures_util::future::join_all(writes).await;
+        let ended: Vec<bool> = ended.iter().map(Result::is_ok).collect();
+        assert_eq!(ended, [true, false, true, false, true]);
+        for (name, value) in [("a", Some(2)), ("b", Some(1)), ("broken", None)] {
+            assert_eq!(store.number(name).await.unwrap(), value, "{name}");
+        }
+        store.set_number("after", 1).await.expect("the writer goes on");
+    }
+}

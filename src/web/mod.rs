@@ -97,6 +97,8 @@ async fn on_time(gauges: &Gauges) -> Result<(), String> {
         (late.wake, "an incident is overdue"),
         (late.input, "something that came in was not decided upon"),
         (late.page, "a page was not sent"),
+        (late.work, "what is to be changed or told was not begun"),
+        (late.lease, "what somebody had in hand was not taken over"),
     ];
     match parts.into_iter().max_by_key(|(late, _)| *late) {
         Some((late, what)) if late > LATE => Err(format!("{what} for {} s", late.0 / 1000)),

@@ -60,14 +60,20 @@ impl Database {
 impl Database {
     /// An input that no version can read, as a damaged disk or a newer version could leave it.
     pub async fn put_garbage_into_the_inbox(&self) {
-        const GARBAGE: &str =
-            "INSERT INTO inbox (source, input, state, arrived_at) VALUES ('garbage', '{\"input\": 7}', 'new', 0)";
+        self.does(
+            "INSERT INTO inbox (source, input, state, arrived_at) VALUES ('garbage', '{\"input\": 7}', 'new', 0)",
+        )
+        .await;
+    }
+
+    /// Somebody has their hands in it.
+    pub async fn does(&self, statement: &'static str) {
         if let Some(path) = self.url.strip_prefix("sqlite://") {
             let mut conn = SqliteConnection::connect(path).await.expect("the file opens");
-            sqlx::query(GARBAGE).execute(&mut conn).await.expect("it takes a row");
+            sqlx::query(statement).execute(&mut conn).await.expect("it is done");
         } else {
             let mut conn = PgConnection::connect(&self.url).await.expect("the server answers");
-            sqlx::query(GARBAGE).execute(&mut conn).await.expect("it takes a row");
+            sqlx::query(statement).execute(&mut conn).await.expect("it is done");
         }
     }
 }

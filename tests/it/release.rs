@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 
+use sqlx::{Connection as _, SqliteConnection};
 use vigie::incident::decision::Lane;
 use vigie::incident::id::IncidentId;
 use vigie::incident::time::Millis;
@@ -79,8 +80,8 @@ async fn a_backup_of_a_newer_release_is_refused_and_one_of_an_older_is_this_ones
         let database = Database::fresh().await;
         let store = Store::open(&database.url).await.unwrap();
         store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
-        store.set_number("release", release).await.unwrap();
         store.backup(&file).await.unwrap();
+        set_in_copy(&file, release).await;
         let fresh = Database::fresh().await;
         let target = Store::open(&fresh.url).await.unwrap();
         let restored = target.restore(&file, START).await;
@@ -89,4 +90,37 @@ async fn a_backup_of_a_newer_release_is_refused_and_one_of_an_older_is_this_ones
         target.close().await;
         Store::open(&fresh.url).await.expect("it is this release's");
     }
+}
+
+#[tokio::test]
+async fn an_older_release_makes_no_backup_of_what_it_may_not_know_whole() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::fresh().await);
+    let store = Store::open(&database.url).await.unwrap();
+    store.set_number("release", NEWER).await.unwrap();
+    let refused = store.backup(&folder.path().join("copy")).await.expect_err("it would have holes");
+    assert!(matches!(refused, StoreFault::Newer { .. }), "{refused}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left of it");
+}
+
+/// As if another release had made it.
+async fn set_in_copy(file: &std::path::Path, release: i64) {
+    let mut conn = SqliteConnection::connect(&file.display().to_string()).await.unwrap();
+    let set = sqlx::query("UPDATE counter SET value = $1 WHERE name = 'release'").bind(release);
+    assert_eq!(set.execute(&mut conn).await.unwrap().rows_affected(), 1);
+    conn.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_that_was_cut_off_is_not_taken_for_an_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy");
+    let database = Database::fresh().await;
+    Store::open(&database.url).await.unwrap().backup(&file).await.unwrap();
+    let mut conn = SqliteConnection::connect(&file.display().to_string()).await.unwrap();
+    sqlx::query("DELETE FROM counter").execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    let fresh = Database::fresh().await;
+    let refused = Store::open(&fresh.url).await.unwrap().restore(&file, START).await.expect_err("it is not whole");
+    assert!(refused.to_string().contains("cut off"), "{refused}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left of the try");
 }

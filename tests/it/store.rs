@@ -568,3 +568,39 @@ async fn every_statement_is_understood_by_both_databases() {
         store.prepare_all().await.unwrap_or_else(|fault| panic!("{kind:?}: {fault}"));
     }
 }
+
+#[tokio::test]
+async fn whatever_waits_for_longer_than_it_should_is_late() {
+    let (store, database) = open().await;
+    let late = async || {
+        let late = store.lateness(START + Millis::minutes(5)).await.unwrap();
+        [late.wake, late.input, late.page, late.work, late.lease].map(|late| late.0 / 60_000)
+    };
+    assert_eq!(late().await, [0; 5]);
+    const ROW: &str =
+        "INSERT INTO outbox (lane, queue, effect, state, created_at, due_at, lease_until, token, attempts) VALUES";
+    let rows = [
+        ("'comms', 'a', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 0, 5, 0]),
+        ("'page', 'b', '{}', 'waiting', 0, 1795140060000, NULL, NULL, 0", [0, 0, 4, 5, 0]),
+        ("'chat', 'c', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 4, 5, 0]),
+        ("'chat', 'd', '{}', 'leased', 0, 0, 1795140120000, 'x', 1", [0, 0, 4, 5, 3]),
+    ];
+    assert_eq!(START.0, 1_795_140_000_000);
+    for (row, now) in rows {
+        database.does(String::leak(format!("{ROW} ({row})"))).await;
+        assert_eq!(late().await, now, "{row}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_not_sent_after_the_answer_though_a_clock_was_set_back_between_them() {
+    let (store, _database) = open().await;
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let before = START - Millis::minutes(60);
+    store.receive("ack", Target::incident(IncidentId(1)), &typed("ack"), before).await.unwrap();
+    store.take_next(move || before, |question: Question<'_>| answer(question.now)(question)).await.unwrap();
+    let incident = store.incident(IncidentId(1)).await.unwrap().unwrap();
+    let paged = incident.pages.values().map(|page| page.mark.at).max().expect("somebody is paged");
+    assert!(incident.acknowledged.expect("it is answered").at >= paged);
+}

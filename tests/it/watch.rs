@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::routing::get;
+use tokio_util::sync::CancellationToken;
 
+use vigie::incident::time::Instant;
 use vigie::practice::Trouble;
+use vigie::slack::CANARY_HEARD;
 
+use crate::database::{Database, Kind};
 use crate::world::{INCIDENTS, World, shown, texts};
 
 const START: &str = "start sev2 checkout returns 500";
@@ -69,6 +73,21 @@ fn told(world: &World, what: &str) -> usize {
     world.setup.phones.deliveries().iter().filter(|delivery| delivery.body.contains(what)).count()
 }
 
+/// Waits until one of those who share the database has heard it after it last sang.
+async fn the_canary_is_heard_by_somebody(world: &World) {
+    let heard = async {
+        loop {
+            let vigie = &world.setup.vigie;
+            let heard = vigie.store.number(CANARY_HEARD).await.expect("it reads").map(Instant);
+            if vigie.slack.canary_sung_at().is_some_and(|sung| heard.is_some_and(|heard| heard >= sung)) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), heard).await.expect("the canary is heard");
+}
+
 /// Waits until the canary that sang last was heard.
 async fn the_canary_is_heard(world: &World) {
     until("the canary is heard", || {
@@ -120,6 +139,88 @@ async fn the_heart_beats_while_all_is_well_and_stops_when_something_was_put_asid
     world.pass(3).await;
     assert_eq!(alive.beats.load(Ordering::SeqCst), before, "whoever listens for the heart hears of it");
     assert_eq!(told(&world, "put aside"), 1, "nobody is flooded");
+    // Somebody knows by now, and whoever listens for the heart has to hear when something else happens.
+    for _ in 0..25 {
+        world.pass(3).await;
+    }
+    alive.beats_beyond(before).await;
+    assert_eq!(told(&world, "put aside"), 1);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn of_two_bots_either_may_hear_the_canary_and_neither_is_called_deaf() {
+    let database = Database::of(Kind::Postgres).await;
+    let alive = Alive::open().await;
+    let watch = format!("watch:\n  tell: [lead]\n  heartbeat: {}\n{}\nworkspace:", alive.url, sings());
+    let world = World::open_changed_on(database, &[("workspace:", &watch)]).await;
+    let other = world.setup.another().await.unwrap_or_else(|fault| panic!("{fault}"));
+    let (slack, stop) = (other.slack.clone(), CancellationToken::new());
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { other.run(stop).await }
+    });
+    the_canary_is_heard_by_somebody(&world).await;
+    let hellos = world.setup.vigie.health.gauge().hellos;
+    for _ in 0..6 {
+        let sung = [world.setup.vigie.slack.canary_sung_at(), slack.canary_sung_at()];
+        let before = alive.beats.load(Ordering::SeqCst);
+        world.minutes(5).await;
+        until("both sing again", || {
+            sung[0] != world.setup.vigie.slack.canary_sung_at() && sung[1] != slack.canary_sung_at()
+        })
+        .await;
+        the_canary_is_heard_by_somebody(&world).await;
+        world.minutes(1).await;
+        alive.beats_beyond(before).await;
+    }
+    assert_eq!(told(&world, "Slack is not heard"), 0);
+    assert_eq!(world.setup.vigie.health.gauge().hellos, hellos, "what works is left alone");
+    stop.cancel();
+    running.await.expect("it stops without a panic");
+    // Time was moved while events were on their way.
+    let _ = world.ws().take_violations();
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_incident_that_nothing_would_wake_any_more_is_woken_by_the_watch() {
+    let alive = Alive::open().await;
+    let mut world = watched(&alive, "").await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    world.settle().await;
+    world.database.does("UPDATE incident SET wake_at = NULL").await;
+    world.restart().await;
+    world.pass(17).await;
+    let climbs = async {
+        while world.incident(1).await.ladder.level == 0 {
+            world.pass(1).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), climbs).await.expect("the next level is paged");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_nobody_decides_upon_is_told_and_the_heart_is_silent_meanwhile() {
+    let database = Database::of(Kind::Postgres).await;
+    let alive = Alive::open().await;
+    let watch = format!("watch:\n  tell: [lead]\n  heartbeat: {}\n\nworkspace:", alive.url);
+    let world = World::open_changed_on(database, &[("workspace:", &watch)]).await;
+    alive.beats_beyond(0).await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    world.settle().await;
+    let mut held = world.database.holds_an_incident(1).await;
+    let note =
+        world.ws().person("U0ONCALL").command("C0GENERAL", "/incident", "note --in inc_1 is anybody there?").await;
+    assert!(note.failure.is_none(), "it is taken all the same");
+    world.minutes(2).await;
+    until("the lead is told", || told(&world, "What is due is done") > 0).await;
+    held.commits().await;
+    world.settle().await;
+    let before = alive.beats.load(Ordering::SeqCst);
+    world.pass(2).await;
+    alive.beats_beyond(before).await;
     world.close().await;
 }
 

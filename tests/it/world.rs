@@ -49,6 +49,16 @@ pub fn practice_config(text: &str) -> Config {
     config.unwrap_or_else(|faults| panic!("{faults}\n{text}"))
 }
 
+/// The practice team's configuration with changes.
+fn changed(changes: &[(&str, &str)]) -> String {
+    let mut config = CONFIG.to_owned();
+    for (from, to) in changes {
+        assert!(config.contains(from), "the practice configuration does not say “{from}”");
+        config = config.replace(from, to);
+    }
+    config
+}
+
 impl World {
     /// Opens the world and waits until the bot hears.
     pub async fn open() -> Self {
@@ -72,16 +82,18 @@ impl World {
 
     /// The same in another language.
     pub async fn open_changed_in(locale: &str, changes: &[(&str, &str)]) -> Self {
-        let mut config = CONFIG.to_owned();
-        for (from, to) in changes {
-            assert!(config.contains(from), "the practice configuration does not say “{from}”");
-            config = config.replace(from, to);
-        }
+        let config = changed(changes);
         Self::open_with(|options| {
             options.locale = locale.to_owned();
             options.config = Some(config);
         })
         .await
+    }
+
+    /// The same on a database of one kind.
+    pub async fn open_changed_on(database: Database, changes: &[(&str, &str)]) -> Self {
+        let config = changed(changes);
+        Self::open_over(database, |options| options.config = Some(config)).await
     }
 
     /// The same with another configuration, and with what it leaves open.

@@ -110,6 +110,10 @@ impl Operation for Apply {
         }
     }
 
+    fn settings(&self) -> Value {
+        json!({"force": self.force})
+    }
+
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
         let folder = read(&self.folder, Some(site.namespace)).map_err(NoDraft::Refused)?;
         let (mut made, mut changed, mut same) = (Vec::new(), Vec::new(), 0_usize);
@@ -138,11 +142,13 @@ impl Operation for Apply {
         let rest = (same > 0).then(|| Words::new("kubernetes.diff_same").with("objects", same));
         let left = (!folder.left_out.is_empty())
             .then(|| Words::new("kubernetes.diff_left_out").with("names", folder.left_out.clone()));
+        let unknown = (!folder.unknown.is_empty())
+            .then(|| Words::new("kubernetes.diff_unknown").with("names", folder.unknown.clone()));
         Ok(Draft {
             title: Words::new("kubernetes.title_apply").with("objects", objects.len()),
             from: None,
             to: self.folder.display().to_string(),
-            diff: new.into_iter().chain(changed).chain(rest).chain(left).collect(),
+            diff: new.into_iter().chain(changed).chain(rest).chain(left).chain(unknown).collect(),
             also: objects.iter().map(|one| one.name.clone()).collect(),
             facts: json!(Facts { files: folder.files, objects }),
         })

@@ -5,12 +5,12 @@ use std::error::Error as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::AsyncBufRead;
 use kube::client::Body;
 use kube::core::Status;
 use kube::core::params::{
     DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
 };
-use kube::core::subresource::LogParams;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderValue};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ use crate::incident::time::Instant;
 use crate::incident::words::Words;
 
 /// A request of kube's, by http's own type.
-type Call = axum::http::Request<Vec<u8>>;
+pub(super) type Call = axum::http::Request<Vec<u8>>;
 
 /// Who the API server is told has changed something.
 const MANAGER: &str = "vigie";
@@ -88,12 +88,17 @@ impl Trouble {
     }
 
     /// The request itself is impossible.
-    fn unsent(why: kube::core::request::Error) -> Self {
+    pub(super) fn unsent(why: kube::core::request::Error) -> Self {
         Trouble::NoAnswer { sent: false, why: why.to_string() }
     }
 
-    fn late(waited: Duration) -> Self {
+    pub(super) fn late(waited: Duration) -> Self {
         Trouble::NoAnswer { sent: true, why: format!("no answer in {} s", waited.as_secs()) }
+    }
+
+    /// The answer ended in its middle.
+    pub(super) fn broke_off(error: &std::io::Error) -> Self {
+        Trouble::NoAnswer { sent: true, why: error.to_string() }
     }
 
     fn garbled() -> Self {
@@ -160,6 +165,11 @@ impl Trouble {
         matches!(self, Trouble::Refused(status) if status.code == 403)
     }
 
+    /// What was asked for was there, and is not kept any more.
+    fn is_forgotten(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if status.code == 410)
+    }
+
     /// The object is not there.
     pub(super) fn is_absent(&self) -> bool {
         matches!(self, Trouble::Refused(status) if status.code == 404)
@@ -222,6 +232,16 @@ fn never_left(error: &kube::Error) -> bool {
     false
 }
 
+/// The server's certificate is vouched for by nobody whom we know.
+fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(tls) = error.downcast_ref() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    // An error of input and output tells of the causes of what it holds, and not of that itself.
+    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    held.is_some_and(|held| distrusts(held)) || error.source().is_some_and(distrusts)
+}
+
 /// The cause below all others: what people can do something about.
 fn innermost(error: &kube::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
@@ -233,9 +253,6 @@ fn innermost(error: &kube::Error) -> String {
 
 /// The events of one object.
 pub(super) type Events = futures_util::stream::BoxStream<'static, Result<Event, ()>>;
-
-/// The lines of a log.
-pub(super) type Lines = futures_util::stream::BoxStream<'static, std::io::Result<String>>;
 
 /// What a watch tells.
 pub(super) enum Event {
@@ -273,7 +290,7 @@ impl<'a> Site<'a> {
     }
 
     /// Where the objects of a kind stand.
-    fn at(&self, kind: Kind) -> kube::core::Request {
+    pub(super) fn at(&self, kind: Kind) -> kube::core::Request {
         kube::core::Request::new(kind.path(self.namespace))
     }
 
@@ -281,7 +298,12 @@ impl<'a> Site<'a> {
     async fn once(&self, call: Call, longest: Duration) -> Result<String, Trouble> {
         let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
         let answer = within(longest, client.request_text(call)).await;
-        answer.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)
+        let answer = answer.map_err(|_| Trouble::late(longest))?;
+        if answer.as_ref().is_err_and(|error| distrusts(error)) {
+            // Who vouches for the server may have changed since: the next client reads it anew.
+            self.cluster.forget_client().await;
+        }
+        answer.map_err(Trouble::of)
     }
 
     /// Sends one request. A refusal means that nothing happened: where it may pass by itself it is asked again.
@@ -322,7 +344,7 @@ impl<'a> Site<'a> {
     }
 
     /// How long one reading may take now. The last one may begin just before the end and gets a moment of its own.
-    fn one_look(&self) -> Duration {
+    pub(super) fn one_look(&self) -> Duration {
         self.left().max(Duration::from_secs(1)).min(self.cluster.answers_within())
     }
 
@@ -380,7 +402,15 @@ impl<'a> Site<'a> {
         let mut all = Vec::new();
         loop {
             let call = page(&params).map_err(Trouble::unsent)?;
-            let mut page = self.patiently(call).await?;
+            let mut page = match self.patiently(call).await {
+                // The server has forgotten the list that goes on here. Only a new one tells what there is.
+                Err(trouble) if trouble.is_forgotten() && params.continue_token.is_some() && !self.left().is_zero() => {
+                    all.clear();
+                    params.continue_token = None;
+                    continue;
+                }
+                page => page?,
+            };
             if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
                 all.extend(items);
             }
@@ -494,56 +524,10 @@ impl<'a> Site<'a> {
         Ok(stream.map(told).boxed())
     }
 
-    /// The last lines that a container printed; `previous` for the one before its restart.
-    pub(super) async fn last_lines(
-        &self,
-        pod: &str,
-        container: &str,
-        previous: bool,
-        lines: i64,
-        most: i64,
-    ) -> Result<String, Trouble> {
-        let params = LogParams {
-            container: Some(container.to_owned()),
-            previous,
-            tail_lines: Some(lines),
-            limit_bytes: Some(most),
-            ..LogParams::default()
-        };
-        self.log(pod, &params).await
-    }
-
-    /// The log of a pod of one container, line by line from the last ones on, until the container or the connection ends.
-    pub(super) async fn follow_log(&self, pod: &str, last: i64) -> Result<Lines, Trouble> {
-        use futures_util::{AsyncBufReadExt as _, StreamExt as _};
-        let params = LogParams { follow: true, tail_lines: Some(last), ..LogParams::default() };
-        let call = self.at(PODS).logs(pod, &params).map_err(Trouble::unsent)?;
+    /// An answer that is read as it comes.
+    pub(super) async fn stream(&self, call: Call) -> Result<impl AsyncBufRead + Send + use<>, Trouble> {
         let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
-        let longest = self.one_look();
-        let log = within(longest, client.request_stream(call)).await;
-        Ok(log.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)?.lines().boxed())
-    }
-
-    /// What a container printed in the last seconds.
-    pub(super) async fn log_since(
-        &self,
-        pod: &str,
-        container: &str,
-        seconds: i64,
-        most: i64,
-    ) -> Result<String, Trouble> {
-        let params = LogParams {
-            container: Some(container.to_owned()),
-            since_seconds: Some(seconds),
-            limit_bytes: Some(most),
-            ..LogParams::default()
-        };
-        self.log(pod, &params).await
-    }
-
-    async fn log(&self, pod: &str, params: &LogParams) -> Result<String, Trouble> {
-        let call = self.at(PODS).logs(pod, params).map_err(Trouble::unsent)?;
-        self.once(call, self.one_look()).await
+        client.request_stream(call).await.map_err(Trouble::of)
     }
 
     /// The time in the cluster, as its API server stamps its answers.

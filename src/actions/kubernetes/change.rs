@@ -10,13 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::config::ConfigFault;
 use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::stopwatch::pause;
 use super::back;
-use super::call::{Site, Trouble};
+use super::call::{Change, Site, Trouble};
 use super::deed::{Deed, Place};
 use super::ending::{done, ended, halfway};
 use super::follow::{End, Following, Standing, counts, standing};
@@ -32,7 +32,7 @@ use crate::incident::words::Words;
 /// How often a plan is rehearsed anew when the object moves meanwhile.
 const REHEARSALS: u32 = 5;
 /// A request that a frozen server still holds may be carried out so long after it seemed lost.
-const HELD: Duration = Duration::from_secs(2);
+pub(super) const HELD: Duration = Duration::from_secs(2);
 /// Between a refusal for a newer version and the next try.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -57,6 +57,9 @@ pub(super) struct Part {
     /// The pods that were not ready, and may be deleted where they block, by their uids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stuck: Vec<String>,
+    /// A roll-out that is paused goes on with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    resumes: bool,
     #[serde(skip)]
     diff: Vec<Words>,
     /// What keeps the revision that is gone back to, where it was just read.
@@ -82,6 +85,7 @@ impl Part {
             follows: false,
             known,
             stuck: Vec::new(),
+            resumes: false,
             diff: Vec::new(),
             holder: None,
         }
@@ -91,6 +95,15 @@ impl Part {
     #[must_use]
     pub(super) fn saying(mut self, diff: Vec<Words>) -> Self {
         self.diff = diff;
+        self
+    }
+
+    /// In the same change a roll-out that stands still is let go on, so that what was paused never does.
+    #[must_use]
+    pub(super) fn resuming(mut self, object: &Object) -> Self {
+        self.resumes = object.is_paused();
+        let line = self.resumes.then(|| self.says("kubernetes.diff_resumes"));
+        self.diff.extend(line);
         self
     }
 
@@ -195,6 +208,21 @@ impl Part {
         Words::new(key).with("name", self.name())
     }
 
+    fn unfit(&self, object: &Object) -> Option<Words> {
+        self.deed.unfit(object, self.resumes)
+    }
+
+    fn body(&self, object: &Object, holder: Option<&Object>, key: &str) -> Change {
+        let mut change = self.deed.body(self.thing.what, object, holder, key);
+        if let Change::Json(Value::Array(operations)) = &mut change
+            && self.resumes
+            && object.is_paused()
+        {
+            operations.push(json!({"op": "remove", "path": "/spec/paused"}));
+        }
+        change
+    }
+
     fn right(&self, verb: &'static str) -> Right {
         Right::one(verb, self.thing.kind(), self.name())
     }
@@ -220,6 +248,11 @@ pub(super) trait Patching: std::fmt::Debug + Send + Sync {
 
     fn risk(&self) -> Risk {
         Risk::Reversible
+    }
+
+    /// What of its configuration decides how it is done, and stands in no part.
+    fn settings(&self) -> Value {
+        Value::Null
     }
 
     /// Whether a person says where it goes.
@@ -286,12 +319,20 @@ impl<T: Patching> Operation for T {
         Patching::validate(self, path, faults);
     }
 
+    fn settings(&self) -> Value {
+        Patching::settings(self)
+    }
+
     fn choosing(&self) -> Choosing {
         Patching::choosing(self)
     }
 
     fn takes_up(&self) -> bool {
         Patching::takes_up(self) || self.restarts()
+    }
+
+    fn goes_on_from(&self, name: &str) -> bool {
+        Patching::takes_up(self) || (self.restarts() && Thing::workload(name).is_some())
     }
 
     async fn choices(&self, site: &Site<'_>) -> Result<Vec<Choice>, NoDraft> {
@@ -427,13 +468,13 @@ async fn left_by_others(site: &Site<'_>, thing: &Thing, object: Object) -> Resul
 
 /// The part with what the server says it would come to.
 pub(super) async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) -> Result<Part, NoDraft> {
-    if let Some(why) = part.deed.unfit(object) {
+    if let Some(why) = part.unfit(object) {
         return Err(NoDraft::Refused(why));
     }
     if part.deed == Deed::Wait {
         return Ok(part);
     }
-    let body = part.deed.body(part.thing.what, object, part.holder.as_ref(), "rehearsal");
+    let body = part.body(object, part.holder.as_ref(), "rehearsal");
     let after = site.patch(part.thing.kind(), part.name(), &body, true).await;
     let after = after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?;
     part.result = part.deed.state(&Object(after));
@@ -472,7 +513,7 @@ async fn find(site: &Site<'_>, one: &Part, key: &str) -> Result<Found, Trouble> 
     if ours {
         return Ok(Found::Moved(one.says("kubernetes.done_before").with("who", object.changed_by(one.known()))));
     }
-    if let Some(why) = one.deed.unfit(&object) {
+    if let Some(why) = one.unfit(&object) {
         return Ok(Found::Moved(why));
     }
     if place == Place::Elsewhere {
@@ -518,7 +559,7 @@ pub(super) async fn write(site: &Site<'_>, one: &Part, key: &str) -> Result<Writ
             Ok(Found::There(object)) => return Ok(Written { object, now: false }),
             Ok(Found::Moved(found)) => return Err(StepResult::stale(found)),
             Ok(Found::AsPlanned(found)) => {
-                let body = one.deed.body(one.thing.what, &found.0, found.1.as_ref(), key);
+                let body = one.body(&found.0, found.1.as_ref(), key);
                 match site.patch(one.thing.kind(), one.name(), &body, false).await {
                     Ok(value) => return Ok(Written { object: Object(value), now: true }),
                     Err(trouble) => trouble,

@@ -133,7 +133,8 @@ impl Clusters {
         let cluster = |(key, config): (&String, &ClusterConfig)| {
             let is_kept = |name: &String| ALWAYS_PASSED.contains(&name.as_str()) || config.pass.contains(name);
             let withheld = environment.keys().filter(|name| !is_kept(name)).cloned().collect();
-            let cluster = Cluster { key: key.clone(), config: config.clone(), withheld, client: Mutex::default() };
+            let (place, config) = (place(key, config, configs), config.clone());
+            let cluster = Cluster { key: key.clone(), place, config, withheld, client: Mutex::default() };
             (key.clone(), cluster)
         };
         Self(configs.iter().map(cluster).collect())
@@ -142,11 +143,34 @@ impl Clusters {
     pub(super) fn get(&self, key: &str) -> Option<&Cluster> {
         self.0.get(key)
     }
+
+    /// The key under which things in this cluster are held.
+    pub(super) fn place<'k>(&'k self, key: &'k str) -> &'k str {
+        self.0.get(key).map_or(key, |cluster| &cluster.place)
+    }
+}
+
+/// The first key of all that lead to the same API server: what one of them changes, none of the others may change meanwhile.
+fn place(key: &str, config: &ClusterConfig, all: &BTreeMap<String, ClusterConfig>) -> String {
+    let own = address(config);
+    let first = all.iter().find(|(_, other)| own.is_some() && address(other) == own);
+    first.map_or(key, |(first, _)| first).to_owned()
+}
+
+/// Where its API server is; nothing where the file cannot be read now.
+fn address(config: &ClusterConfig) -> Option<String> {
+    let Some(file) = &config.kubeconfig else { return Some("in the cluster".to_owned()) };
+    let file = Kubeconfig::read_from(file).ok()?;
+    let wanted = config.context.as_ref().or(file.current_context.as_ref())?;
+    let context = file.contexts.iter().find(|context| context.name == *wanted)?.context.as_ref()?;
+    let cluster = file.clusters.iter().find(|cluster| cluster.name == context.cluster)?.cluster.as_ref()?;
+    Some(cluster.server.as_ref()?.trim_end_matches('/').to_owned())
 }
 
 /// One cluster.
 pub(super) struct Cluster {
     pub(super) key: String,
+    place: String,
     config: ClusterConfig,
     withheld: Vec<String>,
     client: Mutex<Option<Client>>,

@@ -111,8 +111,8 @@ impl Deed {
     }
 
     /// Why it cannot be done to this object at all. The server itself would take the change of a paused Deployment, and
-    /// do nothing.
-    pub(super) fn unfit(&self, object: &Object) -> Option<Words> {
+    /// do nothing unless it resumes it.
+    pub(super) fn unfit(&self, object: &Object, resumes: bool) -> Option<Words> {
         let says = |key| Words::new(key).with("name", object.name());
         if object.is_being_deleted() {
             return Some(says("kubernetes.being_deleted"));
@@ -120,7 +120,7 @@ impl Deed {
         if !self.changes_pods() {
             return None;
         }
-        if object.is_paused() {
+        if object.is_paused() && !resumes {
             return Some(says("kubernetes.paused"));
         }
         object.changes_on_delete().then(|| says("kubernetes.on_delete"))

@@ -136,6 +136,10 @@ impl Operation for Delete {
         }
     }
 
+    fn settings(&self) -> Value {
+        json!({"in_use": self.in_use})
+    }
+
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
         let Resolved { victims, owners, absent } = self.resolved(site).await?;
         if victims.is_empty() {

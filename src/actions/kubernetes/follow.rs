@@ -95,6 +95,11 @@ pub(super) fn is_complete(what: What, object: &Object) -> bool {
     }
 }
 
+/// How many pods it is to have.
+pub(super) fn wanted(what: What, object: &Object) -> i64 {
+    Counts::of(what, object).wanted
+}
+
 /// How many pods of a workload are where they should be.
 struct Counts {
     wanted: i64,
@@ -276,7 +281,8 @@ impl Following<'_> {
 
     /// It did not become ready: the pods say why.
     async fn failed(&self, key: &'static str, object: &Object) -> End {
-        let looking = within(TO_SAY_WHY, pods::reasons(self.site, self.part.thing.what, object)).await;
+        let wanted = wanted(self.part.thing.what, object);
+        let looking = within(TO_SAY_WHY, pods::reasons(self.site, self.part.thing.what, object, wanted)).await;
         let reasons = looking.unwrap_or_else(|_| pods::Reasons::unseen());
         let within_ms = u64::try_from(self.site.within().as_millis()).unwrap_or(u64::MAX);
         let why = self.counts(key, object).with("within_ms", within_ms).with("reasons", reasons.why);

@@ -26,6 +26,9 @@ pub struct SetImage {
     pub workload: String,
     /// The image of each container that gets another, by its name; containers that are not named stay as they are.
     pub images: BTreeMap<String, String>,
+    /// A roll-out that is paused goes on with these images, in the same change: false, and what is paused is refused.
+    #[serde(default)]
+    pub resume: bool,
 }
 
 #[async_trait]
@@ -77,6 +80,8 @@ impl Patching for SetImage {
         let to = to.collect::<Vec<_>>().join(", ");
         let from = shown(&object.images(), object.revision());
         let stuck = stuck(site, thing, object).await?;
-        Ok(Part::new(thing, object, Deed::Image(self.images.clone()), Some(from), to).saying(diff).freeing(&stuck))
+        let part =
+            Part::new(thing, object, Deed::Image(self.images.clone()), Some(from), to).saying(diff).freeing(&stuck);
+        Ok(if self.resume { part.resuming(object) } else { part })
     }
 }

@@ -9,30 +9,37 @@ use futures_util::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::super::config::{ConfigFault, fault};
 use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::redact::{self, Redactor};
-use super::super::stopwatch::{pause, within};
-use super::call::{Lines, Site, Trouble};
+use super::super::stopwatch::{Stopwatch, pause, within};
+use super::call::{Site, Trouble};
 use super::change::facts_of;
-use super::kinds::{JOBS, PODS, Thing};
+use super::kinds::{EVENTS, JOBS, PODS, Thing};
+use super::logs::{Lines, Logged};
 use super::object::{MARK, Object};
-use super::pods::why_not;
+use super::pods::{ContainerEnd, container_ends, not_made, why_not};
 use super::rights::Right;
 use super::workloads::validate;
 use super::{Draft, NoDraft, Operation};
 use crate::incident::approval::Risk;
+use crate::incident::time::Millis;
 use crate::incident::words::Words;
 
 /// Between two looks at the Job.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Without a pod for so long it is asked why there is none.
+const PODLESS: Millis = Millis::seconds(2);
 /// A request that a frozen server still holds may be carried out so long after it seemed lost.
 const HELD: Duration = Duration::from_secs(2);
 /// The lines of the log that are kept, when nothing is said.
 const LOG_LINES: u32 = 50;
 /// The longest of them, in bytes.
-const MOST_LOG: i64 = 64 * 1024;
+const MOST_LOG: usize = 64 * 1024;
+/// The container of a Job that is like no other.
+const OWN: &str = "job";
 /// A Job that nobody tidied up goes by itself after a day.
 const KEPT_SECONDS: u32 = 86_400;
 
@@ -68,13 +75,25 @@ struct Facts {
     /// The uid and the template's fingerprint of what it is like.
     like: Option<(String, String)>,
     image: String,
+    /// The container that runs it; webhooks may put others beside it.
+    #[serde(default)]
+    container: String,
     command: Vec<String>,
 }
 
 /// How far a Job is.
 enum State {
     Runs,
-    Ended { is_good: bool, code: Option<i64>, is_cut: bool },
+    Ended(Ended),
+}
+
+/// How it ended, as its own container says; what stands beside that one decides nothing.
+struct Ended {
+    is_good: bool,
+    code: Option<i64>,
+    is_cut: bool,
+    /// The other containers of its pod that still run, or ended badly.
+    beside: Vec<Value>,
 }
 
 #[async_trait]
@@ -90,7 +109,7 @@ impl Operation for RunJob {
     fn rights(&self) -> Vec<Right> {
         let own = ["create", "get", "delete"].map(|verb| Right::all(verb, JOBS));
         let like = self.thing().map(|thing| Right::one("get", thing.kind(), &thing.name));
-        let pods = [Right::all("list", PODS), Right::part("get", PODS, "log")];
+        let pods = [Right::all("list", PODS), Right::part("get", PODS, "log"), Right::all("list", EVENTS).extra()];
         own.into_iter().chain(like).chain(pods).collect()
     }
 
@@ -116,6 +135,10 @@ impl Operation for RunJob {
             let sentence = "nothing would run; write for example command: [npm, run, \"migrate:down\"]";
             faults.push(fault(format!("{path}.command"), sentence));
         }
+    }
+
+    fn settings(&self) -> Value {
+        json!({"container": self.container, "env": self.env, "secrets": self.tag_of_secrets(), "keep": self.keep})
     }
 
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
@@ -148,7 +171,7 @@ impl Operation for RunJob {
         };
         let (key, name) = (cx.idempotency_key(), job_name(cx));
         match self.begun(site, &facts, &name, &key).await {
-            Ok(()) => self.followed(site, &name, cx).await,
+            Ok(()) => self.followed(site, &name, &facts.container, cx).await,
             Err(result) => result,
         }
     }
@@ -198,12 +221,25 @@ impl RunJob {
         Thing::workload(self.like.as_ref()?)
     }
 
+    /// Tells other secrets from these, and so little of them that no value can be tried against it: 16 bits of all together.
+    fn tag_of_secrets(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, value) in &self.secrets {
+            for text in [name, value.expose_secret()] {
+                hash.update(text.len().to_be_bytes());
+                hash.update(text);
+            }
+        }
+        hex::encode(hash.finalize().iter().take(2).copied().collect::<Vec<u8>>())
+    }
+
     /// What would run, and the pod that does it.
     async fn drafted(&self, site: &Site<'_>) -> Result<(Facts, Value), NoDraft> {
         let Some(thing) = self.thing() else {
             let image = self.image.clone().unwrap_or_default();
-            let pod = json!({"containers": [{"name": "job", "image": image}]});
-            return Ok((Facts { like: None, image, command: self.command.clone() }, self.alone(pod, "job")));
+            let pod = self.alone(json!({"containers": [{"name": OWN, "image": image}]}), OWN);
+            let (container, command) = (OWN.to_owned(), self.command.clone());
+            return Ok((Facts { like: None, image, container, command }, pod));
         };
         let workload = site.get(thing.kind(), &thing.name).await;
         let workload = workload.map_err(|why| NoDraft::Trouble(why, Right::one("get", thing.kind(), &thing.name)))?;
@@ -227,7 +263,8 @@ impl RunJob {
         let image = workload.image_of(container).unwrap_or_default().to_owned();
         let pod = workload.template().get("spec").cloned().unwrap_or_default();
         let like = Some((workload.uid().to_owned(), workload.fingerprint()));
-        Ok((Facts { like, image, command: self.command.clone() }, self.alone(pod, container)))
+        let pod = self.alone(pod, container);
+        Ok((Facts { like, image, container: container.to_owned(), command: self.command.clone() }, pod))
     }
 
     /// A pod with this container alone, running our program to its end.
@@ -308,13 +345,15 @@ impl RunJob {
     }
 
     /// Follows it to its end, its newest line on the card.
-    async fn followed(&self, site: &Site<'_>, name: &str, cx: &StepContext<'_>) -> StepResult {
+    async fn followed(&self, site: &Site<'_>, name: &str, container: &str, cx: &StepContext<'_>) -> StepResult {
         let mut lines: Option<Lines> = None;
         let mut pod: Option<Object> = None;
+        let mut asked_why = Stopwatch::start();
         loop {
-            match self.look(site, name, &mut pod).await {
-                Ok(State::Ended { is_good, code, is_cut }) => {
-                    return self.ended(site, name, pod.as_ref(), (is_good, code, is_cut)).await;
+            match self.look(site, name, container, &mut pod).await {
+                Ok(State::Ended(end)) => {
+                    let output = self.last_lines(site, pod.as_ref(), container).await;
+                    return ended(name, end, output);
                 }
                 Ok(State::Runs) => {}
                 Err(trouble) if trouble.is_absent() => {
@@ -326,12 +365,24 @@ impl RunJob {
                 Err(_) => {}
             }
             if site.left().is_zero() {
-                return self.too_long(site, name, pod.as_ref()).await;
+                return self.too_long(site, name, pod.as_ref(), container).await;
+            }
+            if pod.is_none() && asked_why.took() >= PODLESS {
+                if let Some(why) = unmade(site, name).await {
+                    (cx.progress)(why);
+                }
+                asked_why = Stopwatch::start();
             }
             if lines.is_none()
                 && let Some(pod) = pod.as_ref().filter(|pod| pod.text("/status/phase") == "Running")
             {
-                lines = site.follow_log(pod.name(), 1).await.ok();
+                lines = match site.follow_log(Logged { pod: pod.name(), container, previous: false }, 1).await {
+                    Ok(lines) => Some(lines),
+                    Err(trouble) => {
+                        tracing::debug!(?trouble, "the log is not followed yet");
+                        None
+                    }
+                };
             }
             match &mut lines {
                 None => pause(AGAIN).await,
@@ -344,48 +395,47 @@ impl RunJob {
         }
     }
 
-    async fn look(&self, site: &Site<'_>, name: &str, pod: &mut Option<Object>) -> Result<State, Trouble> {
+    async fn look(
+        &self,
+        site: &Site<'_>,
+        name: &str,
+        container: &str,
+        pod: &mut Option<Object>,
+    ) -> Result<State, Trouble> {
         let job = Object(site.look(JOBS, name).await?);
         let pods = site.list(PODS, &format!("job-name={name}")).await?;
         let own = pods.into_iter().map(Object).find(|pod| pod.belongs_to(job.uid()));
         *pod = own.or(pod.take());
         let is =
             |kind: &str| job.condition(kind).and_then(|one| one.get("status")).and_then(Value::as_str) == Some("True");
-        if !is("Complete") && !is("Failed") {
+        let containers = pod.as_ref().map(container_ends).unwrap_or_default();
+        let code = containers.iter().find(|one| one.name == container).and_then(|one| one.code);
+        let others = || containers.iter().filter(|one| one.name != container);
+        // A proxy that was put beside it may never end, and then the Job does not either.
+        let is_over = is("Complete") || is("Failed") || (code.is_some() && others().any(|one| one.runs));
+        if !is_over {
             return Ok(State::Runs);
         }
         let reason = job.condition("Failed").and_then(|one| one.get("reason")?.as_str());
-        let code = pod.as_ref().and_then(|pod| {
-            pod.0.pointer("/status/containerStatuses/0/state/terminated/exitCode").and_then(Value::as_i64)
-        });
-        Ok(State::Ended { is_good: is("Complete"), code, is_cut: reason == Some("DeadlineExceeded") })
-    }
-
-    async fn ended(
-        &self,
-        site: &Site<'_>,
-        name: &str,
-        pod: Option<&Object>,
-        (is_good, code, is_cut): (bool, Option<i64>, bool),
-    ) -> StepResult {
-        let output = self.last_lines(site, pod).await;
-        if is_cut {
-            return StepResult::Failed { why: Words::new("kubernetes.job_cut").with("name", name), output };
-        }
-        let words = Words::new("kubernetes.job_ended").with("name", name).with("code", code);
-        match is_good {
-            true => StepResult::Done { note: words, output, live: None },
-            false => StepResult::Failed { why: words, output },
-        }
+        Ok(State::Ended(Ended {
+            is_good: code.map_or(is("Complete"), |code| code == 0),
+            code,
+            is_cut: code.is_none() && reason == Some("DeadlineExceeded"),
+            beside: others().filter_map(ContainerEnd::words).collect(),
+        }))
     }
 
     /// It has neither ended nor will anybody wait for it: it is stopped, so that it does not begin later.
-    async fn too_long(&self, site: &Site<'_>, name: &str, pod: Option<&Object>) -> StepResult {
-        let output = self.last_lines(site, pod).await;
-        let reasons = pod.map(|pod| why_not(std::slice::from_ref(pod))).unwrap_or_default();
+    async fn too_long(&self, site: &Site<'_>, name: &str, pod: Option<&Object>, container: &str) -> StepResult {
+        let output = self.last_lines(site, pod, container).await;
+        let job = site.get(JOBS, name).await.map(Object);
+        let reasons = match (pod, &job) {
+            (None, Ok(job)) => not_made(site, job).await.into_iter().map(Value::from).collect(),
+            (pod, _) => pod.map(|pod| why_not(std::slice::from_ref(pod))).unwrap_or_default(),
+        };
         let why = Words::new("kubernetes.job_stopped").with("name", name).with("reasons", reasons);
-        let stopped = match site.get(JOBS, name).await {
-            Ok(job) => site.delete(JOBS, name, Object(job).uid(), false).await,
+        let stopped = match job {
+            Ok(job) => site.delete(JOBS, name, job.uid(), false).await,
             Err(trouble) => Err(trouble),
         };
         match stopped {
@@ -395,18 +445,39 @@ impl RunJob {
         }
     }
 
-    async fn last_lines(&self, site: &Site<'_>, pod: Option<&Object>) -> Option<String> {
-        let pod = pod?;
-        let container = super::pods::container_names(pod).first().copied()?;
+    async fn last_lines(&self, site: &Site<'_>, pod: Option<&Object>, container: &str) -> Option<String> {
+        let logged = Logged { pod: pod?.name(), container, previous: false };
         let lines = i64::from(self.log_lines.unwrap_or(LOG_LINES));
-        match site.last_lines(pod.name(), container, false, lines, MOST_LOG).await {
-            Ok(lines) if !lines.trim().is_empty() => Some(site.redactor.text(&lines)),
+        match site.last_lines(logged, lines, MOST_LOG).await {
+            Ok(end) if !end.text.trim().is_empty() => Some(site.redactor.text(&end.text)),
             Ok(_) => None,
             Err(trouble) => {
                 tracing::debug!(?trouble, "there is no log");
                 None
             }
         }
+    }
+}
+
+/// Why it has no pod, as far as the cluster tells.
+async fn unmade(site: &Site<'_>, name: &str) -> Option<Words> {
+    match site.look(JOBS, name).await {
+        Ok(job) => not_made(site, &Object(job)).await,
+        Err(trouble) => {
+            tracing::debug!(?trouble, "the job could not be looked at");
+            None
+        }
+    }
+}
+
+fn ended(name: &str, end: Ended, output: Option<String>) -> StepResult {
+    if end.is_cut {
+        return StepResult::Failed { why: Words::new("kubernetes.job_cut").with("name", name), output };
+    }
+    let words = Words::new("kubernetes.job_ended").with("name", name).with("code", end.code).with("beside", end.beside);
+    match end.is_good {
+        true => StepResult::Done { note: words, output, live: None },
+        false => StepResult::Failed { why: words, output },
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::keep::{State, StateFile};
 use super::super::redact::MARK;
 use super::call::{Site, Trouble};
 use super::kinds::{EVENTS, KEPT, PODS, Thing};
+use super::logs::{LogEnd, Logged};
 use super::look::happened_at;
 use super::object::Object;
 use super::pods;
@@ -23,10 +24,15 @@ use crate::incident::words::Words;
 const AT_ONCE: usize = 8;
 /// Lines of a container's log.
 const LINES: i64 = 1_000;
-/// The longest of them, in bytes.
-const MOST_LOG: i64 = 4 << 20;
+/// The longest of them, and all of one label together, which have equal shares of it, in bytes.
+const MOST_LOG: usize = 4 << 20;
+const MOST_LOGS: usize = 7 << 20;
 /// Pods of one label whose logs are kept.
 const MOST_PODS: usize = 50;
+
+/// Annotations in which tools keep a whole object as it was applied, a Secret's values included.
+const COPIES: [&str; 3] =
+    ["kubectl.kubernetes.io/last-applied-configuration", "kapp.k14s.io/original", "objectset.rio.cattle.io/applied"];
 
 /// What is no object of a namespace, is kept as a list of events, or changes with every look.
 const LEFT_OUT: [&str; 3] = ["events", "pods.metrics.k8s.io", "localsubjectaccessreviews"];
@@ -135,10 +141,11 @@ fn document(found: &Found, mut object: Value) -> String {
     let version = version.split("/namespaces/").next().unwrap_or_default();
     if let Some(metadata) = object.pointer_mut("/metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
-        let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut);
-        // A copy of the object as somebody applied it, a Secret's values included.
-        if let Some(annotations) = annotations {
-            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.retain(|key, _| !COPIES.contains(&key.as_str()));
+            // Nobody knows what else of its values stands there.
+            let of_a_secret = annotations.values_mut().filter(|_| found.plural == "secrets");
+            of_a_secret.for_each(|value| *value = MARK.into());
         }
     }
     if found.plural == "configmaps" {
@@ -234,39 +241,54 @@ async fn selector(site: &Site<'_>, thing: &Thing) -> Result<String, Trouble> {
 }
 
 async fn logs_of(site: &Site<'_>, selector: &str) -> (String, Vec<Words>) {
-    let listed = match site.list(PODS, selector).await {
-        Ok(pods) => pods,
+    let pods = match site.list(PODS, selector).await {
+        Ok(pods) => pods.into_iter().map(Object).collect::<Vec<_>>(),
         Err(trouble) => return (String::new(), vec![unread(site, selector, &trouble)]),
     };
-    let listed: Vec<Object> = listed.into_iter().map(Object).take(MOST_PODS).collect();
-    let mut wanted = Vec::new();
-    for pod in &listed {
-        let restarted = pods::most_restarts(std::slice::from_ref(pod)) > 0;
-        for container in pods::container_names(pod) {
-            wanted.extend(
-                [true, false]
-                    .into_iter()
-                    .filter(|previous| restarted || !previous)
-                    .map(|previous| (pod.name().to_owned(), container.to_owned(), previous)),
-            );
-        }
-    }
-    let read = stream::iter(wanted).map(async |(pod, container, previous): (String, String, bool)| {
-        let lines = site.last_lines(&pod, &container, previous, LINES, MOST_LOG).await;
+    let left_out = pods.len().saturating_sub(MOST_PODS);
+    let wanted: Vec<Kept> = pods.iter().take(MOST_PODS).flat_map(kept_logs).collect();
+    let share = MOST_LOG.min(MOST_LOGS / wanted.len().max(1));
+    let read = stream::iter(wanted).map(async |(pod, container, previous): Kept| {
+        let of = Logged { pod: &pod, container: &container, previous };
         let which = if previous { " (before its restart)" } else { "" };
-        (lines, format!("==> {pod}/{container}{which} <==\n"))
+        (site.last_lines(of, LINES, share).await, format!("{pod}/{container}{which}"))
     });
-    let read: Vec<(Result<String, Trouble>, String)> = read.buffered(AT_ONCE).collect().await;
-    let (mut content, mut missed) = (String::new(), Vec::new());
-    for (lines, head) in read {
-        match lines {
-            Ok(lines) => content.push_str(&format!("{head}{}\n\n", lines.trim_end())),
+    let read: Vec<(Result<LogEnd, Trouble>, String)> = read.buffered(AT_ONCE).collect().await;
+    let (mut ends, mut missed) = (Vec::new(), Vec::new());
+    for (end, name) in read {
+        match end {
+            Ok(end) => ends.push((name, end)),
             // A container that has not begun, or has no former one, has no log.
             Err(Trouble::Refused(status)) if matches!(status.code, 400 | 404) => {}
-            Err(trouble) => missed.push(unread(site, head.trim(), &trouble)),
+            Err(trouble) => missed.push(unread(site, &name, &trouble)),
         }
     }
-    (content, missed)
+    let cut: Vec<&str> = ends.iter().filter(|(_, end)| end.is_cut).map(|(name, _)| name.as_str()).collect();
+    if !cut.is_empty() {
+        missed.push(Words::new("kubernetes.kept_cut").with("logs", cut));
+    }
+    if left_out > 0 {
+        missed.push(Words::new("kubernetes.kept_pods").with("of", selector).with("pods", left_out));
+    }
+    let part = |(name, end): &(String, LogEnd)| {
+        let cut = if end.is_cut { "… cut here: what was before was longer than what is kept\n" } else { "" };
+        format!("==> {name} <==\n{cut}{}\n\n", end.text.trim_end())
+    };
+    (ends.iter().map(part).collect(), missed)
+}
+
+/// A log that is kept: its pod, its container, and whether it is the one before a restart.
+type Kept = (String, String, bool);
+
+/// The logs of all containers of a pod, those that only prepare it first, and of those before a restart.
+fn kept_logs(pod: &Object) -> Vec<Kept> {
+    let restarted = pods::most_restarts(std::slice::from_ref(pod)) > 0;
+    let lives: &[bool] = if restarted { &[true, false] } else { &[false] };
+    let of = |container: &str| {
+        let log = |previous: &bool| (pod.name().to_owned(), container.to_owned(), *previous);
+        lives.iter().map(log).collect::<Vec<_>>()
+    };
+    pods::all_container_names(pod).into_iter().flat_map(of).collect()
 }
 
 fn unread(site: &Site<'_>, what: &str, trouble: &Trouble) -> Words {
@@ -315,6 +337,15 @@ mod tests {
         assert_eq!(paths, ["/api/v1/namespaces/shop/pods"]);
         let metrics = json!({"resources": [{"name": "pods", "namespaced": true, "verbs": ["list"]}]});
         assert!(of_version("shop", "/apis/metrics.k8s.io/v1beta1", &metrics).is_empty());
+    }
+
+    #[test]
+    fn of_a_secret_only_the_keys_of_annotations_are_kept() {
+        let secret = json!({"metadata": {"name": "app", "annotations": {
+            "kapp.k14s.io/original": "hunter22", "objectset.rio.cattle.io/applied": "hunter22", "note": "hunter22"}}});
+        let found = Found { plural: "secrets".to_owned(), path: "/api/v1/namespaces/shop/secrets".to_owned() };
+        let yaml = document(&found, secret);
+        assert!(!yaml.contains("hunter22") && yaml.contains("note: "), "{yaml}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
 use regex::Regex;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -12,9 +13,10 @@ use super::super::check::{Bounds, Check, Seen, validate_filter};
 use super::super::config::{ConfigFault, fault};
 use super::super::{World, length};
 use super::call::{Site, Trouble};
-use super::follow::{counts, is_complete};
+use super::follow::{counts, is_complete, wanted};
 use super::keep;
 use super::kinds::{ENDPOINTS, EVENTS, POD_METRICS, PODS, SERVICES, Thing, is_label, is_name};
+use super::logs::{LogEnd, Logged};
 use super::object::Object;
 use super::pods;
 use super::rights::Right;
@@ -94,10 +96,12 @@ pub struct TopLook {
     pub memory: Option<Bounds>,
 }
 
+/// Logs that are read side by side.
+const AT_ONCE: usize = 8;
 /// Lines of details.
 const MOST_LINES: usize = 15;
-/// A log that is longer is counted in part, and said to be.
-const MOST_LOG: i64 = 4 * 1024 * 1024;
+/// Of a log that is longer only the end is counted, and that is said.
+const MOST_LOG: usize = 4 * 1024 * 1024;
 
 #[async_trait]
 impl Check for KubernetesCheck {
@@ -194,6 +198,9 @@ impl KubernetesCheck {
         for thing in self.workloads.iter().flat_map(|all| all_of(all)) {
             rights.push(Right::one("get", thing.kind(), &thing.name));
             rights.push(Right::all("list", super::kinds::REPLICA_SETS));
+            let needs_events =
+                (thing.what != super::kinds::What::Deployment).then(|| Right::all("list", EVENTS).extra());
+            rights.extend(needs_events);
         }
         if let Some(name) = &self.service {
             rights.extend([Right::one("get", SERVICES, name), Right::one("get", ENDPOINTS, name)]);
@@ -243,12 +250,18 @@ async fn roll_outs(site: &Site<'_>, things: &[Thing]) -> Looked {
         let object = site.get(thing.kind(), &thing.name).await;
         let object = Object(object.map_err(|why| (why, Right::one("get", thing.kind(), &thing.name)))?);
         let seen = object.number("/status/observedGeneration") >= object.number("/metadata/generation");
-        let now = counts("kubernetes.rolling", thing.what, &object);
+        let (now, wanted) = (counts("kubernetes.rolling", thing.what, &object), wanted(thing.what, &object));
         if seen && is_complete(thing.what, &object) {
-            notes.push(now.into());
+            // What was stopped, and forgotten, serves nobody.
+            if wanted == 0 {
+                verdict = verdict.max(Verdict::Warn);
+                notes.push(Words::new("kubernetes.look_stopped").with("name", object.name()).into());
+            } else {
+                notes.push(now.into());
+            }
             continue;
         }
-        let reasons = pods::reasons(site, thing.what, &object).await.why;
+        let reasons = pods::reasons(site, thing.what, &object, wanted).await.why;
         notes.push(Words::new("kubernetes.look_rolling").with("counts", now).with("reasons", reasons).into());
         verdict = verdict.max(if object.is_paused() { Verdict::Warn } else { Verdict::Fail });
     }
@@ -257,16 +270,18 @@ async fn roll_outs(site: &Site<'_>, things: &[Thing]) -> Looked {
 
 impl PodsLook {
     async fn seen(&self, site: &Site<'_>) -> Looked {
-        let pods = listed(site, &self.selector).await?;
+        let (ended, pods): (Vec<Object>, Vec<Object>) =
+            listed(site, &self.selector).await?.into_iter().partition(pods::has_ended);
         let (ready, restarts) = (pods.iter().filter(|pod| pods::is_ready(pod)).count(), pods::most_restarts(&pods));
         let value = Words::new("kubernetes.look_pods")
             .with("ready", ready)
             .with("all", pods.len())
             .with("restarts", restarts)
-            .with("reasons", pods::why_not(&pods));
+            .with("reasons", pods::why_not(&pods))
+            .with("ended", ended.iter().map(Object::name).collect::<Vec<_>>());
         let limits = self.restarts.judge(as_figure(restarts));
         let verdict = if ready < pods.len() || pods.is_empty() { Verdict::Fail } else { limits.verdict };
-        let lines = pods.iter().map(pods::line).collect();
+        let lines = pods.iter().chain(&ended).map(pods::line).collect();
         Ok(Seen::new(verdict, value).with_limit(limits.limit).with_details(lines))
     }
 }
@@ -354,28 +369,31 @@ impl LogsLook {
             return Ok(Seen::fail(Words::new("kubernetes.no_pods").with("selector", self.selector.as_str())));
         }
         let since = self.within.0.div_euclid(1_000).max(1);
-        let mut read = Vec::new();
-        for pod in &pods {
-            for container in pods::container_names(pod) {
-                let log = site.log_since(pod.name(), container, since, MOST_LOG);
-                read.push(async move { (log.await, pods::has_ended(pod)) });
-            }
-        }
-        let (mut count, mut last, mut unread, mut cut, mut lines) = (0_usize, None, 0_usize, 0_usize, Vec::new());
-        for (log, has_ended) in futures_util::future::join_all(read).await {
+        let all = pods.iter().flat_map(|pod| {
+            let of = |container: &str| (pod.name().to_owned(), container.to_owned(), pods::has_ended(pod));
+            pods::container_names(pod).into_iter().map(of).collect::<Vec<_>>()
+        });
+        let all: Vec<(String, String, bool)> = all.collect();
+        // Each is counted as it comes, and none is held while others are read.
+        let counted = stream::iter(all).map(async |(pod, container, has_ended): (String, String, bool)| {
+            let of = Logged { pod: &pod, container: &container, previous: false };
+            (site.log_since(of, since, MOST_LOG).await.map(|log| counted(site, &filter, &log)), has_ended)
+        });
+        let counted: Vec<(Result<Counted, Trouble>, bool)> = counted.buffered(AT_ONCE).collect().await;
+        let (mut count, mut unread, mut cut, mut lines) = (0_usize, 0_usize, 0_usize, Vec::new());
+        for (log, has_ended) in counted {
             match log {
                 Ok(log) => {
-                    cut += usize::from(i64::try_from(log.len()).is_ok_and(|bytes| bytes >= MOST_LOG));
-                    let found: Vec<&str> = log.lines().filter(|line| filter.is_match(line)).collect();
-                    count += found.len();
-                    last = found.last().map(|line| site.redactor.short(line, 80)).or(last);
-                    lines.extend(found.iter().rev().take(MOST_LINES).rev().map(|line| site.redactor.short(line, 300)));
+                    cut += usize::from(log.is_cut);
+                    count += log.found;
+                    lines.extend(log.newest);
                 }
                 // The log of a pod that was evicted goes with it; a container that has not begun has none.
                 Err(Trouble::Refused(status)) if matches!(status.code, 400 | 404) => unread += usize::from(!has_ended),
                 Err(trouble) => return Err((trouble, Right::part("get", PODS, "log"))),
             }
         }
+        let last = lines.last().map(|line| site.redactor.short(line, 80));
         let value = Words::new("kubernetes.look_logs")
             .with("count", count)
             .with("filter", self.filter.as_str())
@@ -390,6 +408,20 @@ impl LogsLook {
         let least = if unread + cut > 0 { Verdict::Warn } else { Verdict::Pass };
         Ok(Seen { value, verdict: judged.verdict.max(least), ..judged }.with_details(lines))
     }
+}
+
+/// What was found in one log.
+struct Counted {
+    found: usize,
+    /// The newest lines of them.
+    newest: Vec<String>,
+    is_cut: bool,
+}
+
+fn counted(site: &Site<'_>, filter: &Regex, log: &LogEnd) -> Counted {
+    let found: Vec<&str> = log.text.lines().filter(|line| filter.is_match(line)).collect();
+    let newest = found.iter().rev().take(MOST_LINES).rev().map(|line| site.redactor.short(line, 300)).collect();
+    Counted { found: found.len(), newest, is_cut: log.is_cut }
 }
 
 impl TopLook {

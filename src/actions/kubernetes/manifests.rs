@@ -51,6 +51,8 @@ pub(super) struct Folder {
     pub files: BTreeMap<String, String>,
     /// Objects that a controller made, which are left to it.
     pub left_out: Vec<String>,
+    /// Objects of kinds that are not applied.
+    pub unknown: Vec<String>,
 }
 
 /// Reads a folder, for one namespace or for whichever. What is wrong is told with its file.
@@ -68,13 +70,20 @@ pub(super) fn read(folder: &Path, namespace: Option<&str>) -> Result<Folder, Wor
                 read.left_out.push(called(&object));
                 continue;
             }
-            read.manifests.push(manifest(object, namespace).map_err(|why| wrong(&file, why))?);
+            let called = called(&object);
+            match manifest(object, namespace).map_err(|why| wrong(&file, why))? {
+                Some(manifest) => read.manifests.push(manifest),
+                None => read.unknown.push(called),
+            }
         }
     }
     read.manifests.sort_by(|a, b| (a.rank, &a.name).cmp(&(b.rank, &b.name)));
     let twice = read.manifests.windows(2).find(|pair| matches!(pair, [a, b] if a.kind == b.kind && a.name == b.name));
     match twice {
         Some([first, ..]) => Err(Words::new("kubernetes.manifest_twice").with("name", first.shown())),
+        _ if read.manifests.is_empty() && !read.unknown.is_empty() => {
+            Err(Words::new("kubernetes.manifest_unknown").with("names", read.unknown))
+        }
         _ if read.manifests.is_empty() => {
             Err(Words::new("kubernetes.no_manifests").with("folder", folder.display().to_string()))
         }
@@ -125,7 +134,8 @@ fn called(object: &Value) -> String {
     format!("{}/{}", text(object, "/kind").to_lowercase(), text(object, "/metadata/name"))
 }
 
-fn manifest(mut object: Value, namespace: Option<&str>) -> Result<Manifest, Words> {
+/// Nothing where it is of a kind that is not applied.
+fn manifest(mut object: Value, namespace: Option<&str>) -> Result<Option<Manifest>, Words> {
     let says = |key| Words::new(key).with("name", called(&object));
     let name = text(&object, "/metadata/name").to_owned();
     if name.is_empty() || text(&object, "/kind").is_empty() {
@@ -135,14 +145,14 @@ fn manifest(mut object: Value, namespace: Option<&str>) -> Result<Manifest, Word
         return Err(says("kubernetes.manifest_secret"));
     }
     let Some((rank, word, kind)) = applied_kind(text(&object, "/apiVersion"), text(&object, "/kind")) else {
-        return Err(says("kubernetes.manifest_unknown"));
+        return Ok(None);
     };
     let elsewhere = text(&object, "/metadata/namespace");
     if !elsewhere.is_empty() && namespace.is_some_and(|namespace| namespace != elsewhere) {
         return Err(says("kubernetes.manifest_elsewhere").with("namespace", elsewhere));
     }
     clean(&mut object);
-    Ok(Manifest { kind, rank, word, name, object })
+    Ok(Some(Manifest { kind, rank, word, name, object }))
 }
 
 /// Without what the server says of an object, as `kubectl get --output yaml` saves it too.
@@ -176,4 +186,6 @@ fn is_machinery(annotation: &str) -> bool {
     annotation == "kubectl.kubernetes.io/last-applied-configuration"
         || annotation.starts_with("deployment.kubernetes.io/")
         || annotation.starts_with("vigie/")
+        // An autoscaler's state, which moves every few seconds.
+        || annotation.starts_with("autoscaling.alpha.kubernetes.io/")
 }

@@ -20,6 +20,7 @@ mod image;
 mod job;
 mod keep;
 mod kinds;
+mod logs;
 mod look;
 mod manifests;
 mod object;
@@ -48,6 +49,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use self::apply::Apply;
 use self::call::{Site, Trouble};
@@ -92,6 +94,12 @@ trait Operation: fmt::Debug + Send + Sync {
     /// Adds every fault of its configuration.
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>);
 
+    /// What of its configuration decides how it is done, and stands neither in its names nor in its facts. A plan is approved
+    /// for these.
+    fn settings(&self) -> Value {
+        Value::Null
+    }
+
     /// Whether a person says where it goes.
     fn choosing(&self) -> Choosing {
         Choosing::Nothing
@@ -100,6 +108,11 @@ trait Operation: fmt::Debug + Send + Sync {
     /// It goes on from what an earlier step of the same plan leaves, or does the same whatever that is.
     fn takes_up(&self) -> bool {
         false
+    }
+
+    /// The same for one of its names.
+    fn goes_on_from(&self, _name: &str) -> bool {
+        self.takes_up()
     }
 
     /// Where it can go, for a person to choose.
@@ -306,41 +319,44 @@ impl ActionProvider for Kubernetes {
         let site = self.site(cx.world, cx.within / 2);
         let mut site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
         site.wanted = cx.wanted;
-        let here = self.lock("");
+        let here = self.lock(cx.world, "");
         let is_here = |step: &&PlannedStep| step.locks().iter().any(|lock| lock.starts_with(&here));
         let earlier: Vec<&PlannedStep> = cx.earlier.iter().filter(is_here).collect();
         site.earlier = earlier.iter().map(|step| &step.spec["facts"]).collect();
         let taken = earlier.iter().flat_map(|step| step.locks()).filter_map(|lock| lock.strip_prefix(&here));
         site.taken = taken.map(str::to_owned).collect();
         let draft = operation.plan(&site);
-        self.planned(&site, (name, operation), draft, target.clone()).await
+        self.planned(&site, (name, operation), draft, target.clone(), cx.world).await
     }
 
     async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
         let target = self.target().into_owned();
-        let (operation, facts) = self.approved(done).map_err(PlanFault::NothingToGoBackTo)?;
+        let (operation, facts) = self.approved(done, cx.world).map_err(PlanFault::NothingToGoBackTo)?;
         let site = self.site(cx.world, cx.within / 2);
         let site = site.map_err(|why| PlanFault::Unreadable { target: target.clone(), why })?;
         let name = self.operation().map_or("", |(name, _)| name);
-        self.planned(&site, (name, operation), operation.plan_back(facts, &site), target).await
+        self.planned(&site, (name, operation), operation.plan_back(facts, &site), target, cx.world).await
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
-        match self.approved(step).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
+        match self.approved(step, cx.world).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
+            Ok(((operation, _), _)) if step.spec["settings"] != json!(fingerprint(operation)) => {
+                StepResult::stale(reconfigured())
+            }
             Ok(((operation, facts), site)) => operation.execute(facts, &site, cx).await,
             Err(why) => StepResult::stale(why),
         }
     }
 
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
-        match self.approved(step).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
+        match self.approved(step, cx.world).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
             Ok(((operation, facts), site)) => operation.check(facts, &site, cx).await,
             Err(why) => Happened::CannotTell { why },
         }
     }
 
     fn keeps_state_of(&self) -> Option<String> {
-        Some(self.lock("").trim_end_matches('/').to_owned())
+        Some(format!("kubernetes/{}/{}", self.cluster, self.namespace))
     }
 
     async fn keep_state(&self, steps: &[&PlannedStep], cx: &PlanContext<'_>) -> State {
@@ -348,7 +364,7 @@ impl ActionProvider for Kubernetes {
             Ok(site) => site,
             Err(why) => return State { files: Vec::new(), missed: vec![why] },
         };
-        let here = self.lock("");
+        let here = self.lock(cx.world, "");
         let locks = steps.iter().flat_map(|step| step.locks());
         let mut names: Vec<String> = locks.filter_map(|lock| lock.strip_prefix(&here)).map(str::to_owned).collect();
         names.sort();
@@ -368,13 +384,23 @@ impl Kubernetes {
         self.set().into_iter().next()
     }
 
-    fn lock(&self, name: &str) -> String {
-        format!("kubernetes/{}/{}/{name}", self.cluster, self.namespace)
+    fn lock(&self, world: &World, name: &str) -> String {
+        format!("kubernetes/{}/{}/{name}", world.clusters.place(&self.cluster), self.namespace)
+    }
+
+    /// What both this step and an earlier one of the same plan change, where this one cannot go on from what that leaves.
+    pub(super) fn clashes_with(&self, earlier: &Self) -> Option<String> {
+        if (&self.cluster, &self.namespace) != (&earlier.cluster, &earlier.namespace) {
+            return None;
+        }
+        let (_, operation) = self.operation()?;
+        let taken = earlier.operation().map(|(_, operation)| operation.names()).unwrap_or_default();
+        operation.names().into_iter().find(|name| taken.contains(name) && !operation.goes_on_from(name))
     }
 
     /// What nobody else may change meanwhile, in the words of every operation on the same things.
-    fn locks(&self, operation: &dyn Operation) -> Vec<String> {
-        operation.names().iter().map(|name| self.lock(name)).collect()
+    fn locks(&self, world: &World, operation: &dyn Operation) -> Vec<String> {
+        operation.names().iter().map(|name| self.lock(world, name)).collect()
     }
 
     fn site<'a>(&'a self, world: &'a World, within: Duration) -> Result<Site<'a>, Words> {
@@ -389,6 +415,7 @@ impl Kubernetes {
         (name, operation): (&str, &dyn Operation),
         draft: impl Future<Output = Result<Draft, NoDraft>> + Send,
         target: String,
+        world: &World,
     ) -> Result<PlannedStep, PlanFault> {
         let rights = operation.rights();
         let (allowed, draft) = tokio::join!(rights::check(site, &rights), draft);
@@ -398,10 +425,10 @@ impl Kubernetes {
             Allowed::Lacks(why) => return Err(PlanFault::Refused { target, why }),
         };
         let draft = draft.map_err(|why| why.fault(site, &target))?;
-        let also = draft.also.iter().map(|name| self.lock(name));
+        let also = draft.also.iter().map(|name| self.lock(world, name));
         Ok(PlannedStep {
             title: draft.title,
-            locks: self.locks(operation).into_iter().chain(also).collect(),
+            locks: self.locks(world, operation).into_iter().chain(also).collect(),
             target,
             from: draft.from,
             to: draft.to,
@@ -412,16 +439,22 @@ impl Kubernetes {
             configured_at: None,
             always: false,
             after: Vec::new(),
-            spec: json!({"operation": name, "facts": draft.facts}),
+            spec: json!({"operation": name, "settings": fingerprint(operation), "facts": draft.facts}),
         })
     }
 
     /// The operation with its approved facts, if today's configuration still means the same.
-    fn approved<'s>(&'s self, step: &'s PlannedStep) -> Result<(&'s dyn Operation, &'s Value), Words> {
+    fn approved<'s>(&'s self, step: &'s PlannedStep, world: &World) -> Result<(&'s dyn Operation, &'s Value), Words> {
         let (name, operation) = self.operation().ok_or_else(reconfigured)?;
-        let is_same = step.spec["operation"] == name && step.locks.starts_with(&self.locks(operation));
+        let is_same = step.spec["operation"] == name && step.locks.starts_with(&self.locks(world, operation));
         if is_same { Ok((operation, &step.spec["facts"])) } else { Err(reconfigured()) }
     }
+}
+
+/// Of the operation's settings, where it has any.
+fn fingerprint(operation: &dyn Operation) -> Option<String> {
+    let settings = operation.settings();
+    (!settings.is_null()).then(|| hex::encode(Sha256::digest(settings.to_string())))
 }
 
 #[cfg(test)]

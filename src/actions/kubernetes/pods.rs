@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::call::{Site, Trouble};
-use super::kinds::{PODS, REPLICA_SETS, Thing, What};
+use super::kinds::{EVENTS, PODS, REPLICA_SETS, Thing, What};
+use super::logs::Logged;
+use super::look::happened_at;
 use super::object::{HASH_LABEL, Object};
 use crate::incident::words::Words;
 
 /// The last lines of the worst container's log that are shown.
 const LOG_LINES: i64 = 20;
 /// The longest of them, in bytes.
-const MOST_LOG: i64 = 64 * 1024;
+const MOST_LOG: usize = 64 * 1024;
 
 /// What keeps a roll-out from being complete.
 pub(super) struct Reasons {
@@ -39,7 +41,7 @@ enum Reason {
 }
 
 /// Looks at the pods of what is rolled out.
-pub(super) async fn reasons(site: &Site<'_>, what: What, workload: &Object) -> Reasons {
+pub(super) async fn reasons(site: &Site<'_>, what: What, workload: &Object, wanted: i64) -> Reasons {
     let own = match of_this_roll_out(site, what, workload).await {
         Ok(pods) => pods,
         Err(trouble) => {
@@ -55,9 +57,15 @@ pub(super) async fn reasons(site: &Site<'_>, what: What, workload: &Object) -> R
         })
         .collect();
     let mut why = grouped(&found);
-    if let Some(said) = quota(workload) {
-        why.push(Words::new("kubernetes.pods_quota").with("said", said).into());
+    if workload.is_paused() {
+        why.push(Words::new("kubernetes.pods_paused").into());
     }
+    let lacking = i64::try_from(own.len()).is_ok_and(|own| own < wanted);
+    let unmade = match quota(workload) {
+        None if lacking && what != What::Deployment => not_made(site, workload).await,
+        said => said.map(pods_not_made),
+    };
+    why.extend(unmade.map(Value::from));
     if why.is_empty() {
         why.push(Words::new("kubernetes.pods_silent").into());
     }
@@ -133,8 +141,8 @@ async fn last_words(site: &Site<'_>, found: &[(Reason, &Object, Option<String>)]
     let container = container.as_deref()?;
     // The container of this moment may not have printed yet; the one before it has crashed.
     for previous in [true, false] {
-        match site.last_lines(pod.name(), container, previous, LOG_LINES, MOST_LOG).await {
-            Ok(lines) if !lines.trim().is_empty() => return Some(site.redactor.text(&lines)),
+        match site.last_lines(Logged { pod: pod.name(), container, previous }, LOG_LINES, MOST_LOG).await {
+            Ok(end) if !end.text.trim().is_empty() => return Some(site.redactor.text(&end.text)),
             Ok(_) => {}
             Err(trouble) => tracing::debug!(?trouble, "there is no log"),
         }
@@ -247,6 +255,47 @@ pub(super) fn container_names(pod: &Object) -> Vec<&str> {
     containers.filter_map(|container| container.get("name")?.as_str()).collect()
 }
 
+/// The same, after those that prepare it.
+pub(super) fn all_container_names(pod: &Object) -> Vec<&str> {
+    let initial = pod.0.pointer("/spec/initContainers").and_then(Value::as_array).into_iter().flatten();
+    initial.filter_map(|container| container.get("name")?.as_str()).chain(container_names(pod)).collect()
+}
+
+/// How far a container of a pod is.
+pub(super) struct ContainerEnd<'a> {
+    pub name: &'a str,
+    pub runs: bool,
+    /// What it ended with.
+    pub code: Option<i64>,
+}
+
+impl ContainerEnd<'_> {
+    /// What is worth being told of one that decides nothing.
+    pub(super) fn words(&self) -> Option<Value> {
+        match self.code {
+            _ if self.runs => Some(Words::new("kubernetes.beside_runs").with("name", self.name).into()),
+            Some(code) if code != 0 => {
+                Some(Words::new("kubernetes.beside_ended").with("name", self.name).with("code", code).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How far the containers that do the work are.
+pub(super) fn container_ends<'p>(pod: &'p Object) -> Vec<ContainerEnd<'p>> {
+    let all = pod.0.pointer("/status/containerStatuses").and_then(Value::as_array).into_iter().flatten();
+    let end = |status: &'p Value| {
+        let code = status.pointer("/state/terminated/exitCode").and_then(Value::as_i64);
+        Some(ContainerEnd {
+            name: status.get("name")?.as_str()?,
+            runs: status.pointer("/state/running").is_some(),
+            code,
+        })
+    };
+    all.filter_map(end).collect()
+}
+
 /// It has ended and does not begin again: a Job's that is done, or one that was evicted.
 pub(super) fn has_ended(pod: &Object) -> bool {
     matches!(pod.text("/status/phase"), "Succeeded" | "Failed")
@@ -272,7 +321,25 @@ fn restarts(pod: &Object) -> i64 {
     containers(pod).filter_map(|container| container.get("restartCount")?.as_i64()).max().unwrap_or_default()
 }
 
-/// What the server says when no pod may be made.
+/// Why the controller of a workload or of a Job makes no pods, as it has told last. Where events may not be listed nobody knows.
+pub(super) async fn not_made(site: &Site<'_>, owner: &Object) -> Option<Words> {
+    let fields = format!("involvedObject.uid={},reason=FailedCreate", owner.uid());
+    let events = match site.list_fields(EVENTS, &fields).await {
+        Ok(events) => events,
+        Err(trouble) => {
+            tracing::debug!(?trouble, "events could not be listed");
+            return None;
+        }
+    };
+    let newest = events.into_iter().map(Object).max_by_key(happened_at)?;
+    Some(pods_not_made(newest.text("/message")))
+}
+
+fn pods_not_made(said: &str) -> Words {
+    Words::new("kubernetes.pods_quota").with("said", said)
+}
+
+/// What the server says when no pod of a Deployment may be made.
 fn quota(workload: &Object) -> Option<&str> {
     let failure = workload.condition("ReplicaFailure")?;
     (failure.get("status")?.as_str()? == "True").then(|| failure.get("message")?.as_str())?

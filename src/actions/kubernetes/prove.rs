@@ -22,6 +22,14 @@ pub struct ClusterSeen {
     pub version: Result<String, Words>,
     /// What is missing there, one line for each namespace.
     pub missing: Vec<Words>,
+    /// The namespaces in which it does not say what Vigie may do.
+    pub unsaid: Vec<String>,
+}
+
+impl ClusterSeen {
+    fn unusable(cluster: &str, why: Words) -> Self {
+        Self { cluster: cluster.to_owned(), version: Err(why), missing: Vec::new(), unsaid: Vec::new() }
+    }
 }
 
 impl Actions {
@@ -34,20 +42,22 @@ impl Actions {
     async fn look_at_cluster(&self, key: &str) -> ClusterSeen {
         let world = &self.inner.world;
         let Some(cluster) = world.clusters.get(key) else {
-            return ClusterSeen { cluster: key.to_owned(), version: Err(super::reconfigured()), missing: Vec::new() };
+            return ClusterSeen::unusable(key, super::reconfigured());
         };
         let site = |namespace| Site::new(cluster, namespace, world, WITHIN);
         let version = version(&site("default")).await;
         let needs = self.inner.config.needs_in(key).unwrap_or_default();
-        let mut missing = Vec::new();
+        let (mut missing, mut unsaid) = (Vec::new(), Vec::new());
         if version.is_ok() {
             for (namespace, rights) in needs.by_namespace() {
-                if let Allowed::Lacks(why) = check(&site(namespace), &rights).await {
-                    missing.push(why);
+                match check(&site(namespace), &rights).await {
+                    Allowed::All(_) => {}
+                    Allowed::Lacks(why) => missing.push(why),
+                    Allowed::Unsaid => unsaid.push(namespace.to_owned()),
                 }
             }
         }
-        ClusterSeen { cluster: key.to_owned(), version, missing }
+        ClusterSeen { cluster: key.to_owned(), version, missing, unsaid }
     }
 }
 

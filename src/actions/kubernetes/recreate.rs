@@ -73,8 +73,17 @@ impl Operation for RecreatePods {
         vec![Right::all("list", PODS), self.right()]
     }
 
+    fn settings(&self) -> Value {
+        json!({"at_once": self.at_once(), "evict": self.evicts()})
+    }
+
     fn takes_up(&self) -> bool {
         true
+    }
+
+    /// The same pods twice would be those of before.
+    fn goes_on_from(&self, _: &str) -> bool {
+        false
     }
 
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {

@@ -105,6 +105,10 @@ impl Patching for RestoreSecret {
         validate_users(self.restart.as_deref(), path, faults);
     }
 
+    fn settings(&self) -> Value {
+        json!({"keep_copy": self.keeps_copy()})
+    }
+
     async fn part(&self, site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
         if thing.what != What::Secret {
             return Ok(anew(thing, object));

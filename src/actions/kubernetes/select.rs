@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::config::{ConfigFault, fault};
 use super::super::length;
@@ -16,7 +16,7 @@ use super::super::provider::{StepContext, StepResult};
 use super::super::stopwatch::{Stopwatch, pause};
 use super::NoDraft;
 use super::call::{Site, Trouble};
-use super::change::{Part, Patching, Written, nothing_moved, write};
+use super::change::{HELD, Part, Patching, Written, nothing_moved, write};
 use super::deed::{Deed, shown_selector};
 use super::kinds::{ENDPOINTS, PODS, SERVICES, Thing, What, is_name};
 use super::object::Object;
@@ -88,6 +88,10 @@ impl Patching for Select {
         }
     }
 
+    fn settings(&self) -> Value {
+        json!({"min_ready": self.wanted(), "settle_ms": self.settle.map(|settle| settle.0)})
+    }
+
     async fn part(&self, site: &Site<'_>, thing: &Thing, service: &Object) -> Result<Part, NoDraft> {
         let says = |key| Words::new(key).with("name", thing.name.as_str());
         let Some(selector) = service.0.pointer("/spec/selector").and_then(Value::as_object) else {
@@ -156,10 +160,7 @@ impl Patching for Select {
             };
             match done {
                 Ok(done) => written.push((part, done)),
-                Err(result) if written.iter().any(|(_, done)| done.now) => {
-                    return put_back(site, &written, &key, why_of(result)).await;
-                }
-                Err(result) => return result,
+                Err(result) => return not_all(site, part, result, switched(&written), &key).await,
             }
         }
         match self.settled(site, &written).await {
@@ -168,7 +169,7 @@ impl Patching for Select {
                 output: None,
                 live: parts.first().map(|part| part.to.clone()),
             },
-            Err(why) => put_back(site, &written, &key, why).await,
+            Err(why) => put_back(site, switched(&written), &key, why).await,
         }
     }
 }
@@ -285,11 +286,26 @@ fn why_of(result: StepResult) -> Words {
     }
 }
 
-/// All of them or none: those that this step has switched get their former selectors, the last one first.
-async fn put_back(site: &Site<'_>, written: &[(&Part, Written)], key: &str, why: Words) -> StepResult {
+/// Those that this step has switched. What somebody else had switched already is theirs.
+fn switched<'p>(written: &[(&'p Part, Written)]) -> Vec<&'p Part> {
+    written.iter().filter(|(_, done)| done.now).map(|(part, _)| *part).collect()
+}
+
+/// One of them could not be switched after others were. Of one that nobody knows of, it is found out, and it goes back with them.
+async fn not_all(site: &Site<'_>, part: &Part, result: StepResult, mut switched: Vec<&Part>, key: &str) -> StepResult {
+    if switched.is_empty() {
+        return result;
+    }
+    if matches!(result, StepResult::Unknown { .. }) {
+        pause(HELD).await;
+        switched.push(part);
+    }
+    put_back(site, switched, key, why_of(result)).await
+}
+
+/// All of them or none: these get their former selectors, the last one first.
+async fn put_back(site: &Site<'_>, mut left: Vec<&Part>, key: &str, why: Words) -> StepResult {
     let names = |parts: &[&Part]| parts.iter().map(|part| part.name().to_owned()).collect::<Vec<_>>();
-    // What somebody else had switched already is theirs.
-    let mut left: Vec<&Part> = written.iter().filter(|(_, done)| done.now).map(|(part, _)| *part).collect();
     let all = names(&left);
     if all.is_empty() {
         return StepResult::failed(why);
@@ -299,7 +315,9 @@ async fn put_back(site: &Site<'_>, written: &[(&Part, Written)], key: &str, why:
         if let Err(result) = write(site, &part.reversed(), &key).await {
             left.push(part);
             let half = Words::new("kubernetes.not_put_back").with("left", names(&left)).with("why", why);
-            return StepResult::failed(half.with("then", why_of(result)));
+            let is_unknown = matches!(result, StepResult::Unknown { .. });
+            let half = half.with("then", why_of(result));
+            return if is_unknown { StepResult::unknown(half) } else { StepResult::failed(half) };
         }
     }
     StepResult::failed(Words::new("kubernetes.put_back").with("names", all).with("why", why))

@@ -199,6 +199,114 @@ fn a_program_for_credentials_is_given_only_what_is_named() {
     assert_eq!(clusters.get("a").unwrap().withheld(), ["DATABASE_URL", "SLACK_BOT_TOKEN"]);
 }
 
+/// A kubeconfig whose API server has this address.
+fn kubeconfig(folder: &tempfile::TempDir, name: &str, server: &str) -> ClusterConfig {
+    let file = folder.path().join(name);
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{ name: a, context: {{ cluster: a, user: a }} }}]\n\
+         clusters: [{{ name: a, cluster: {{ server: \"{server}\" }} }}]\nusers: [{{ name: a, user: {{ token: t }} }}]\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    ClusterConfig { kubeconfig: Some(file), ..ClusterConfig::default() }
+}
+
+#[test]
+fn keys_of_one_api_server_are_one_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = ClusterConfig { kubeconfig: Some(folder.path().join("gone")), ..ClusterConfig::default() };
+    let configs = BTreeMap::from([
+        ("a".to_owned(), kubeconfig(&folder, "a", "https://one.example.com:6443")),
+        ("b".to_owned(), kubeconfig(&folder, "b", "https://one.example.com:6443/")),
+        ("c".to_owned(), kubeconfig(&folder, "c", "https://two.example.com:6443")),
+        ("d".to_owned(), gone.clone()),
+        ("e".to_owned(), gone),
+    ]);
+    let clusters = Clusters::new(&configs, &BTreeMap::new());
+    assert_eq!(["a", "b", "c", "d", "e", "f"].map(|key| clusters.place(key)), ["a", "a", "c", "d", "e", "f"]);
+}
+
+/// The server keeps a list for some minutes; who goes on with it later is answered with 410.
+#[tokio::test]
+async fn a_list_that_the_server_has_forgotten_is_begun_anew() {
+    use axum::http::{StatusCode, Uri};
+    let page = |names: &[&str], token: &str| {
+        let items: Vec<Value> = names.iter().map(|name| json!({"metadata": {"name": name}})).collect();
+        (StatusCode::OK, axum::Json(json!({"metadata": {"continue": token}, "items": items})))
+    };
+    let forgotten =
+        json!({"kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old"});
+    let answers = vec![
+        page(&["one"], "a"),
+        (StatusCode::GONE, axum::Json(forgotten)),
+        page(&["one", "two"], "b"),
+        page(&["three"], ""),
+    ];
+    let (answers, asked) =
+        (std::sync::Mutex::new(answers.into_iter()), std::sync::Arc::new(std::sync::Mutex::new(Vec::new())));
+    let (answers, heard) = (std::sync::Arc::new(answers), std::sync::Arc::clone(&asked));
+    let app = axum::Router::new().fallback(async move |uri: Uri| {
+        heard.lock().unwrap().push(uri.to_string());
+        answers.lock().unwrap().next().unwrap()
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let folder = tempfile::tempdir().unwrap();
+    let configs = BTreeMap::from([("c".to_owned(), kubeconfig(&folder, "c", &server))]);
+    let world = World { clusters: Clusters::new(&configs, &BTreeMap::new()), ..crate::actions::toy::world() };
+    let site = Site::new(world.clusters.get("c").unwrap(), "shop", &world, Duration::from_secs(10));
+    let names = site.list(kinds::PODS, "").await.unwrap();
+    let names: Vec<&str> = names.iter().filter_map(|one| one.pointer("/metadata/name")?.as_str()).collect();
+    assert_eq!(names, ["one", "two", "three"]);
+    let asked = asked.lock().unwrap();
+    let goes_on: Vec<bool> = asked.iter().map(|uri| uri.contains("continue=")).collect();
+    assert_eq!(goes_on, [false, true, false, true], "{asked:?}");
+    serving.abort();
+}
+
+/// What was approved is done as it was approved, or not at all.
+#[test]
+fn settings_that_decide_how_it_is_done_are_a_part_of_the_plan() {
+    let of = |does: Value| {
+        let mut step = json!({"cluster": "c", "namespace": "shop"});
+        step.as_object_mut().unwrap().extend(does.as_object().unwrap().clone());
+        let step: Kubernetes = serde_json::from_value(step).unwrap();
+        fingerprint(step.operation().unwrap().1)
+    };
+    let job = |more: Value| {
+        let mut job = json!({"like": "deployment/web", "command": ["migrate"]});
+        job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"job": job})
+    };
+    let pairs = [
+        (job(json!({})), job(json!({"env": {"STEP": "up"}}))),
+        (job(json!({"env": {"STEP": "down"}})), job(json!({"env": {"STEP": "up"}}))),
+        (job(json!({"secrets": {"KEY": "one"}})), job(json!({"secrets": {"KEY": "two"}}))),
+        (job(json!({"container": "web"})), job(json!({"container": "api"}))),
+        (job(json!({"keep": true})), job(json!({}))),
+        (json!({"recreate_pods": {"selector": "a=b"}}), json!({"recreate_pods": {"selector": "a=b", "at_once": 3}})),
+        (json!({"recreate_pods": {"selector": "a=b"}}), json!({"recreate_pods": {"selector": "a=b", "evict": false}})),
+        (
+            json!({"delete": {"kind": "pvc", "names": ["a"]}}),
+            json!({"delete": {"kind": "pvc", "names": ["a"], "in_use": true}}),
+        ),
+        (json!({"apply": {"folder": "/a"}}), json!({"apply": {"folder": "/a", "force": true}})),
+        (
+            json!({"put_secret_back": {"name": "a", "from": "b"}}),
+            json!({"put_secret_back": {"name": "a", "from": "b", "keep_copy": false}}),
+        ),
+        (
+            json!({"select": {"services": ["a"], "label": "v", "value": "b"}}),
+            json!({"select": {"services": ["a"], "label": "v", "value": "b", "min_ready": 2}}),
+        ),
+    ];
+    for (one, other) in pairs {
+        assert_eq!(of(one.clone()), of(one.clone()), "{one}");
+        assert_ne!(of(one.clone()), of(other.clone()), "{one}, {other}");
+    }
+    assert_eq!(of(json!({"undo": {"workloads": ["deployment/web"]}})), None, "its facts say all");
+}
+
 /// What `vigie action rbac` prints for one roll-back: nothing on all Deployments, nothing that is not needed.
 #[test]
 fn a_role_names_the_objects_and_allows_no_more_than_the_steps_need() {

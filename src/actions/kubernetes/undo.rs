@@ -32,6 +32,10 @@ pub struct Undo {
     /// A person chooses the revision, where there is one workload: false, and the one before is gone back to.
     #[serde(default)]
     pub choose: bool,
+    /// A roll-out that is paused goes on with the revision that is gone back to, in the same change: false, and what is
+    /// paused is refused.
+    #[serde(default)]
+    pub resume: bool,
 }
 
 #[async_trait]
@@ -105,7 +109,9 @@ impl Patching for Undo {
         let holder = kept.into_iter().find(|one| one.uid() == to.holder_uid).ok_or_else(none)?;
         let diff = diff(object, &holder, &to);
         let (shown, stuck) = (to.shown(), stuck(site, thing, object).await?);
-        Ok(Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).freeing(&stuck).held_by(holder))
+        let part =
+            Part::new(thing, object, Deed::Undo(to), Some(at), shown).saying(diff).freeing(&stuck).held_by(holder);
+        Ok(if self.resume { part.resuming(object) } else { part })
     }
 }
 

@@ -48,6 +48,9 @@ impl Patching for Wait {
     }
 
     async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
+        if stands_still(object) {
+            return Err(NoDraft::Refused(Words::new("kubernetes.paused").with("name", thing.name.as_str())));
+        }
         let at = shown(&object.images(), object.revision());
         let rolling = counts("kubernetes.rolling", thing.what, object);
         Ok(Part::new(thing, object, Deed::Wait, None, at).saying(vec![rolling]))
@@ -56,4 +59,9 @@ impl Patching for Wait {
     fn risk(&self) -> Risk {
         Risk::ReadOnly
     }
+}
+
+/// It is paused with pods that the roll-out has still to replace, so nobody would see its end.
+fn stands_still(object: &Object) -> bool {
+    object.is_paused() && object.number("/status/updatedReplicas") < object.number("/status/replicas")
 }

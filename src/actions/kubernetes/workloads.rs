@@ -1,7 +1,7 @@
 //! Workloads as steps name them: what is wrong with their names, and the rights that following them needs.
 
 use super::super::config::{ConfigFault, fault};
-use super::kinds::{PODS, REPLICA_SETS, Thing, What};
+use super::kinds::{EVENTS, PODS, REPLICA_SETS, Thing, What};
 use super::rights::Right;
 
 /// The workloads that are well written.
@@ -47,6 +47,10 @@ pub(super) fn of_following(things: &[Thing]) -> Vec<Right> {
     rights.push(Right::part("get", PODS, "log").extra());
     if things.iter().any(|thing| thing.what == What::Deployment) {
         rights.push(Right::all("list", REPLICA_SETS).extra());
+    }
+    // A Deployment says itself why it gets no pods.
+    if things.iter().any(|thing| thing.what != What::Deployment) {
+        rights.push(Right::all("list", EVENTS).extra());
     }
     rights
 }

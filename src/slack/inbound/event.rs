@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::client::text;
-use super::super::outgoing::{PINS, content};
+use super::super::outgoing::{CANARY_HEARD, PINS, content};
 use super::payload::{Event, EventCallback};
 use super::{Ack, Inbound};
 use crate::incident::decision::{ChatEvent, Effect, Input};
@@ -36,7 +36,10 @@ impl Inbound {
                 self.home_opened(event);
                 return Ack::PLAIN;
             }
-            (_, "message") if self.slack.hears_canary(event.channel_id(), self.clock.now()) => return Ack::PLAIN,
+            (_, "message") if self.slack.hears_canary(event.channel_id(), self.clock.now()) => {
+                self.canary_was_heard().await;
+                return Ack::PLAIN;
+            }
             _ => {}
         }
         self.know_ourselves().await;
@@ -49,6 +52,15 @@ impl Inbound {
             id => format!("slack:{id}"),
         };
         self.store_event(&source, happening).await
+    }
+
+    async fn canary_was_heard(&self) {
+        if !self.store.is_shared() {
+            return;
+        }
+        if let Err(fault) = self.store.set_number(CANARY_HEARD, self.clock.now().0).await {
+            tracing::warn!(%fault, "the other processes do not learn that the canary was heard");
+        }
     }
 
     async fn store_event(&self, source: &str, happening: ChatEvent) -> Ack {

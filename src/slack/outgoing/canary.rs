@@ -16,6 +16,9 @@ use crate::incident::time::{Instant, Millis};
 /// An earlier process's message is looked for so far back.
 const LOOK_BACK: Millis = Millis::minutes(30 * 24 * 60);
 
+/// Where several processes keep when one of them last heard the canary: Slack gives each event to one of them.
+pub const CANARY_HEARD: &str = "canary_heard_at";
+
 /// What is known of it; may be lost.
 #[derive(Debug, Default)]
 pub(in crate::slack) struct Canary(Mutex<State>);

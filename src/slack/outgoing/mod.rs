@@ -26,6 +26,7 @@ use crate::incident::id::UserId;
 use crate::incident::state::Incident;
 use crate::render::Locale;
 
+pub use canary::CANARY_HEARD;
 pub(super) use canary::Canary;
 pub(super) use channel::Decoration;
 pub(super) use content::content;

@@ -75,8 +75,23 @@ async fn the_emergency_plan_of_a_shop_with_flags_is_run_from_end_to_end() {
     assert!(document.contains("paiement-rapide"), "{document}");
     is_french(&example.world);
 
-    // What was stopped goes on when it is repaired.
-    space.set_image("web", "example/web:4").await;
+    example.close().await;
+}
+
+/// K1, K4 · What the quickest has stopped, the next one takes back without letting the bad version go on.
+#[tokio::test]
+async fn a_roll_out_that_was_stopped_in_haste_goes_back() {
+    let Some((example, space, _folder)) = opened().await else { return };
+    space.set_image("web", "example/web:3-broken").await;
+    space.set_image("api", "example/api:3").await;
+    space.once("deployment/web", |web| web["status"]["updatedReplicas"] == 1).await;
+    example.runs("rapide-2min").await;
+    assert_eq!(space.get("deployment/web").await["spec"]["paused"], true);
+    let ended = example.runs("rapide-5min").await;
+    assert!(ended.plan.contains("web est en pause, et reprend avec"), "{}", ended.plan);
+    let web = space.get("deployment/web").await;
+    assert!(web["spec"]["paused"].is_null(), "{web}");
+    assert_eq!(space.image("web").await, "example/web:2");
     example.close().await;
 }
 

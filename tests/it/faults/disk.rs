@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use tempfile::TempDir;
+use vigie::store::{Store, Target};
 
 use super::check::{Allowed, check};
 use super::people::{People, Trace};
 use super::town::Town;
 use super::{chance, pass, rounds, skip, until};
+use crate::database::Database;
+use crate::script::START;
+use crate::store::typed;
 
 /// A small disk. It goes away with this.
 pub struct Disk(TempDir);
@@ -85,6 +90,8 @@ async fn a_full_disk_is_told_in_a_sentence_and_nothing_that_was_taken_is_lost() 
             people.types("U0LEAD", &format!("note --in inc_{number} is anybody there?")).await.is_none().then_some(())
         };
         until("a line is refused", Duration::from_secs(20), refused).await;
+        let parts = bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;
+        assert_ne!(parts["database"], "ok", "whoever asks is told: {parts}");
         let clearing = async {
             pass(Duration::from_millis(chance.u64(FULL))).await;
             disk.clear();
@@ -102,4 +109,18 @@ async fn a_full_disk_is_told_in_a_sentence_and_nothing_that_was_taken_is_lost() 
     let late = Duration::from_secs(30);
     check(&town, &people, "disk", "sqlite", rounds, &Allowed { late, after_answer: Duration::from_secs(10) }).await;
     bot.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_that_finds_no_room_leaves_nothing_behind() {
+    let Some(disk) = Disk::mount("200k") else { return };
+    let database = Database::fresh().await;
+    let store = Store::open(&database.url).await.expect("it opens");
+    for n in 0..200 {
+        let note = typed(&format!("note {}", "x".repeat(2_000)));
+        store.receive(&format!("n{n}"), Target::default(), &note, START).await.expect("it is taken");
+    }
+    let refused = store.backup(&disk.path().join("copy")).await.expect_err("there is no room");
+    assert!(refused.to_string().contains("full"), "{refused}");
+    assert_eq!(std::fs::read_dir(disk.path()).expect("it is there").count(), 0);
 }

@@ -141,10 +141,6 @@ async fn a_folder_says_what_is_wrong_with_it() {
     let wrong = [
         (secret.to_owned(), "secret/app is a Secret"),
         (elsewhere, "deployment/web belongs to the namespace other"),
-        (
-            "kind: Widget\napiVersion: example.com/v1\nmetadata: { name: w }\n".to_owned(),
-            "is of a kind that Vigie does not apply",
-        ),
         (deployment("example/web:2", ""), "deployment/web is in the folder twice"),
         ("a: [".to_owned(), "neither YAML nor JSON"),
     ];
@@ -199,5 +195,45 @@ async fn a_backup_of_an_object_that_was_made_anew_since_is_applied_to_the_new_on
     assert_eq!(team.space.writes(), [json!(["patch", "configmaps/features", 200])]);
     // A server of today drops a misspelt field unless it is told to be strict, and so it is told each time.
     assert!(team.space.requests("patch").iter().all(|uri| uri.contains("fieldValidation=Strict")));
+    team.close().await;
+}
+
+/// K11 · A backup of a namespace holds more kinds than Vigie knows, and an autoscaler whose state moves all the time. Neither is a
+/// reason to put nothing back; what is left out is said.
+#[tokio::test]
+async fn what_vigie_does_not_apply_is_left_out_and_an_autoscaler_may_move_meanwhile() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let widget = "kind: Widget\napiVersion: example.com/v1\nmetadata: { name: shop }\n";
+    let Some(space) = Namespace::open().await else { return };
+    space.deployed("web", &["example/web:1"], 2).await;
+    space.kubectl(&["autoscale", "deployment/web", "--min=2", "--max=4"]).await;
+    let state = "autoscaling.alpha.kubernetes.io/conditions";
+    let tells = |all: &Value| all["items"][0]["metadata"]["annotations"][state].is_string();
+    space.once("horizontalpodautoscalers.v1.autoscaling", tells).await;
+    let saved = space.kubectl(&["get", "horizontalpodautoscalers.v1.autoscaling", "--output", "yaml"]).await;
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("it can be written");
+    write("web.yaml", &saved);
+    write("more.yaml", &format!("{widget}---\n{FEATURES}"));
+    let step = format!("apply: {{ folder: {}, force: true }}", folder.path().display());
+    let actions = [("apply", "destructive", step.as_str())];
+    let setting = Setting { actions: &actions, check: WEB, ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    let (channel, card) = team.planned(1, "apply").await;
+    let plan = shown(&card);
+    assert!(plan.contains("left out, because Vigie does not apply their kinds: widget/shop"), "{plan}");
+    assert!(plan.contains("1 object stays as it is"), "{plan}");
+    // What its controller does all the time, and a second later looks otherwise.
+    team.space
+        .kubectl(&["annotate", "--overwrite", "horizontalpodautoscalers.v1.autoscaling/web", &format!("{state}=[]")])
+        .await;
+    let card = team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{card}");
+    assert_eq!(team.space.get("configmap/features").await["data"], json!({"checkout": "off"}));
+
+    write("web.yaml", widget);
+    std::fs::remove_file(folder.path().join("more.yaml")).expect("it is there");
+    let channel = team.asks_for(2, "apply").await;
+    team.world.message(&channel, "Vigie applies none of these kinds: widget/shop");
     team.close().await;
 }

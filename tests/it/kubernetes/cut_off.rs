@@ -9,7 +9,7 @@ use vigie::incident::state::{Phase, Run};
 use super::plane::Namespace;
 use super::process::{Outside, PATIENCE};
 use super::relay::Relay;
-use super::team::Setting;
+use super::team::{Setting, Team};
 use crate::bot::Bot;
 use crate::faults::until;
 
@@ -155,4 +155,44 @@ async fn a_switch_that_nobody_has_looked_at_is_looked_at_after_a_crash_and_put_b
     assert_eq!(colours(&space).await, ["green", "green"]);
     let (web, api) = (json!(["patch", "services/web", 200]), json!(["patch", "services/api", 200]));
     assert_eq!(space.writes(), [web.clone(), api.clone(), api, web]);
+}
+
+/// A switch whose second change is the first request that is not answered as it should be: both Services are looked at; then each
+/// is looked at with its pods, and once more, and changed, which makes it the tenth. How the card reads in the end.
+async fn switched_without_a_word(unanswered: impl Fn(&Relay)) -> Option<(Namespace, Outcome, String)> {
+    let space = Namespace::open().await?;
+    let actions = [("switch", "reversible", SWITCH)];
+    let setting = Setting { actions: &actions, check: "get, service/web", within: "8s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.colours("example/web:1").await;
+    let relay = Relay::open(space.server()).await;
+    let team = Team::on(space.through(relay.address()), setting).await;
+    let (channel, card) = team.planned(1, "switch").await;
+    unanswered(&relay);
+    let card = team.approved(&channel, &card).await;
+    assert!(relay.lost() > 0, "{card}");
+    let outcome = team.outcome(1).await;
+    team.close().await;
+    Some((space, outcome, card))
+}
+
+/// K8 · The second Service is switched, and nobody hears of it before the time is over: it goes back with the first.
+#[tokio::test]
+async fn a_service_of_which_nobody_knows_whether_it_was_switched_goes_back_with_the_other() {
+    let ended = switched_without_a_word(|relay| relay.hold_the_answer_after(9)).await;
+    let Some((space, outcome, card)) = ended else { return };
+    assert!(matches!(outcome, Outcome::Failed { step: Some(0), .. }), "{card}");
+    assert!(card.contains("put back: web and api"), "{card}");
+    assert_eq!(colours(&space).await, ["green", "green"]);
+    let (web, api) = (json!(["patch", "services/web", 200]), json!(["patch", "services/api", 200]));
+    assert_eq!(space.writes(), [web.clone(), api.clone(), api, web]);
+}
+
+/// K8 · Where they cannot be put back either, nobody is told that nothing was changed.
+#[tokio::test]
+async fn services_that_nobody_can_put_back_leave_the_run_unknown() {
+    let ended = switched_without_a_word(|relay| relay.fall_silent_after(9)).await;
+    let Some((space, outcome, card)) = ended else { return };
+    assert!(matches!(outcome, Outcome::Unknown { step: 0, .. }), "{outcome:?}: {card}");
+    assert_eq!(colours(&space).await, ["blue", "blue"]);
 }

@@ -74,6 +74,26 @@ async fn two_runs_on_one_workload_are_refused_whatever_the_action() {
     team.close().await;
 }
 
+/// Two keys under `clusters` may lead to one API server, with other rights or another context.
+#[tokio::test]
+async fn two_runs_on_one_workload_are_refused_whatever_the_cluster_is_called() {
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting { staging: Some(&space), ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space.clone(), setting).await;
+    team.space.deployed("web", &["example/web:1-slow", "example/web:2"], 2).await;
+    let (first, plan) = team.planned(1, "undo-web").await;
+    let (second, other) = team.planned(2, "undo-web-staging").await;
+    team.world.ws().person("U0LEAD").click(&first, &ts(&plan), "approve").await.expect("there is a button");
+    let begun = async || (team.space.image("web").await == "example/web:1-slow").then_some(());
+    until("the first run changes the image", PATIENCE, begun).await;
+    team.world.clicks("U0DBA", &second, &ts(&other), "approve").await;
+    team.world.whisper("U0DBA", "Another run (run_1_1) holds");
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    assert_eq!(team.space.writes(), [json!(["patch", "deployments/web", 200])]);
+    team.close().await;
+}
+
 /// The next process takes the roll-out up where it is, and changes nothing twice.
 #[tokio::test]
 async fn a_bot_killed_in_the_middle_of_a_roll_out_takes_it_up_and_writes_nothing_twice() {

@@ -152,6 +152,37 @@ async fn wrong_credentials_are_said_so_and_new_ones_are_read() {
     team.close().await;
 }
 
+/// Whoever vouches for the API server is renewed, too.
+#[tokio::test]
+async fn who_vouches_for_the_api_server_is_read_anew_when_it_is_not_trusted() {
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting::default();
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let good = std::fs::read_to_string(space.kubeconfig("bot")).expect("it is there");
+    let key = rcgen::KeyPair::generate().expect("a key can be made");
+    let mut other = rcgen::CertificateParams::default();
+    other.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let other = STANDARD.encode(other.self_signed(&key).expect("it can be signed").der());
+    let other = STANDARD.encode(format!("-----BEGIN CERTIFICATE-----\n{other}\n-----END CERTIFICATE-----\n"));
+    let line = |line: &str| match line.trim_start().starts_with("certificate-authority-data:") {
+        true => format!("    certificate-authority-data: {other}"),
+        false => line.to_owned(),
+    };
+    let untrusted = good.lines().map(line).collect::<Vec<_>>().join("\n");
+    assert_ne!(untrusted, good.trim_end(), "it says who vouches");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("kubeconfig");
+    std::fs::write(&file, untrusted).expect("it can be written");
+    let team = Team::on(space.with_kubeconfig(&file), setting).await;
+    let channel = team.asks_for(1, "undo-web").await;
+    team.world.message(&channel, "invalid peer certificate");
+    std::fs::write(&file, &good).expect("it can be written");
+    let (_, done) = team.through(2, "undo-web").await;
+    assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
+    team.close().await;
+}
+
 /// A program that fetches credentials sees none of ours, and what it prints is told to nobody.
 #[tokio::test]
 async fn a_program_for_credentials_sees_none_of_our_secrets_and_its_output_is_nowhere() {

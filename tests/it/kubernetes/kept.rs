@@ -38,6 +38,8 @@ async fn the_state_before_is_kept_and_readable_after_the_roll_back() {
     space.grant(&setting.roles(&space)).await;
     space.apply(SECRETS).await;
     space.kubectl(&["create", "secret", "generic", "app", "--from-literal=password=hunter2-password"]).await;
+    let annotation = "kapp.k14s.io/original={\"data\":{\"password\":\"hunter2-annotation\"}}";
+    space.kubectl(&["annotate", "secret/app", annotation]).await;
     space
         .kubectl(&[
             "create",
@@ -80,7 +82,7 @@ async fn the_state_before_is_kept_and_readable_after_the_roll_back() {
         "{} lines",
         log.lines().count()
     );
-    for secret in ["hunter2-password", "hunter2-api-key", "aHVudGVyMi1wYXNzd29yZA"] {
+    for secret in ["hunter2-password", "hunter2-api-key", "aHVudGVyMi1wYXNzd29yZA", "hunter2-annotation"] {
         assert!(files.iter().all(|(_, text)| !text.contains(secret)), "{secret} was kept");
     }
     // Each file is shared once.
@@ -130,6 +132,43 @@ async fn what_may_not_be_read_is_said_and_no_more() {
     team.close().await;
 }
 
+/// The newest lines are those that people look for. What is cut, and the logs of which pods are not kept at all, is said.
+#[tokio::test]
+async fn long_logs_keep_their_newest_lines_and_those_of_init_containers_are_kept_too() {
+    let restart = [
+        ("anew", "reversible", "restart: { workloads: [deployment/web] }"),
+        ("many", "reversible", "restart: { workloads: [deployment/many] }"),
+    ];
+    let looks = [("errors", "logs: { selector: \"app=web\", filter: ERROR, within: 10m, limits: { warn_above: 10 } }")];
+    let setting = Setting { actions: &restart, looks: &looks, ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    let web = "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec:\n  selector: { matchLabels: { app: web } }\n  \
+               template:\n    metadata: { labels: { app: web } }\n    spec:\n      initContainers: [{ name: prepare, image: \
+               example/prepare:1 }]\n      containers: [{ name: web, image: example/web:1-wordy }]\n";
+    team.space.apply(web).await;
+    team.space.deployed("many", &["example/web:1"], 52).await;
+    team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    let (channel, card) = team.planned(1, "anew").await;
+    let said = shown(&team.world.again(&channel, &card));
+    assert!(said.contains("only the end is kept of web-"), "{said}");
+    // What was counted is the newest part, and no figure for the whole.
+    let counted = "2 lines with ERROR in 10 min, of 1 log only the end";
+    assert!(said.contains(counted), "{said}");
+    team.world.clicks("U0ONCALL", &channel, &ts(&card), "files").await;
+    let files = shared(&team);
+    let log = files.iter().find(|(name, _)| name.ends_with("logs-deployment-web.txt"));
+    let log = &log.expect("the log is kept").1;
+    assert!(log.contains("connection reset") && log.contains("… cut here"), "{} bytes", log.len());
+    assert!(log.contains("/prepare <==") && log.contains("INFO done, exit code 0"), "{} bytes", log.len());
+
+    let (channel, card) = team.planned(2, "many").await;
+    let said = shown(&team.world.again(&channel, &card));
+    assert!(said.contains("app=many: the logs of 2 more pods"), "{said}");
+    // Others need the node.
+    team.space.kubectl(&["scale", "deployment/many", "--replicas=0"]).await;
+    team.close().await;
+}
+
 /// What `vigie doctor` says of the cluster.
 pub async fn examined(setting: &Setting<'_>, space: &Namespace) -> Vec<(State, String)> {
     let nothing = |_: &str| None;
@@ -161,4 +200,14 @@ async fn the_doctor_says_of_each_cluster_whether_it_answers_and_what_is_not_allo
     let elsewhere = space.through("127.0.0.1:9".parse().expect("an address"));
     let silent = examined(&setting, &elsewhere).await;
     assert!(matches!(silent.as_slice(), [(State::Bad, said)] if said.contains("production")), "{silent:?}");
+}
+
+/// Who is nobody there may not even ask what is allowed. That is no good news.
+#[tokio::test]
+async fn the_doctor_says_where_a_cluster_does_not_say_what_is_allowed() {
+    let Some(space) = Namespace::open().await else { return };
+    let setting = Setting { reached: "impersonate: { user: \"system:anonymous\" }", ..Setting::default() };
+    let found = examined(&setting, &space.with_kubeconfig(&space.kubeconfig("admin"))).await;
+    let wanted = format!("production does not say what Vigie may do in {}", space.name);
+    assert!(matches!(found.as_slice(), [(State::Odd, said)] if said.starts_with(&wanted)), "{found:?}");
 }

@@ -76,10 +76,15 @@ impl Outside {
         incident.runs.into_values().next()
     }
 
-    /// Declares an incident, which gets this number, and asks for a plan.
-    pub async fn asks(&self, incident: i64, action: &str) {
+    /// Waits until the bot hears.
+    pub async fn hears(&self) {
         let heard = async || (self.town.ws().open_sockets() > 0).then_some(());
         until("the bot hears", PATIENCE, heard).await;
+    }
+
+    /// Declares an incident, which gets this number, and asks for a plan.
+    pub async fn asks(&self, incident: i64, action: &str) {
+        self.hears().await;
         self.says("U0ONCALL", &format!("start sev2 the web fails ({incident})")).await;
         let declared = async || self.town.store.incident(IncidentId(incident)).await.ok().flatten();
         until("the incident", PATIENCE, declared).await;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,6 +18,10 @@ struct Rules {
     /// How many more requests get an answer.
     answered: AtomicI64,
     lost: AtomicUsize,
+    /// Whoever waits for an answer that is lost is not told that nothing comes any more.
+    holds: AtomicBool,
+    /// All is never well again.
+    is_the_end: AtomicBool,
 }
 
 pub struct Relay {
@@ -31,7 +35,13 @@ impl Relay {
     pub async fn open(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
-        let rules = Rules { delay_ms: 0.into(), answered: NEVER.into(), lost: 0.into() };
+        let rules = Rules {
+            delay_ms: 0.into(),
+            answered: NEVER.into(),
+            lost: 0.into(),
+            holds: false.into(),
+            is_the_end: false.into(),
+        };
         let (rules, ours) = (Arc::new(rules), JoinSet::new());
         let accepting = tokio::spawn(accept(listener, server, Arc::clone(&rules), ours));
         Self { address, rules, accepting }
@@ -50,6 +60,18 @@ impl Relay {
     /// So many more requests are answered. The answer to the next is lost with its connection, and then all is well.
     pub fn lose_the_answer_after(&self, requests: i64) {
         self.rules.answered.store(requests, Ordering::SeqCst);
+    }
+
+    /// The same, and whoever asked goes on waiting.
+    pub fn hold_the_answer_after(&self, requests: i64) {
+        self.rules.holds.store(true, Ordering::SeqCst);
+        self.lose_the_answer_after(requests);
+    }
+
+    /// So many more requests are answered, and then none, whoever asks.
+    pub fn fall_silent_after(&self, requests: i64) {
+        self.rules.is_the_end.store(true, Ordering::SeqCst);
+        self.hold_the_answer_after(requests);
     }
 
     /// How many answers were lost.
@@ -97,8 +119,13 @@ async fn pass(client: TcpStream, server: TcpStream, rules: &Rules) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
             if rules.answered.load(Ordering::SeqCst) < 0 {
-                rules.answered.store(NEVER, Ordering::SeqCst);
+                if !rules.is_the_end.load(Ordering::SeqCst) {
+                    rules.answered.store(NEVER, Ordering::SeqCst);
+                }
                 rules.lost.fetch_add(1, Ordering::SeqCst);
+                if rules.holds.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
                 return;
             }
             slowly(rules).await;

@@ -151,6 +151,21 @@ async fn a_stateful_set_is_freed_of_nothing_below_its_partition() {
     team.close().await;
 }
 
+/// K1 · Of pods that nobody makes only the events of their owner tell.
+#[tokio::test]
+async fn a_stateful_set_that_gets_no_pods_says_why() {
+    let undo = [("undo", "reversible", "undo: { workloads: [statefulset/db] }")];
+    let setting = Setting { actions: &undo, check: "get, namespace", within: "8s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    set_with(&team.space, "StatefulSet", "db", &["example/db:1", "example/db:2"]).await;
+    team.space.kubectl(&["create", "quota", "none", "--hard=pods=0"]).await;
+    team.space.once("resourcequota/none", |quota| quota["status"]["used"].is_object()).await;
+    let (_, failed) = team.through(1, "undo").await;
+    assert!(failed.contains("the cluster makes no pods") && failed.contains("exceeded quota: none"), "{failed}");
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{failed}");
+    team.close().await;
+}
+
 #[tokio::test]
 async fn a_roll_out_of_somebody_else_is_waited_for_and_nothing_is_changed() {
     let wait = [("wait", "reversible", "wait: { workloads: [deployment/web] }")];

@@ -342,6 +342,40 @@ async fn the_quick_diagnostic_says_what_the_cluster_says() {
     team.close().await;
 }
 
+/// K16 · A Job's pod that is done, or one that was evicted, is no pod that is not ready. A workload without pods serves nobody.
+#[tokio::test]
+async fn pods_that_have_ended_are_named_and_what_is_scaled_to_none_is_worth_a_look() {
+    let Some(space) = Namespace::open().await else { return };
+    let looks = [
+        ("pods", "pods: { selector: \"app=web\", restarts: { fail_above: 100 } }"),
+        ("running", "workloads: [deployment/web]"),
+        ("stopped", "workloads: [deployment/none]"),
+    ];
+    let setting = Setting { looks: &looks, ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    team.space.deployed("none", &["example/web:1"], 0).await;
+    for (name, image) in [("import", "example/task:1"), ("export", "example/task:1-fail")] {
+        let image = format!("--image={image}");
+        team.space.kubectl(&["run", name, &image, "--restart=Never", "--labels=app=web"]).await;
+        let has_ended = |pod: &Value| pod["status"]["phase"] == "Succeeded" || pod["status"]["phase"] == "Failed";
+        team.space.once(&format!("pod/{name}"), has_ended).await;
+    }
+    team.world.types("U0ONCALL", "C0GENERAL", "start sev2 the web fails").await;
+    let channel = team.world.channel(1).await;
+    team.world.types("U0ONCALL", &channel, "diagnose web").await;
+    let incident = team.world.incident(1).await;
+    let (_, round) = incident.last_diagnostic().expect("the round ended");
+    let results = round.results.as_ref().expect("the round ended");
+    let judged = |name: &str| results.iter().find(|result| result.check == name).map(|result| result.verdict);
+    let verdicts = [judged("pods"), judged("running"), judged("stopped")];
+    assert_eq!(verdicts, [Some(Verdict::Pass), Some(Verdict::Pass), Some(Verdict::Warn)], "{results:?}");
+    let said = shown(&team.world.message(&channel, "2 of 2 ready"));
+    assert!(said.contains("; ended: export and import") && said.contains("none is to have 0 pods"), "{said}");
+    team.close().await;
+}
+
 /// The server says field by field what it does not like; that is what people read, and nothing else of its answer.
 #[tokio::test]
 async fn what_the_server_finds_wrong_with_a_field_is_said_with_the_field() {

@@ -12,6 +12,8 @@ anywhere in a container's image decides:
     oom             killed at once for its memory, not yet restarted  nothing special
     fail            nothing special                                   exit code 3, Failed
     chatty          1500 lines of log, then ten each second           nothing special
+    wordy           1000 lines of log of 5 kB each before the usual    the same
+    stays           nothing special                                   goes on whatever the others do
     lingers         gone 3 s after its deletion                       the same
     unschedulable   no node takes it: the pod stays Pending           the same
 
@@ -40,7 +42,7 @@ from pods import Pod
 HEARTBEAT = 5.0  # seconds between two reports of the node
 AGAIN = 0.2  # seconds until the API server is asked again after it did not answer
 LINGER = 3.0  # seconds that a pod which lingers takes to go
-CAPACITY = {"cpu": "32", "memory": "64Gi", "pods": "500", "ephemeral-storage": "100Gi"}
+CAPACITY = {"cpu": "32", "memory": "64Gi", "pods": "2000", "ephemeral-storage": "100Gi"}
 
 
 class Timer(threading.Thread):

@@ -23,6 +23,7 @@ SERVING = [
     'WARN request id=3 "GET /" status=200 slow=1.2s',
     'ERROR request id=4 "POST /orders" status=500 cause="connection reset"',
 ]
+WORDY = [f"DEBUG dump number={number} {'x' * 5000}" for number in range(1000)]
 MESSAGE = 2048, 80  # the bytes and the lines of its log that a failed container may leave as its message
 
 
@@ -33,7 +34,7 @@ class Container:
         self.log_is_message = spec.get("terminationMessagePolicy") == "FallbackToLogsOnError"
         self.pod = pod
         self.initial = initial  # an init container: has always succeeded already
-        self.completes = initial or pod.completes
+        self.completes = initial or (pod.completes and "stays" not in self.image)
         self.id = "fake://" + hashlib.sha256(f"{pod.uid}/{self.name}/{self.image}".encode()).hexdigest()
 
     def has(self, word):
@@ -146,13 +147,17 @@ class Container:
             return [(start + i / 1000, line) for i, line in enumerate([first, *CRASH])]
         if self.completes:
             steps = [(began + second, f"INFO step {second} done") for second in range(1, int(self.ends))]
+            steps = self.dump() + steps
             last = f"ERROR failed, exit code {self.exit_code}" if self.exit_code else "INFO done, exit code 0"
             lines = [(began, first), *steps, (began + self.ends, last)]
             return [line for line in lines if line[0] <= now]
-        lines = [(began + i / 1000, line) for i, line in enumerate([first, *SERVING])]
+        lines = [(began, first), *self.dump(), *((began + i / 1000, line) for i, line in enumerate(SERVING))]
         if self.has("chatty"):
             lines += [self.chat(number) for number in range(1, 1501 + max(0, int(age * 10)))]
         return lines
+
+    def dump(self):
+        return [(self.pod.began, line) for line in WORDY] if self.has("wordy") else []
 
     def chat(self, number):
         when = 0.01 if number <= 1500 else (number - 1500) / 10
