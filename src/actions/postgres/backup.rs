@@ -68,7 +68,12 @@ pub(super) async fn plan(
     kept.retain(|one| !one.is_foreign(&config.server_at()));
     let lets_go = config.keep.as_ref().map(|keep| lets_go(keep, &kept, facts.now_ms)).unwrap_or_default();
     let size = Words::new("postgres.size_of").with("database", config.name.as_str());
-    let mut diff = vec![config.says_where(), size.with("size", files::size(facts.bytes))];
+    let mut diff = vec![config.says_where()];
+    // Before what is only good to know, for a card shows the first lines.
+    if !lets_go.is_empty() {
+        diff.push(Words::new("postgres.lets_go").with("names", lets_go.clone()));
+    }
+    diff.push(size.with("size", files::size(facts.bytes)));
     if let Some(newest) = kept.first() {
         let words = Words::new("postgres.newest_backup").with("name", newest.name.as_str());
         diff.push(words.with("age_ms", age(facts.now_ms, newest.made_at_ms)));
@@ -79,9 +84,6 @@ pub(super) async fn plan(
     diff.push(Words::new("postgres.kept_in").with("path", folder.display().to_string()));
     if !config.schemas.is_empty() {
         diff.push(Words::new("postgres.only_schemas").with("schemas", config.schemas.clone()));
-    }
-    if !lets_go.is_empty() {
-        diff.push(Words::new("postgres.lets_go").with("names", lets_go.clone()));
     }
     let risk = if lets_go.is_empty() { step.least_risk() } else { step.least_risk().max(Risk::Reversible) };
     let from = kept.first().map(|newest| newest.name.clone());
