@@ -142,6 +142,23 @@ impl Uncommitted {
         tokio::time::timeout(std::time::Duration::from_secs(20), waited).await.expect("they wait for it");
     }
 
+    /// Returns when so many have waited for this transaction's end, each for as long as it may.
+    pub async fn when_it_was_waited_for_in_vain(&mut self, times: usize) {
+        let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut self.conn).await.expect("a number");
+        // Who waits begins anew: each try is a statement of its own.
+        const TRIES: &str =
+            "SELECT query_start::text FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)) LIMIT 1";
+        let mut begun = std::collections::BTreeSet::new();
+        let waited = async {
+            while begun.len() <= times {
+                let try_at: Option<String> =
+                    sqlx::query_scalar(TRIES).bind(own).fetch_optional(&mut self.watcher).await.expect("an answer");
+                begun.extend(try_at);
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), waited).await.expect("they try again");
+    }
+
     /// Its work stands from now on.
     pub async fn commits(&mut self) {
         sqlx::query("COMMIT").execute(&mut self.conn).await.expect("it commits");

@@ -299,6 +299,19 @@ async fn it_is_ready_only_while_slack_is_reached_and_alive_all_the_time() {
 }
 
 #[tokio::test]
+async fn a_bot_that_does_nothing_on_a_restored_database_is_not_ready() {
+    let (site, database) = (Site::open().await, Database::of(Kind::Postgres).await);
+    let store = Store::open(&database.url).await.expect("several share this database");
+    store.set_number("paused", 1).await.expect("it takes a number");
+    let bot = site.serve(&site.by_socket(&[("DATABASE_URL", &database.url)])).await;
+    let parts = bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(parts["engine"].as_str().unwrap_or_default().contains("vigie resume"), "{parts}");
+    store.resume().await.expect("it goes on");
+    bot.becomes(StatusCode::OK).await;
+    bot.stop().await;
+}
+
+#[tokio::test]
 async fn a_process_that_a_newer_release_has_taken_over_from_says_that_it_can_be_stopped() {
     let (site, database) = (Site::open().await, Database::of(Kind::Postgres).await);
     let bot = site.serve(&site.by_socket(&[("DATABASE_URL", &database.url)])).await;

@@ -604,3 +604,31 @@ async fn a_page_is_not_sent_after_the_answer_though_a_clock_was_set_back_between
     let paged = incident.pages.values().map(|page| page.mark.at).max().expect("somebody is paged");
     assert!(incident.acknowledged.expect("it is answered").at >= paged);
 }
+
+#[tokio::test]
+async fn several_processes_may_make_an_empty_database_at_the_same_moment() {
+    let database = Database::of(Kind::Postgres).await;
+    let open = || Store::open(&database.url);
+    let (first, second, third) = tokio::join!(open(), open(), open());
+    for store in [first, second, third] {
+        store.expect("whoever comes second finds the work done").prepare_all().await.expect("it is whole");
+    }
+}
+
+/// PostgreSQL lets nobody wait for longer than three seconds.
+#[tokio::test]
+async fn a_decision_that_could_not_have_its_incident_in_time_is_made_later_and_once() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = Store::open(&database.url).await.unwrap();
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    store.receive("ack", Target::incident(IncidentId(1)), &typed("ack"), START).await.unwrap();
+    let mut held = database.holds_an_incident(1).await;
+    let (decided, ()) = tokio::join!(take_next(&store, START), async {
+        held.when_it_was_waited_for_in_vain(2).await;
+        held.commits().await;
+    });
+    assert_eq!(decided, [Taken::Done { incident: Some(IncidentId(1)) }]);
+    let facts = store.timeline(IncidentId(1)).await.unwrap();
+    assert_eq!(facts.iter().filter(|entry| matches!(entry.fact, Fact::Acknowledged { .. })).count(), 1);
+}
