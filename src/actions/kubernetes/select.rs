@@ -27,6 +27,8 @@ use crate::incident::words::Words;
 
 /// Between two looks at where a Service sends to.
 const AGAIN: Duration = Duration::from_millis(250);
+/// An Endpoints object names no more (Kubernetes, “Over-capacity endpoints”).
+const MOST_ENDPOINTS: usize = 1_000;
 
 /// Which Services are switched, and to what.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
@@ -231,7 +233,8 @@ impl Select {
         }
     }
 
-    /// Waits until every Service sends to pods of the new set and to no others.
+    /// Waits until every Service sends to the pods of the new set and to no others. The cluster tells where a Service sends a
+    /// moment late: until all that are ready are told, the number is one of before.
     async fn settled(&self, site: &Site<'_>, written: &[(&Part, Written)]) -> Result<Vec<Value>, Words> {
         let longest = length::duration(self.settle.unwrap_or(Millis::seconds(10)));
         let watch = Stopwatch::start();
@@ -242,7 +245,7 @@ impl Select {
                 let seen = self.sends_to(site, &done.object, to).await;
                 let over = watch.left_of(longest).is_zero() || site.left().is_zero();
                 match seen {
-                    Ok(Some(ready)) => {
+                    Ok(Some(Sent { to: ready, all })) if ready >= all || over => {
                         let note = Words::new("kubernetes.selected").with("name", part.name());
                         notes.push(note.with("at", self.shown(to)).with("ready", ready).into());
                         break;
@@ -262,7 +265,7 @@ impl Select {
     }
 
     /// How many pods a Service sends to, once all of them are of the new set.
-    async fn sends_to(&self, site: &Site<'_>, service: &Object, to: Option<&str>) -> Result<Option<usize>, Trouble> {
+    async fn sends_to(&self, site: &Site<'_>, service: &Object, to: Option<&str>) -> Result<Option<Sent>, Trouble> {
         let ready = self.ready(site, service, to).await?;
         let endpoints = match site.get(ENDPOINTS, service.name()).await {
             Err(trouble) if trouble.is_absent() => return Ok(None),
@@ -273,8 +276,16 @@ impl Select {
             subsets.into_iter().flatten().filter_map(|subset| subset.get("addresses")?.as_array()).flatten();
         let pods: Vec<&str> = addresses.filter_map(|one| one.pointer("/targetRef/name")?.as_str()).collect();
         let is_settled = !pods.is_empty() && pods.iter().all(|pod| ready.contains(*pod));
-        Ok(is_settled.then_some(pods.len()))
+        Ok(is_settled.then_some(Sent { to: pods.len(), all: ready.len().min(MOST_ENDPOINTS) }))
     }
+}
+
+/// Where a Service sends.
+struct Sent {
+    /// So many pods.
+    to: usize,
+    /// So many are ready.
+    all: usize,
 }
 
 fn why_of(result: StepResult) -> Words {
