@@ -110,7 +110,8 @@ impl Place {
     /// Has a roll-back planned and approves it by its button: the moment of the click, in milliseconds, and the run.
     async fn approves(&self, number: u32) -> (i64, RunId) {
         let run = RunId { incident: IncidentId(1), number };
-        // The one before is verified by then, and its workload is free.
+        // The one before is verified by then, and what waited for Slack's limit of edits a minute stands: the plan would wait
+        // behind it.
         self.bot.rests().await;
         self.says("U0ONCALL", "run undo-web --in inc_1").await;
         let button = format!("approve {run}");

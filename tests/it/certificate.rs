@@ -22,21 +22,28 @@ use crate::runbook::Sheet;
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ndate: Thu, 26 Nov 2026 12:00:00 GMT\r\ncontent-length: 0\r\n\r\n";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A site called `localhost` with a certificate for many years; its port, and who vouches for it as a file reads it.
-async fn site() -> (u16, String) {
+/// A certificate for many years, and who vouches for it as a file reads it.
+pub fn identity(name: &str) -> (TlsAcceptor, String) {
     let issuer_key = KeyPair::generate().expect("a key can be made");
     let mut issuer = CertificateParams::default();
     issuer.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     issuer.distinguished_name.push(DnType::CommonName, "Vigie's tests");
     let root = issuer.self_signed(&issuer_key).expect("it can be signed");
     let key = KeyPair::generate().expect("a key can be made");
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("it is a name");
+    let params = CertificateParams::new(vec![name.to_owned()]).expect("it is a name");
     let shown = params.signed_by(&key, &Issuer::from_params(&issuer, &issuer_key)).expect("it can be signed");
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().expect("they are known").with_no_client_auth();
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     let config = config.with_single_cert(vec![shown.der().clone()], key).expect("they fit");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let root = STANDARD.encode(root.der());
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{root}\n-----END CERTIFICATE-----\n");
+    (TlsAcceptor::from(Arc::new(config)), pem)
+}
+
+/// A site called `localhost`; its port, and who vouches for it as a file reads it.
+async fn site() -> (u16, String) {
+    let (acceptor, root) = identity("localhost");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let port = listener.local_addr().expect("it has an address").port();
     tokio::spawn(async move {
@@ -44,7 +51,7 @@ async fn site() -> (u16, String) {
             answers(&acceptor, stream).await;
         }
     });
-    (port, format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(root.der())))
+    (port, root)
 }
 
 async fn answers(acceptor: &TlsAcceptor, stream: TcpStream) {

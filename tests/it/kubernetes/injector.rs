@@ -6,9 +6,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::plane::Namespace;
+use crate::certificate::identity;
 use crate::faults::until;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +27,7 @@ pub struct Injector {
 impl Injector {
     /// Puts a container called proxy with this image into the pods of the namespace from now on.
     pub async fn open(space: &Namespace, image: &str) -> Self {
-        let (acceptor, issuer) = identity();
+        let (acceptor, issuer) = identity("127.0.0.1");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         let image = Arc::new(Mutex::new(image.to_owned()));
@@ -73,25 +71,6 @@ impl Drop for Injector {
     fn drop(&mut self) {
         self.accepting.abort();
     }
-}
-
-/// A certificate for this machine, and who vouches for it as a file reads it.
-fn identity() -> (TlsAcceptor, String) {
-    let issuer_key = KeyPair::generate().expect("a key can be made");
-    let mut issuer = CertificateParams::default();
-    issuer.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    issuer.distinguished_name.push(DnType::CommonName, "Vigie's tests");
-    let root = issuer.self_signed(&issuer_key).expect("it can be signed");
-    let key = KeyPair::generate().expect("a key can be made");
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("it is a name");
-    let shown = params.signed_by(&key, &Issuer::from_params(&issuer, &issuer_key)).expect("it can be signed");
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let config = config.with_safe_default_protocol_versions().expect("they are known").with_no_client_auth();
-    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    let config = config.with_single_cert(vec![shown.der().clone()], key).expect("they fit");
-    let root = STANDARD.encode(root.der());
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{root}\n-----END CERTIFICATE-----\n");
-    (TlsAcceptor::from(Arc::new(config)), pem)
 }
 
 async fn answer(acceptor: &TlsAcceptor, stream: TcpStream, image: &str) {
