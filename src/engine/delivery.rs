@@ -20,7 +20,7 @@ use crate::incident::timeline::{Card, Entry};
 use crate::incident::waiting::OpenIncidents;
 use crate::incident::words::Words;
 use crate::slack::scene::Scene;
-use crate::store::{Claimed, StoreFault};
+use crate::store::{Claimed, Place, StoreFault};
 
 /// How long an effect may take before another process takes it over; longer work renews it. A page in the hands of a
 /// process that died waits for so long, and no longer.
@@ -217,13 +217,24 @@ impl Engine {
         match next(claimed, trouble, now) {
             Next::Again(at) => {
                 tracing::info!(effect, why = trouble.told(), attempts = claimed.attempts, "not yet; trying again");
-                self.parts.store.postpone(claimed, at, &trouble.told()).await
+                let place = self.place_of(claimed).await?;
+                self.parts.store.postpone(claimed, at, place, &trouble.told()).await
             }
             Next::GiveUp => {
                 tracing::warn!(effect, why = trouble.told(), attempts = claimed.attempts, "given up");
                 self.parts.store.done(claimed, given_up(&claimed.effect, trouble), now).await.map(|_| ())
             }
         }
+    }
+
+    /// A card that people must act upon does not wait for an edit that Slack's limits hold back.
+    async fn place_of(&self, claimed: &Claimed) -> Result<Place, StoreFault> {
+        let incident = match claimed.incident {
+            Some(id) => self.parts.store.incident(id).await?,
+            None => None,
+        };
+        let only_refreshes = incident.is_some_and(|incident| claimed.effect.only_refreshes(&incident));
+        Ok(if only_refreshes { Place::LetsPass } else { Place::Kept })
     }
 
     async fn carry_out(&self, claimed: &Claimed) -> Result<Vec<Report>, Trouble> {

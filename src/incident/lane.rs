@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{Effect, ReplyTo, Sheet};
 use super::id::IncidentId;
+use super::state::Incident;
 use super::timeline::Card;
 use super::words::Words;
 
@@ -111,6 +112,16 @@ impl Effect {
             Effect::LookAtChannel => Some("look".into()),
             Effect::Home { user } => Some(format!("home:{user}")),
             _ => None,
+        }
+    }
+
+    /// Whether it changes nothing but how something looks that is there already, so that it matters to nobody what is done
+    /// before it.
+    pub fn only_refreshes(&self, incident: &Incident) -> bool {
+        match self {
+            Effect::Topic | Effect::PinCard | Effect::LookAtChannel => true,
+            Effect::ShowCard { card } => incident.cards.contains_key(card),
+            _ => false,
         }
     }
 }

@@ -46,7 +46,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "outbox",
-        numbers: &["id", "incident", "created_at", "due_at", "attempts", "lease_until"],
+        numbers: &["id", "incident", "created_at", "due_at", "attempts", "lease_until", "lets_pass"],
         texts: &["lane", "queue", "fold", "effect", "state", "token", "fault"],
     },
     Table { name: "target_lock", numbers: &[], texts: &["target", "run"] },

@@ -9,7 +9,7 @@ use super::StoreFault;
 use super::sqlite::unusable;
 
 /// Version, name, and the text for each database. Embedded one by one, so that a new file is seen by the compiler.
-const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
     (
         1,
         "start",
@@ -33,6 +33,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 4] = [
         "answer",
         include_str!("../../migrations/sqlite/0004_answer.sql"),
         include_str!("../../migrations/postgres/0004_answer.sql"),
+    ),
+    (
+        5,
+        "lets_pass",
+        include_str!("../../migrations/sqlite/0005_lets_pass.sql"),
+        include_str!("../../migrations/postgres/0005_lets_pass.sql"),
     ),
 ];
 

@@ -43,7 +43,7 @@ pub use backup::Copied;
 pub use commit::{Decide, Now, Question, Taken};
 pub use execution::{Beginning, Fenced};
 pub use inbox::{Arrived, Target};
-pub use outbox::Claimed;
+pub use outbox::{Claimed, Place};
 
 /// So many open incidents are read for a list or a Home; of the rest the number is told.
 const LOOKED_AT: u32 = 100;

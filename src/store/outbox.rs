@@ -30,6 +30,15 @@ pub struct Claimed {
     pub has_others_behind: bool,
 }
 
+/// What becomes of the place of an effect that is put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It keeps it: what is behind it waits, and comes after it.
+    Kept,
+    /// What is behind it goes on.
+    LetsPass,
+}
+
 impl Store {
     /// Takes up to `limit` effects of a lane that are due: the first of each queue only. Everything but pages waits
     /// until what came in for its incident is decided, so that it shows the newest state and knows what came of the
@@ -114,9 +123,15 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn postpone(&self, claimed: &Claimed, due_at: Instant, fault: &str) -> Result<(), StoreFault> {
+    pub async fn postpone(
+        &self,
+        claimed: &Claimed,
+        due_at: Instant,
+        place: Place,
+        fault: &str,
+    ) -> Result<(), StoreFault> {
         let (id, token) = (claimed.id, claimed.token.clone());
-        self.db.write(Postpone { id, token, due_at, fault: fault.to_owned() }).await?;
+        self.db.write(Postpone { id, token, due_at, place, fault: fault.to_owned() }).await?;
         self.announce_change();
         Ok(())
     }
@@ -326,6 +341,7 @@ struct Postpone {
     id: i64,
     token: String,
     due_at: Instant,
+    place: Place,
     fault: String,
 }
 
@@ -339,7 +355,8 @@ impl Write for Postpone {
             conn.run(&sql::PASS_ATTEMPTS_ON, pass_on).await?;
             return Ok(());
         }
-        let postpone = args![self.id, self.token.as_str(), self.due_at.0, self.fault.as_str()];
+        let lets_pass = i64::from(self.place == Place::LetsPass);
+        let postpone = args![self.id, self.token.as_str(), self.due_at.0, self.fault.as_str(), lets_pass];
         conn.run(&sql::POSTPONE, postpone).await?;
         Ok(())
     }

@@ -48,6 +48,14 @@ macro_rules! may_work {
     };
 }
 
+/// Whether nothing stands before `o` in its queue. What lets others pass does so until somebody has it in hand.
+macro_rules! is_first {
+    () => {
+        " NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead' \
+        AND (e.lets_pass = 0 OR e.state = 'leased')) "
+    };
+}
+
 statements! {
     // Inbox
     RECEIVE = "INSERT INTO inbox (source, incident, channel, input, state, arrived_at) \
@@ -80,7 +88,7 @@ statements! {
     /// What changes systems and what customers are told. Chat may wait for Slack's limits, and everything else for what
     /// stands before it.
     OLDEST_DUE_WORK = "SELECT MIN(o.due_at) AS at FROM outbox o WHERE o.lane IN ('action', 'comms') AND o.state = 'waiting' \
-        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead')";
+        AND" (is_first!());
     OLDEST_LEASE = "SELECT MIN(lease_until) AS at FROM outbox WHERE state = 'leased'";
     /// Some of the open incidents that nothing will wake.
     OPEN_WITHOUT_WAKE = "SELECT id, state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
@@ -133,18 +141,17 @@ statements! {
     /// and its limit begins anew then; what stands in WITH and locks rows is run once. Pages wait for nothing. The others wait until what came in for their incident is
     /// decided: a card then shows the newest state, and an execution that is taken over knows every step that is done.
     CLAIM = "WITH due AS (SELECT o.id FROM outbox o WHERE o.lane = $1 \
-        AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) \
-        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
-        AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) AND"
-        (may_work!(), "ORDER BY o.id LIMIT $5 + 0") [" FOR UPDATE SKIP LOCKED"] ") \
+        AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) AND"
+        (is_first!(), "AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) AND",
+        may_work!(), "ORDER BY o.id LIMIT $5 + 0") [" FOR UPDATE SKIP LOCKED"] ") \
         UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id IN (SELECT id FROM due) \
         RETURNING id, incident, queue, effect, attempts, created_at, \
         (SELECT MIN(n.id) FROM outbox n WHERE n.queue = outbox.queue AND n.id > outbox.id) AS behind";
     /// The first of one queue, which an ended effect has made way for.
     CLAIM_NEXT = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
-        WHERE id = (SELECT MIN(e.id) FROM outbox e WHERE e.queue = $1 AND e.state <> 'dead') \
-        AND state = 'waiting' AND due_at <= $2 \
+        WHERE id = (SELECT MIN(e.id) FROM outbox e WHERE e.queue = $1 AND e.state <> 'dead' \
+        AND (e.lets_pass = 0 OR e.state = 'leased')) AND state = 'waiting' AND due_at <= $2 \
         AND (lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = outbox.incident)) AND"
         (may_work!(), "RETURNING id, incident, queue, effect, attempts, created_at, \
         (SELECT MIN(n.id) FROM outbox n WHERE n.queue = outbox.queue AND n.id > outbox.id) AS behind");
@@ -155,21 +162,18 @@ statements! {
         RETURNING queue, fold, attempts";
     /// The newer copy has to look for what an attempt of the older one may have done.
     PASS_ATTEMPTS_ON = "UPDATE outbox SET attempts = attempts + $3 WHERE queue = $1 AND fold = $2 AND state = 'waiting'";
-    POSTPONE = "UPDATE outbox SET state = 'waiting', due_at = $3, fault = $4, lease_until = NULL, token = NULL \
+    POSTPONE = "UPDATE outbox SET state = 'waiting', due_at = $3, fault = $4, lets_pass = $5, lease_until = NULL, token = NULL \
         WHERE id = $1 AND token = $2";
     EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";
     EXTEND_ALL = "UPDATE outbox SET lease_until = $2 WHERE state = 'leased' AND token LIKE $1";
     MOVE_LEASES = "UPDATE outbox SET lease_until = lease_until + $1 WHERE state = 'leased' AND token LIKE $2";
     NEXT_DUE = "SELECT MIN(n.at) AS at FROM (\
-        SELECT w.due_at AS at FROM (SELECT o.due_at FROM outbox o WHERE o.lane = $1 AND o.state = 'waiting' \
-        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead') \
-        ORDER BY o.due_at LIMIT 1) w \
-        UNION ALL SELECT MIN(lease_until) AS at FROM outbox WHERE lane = $1 AND state = 'leased') n WHERE"
-        (may_work!());
+        SELECT w.due_at AS at FROM (SELECT o.due_at FROM outbox o WHERE o.lane = $1 AND o.state = 'waiting' AND"
+        (is_first!(), "ORDER BY o.due_at LIMIT 1) w \
+        UNION ALL SELECT MIN(lease_until) AS at FROM outbox WHERE lane = $1 AND state = 'leased') n WHERE", may_work!());
     UNREST = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'new') \
-        + (SELECT COUNT(*) FROM outbox o WHERE o.state = 'leased' OR (o.state = 'waiting' AND o.due_at <= $1 \
-        AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead'))) \
-        + (SELECT COUNT(*) FROM incident WHERE wake_at <= $1) AS n";
+        + (SELECT COUNT(*) FROM outbox o WHERE o.state = 'leased' OR (o.state = 'waiting' AND o.due_at <= $1 AND"
+        (is_first!(), ")) + (SELECT COUNT(*) FROM incident WHERE wake_at <= $1) AS n");
     WAITING = "SELECT queue, attempts, due_at, fault FROM outbox ORDER BY id LIMIT 100";
     EFFECTS_WAITING = "SELECT COUNT(*) AS n FROM outbox WHERE state <> 'dead'";
     PUT_EFFECT_ASIDE = "UPDATE outbox SET state = 'dead', fault = $2, lease_until = NULL, token = NULL WHERE id = $1";

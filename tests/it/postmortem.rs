@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use vigie::practice::{SubmitOutcome, Trouble};
 
@@ -81,7 +82,7 @@ impl Terminal {
             ("PHONES_URL", phones.http_url()),
             ("SMTP_PORT", phones.smtp_addr().port().to_string()),
             ("PHONES_ACCOUNT", phones.account().sid.clone()),
-            ("PHONES_TOKEN", "practice".to_owned()),
+            ("PHONES_TOKEN", phones.account().token.expose_secret().to_owned()),
             ("PHONES_SECRET", "0123456789abcdef".to_owned()),
         ])
     }

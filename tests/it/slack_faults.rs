@@ -126,6 +126,30 @@ async fn a_429_is_waited_for_as_long_as_slack_says() {
     world.close().await;
 }
 
+#[tokio::test]
+async fn a_card_to_act_upon_does_not_wait_for_edits_that_slack_puts_off() {
+    let world = World::open().await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    let channel = world.is_whole(1).await;
+    for method in ["chat.update", "conversations.setTopic"] {
+        world.ws().faults().next(method, 1, Trouble::RateLimited { retry_after_s: 50 });
+    }
+    for text in ["severity sev1", "rollback"] {
+        let ack = world.ws().person("U0ONCALL").command(&channel, "/incident", text).await;
+        assert_eq!(ack.failure, None, "/incident {text}");
+        world.settle_now().await;
+    }
+    assert_eq!(world.ws().faults().left(), 0, "every trouble was met");
+    let edited = |world: &World| world.ws().calls_of("chat.update").iter().filter(|call| call.status == 200).count();
+    let before = edited(&world);
+    let plan = world.cards(&channel, 1, "run_1_1");
+    assert_eq!(plan.len(), 1, "the plan is there, and the clock stood still");
+    world.settle().await;
+    assert!(edited(&world) > before, "the edits come when Slack takes them");
+    world.is_whole(1).await;
+    world.close().await;
+}
+
 /// Slack takes ten seconds to be given up, in real time: every method has a world of its own, side by side.
 async fn each_method_at_once(trouble: Trouble) {
     let worlds = START_PATH.map(|method| {

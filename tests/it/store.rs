@@ -12,7 +12,7 @@ use vigie::incident::state::{Progress, replay};
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::words::Words;
-use vigie::store::{Beginning, Claimed, Decide, Fenced, Question, Store, StoreFault, Taken, Target};
+use vigie::store::{Beginning, Claimed, Decide, Fenced, Place, Question, Store, StoreFault, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::script::{START, rules};
@@ -133,9 +133,44 @@ async fn what_is_next_in_a_queue_is_taken_at_once_when_it_is_due_and_what_came_i
     assert!(of_queue(store.claim(Lane::Chat, START, lease, 50).await.unwrap()).is_none(), "the first has an owner");
     let again = store.done_and_next(&second, vec![], START, lease).await.unwrap();
     assert!(again.is_none(), "the others wait behind the third");
-    store.postpone(&third, START + Millis::seconds(5), "later").await.unwrap();
+    store.postpone(&third, START + Millis::seconds(5), Place::Kept, "later").await.unwrap();
     let next = store.done_and_next(&second, vec![], START, lease).await.unwrap();
     assert!(next.is_none(), "it waits, and the others behind it");
+}
+
+#[tokio::test]
+async fn what_only_shows_the_newest_state_lets_others_pass_while_it_is_put_off_and_never_beside_its_own_copy() {
+    let (store, _dir) = open().await;
+    store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let (lease, later) = (Millis::minutes(5), START + Millis::minutes(1));
+    let all = store.claim(Lane::Chat, START, lease, 50).await.unwrap();
+    let first = all.into_iter().find(|one| one.effect == Effect::OpenChannel).expect("the channel is due");
+    let card = store.done_and_next(&first, vec![], START, lease).await.unwrap().expect("the card is next");
+    let is_card = |one: &Claimed| one.effect == Effect::ShowCard { card: Card::Incident };
+    assert!(is_card(&card), "{card:?}");
+    store.postpone(&card, later, Place::LetsPass, "Slack's limit").await.unwrap();
+    let mut others = 0;
+    let of_queue = |claimed: Vec<Claimed>| claimed.into_iter().find(|one| one.queue == first.queue);
+    while let Some(next) = of_queue(store.claim(Lane::Chat, START, lease, 50).await.unwrap()) {
+        assert!(!is_card(&next), "it is put off");
+        others += 1;
+        store.done(&next, vec![], START).await.unwrap();
+    }
+    assert!(others > 0);
+    // While somebody shows it, a newer copy waits, and what is behind that.
+    let card = of_queue(store.claim(Lane::Chat, later, lease, 50).await.unwrap()).expect("its time has come");
+    assert!(is_card(&card) && card.attempts == 2, "{card:?}");
+    store.receive("b", Target::incident(IncidentId(1)), &typed("ack"), later).await.unwrap();
+    take_all(&store, later).await;
+    assert!(of_queue(store.claim(Lane::Chat, later, lease, 50).await.unwrap()).is_none(), "two would race");
+    store.done(&card, vec![], later).await.unwrap();
+    let mut shown_anew = false;
+    while let Some(next) = of_queue(store.claim(Lane::Chat, later, lease, 50).await.unwrap()) {
+        shown_anew |= is_card(&next);
+        store.done(&next, vec![], later).await.unwrap();
+    }
+    assert!(shown_anew);
 }
 
 #[tokio::test]
@@ -459,10 +494,11 @@ async fn a_card_that_is_put_off_gives_way_to_a_newer_copy_that_is_written_at_the
     let card = claimed.iter().find(|one| is_card(&one.effect)).expect("the announcement is due");
 
     let mut newer = database.copies_an_effect_and_does_not_commit_yet(card.id).await;
-    let (putting_off, ()) = tokio::join!(store.postpone(card, START + Millis::seconds(1), "later"), async {
-        newer.when_somebody_waits_for_it().await;
-        newer.commits().await;
-    });
+    let (putting_off, ()) =
+        tokio::join!(store.postpone(card, START + Millis::seconds(1), Place::Kept, "later"), async {
+            newer.when_somebody_waits_for_it().await;
+            newer.commits().await;
+        });
     putting_off.expect("it is repeated and sees the newer copy");
     let waiting = store.waiting().await.unwrap();
     let announcements = waiting.iter().filter(|(queue, ..)| queue.starts_with("chat:announce")).count();
@@ -481,7 +517,7 @@ async fn a_newer_copy_of_a_card_knows_of_every_attempt_of_the_one_that_gave_way_
         let card = claimed.iter().find(|one| is_card(&one.effect)).expect("the announcement is due");
         assert_eq!(card.attempts, attempt, "it may have been posted each time before");
         let mut newer = database.copies_an_effect_and_does_not_commit_yet(card.id).await;
-        let (putting_off, ()) = tokio::join!(store.postpone(card, START, "later"), newer.commits());
+        let (putting_off, ()) = tokio::join!(store.postpone(card, START, Place::Kept, "later"), newer.commits());
         putting_off.expect("it is repeated and sees the newer copy");
     }
 }

@@ -55,7 +55,7 @@ pub struct TwilioAccount {
 
 impl Default for TwilioAccount {
     fn default() -> Self {
-        Self { sid: "AC00000000000000000000000000000001".into(), token: SecretString::from("practice") }
+        Self { sid: "AC00000000000000000000000000000001".into(), token: SecretString::from("token-of-the-phones") }
     }
 }
 

@@ -190,21 +190,23 @@ mod tests {
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     }
 
+    /// The practice account's.
+    const TOKEN: &str = "token-of-the-phones";
+
     const TEXT: &[(&str, &str)] =
         &[("To", "+15550101"), ("From", "+15550100"), ("Body", "SEV2 · checkout returns 500")];
 
     #[tokio::test]
     async fn a_text_message_is_queued_then_delivered() {
         let phones = phones().await;
-        let (status, answer) = post(&phones, "Messages", "practice", TEXT).await;
+        let (status, answer) = post(&phones, "Messages", TOKEN, TEXT).await;
         assert_eq!((status, &answer["status"], &answer["to"]), (201, &json!("queued"), &json!("+15550101")));
         assert_eq!(answer["date_created"], "Fri, 20 Nov 2026 07:33:20 +0000");
         let inbox = phones.deliveries();
         assert_eq!((inbox[0].kind, inbox[0].body.as_str()), (DeliveryKind::Sms, "SEV2 · checkout returns 500"));
 
         let url = format!("{}{}", phones.http_url(), answer["uri"].as_str().expect("an address"));
-        let later =
-            client().get(url).basic_auth(&phones.account().sid, Some("practice")).send().await.expect("an answer");
+        let later = client().get(url).basic_auth(&phones.account().sid, Some(TOKEN)).send().await.expect("an answer");
         assert_eq!(later.json::<Value>().await.expect("JSON")["status"], "delivered");
     }
 
@@ -214,7 +216,7 @@ mod tests {
         let twiml =
             "<Response><Say>Severity 2.</Say><Pause length=\"1\"/><Say>Tom &amp; Co cannot pay</Say></Response>";
         let (status, _) =
-            post(&phones, "Calls", "practice", &[("To", "+15550101"), ("From", "+15550100"), ("Twiml", twiml)]).await;
+            post(&phones, "Calls", TOKEN, &[("To", "+15550101"), ("From", "+15550100"), ("Twiml", twiml)]).await;
         assert_eq!(status, 201);
         assert_eq!(phones.deliveries()[0].body, "Severity 2. Tom & Co cannot pay");
     }
@@ -231,7 +233,7 @@ mod tests {
     async fn a_malformed_or_refused_number_is_error_21211() {
         let phones = phones().await;
         let bad = [("To", "abc"), ("From", "+15550100"), ("Body", "x")];
-        let (status, answer) = post(&phones, "Messages", "practice", &bad).await;
+        let (status, answer) = post(&phones, "Messages", TOKEN, &bad).await;
         assert_eq!(
             (status, answer),
             (
@@ -240,14 +242,13 @@ mod tests {
             )
         );
         phones.refuse("+1 555-0101");
-        assert_eq!(post(&phones, "Messages", "practice", TEXT).await.1["code"], 21211);
+        assert_eq!(post(&phones, "Messages", TOKEN, TEXT).await.1["code"], 21211);
     }
 
     #[tokio::test]
     async fn missing_fields_have_their_own_codes() {
         let phones = phones().await;
-        let code =
-            async |what, fields: &[(&str, &str)]| post(&phones, what, "practice", fields).await.1["code"].clone();
+        let code = async |what, fields: &[(&str, &str)]| post(&phones, what, TOKEN, fields).await.1["code"].clone();
         assert_eq!(code("Messages", &[("From", "+15550100"), ("Body", "x")]).await, 21604);
         assert_eq!(code("Messages", &[("To", "+15550101"), ("Body", "x")]).await, 21603);
         assert_eq!(code("Messages", &[("To", "+15550101"), ("From", "+15550100")]).await, 21602);
@@ -258,17 +259,17 @@ mod tests {
     async fn faults_at_one_door_do_not_touch_the_other() {
         let phones = phones().await;
         phones.fail_next(Door::Sms, Fault::Unavailable, 2);
-        assert_eq!(post(&phones, "Messages", "practice", TEXT).await.0, 503);
+        assert_eq!(post(&phones, "Messages", TOKEN, TEXT).await.0, 503);
         let (call, _) = post(
             &phones,
             "Calls",
-            "practice",
+            TOKEN,
             &[("To", "+15550101"), ("From", "+15550100"), ("Url", "https://example.com/say")],
         )
         .await;
         assert_eq!(call, 201);
-        assert_eq!(post(&phones, "Messages", "practice", TEXT).await.0, 503);
-        assert_eq!(post(&phones, "Messages", "practice", TEXT).await.0, 201);
+        assert_eq!(post(&phones, "Messages", TOKEN, TEXT).await.0, 503);
+        assert_eq!(post(&phones, "Messages", TOKEN, TEXT).await.0, 201);
     }
 
     #[tokio::test]
@@ -277,7 +278,7 @@ mod tests {
         phones.fail_next(Door::Sms, Fault::LostAnswer, 1);
         let sid = phones.account().sid.clone();
         let url = format!("{}/2010-04-01/Accounts/{sid}/Messages.json", phones.http_url());
-        let request = client().post(url).basic_auth(&sid, Some("practice")).form(TEXT).send().into_future();
+        let request = client().post(url).basic_auth(&sid, Some(TOKEN)).form(TEXT).send().into_future();
         let mut changes = phones.changes();
         tokio::select! {
             answer = request => panic!("the answer came: {answer:?}"),

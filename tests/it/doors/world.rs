@@ -15,7 +15,7 @@ use vigie::practice::{Delivery, NewChannel, NewPerson, Person, Practice, Practic
 use vigie::render::Renderer;
 use vigie::slack::scene::Scene;
 use vigie::slack::{Health, Inbound, Patience, Slack, SlackConfig, SlackFault, SocketDoor};
-use vigie::store::{Question, Store};
+use vigie::store::{Place, Question, Store};
 
 use crate::database::Database;
 use crate::script::{START, rules};
@@ -237,10 +237,10 @@ impl World {
                     Err(SlackFault::Retry { after, .. }) => {
                         let wait = after.map_or(0, |after| i64::try_from(after.as_millis()).unwrap());
                         self.clock.advance(Millis(wait));
-                        self.store.postpone(&claimed, self.clock.now(), "later").await.unwrap();
+                        self.store.postpone(&claimed, self.clock.now(), Place::Kept, "later").await.unwrap();
                     }
                     Err(SlackFault::Unknown { .. }) => {
-                        self.store.postpone(&claimed, self.clock.now(), "unknown").await.unwrap();
+                        self.store.postpone(&claimed, self.clock.now(), Place::Kept, "unknown").await.unwrap();
                     }
                     Err(fault @ SlackFault::Permanent { .. }) => {
                         let (code, why) = (fault.code().to_owned(), fault.words());

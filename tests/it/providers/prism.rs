@@ -29,14 +29,10 @@ impl Prism {
             skip("requests through a vendor's description: VIGIE_TEST_PRISM names no program");
             return None;
         };
-        let port = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-            listener.local_addr().expect("it has an address").port()
-        };
         let description = format!("{}/tests/eyes/specs/{vendor}.json", env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new("node")
             .arg(program)
-            .args(["proxy", "--errors", "--host", "127.0.0.1", "--port", &port.to_string(), &description, upstream])
+            .args(["proxy", "--errors", "--host", "127.0.0.1", "--port", "0", &description, upstream])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -46,16 +42,16 @@ impl Prism {
         let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
         let listening = async {
             while let Some(line) = lines.next_line().await.expect("its output can be read") {
-                if line.contains("listening on") {
-                    return;
+                if let Some((_, url)) = line.split_once("listening on ") {
+                    return url.trim().to_owned();
                 }
             }
             panic!("prism ended before it listened");
         };
-        tokio::time::timeout(Duration::from_secs(120), listening).await.expect("prism listens in time");
+        let url = tokio::time::timeout(Duration::from_secs(120), listening).await.expect("prism listens in time");
         // What it says further is read away, or it would wait for a reader.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Some(Self { child, url: format!("http://127.0.0.1:{port}") })
+        Some(Self { child, url })
     }
 
     async fn ends(mut self) {

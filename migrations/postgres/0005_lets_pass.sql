@@ -1,0 +1,2 @@
+-- It was put off and only shows the newest state: what is behind it in its queue goes on.
+ALTER TABLE outbox ADD COLUMN lets_pass BIGINT NOT NULL DEFAULT 0;
