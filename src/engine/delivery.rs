@@ -217,7 +217,7 @@ impl Engine {
         match next(claimed, trouble, now) {
             Next::Again(at) => {
                 tracing::info!(effect, why = trouble.told(), attempts = claimed.attempts, "not yet; trying again");
-                let place = self.place_of(claimed).await?;
+                let place = self.place_of(claimed).await;
                 self.parts.store.postpone(claimed, at, place, &trouble.told()).await
             }
             Next::GiveUp => {
@@ -227,14 +227,15 @@ impl Engine {
         }
     }
 
-    /// A card that people must act upon does not wait for an edit that Slack's limits hold back.
-    async fn place_of(&self, claimed: &Claimed) -> Result<Place, StoreFault> {
-        let incident = match claimed.incident {
-            Some(id) => self.parts.store.incident(id).await?,
-            None => None,
-        };
+    /// A card that people must act upon does not wait for an edit that Slack's limits, or trouble, hold back.
+    async fn place_of(&self, claimed: &Claimed) -> Place {
+        let (Some(id), true) = (claimed.incident, claimed.effect.may_refresh()) else { return Place::Kept };
+        let incident = self.parts.store.incident(id).await.unwrap_or_else(|fault| {
+            tracing::warn!(%fault, id = claimed.id, "an effect keeps its place, for its incident cannot be read");
+            None
+        });
         let only_refreshes = incident.is_some_and(|incident| claimed.effect.only_refreshes(&incident));
-        Ok(if only_refreshes { Place::LetsPass } else { Place::Kept })
+        if only_refreshes { Place::LetsPass } else { Place::Kept }
     }
 
     async fn carry_out(&self, claimed: &Claimed) -> Result<Vec<Report>, Trouble> {

@@ -81,7 +81,8 @@ impl Effect {
         }
     }
 
-    /// The queue it waits in: one sender at a time, order kept (durability rule 3).
+    /// The queue it waits in: one sender at a time, order kept (durability rule 3). Only what refreshes lets others pass
+    /// once it was put off.
     pub fn queue(&self, incident: Option<IncidentId>) -> String {
         let of = incident.map(|id| id.to_string()).unwrap_or_default();
         match self {
@@ -115,13 +116,17 @@ impl Effect {
         }
     }
 
-    /// Whether it changes nothing but how something looks that is there already, so that it matters to nobody what is done
-    /// before it.
+    /// Whether it may change nothing but how something looks that is there already: it depends on the incident.
+    pub fn may_refresh(&self) -> bool {
+        matches!(self, Effect::Topic | Effect::PinCard | Effect::ShowCard { .. })
+    }
+
+    /// Whether it changes nothing but how something looks that is there already, so that it matters to nobody whether it is
+    /// done before or after what else its queue holds.
     pub fn only_refreshes(&self, incident: &Incident) -> bool {
         match self {
-            Effect::Topic | Effect::PinCard | Effect::LookAtChannel => true,
             Effect::ShowCard { card } => incident.cards.contains_key(card),
-            _ => false,
+            _ => self.may_refresh(),
         }
     }
 }

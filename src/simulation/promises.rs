@@ -1,35 +1,41 @@
 //! What must hold after every run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Ended, World};
 use crate::engine::LEASE;
 use crate::incident::id::{IncidentId, RunId};
-use crate::incident::state::{Incident, PageOutcome, replay};
+use crate::incident::state::{Incident, PageOutcome, Phase, replay};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact};
 
 /// Beyond what a run's faults explain, a page may be this late.
 const BOUND: Millis = Millis::seconds(2);
+/// By so much the clocks of two processes may differ, and what one of them is to do may come so much later.
+const APART: Millis = Millis(super::world::MOST_AHEAD.end);
 
 /// Every promise that was broken.
 pub(super) async fn broken(world: &World) -> Vec<String> {
     let mut faults = Vec::new();
     let mut timelines = Vec::new();
-    for incident in incidents(world).await {
+    let incidents = incidents(world).await;
+    for incident in &incidents {
         let timeline = world.store.timeline(incident.id).await.unwrap_or_else(|fault| panic!("{fault}"));
         match replay(&timeline) {
-            Ok(again) if again == incident => {}
+            Ok(again) if again == *incident => {}
             Ok(_) => faults.push(format!("{}: the timeline does not replay to the row", incident.id)),
             Err(fault) => faults.push(format!("{}: {fault}", incident.id)),
         }
-        pages(world, &incident, &mut faults);
-        runs(&incident, &timeline, &mut faults);
-        reminders(&incident, &timeline, &mut faults);
-        surroundings(world, &incident, &mut faults);
+        pages(world, incident, &mut faults);
+        runs(incident, &timeline, &mut faults);
+        reminders(incident, &timeline, &mut faults);
+        in_time(world, &timeline, &mut faults);
+        surroundings(world, incident, &mut faults);
         timelines.push((incident.id, timeline));
     }
     acknowledged(world, &timelines, &mut faults);
+    acted_upon(world, &incidents, &mut faults);
+    targets(world, &incidents, &mut faults).await;
     messages(world, &mut faults);
     executions(world, &timelines, &mut faults);
     rest(world, &mut faults).await;
@@ -179,6 +185,43 @@ fn reminders(incident: &Incident, timeline: &[Entry], faults: &mut Vec<String>) 
     }
 }
 
+/// What time was to bring came in time: the next level, a reminder, the end of a plan, a run whose announcement is late.
+/// Between two entries, and after the last, nothing may have been due for longer than the faults explain.
+fn in_time(world: &World, timeline: &[Entry], faults: &mut Vec<String>) {
+    for number in 1..=timeline.len() {
+        let Ok(incident) = replay(timeline.get(..number).unwrap_or_default()) else { return };
+        let until = timeline.get(number).map_or(world.clock.now(), |entry| entry.at);
+        for (what, due) in due(&incident) {
+            // What was overdue when this entry made it due is due with it.
+            let due = due.max(incident.touched);
+            let late = until.since(due);
+            let allowed = explained(world, due, until).0 + BOUND.0 + APART.0;
+            if late.0 > allowed {
+                let (id, seq) = (incident.id, incident.seq);
+                faults.push(format!(
+                    "{id}: {what} did not come for {} ms after entry {seq}; {allowed} ms are allowed",
+                    late.0
+                ));
+            }
+        }
+    }
+}
+
+/// What time is to bring an incident, and when: not by what it tells the store, which may be wrong.
+fn due(incident: &Incident) -> Vec<(&'static str, Instant)> {
+    let climb = incident.ladder.next_at.filter(|_| incident.status.is_open());
+    let mut due: Vec<_> = climb.map(|at| ("the next level", at)).into_iter().collect();
+    due.extend(incident.reminder_at().map(|at| ("a reminder", at)));
+    for run in incident.runs.values() {
+        due.extend(match &run.phase {
+            Phase::Pending => run.expires_at.map(|at| ("the end of a plan", at)),
+            Phase::Announcing { run_by, .. } => Some(("the release of a run", *run_by)),
+            _ => None,
+        });
+    }
+    due
+}
+
 /// One channel, one card in it, one announcement.
 fn surroundings(world: &World, incident: &Incident, faults: &mut Vec<String>) {
     let state = world.outside.state();
@@ -203,6 +246,45 @@ fn acknowledged(world: &World, timelines: &[(IncidentId, Vec<Entry>)], faults: &
         // A note on an incident that was declared only later was refused, and whoever wrote it was told.
         if times > 1 || (times == 0 && *existed) {
             faults.push(format!("“{}” stands {times} times in the timeline", said.line));
+        }
+    }
+}
+
+/// Every declaration that somebody was told is received is an incident, and what was said of one shows in it.
+fn acted_upon(world: &World, incidents: &[Incident], faults: &mut Vec<String>) {
+    let starts = world.acknowledged.iter().filter(|(said, _)| said.line.starts_with("start "));
+    let starts: BTreeSet<&str> = starts.map(|(said, _)| said.source.as_str()).collect();
+    if starts.len() != incidents.len() {
+        faults.push(format!(
+            "{} declarations were acknowledged, and there are {} incidents",
+            starts.len(),
+            incidents.len()
+        ));
+    }
+    for (said, _) in world.acknowledged.iter().filter(|(_, existed)| *existed) {
+        let wanted = said.input().0.incident;
+        let Some(incident) = incidents.iter().find(|incident| Some(incident.id) == wanted) else { continue };
+        // What is said of one that has ended is refused.
+        let has_ended = !incident.status.is_open();
+        let shows = match said.line.split(' ').next() {
+            Some("ack") => incident.acknowledged.is_some() || has_ended,
+            Some("resolve" | "cancel") => has_ended,
+            Some("severity") => said.line.contains(&format!(" {} ", incident.severity.key)) || has_ended,
+            _ => true,
+        };
+        if !shows {
+            faults.push(format!("“{}” was acknowledged, and {} does not show it", said.line, incident.id));
+        }
+    }
+}
+
+/// No target is held for a run that is over.
+async fn targets(world: &World, incidents: &[Incident], faults: &mut Vec<String>) {
+    let runs = incidents.iter().flat_map(|incident| incident.runs.values());
+    let holders: BTreeSet<String> = runs.filter(|run| run.holds_targets()).map(|run| run.id.to_string()).collect();
+    for (target, run) in world.store.held_targets().await.unwrap_or_else(|fault| panic!("{fault}")) {
+        if !holders.contains(&run) {
+            faults.push(format!("{target} is still held for {run}"));
         }
     }
 }

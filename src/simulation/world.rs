@@ -29,7 +29,7 @@ const STORM: Millis = Millis::minutes(80);
 /// After that all is well, and everything must come to rest.
 const CALM: Millis = Millis::minutes(45);
 /// By how much a clock goes wrong, in milliseconds: machines that keep their time agree far better.
-const MOST_AHEAD: Range<i64> = 0..4_000;
+pub(super) const MOST_AHEAD: Range<i64> = 0..4_000;
 /// More than this happens in no seed that comes to rest.
 const MOST_STEPS: usize = 20_000;
 

@@ -31,7 +31,8 @@ struct Table {
 }
 
 /// Parents first. How a step goes at this moment is not among them: it is nobody's history, and the next one told takes
-/// its place.
+/// its place. Nor is what lets others pass: it is known again after one more try, and a backup before an upgrade is made of
+/// tables that may not have it yet.
 const TABLES: [Table; 8] = [
     Table {
         name: "incident",
@@ -46,7 +47,7 @@ const TABLES: [Table; 8] = [
     },
     Table {
         name: "outbox",
-        numbers: &["id", "incident", "created_at", "due_at", "attempts", "lease_until", "lets_pass"],
+        numbers: &["id", "incident", "created_at", "due_at", "attempts", "lease_until"],
         texts: &["lane", "queue", "fold", "effect", "state", "token", "fault"],
     },
     Table { name: "target_lock", numbers: &[], texts: &["target", "run"] },

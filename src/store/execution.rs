@@ -231,3 +231,14 @@ impl Write for Ping {
         Ok(())
     }
 }
+
+#[cfg(test)]
+impl Store {
+    /// Every target that is held, and the run that holds it.
+    pub(crate) async fn held_targets(&self) -> Result<Vec<(String, String)>, StoreFault> {
+        const TEXT: &str = "SELECT target, run FROM target_lock ORDER BY target";
+        const HELD: sql::Statement = sql::Statement { name: "HELD", sqlite: TEXT, postgres: TEXT };
+        let rows = self.db.read(&HELD, args![]).await?;
+        rows.iter().map(|row| Ok((row.text("target")?.to_owned(), row.text("run")?.to_owned()))).collect()
+    }
+}

@@ -42,8 +42,9 @@ const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
     ),
 ];
 
-/// Two processes that start at once may both try; the one that comes second finds the work done.
-const ATTEMPTS: u32 = 5;
+/// Processes that start at once may all try. At each migration one of them is first; the others fail, find it done, and go on
+/// with the next.
+const ATTEMPTS: usize = 2 * MIGRATIONS.len();
 
 pub(super) async fn sqlite(options: &SqliteConnectOptions) -> Result<(), StoreFault> {
     let mut conn = options.connect().await.map_err(|why| unusable(options, &why))?;

@@ -48,7 +48,8 @@ macro_rules! may_work {
     };
 }
 
-/// Whether nothing stands before `o` in its queue. What lets others pass does so until somebody has it in hand.
+/// Whether nothing stands before `o` in its queue. What lets others pass may be in hand beside what is behind it, and never
+/// beside its own copy: that is only made while this one is in hand, and this one stands before it then.
 macro_rules! is_first {
     () => {
         " NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead' \
@@ -160,8 +161,9 @@ statements! {
     GIVE_WAY = "DELETE FROM outbox WHERE id = $1 AND token = $2 AND fold IS NOT NULL AND EXISTS \
         (SELECT 1 FROM outbox n WHERE n.id > $1 AND n.state = 'waiting' AND n.queue = outbox.queue AND n.fold = outbox.fold) \
         RETURNING queue, fold, attempts";
-    /// The newer copy has to look for what an attempt of the older one may have done.
-    PASS_ATTEMPTS_ON = "UPDATE outbox SET attempts = attempts + $3 WHERE queue = $1 AND fold = $2 AND state = 'waiting'";
+    /// The newer copy has to look for what an attempt of the older one may have done, and waits as long as that one would.
+    PASS_ON = "UPDATE outbox SET attempts = attempts + $3, due_at = CASE WHEN due_at < $4 THEN $4 ELSE due_at END, \
+        lets_pass = $5 WHERE queue = $1 AND fold = $2 AND state = 'waiting'";
     POSTPONE = "UPDATE outbox SET state = 'waiting', due_at = $3, fault = $4, lets_pass = $5, lease_until = NULL, token = NULL \
         WHERE id = $1 AND token = $2";
     EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";
@@ -170,7 +172,8 @@ statements! {
     NEXT_DUE = "SELECT MIN(n.at) AS at FROM (\
         SELECT w.due_at AS at FROM (SELECT o.due_at FROM outbox o WHERE o.lane = $1 AND o.state = 'waiting' AND"
         (is_first!(), "ORDER BY o.due_at LIMIT 1) w \
-        UNION ALL SELECT MIN(lease_until) AS at FROM outbox WHERE lane = $1 AND state = 'leased') n WHERE", may_work!());
+        UNION ALL SELECT MIN(o.lease_until) AS at FROM outbox o WHERE o.lane = $1 AND o.state = 'leased' AND", is_first!(),
+        ") n WHERE", may_work!());
     UNREST = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'new') \
         + (SELECT COUNT(*) FROM outbox o WHERE o.state = 'leased' OR (o.state = 'waiting' AND o.due_at <= $1 AND"
         (is_first!(), ")) + (SELECT COUNT(*) FROM incident WHERE wake_at <= $1) AS n");

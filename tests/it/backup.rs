@@ -8,10 +8,12 @@ use vigie::incident::id::IncidentId;
 use vigie::incident::state::{Phase, replay};
 use vigie::practice::shop::Silence;
 use vigie::practice::{Trouble, Workspace};
-use vigie::store::Store;
+use vigie::store::{Store, Target};
 
 use crate::clicks::planned;
 use crate::database::{Database, Kind};
+use crate::script::START;
+use crate::store::{take_all, typed};
 use crate::world::World;
 
 fn vigie(url: &str, words: &[&str]) -> Output {
@@ -130,4 +132,21 @@ async fn a_damaged_file_is_no_backup() {
     assert!(says(&told).contains("nothing was restored"), "{}", says(&told));
     let told = vigie(&fresh.url, &["restore", "/nowhere/vigie.backup"]);
     assert!(says(&told).contains("there is no file"), "{}", says(&told));
+}
+
+#[tokio::test]
+async fn a_backup_before_an_upgrade_is_made_of_tables_that_lack_what_the_new_release_brings() {
+    let older = Database::fresh().await;
+    let store = Store::open(&older.url).await.expect("the database is made");
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.expect("it is kept");
+    take_all(&store, START).await;
+    store.close().await;
+    older.does("ALTER TABLE outbox DROP COLUMN lets_pass").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = place(&folder);
+    let told = vigie(&older.url, &["backup", &file]);
+    assert_eq!(told.status.code(), Some(0), "{}", says(&told));
+    let told = vigie(&Database::fresh().await.url, &["restore", &file]);
+    assert_eq!(told.status.code(), Some(0), "{}", says(&told));
+    assert!(says(&told).contains("1 incident"), "{}", says(&told));
 }

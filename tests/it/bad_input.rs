@@ -266,11 +266,21 @@ async fn two_hundred_incidents_of_one_title_get_two_hundred_channels_and_slack_i
     let at_once = |mail: &Delivery| mail.to == "oncall@example.com" && mail.at_ms == crate::script::START.0;
     let paged = world.setup.phones.deliveries().into_iter().filter(at_once).count();
     assert_eq!(i64::try_from(paged), Ok(many), "each has its page, at once, however long Slack takes");
-    let refused = world.ws().calls().into_iter().filter(|call| call.status == 429).count();
+    let calls = world.ws().calls();
+    let refused = calls.iter().filter(|call| call.status == 429).count();
     println!(
         "429s: {refused}, calls: {}, virtual time: {} min",
-        world.ws().calls().len(),
+        calls.len(),
         world.clock.now().since(crate::script::START).whole_minutes()
+    );
+    let of_a_channel = calls.iter().filter(|call| call.status == 429).find(|call| {
+        let channel = call.args["channel"].as_str().unwrap_or_default();
+        !channel.starts_with('D')
+    });
+    assert!(of_a_channel.is_none(), "what can wait is not asked for before its time: {of_a_channel:?}");
+    assert!(
+        i64::try_from(refused).is_ok_and(|refused| refused <= many),
+        "a page is tried at once, and again once Slack said"
     );
     world.close().await;
 }

@@ -522,6 +522,27 @@ async fn a_newer_copy_of_a_card_knows_of_every_attempt_of_the_one_that_gave_way_
     }
 }
 
+#[tokio::test]
+async fn a_newer_copy_of_a_card_waits_as_long_as_slack_said_to_the_one_that_gave_way_to_it() {
+    let (store, _database) = open().await;
+    store.receive("a", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    let (lease, later) = (Millis::minutes(5), START + Millis::seconds(50));
+    let all = store.claim(Lane::Chat, START, lease, 50).await.unwrap();
+    let first = all.into_iter().find(|one| one.effect == Effect::OpenChannel).expect("the channel is due");
+    let card = store.done_and_next(&first, vec![], START, lease).await.unwrap().expect("the card is next");
+    store.receive("b", Target::incident(IncidentId(1)), &typed("ack"), START).await.unwrap();
+    take_all(&store, START).await;
+    store.postpone(&card, later, Place::LetsPass, "Slack's limit").await.unwrap();
+    let of_queue = |claimed: Vec<Claimed>| claimed.into_iter().find(|one| one.queue == first.queue);
+    while let Some(next) = of_queue(store.claim(Lane::Chat, START, lease, 50).await.unwrap()) {
+        assert_ne!(next.effect, card.effect, "Slack said not before fifty seconds from now");
+        store.done(&next, vec![], START).await.unwrap();
+    }
+    let copy = of_queue(store.claim(Lane::Chat, later, lease, 50).await.unwrap()).expect("its time has come");
+    assert_eq!((&copy.effect, copy.attempts), (&card.effect, 2));
+}
+
 fn begun(beginning: Beginning) -> Option<Fenced> {
     match beginning {
         Beginning::Begun(fenced, _) => Some(fenced),

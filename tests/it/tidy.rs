@@ -356,6 +356,26 @@ fn names_of_files_say_what_is_inside() {
 }
 
 #[test]
+fn every_migration_is_embedded_for_both_databases() {
+    let mut faults = Faults::default();
+    let files = tracked();
+    let embedded =
+        files.iter().find(|file| file.path == "src/store/migrate.rs").expect("migrations are embedded there");
+    let migrations: Vec<&str> = files.iter().filter_map(|file| file.path.strip_prefix("migrations/")).collect();
+    assert!(!migrations.is_empty(), "there are migrations");
+    for migration in migrations {
+        let (_, name) = migration.split_once('/').expect("each database has a folder");
+        for database in ["sqlite", "postgres"] {
+            let path = format!("migrations/{database}/{name}");
+            if !files.iter().any(|file| file.path == path) || !embedded.text.contains(&format!("\"../../{path}\"")) {
+                faults.add(&path, 1, "it is not there, or embedded nowhere");
+            }
+        }
+    }
+    faults.demand_none();
+}
+
+#[test]
 fn the_top_holds_nothing_to_wonder_about() {
     let mut faults = Faults::default();
     for file in tracked() {
