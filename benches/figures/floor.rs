@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::connect_async_with_config;
 use tokio_tungstenite::tungstenite::Message;
@@ -18,7 +19,10 @@ const WRITES: usize = 500;
 const PAGE: [u8; 4_096] = [7; 4_096];
 
 /// A client of Socket Mode in as few lines as there can be, in this process.
-pub struct Client(JoinHandle<()>);
+pub struct Client {
+    serving: JoinHandle<()>,
+    acknowledged: mpsc::UnboundedReceiver<()>,
+}
 
 impl Client {
     pub async fn connect(team: &Team) -> Self {
@@ -28,25 +32,32 @@ impl Client {
         let answer: Value = answer.json().await.expect("it answers in JSON");
         let address = answer["url"].as_str().expect("an address").to_owned();
         let (mut socket, _) = connect_async_with_config(address, None, true).await.expect("the socket opens");
-        let client = Self(tokio::spawn(async move {
+        let (told, acknowledged) = mpsc::unbounded_channel();
+        let serving = tokio::spawn(async move {
             while let Some(Ok(message)) = socket.next().await {
                 let Message::Text(text) = message else { continue };
                 let frame: Value = serde_json::from_str(&text).expect("the workspace speaks JSON");
                 let Some(envelope) = frame.get("envelope_id") else { continue };
                 let ack = json!({"envelope_id": envelope}).to_string();
-                if socket.send(Message::text(ack)).await.is_err() {
+                if socket.send(Message::text(ack)).await.is_err() || told.send(()).is_err() {
                     return;
                 }
             }
-        }));
+        });
         team.is_heard(Duration::from_secs(10)).await;
-        client
+        Self { serving, acknowledged }
+    }
+
+    /// Waits until it acknowledges what comes next.
+    pub async fn acknowledges(&mut self) {
+        while self.acknowledged.try_recv().is_ok() {}
+        self.acknowledged.recv().await.expect("it serves");
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.0.abort();
+        self.serving.abort();
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant as Moment};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 use vigie::app::practice::CONFIG;
 use vigie::clock::Clock;
@@ -20,6 +20,7 @@ use vigie::store::Store;
 use crate::bot::Bot;
 use crate::clock::pass;
 use crate::database::{self, Database};
+use crate::floor;
 use crate::table::{Row, Table};
 use crate::team::{GENERAL, Team};
 
@@ -42,9 +43,48 @@ pub async fn first_write(table: &mut Table) {
         let written = place.written(run);
         took.push(Duration::from_millis(u64::try_from(written - clicked).expect("the change follows the click")));
     }
+    let figure = "click to first change in the cluster".to_owned();
     let besides = "the workspace's own time is in it".to_owned();
-    table.add(Row { figure: "click to first change in the cluster".into(), bot: "Vigie".into(), took, besides });
+    let vigie = Row { figure: figure.clone(), bot: "Vigie".into(), took, besides };
     place.close().await;
+    let (bot, besides) = ("acknowledges, tells the channel, changes nothing".to_owned(), String::new());
+    table.add(Row { figure, bot, took: workspaces_own().await, besides });
+    table.add(vigie);
+}
+
+/// What the workspace takes for itself: from the click, through its acknowledgement, until the message that the channel gets
+/// before anything is changed is posted.
+async fn workspaces_own() -> Vec<Duration> {
+    let team = Team::open().await;
+    let mut client = floor::Client::connect(&team).await;
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let post = async |body: Value| {
+        let call =
+            http.post(format!("{}/chat.postMessage", team.practice.api_url())).bearer_auth(team.practice.bot_token());
+        let answer: Value = call.json(&body).send().await.expect("an answer").json().await.expect("JSON");
+        assert_eq!(answer["ok"], true, "{answer}");
+        text(&answer, "ts")
+    };
+    let button = json!({"type": "button", "text": {"type": "plain_text", "text": "Approve"}, "action_id": "approve"});
+    let card = json!({"channel": GENERAL, "text": "a plan", "blocks": [{"type": "actions", "elements": [button]}]});
+    let told = "Rollback in progress: the web goes back to the version before. Expected back within a minute.";
+    let mut took = Vec::new();
+    for _ in 0..WRITES {
+        let ts = post(card.clone()).await;
+        pass(READING).await;
+        let person = team.ws().person("U0LEAD");
+        let began = Moment::now();
+        let announced = async {
+            client.acknowledges().await;
+            post(json!({"channel": GENERAL, "text": told})).await;
+            began.elapsed()
+        };
+        let (length, clicked) = tokio::join!(announced, person.click(GENERAL, &ts, "approve"));
+        clicked.unwrap_or_else(|why| panic!("{why}"));
+        took.push(length);
+        pass(READING).await;
+    }
+    took
 }
 
 pub async fn undo(table: &mut Table) {
