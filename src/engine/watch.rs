@@ -38,6 +38,8 @@ const EVERY: Millis = Millis::minutes(1);
 const GLANCE: Duration = Duration::from_secs(5);
 /// Later than this, and people are told.
 const LATE: Millis = Millis::seconds(30);
+/// The same for what Slack is told: a storm of incidents brings much at once.
+const LATE_CHAT: Millis = Millis::minutes(5);
 /// Nothing heard for this long is deafness.
 const DEAF: Millis = Millis::minutes(1);
 /// Open incidents are told of an absence this long; at the start it is known to the minute only.
@@ -166,8 +168,8 @@ impl Engine {
     async fn troubles(&self, memory: &mut Memory, now: Instant) -> Result<Vec<Words>, StoreFault> {
         let store = &self.parts.store;
         let late = store.lateness(now).await?;
-        let parts = [late.wake, late.input, late.page, late.work, late.lease];
-        for (what, late) in ["wake", "input", "page", "work", "lease"].into_iter().zip(parts) {
+        let parts = [late.wake, late.input, late.page, late.work, late.chat, late.lease];
+        for (what, late) in ["wake", "input", "page", "work", "chat", "lease"].into_iter().zip(parts) {
             metrics::gauge!("vigie_late_seconds", "what" => what).set(late.0 as f64 / 1000.0);
         }
         let aside = store.put_aside().await?;
@@ -183,8 +185,9 @@ impl Engine {
             store.set_number(ALIVE, now.0).await?;
         }
         let mut troubles = Vec::new();
-        if late.worst() > LATE {
-            troubles.push(Words::new("watch.late").with("late_ms", late.worst().0));
+        let worst = if late.chat > LATE_CHAT { late.worst().max(late.chat) } else { late.worst() };
+        if worst > LATE {
+            troubles.push(Words::new("watch.late").with("late_ms", worst.0));
         }
         if self.is_news(aside, now).await? {
             troubles.push(Words::new("watch.put_aside").with("count", aside));

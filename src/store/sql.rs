@@ -86,14 +86,15 @@ statements! {
     OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";
     OLDEST_DUE_PAGE = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox \
         WHERE lane = 'page' AND state <> 'dead'";
-    /// What changes systems and what customers are told. Chat may wait for Slack's limits, and everything else for what
-    /// stands before it.
+    /// What changes systems and what customers are told, except what waits for something before it.
     OLDEST_DUE_WORK = "SELECT MIN(o.due_at) AS at FROM outbox o WHERE o.lane IN ('action', 'comms') AND o.state = 'waiting' \
         AND" (is_first!());
+    /// What Slack's limits hold back is due when they end.
+    OLDEST_DUE_CHAT = "SELECT MIN(o.due_at) AS at FROM outbox o WHERE o.lane = 'chat' AND o.state = 'waiting' AND" (is_first!());
     OLDEST_LEASE = "SELECT MIN(lease_until) AS at FROM outbox WHERE state = 'leased'";
-    /// Some of the open incidents that nothing will wake.
+    /// The open incidents that nothing will wake, a hundred at a time.
     OPEN_WITHOUT_WAKE = "SELECT id, state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
-        AND wake_at IS NULL ORDER BY id LIMIT 100";
+        AND wake_at IS NULL AND id > $1 ORDER BY id LIMIT 100";
     PUT_ASIDE = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'dead') + (SELECT COUNT(*) FROM outbox WHERE state = 'dead') AS n";
     ALL_INPUTS = "SELECT COUNT(*) AS n FROM inbox";
     /// The executions of a backup: they are reported as unknown instead.

@@ -631,22 +631,45 @@ async fn whatever_waits_for_longer_than_it_should_is_late() {
     let (store, database) = open().await;
     let late = async || {
         let late = store.lateness(START + Millis::minutes(5)).await.unwrap();
-        [late.wake, late.input, late.page, late.work, late.lease].map(|late| late.0 / 60_000)
+        [late.wake, late.input, late.page, late.work, late.chat, late.lease].map(|late| late.0 / 60_000)
     };
-    assert_eq!(late().await, [0; 5]);
+    assert_eq!(late().await, [0; 6]);
     const ROW: &str =
         "INSERT INTO outbox (lane, queue, effect, state, created_at, due_at, lease_until, token, attempts) VALUES";
     let rows = [
-        ("'comms', 'a', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 0, 5, 0]),
-        ("'page', 'b', '{}', 'waiting', 0, 1795140060000, NULL, NULL, 0", [0, 0, 4, 5, 0]),
-        ("'chat', 'c', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 4, 5, 0]),
-        ("'chat', 'd', '{}', 'leased', 0, 0, 1795140120000, 'x', 1", [0, 0, 4, 5, 3]),
+        ("'comms', 'a', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 0, 5, 0, 0]),
+        ("'page', 'b', '{}', 'waiting', 0, 1795140060000, NULL, NULL, 0", [0, 0, 4, 5, 0, 0]),
+        ("'chat', 'c', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 4, 5, 5, 0]),
+        ("'chat', 'd', '{}', 'leased', 0, 0, 1795140120000, 'x', 1", [0, 0, 4, 5, 5, 3]),
     ];
     assert_eq!(START.0, 1_795_140_000_000);
     for (row, now) in rows {
         database.does(String::leak(format!("{ROW} ({row})"))).await;
         assert_eq!(late().await, now, "{row}");
     }
+}
+
+#[tokio::test]
+async fn a_forgotten_incident_is_found_behind_any_number_that_need_no_wake() {
+    let (store, database) = open().await;
+    for (source, line, incident) in
+        [("1", "start sev2 one", None), ("2", "start sev2 two", None), ("3", "resolve x", Some(1))]
+    {
+        // The second has the number 500.
+        database.does("UPDATE counter SET value = 499 WHERE name = 'incident' AND value = 1").await;
+        let target = incident.map(|id| Target::incident(IncidentId(id))).unwrap_or_default();
+        store.receive(source, target, &typed(line), START).await.unwrap();
+        take_all(&store, START).await;
+    }
+    database.does("UPDATE incident SET wake_at = NULL").await;
+    database
+        .does(
+            "WITH RECURSIVE n(x) AS (SELECT 3 UNION ALL SELECT x + 1 FROM n WHERE x < 203) \
+             INSERT INTO incident (id, status, rank, state, seq, declared_at) \
+             SELECT n.x, 'acknowledged', i.rank, i.state, i.seq, i.declared_at FROM incident i, n WHERE i.id = 1",
+        )
+        .await;
+    assert_eq!(store.wake_the_forgotten(START).await.unwrap(), [IncidentId(500)]);
 }
 
 #[tokio::test]
