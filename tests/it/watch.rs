@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
-use vigie::incident::time::Instant;
+use vigie::incident::time::{Instant, Millis};
 use vigie::practice::Trouble;
 use vigie::slack::CANARY_HEARD;
 
 use crate::database::{Database, Kind};
+use crate::nowhere::logged;
 use crate::world::{INCIDENTS, World, shown, texts};
 
 const START: &str = "start sev2 checkout returns 500";
@@ -117,6 +118,61 @@ async fn an_absence_is_told_once_in_each_open_incident_and_made_up_for() {
     world.settle().await;
     let times = world.ws().messages(&first).iter().filter(|message| shown(message).contains("was away")).count();
     assert_eq!(times, 1, "a short restart is no absence");
+    world.close().await;
+}
+
+/// How often an incident's channel was told of an absence.
+fn told_of_an_absence(world: &World, channel: &str) -> usize {
+    world.ws().messages(channel).iter().filter(|message| shown(message).contains("was away")).count()
+}
+
+/// Waits until the watch has said in the store that somebody works at this moment.
+async fn somebody_works(world: &World) {
+    let works = async {
+        while world.setup.vigie.store.number("alive_at").await.ok().flatten() != Some(world.clock.now().0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), works).await.expect("the watch looks");
+    world.settle_now().await;
+}
+
+/// As after SIGSTOP, or for a machine that was suspended: nobody starts anew.
+#[tokio::test]
+async fn who_stood_still_tells_of_it_once_and_moved_hands_are_no_absence() {
+    let world = World::open().await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    let channel = world.channel(1).await;
+    somebody_works(&world).await;
+    world.pass(17).await;
+    somebody_works(&world).await;
+    assert_eq!(told_of_an_absence(&world, &channel), 0, "somebody moved the hands");
+    for times in 1..=2 {
+        world.clock.passes(Millis::minutes(17));
+        world.ws().tick();
+        somebody_works(&world).await;
+        world.settle().await;
+        assert_eq!(told_of_an_absence(&world, &channel), times, "told once each time");
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_database_that_was_away_is_an_absence_that_is_told_once() {
+    let world = World::open().await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    let channel = world.channel(1).await;
+    somebody_works(&world).await;
+    // No statement that looks for work is understood meanwhile.
+    world.database.does("ALTER TABLE counter RENAME TO counter_away").await;
+    let before = logged("could not look after itself");
+    world.clock.advance(Millis::minutes(17));
+    until("a look fails", || logged("could not look after itself") > before).await;
+    world.database.does("ALTER TABLE counter_away RENAME TO counter").await;
+    until("the incident is told", || told_of_an_absence(&world, &channel) == 1).await;
+    world.pass(2).await;
+    somebody_works(&world).await;
+    assert_eq!(told_of_an_absence(&world, &channel), 1, "and not again");
     world.close().await;
 }
 
