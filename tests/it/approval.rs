@@ -5,7 +5,7 @@ use vigie::incident::approval::{KeepState, KeptFile, Outcome, Risk};
 use vigie::incident::decision::Report;
 use vigie::incident::id::{ChannelId, MessageRef, RunId};
 use vigie::incident::state::Phase;
-use vigie::incident::timeline::Card;
+use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::words::Words;
 
 use crate::script::{Script, plan};
@@ -327,6 +327,35 @@ fn old_state_is_kept_anew_and_the_run_waits_for_both_but_not_for_ever() {
 }
 
 #[test]
+#[test]
+fn state_that_comes_after_the_run_began_is_kept_with_a_true_line_and_once() {
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.play("4m lead approve run_7_1");
+    told(&mut script);
+    script.play("5m wake");
+    let released = |script: &Script| {
+        let facts = script.timeline.iter().map(|entry| entry.fact.clone());
+        facts.filter(|fact| fact.kind() == "run_released").last().expect("it is released")
+    };
+    assert_eq!(
+        released(&script),
+        Fact::RunReleased { run: id(), announced: true, without_state: true },
+        "the channel was told, and the state was not kept by then"
+    );
+    assert!(!script.incident.as_ref().unwrap().runs[&id()].waits_for_state(), "nothing is looked at anew");
+    let late = script.then_report(kept(&["objects.yaml"]));
+    assert!(late.contains("    state_kept"), "{late}");
+    let state = script.incident.as_ref().unwrap().runs[&id()].kept.clone().expect("it is kept");
+    assert!(state.files.len() == 1 && state.late, "{state:?}");
+    let again = script.then_report(kept(&["objects.yaml"]));
+    assert!(!again.contains("    state_kept"), "{again}");
+
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.play("4m lead approve run_7_1\n5m wake");
+    let untold = Fact::RunReleased { run: id(), announced: false, without_state: true };
+    assert_eq!(released(&script), untold);
+}
+
 fn what_keeps_no_state_asks_for_none_and_has_no_files() {
     let (mut script, shown) = keeping(KeepState::Off);
     assert!(!shown.contains("keep_state"), "{shown}");

@@ -117,6 +117,9 @@ pub struct Kept {
     pub files: Vec<KeptFile>,
     /// What could not be kept, one line each.
     pub missed: Vec<Words>,
+    /// The run had begun before all was kept: what it had changed by then may show in it.
+    #[serde(default)]
+    pub late: bool,
 }
 
 /// To whom a run was given.
@@ -197,6 +200,12 @@ pub struct Run {
     /// What was kept of the state before, the last time that any was.
     #[serde(default)]
     pub kept: Option<Kept>,
+    /// It was let go before its state was kept, which may still come.
+    #[serde(default)]
+    pub without_state: bool,
+    /// A step ended badly and was tried again, and may have changed something before that.
+    #[serde(default)]
+    pub tried: bool,
 }
 
 impl Run {
@@ -327,6 +336,12 @@ impl Run {
             Phase::Announcing { .. } | Phase::Released | Phase::Running | Phase::Verifying => true,
             Phase::Finished { outcome: Outcome::Unknown { .. } } => self.settled.is_none(),
             _ => false,
+    /// What is kept of the state may still be recorded: somebody waits for it, or began to look while nobody had changed
+    /// anything.
+    pub fn takes_state(&self) -> bool {
+        self.waits_for_state() || self.without_state
+    }
+
         }
     }
 
@@ -416,12 +431,15 @@ impl Run {
             Fact::Approved { run_by, keeping, .. } => {
                 self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq, keeping: *keeping };
             }
-            Fact::StateKept { files, missed, .. } => {
-                self.kept = Some(Kept { at: mark.at, files: files.clone(), missed: missed.clone() });
+            Fact::StateKept { files, missed, late, .. } => {
+                self.kept = Some(Kept { at: mark.at, files: files.clone(), missed: missed.clone(), late: *late });
+                self.without_state = false;
                 if let Phase::Announcing { keeping, .. } = &mut self.phase {
                     *keeping = false;
                 }
             }
+            without_state: false,
+            tried: false,
             Fact::PlanRejected { reason, .. } => {
                 self.ended_at = Some(mark.at);
                 self.phase = Phase::Rejected { mark, reason: reason.clone() };
@@ -430,7 +448,10 @@ impl Run {
                 self.ended_at = Some(mark.at);
                 self.phase = Phase::Expired;
             }
-            Fact::RunReleased { .. } => self.phase = Phase::Released,
+            Fact::RunReleased { without_state, .. } => {
+                self.without_state = *without_state;
+                self.phase = Phase::Released;
+            }
             Fact::RunStarted { fence, .. } => {
                 self.fence = Some(*fence);
                 self.started_at = self.started_at.or(Some(mark.at));
