@@ -187,6 +187,13 @@ impl Draft<'_> {
         if !matches!(state.phase, Phase::Released | Phase::Running | Phase::Verifying) {
             return;
         }
+        let outcome = match outcome {
+            // A plan of the whole action would begin from what was changed already and lead somewhere else.
+            Outcome::Stale { step, found } if state.may_have_changed_before(step) => {
+                Outcome::Failed { step: Some(step), why: Words::new("step.moved").with("found", found) }
+            }
+            outcome => outcome,
+        };
         let moved = matches!(outcome, Outcome::Stale { .. }) && !state.stop_asked;
         let is_told = matches!(outcome, Outcome::Done | Outcome::Failed { .. });
         self.fact(Fact::RunFinished { run, outcome, output }).notice();

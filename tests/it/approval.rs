@@ -217,6 +217,24 @@ fn a_stale_run_asks_for_a_new_plan_in_the_name_of_who_asked_first_and_never_by_i
     assert!(refused.contains("refusal.requester"), "{refused}");
 }
 
+/// The first try may have changed something before it failed, and a plan of the whole would begin from there.
+#[test]
+fn a_step_that_is_tried_again_and_has_moved_asks_for_no_new_plan() {
+    for (why, plans) in [("step.program_exit", 1), ("step.unchanged", 2)] {
+        let mut script = planned();
+        script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+        let ended = |outcome| Report::RunFinished { run: id(), outcome, output: None };
+        script.report(Report::StepStarted { run: id(), step: 0 });
+        script.report(ended(Outcome::Failed { step: Some(0), why: Words::new(why) }));
+        script.play("6m lead retry run_7_1\n7m wake");
+        script.report(Report::StepStarted { run: id(), step: 0 });
+        script.report(ended(Outcome::Stale { step: 0, found: Words::verbatim("v3") }));
+        let runs = &script.incident.as_ref().unwrap().runs;
+        assert_eq!(runs.len(), plans, "{why}");
+        assert_eq!(runs[&id()].ended_badly(), plans == 1, "{why}: {:?}", runs[&id()].phase);
+    }
+}
+
 #[test]
 fn a_stale_run_that_somebody_wanted_stopped_asks_for_nothing() {
     let mut script = planned();
