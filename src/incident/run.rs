@@ -118,7 +118,7 @@ impl Draft<'_> {
     }
 
     /// The audiences within the house hear of a rollback beside the channel (P3). Nothing waits for them.
-    fn tell_of_run(&mut self, run: RunId, ended: bool) {
+    pub fn tell_of_run(&mut self, run: RunId, ended: bool) {
         if !self.incident.runs.get(&run).is_some_and(|state| state.action.is_rollback) {
             return;
         }
@@ -195,7 +195,7 @@ impl Draft<'_> {
             outcome => outcome,
         };
         let moved = matches!(outcome, Outcome::Stale { .. }) && !state.stop_asked;
-        let is_told = matches!(outcome, Outcome::Done | Outcome::Failed { .. });
+        let is_told = !matches!(outcome, Outcome::Unknown { .. });
         self.fact(Fact::RunFinished { run, outcome, output }).notice();
         if is_told {
             self.tell_of_run(run, true);

@@ -406,6 +406,10 @@ async fn who_stops_a_run_is_heard_before_its_next_step_whoever_hears_it() {
     world.settle().await;
     assert_eq!(run().await.phase, Phase::Finished { outcome: Outcome::Stopped { done: 1 } });
     assert_eq!(second.positions(), ["v2"], "the second step was never begun");
+    let told = shown(&world.message("C0GENERAL", "Rollback stopped"));
+    for line in ["somebody stopped it between two steps", "Done: Wait", "Not done: second from v2 to v1"] {
+        assert!(told.contains(line), "the audiences of the house hear “{line}”: {told}");
+    }
     world.close().await;
 }
 

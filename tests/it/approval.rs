@@ -328,24 +328,6 @@ fn a_plan_whose_state_must_be_kept_waits_for_that() {
 }
 
 #[test]
-fn old_state_is_kept_anew_and_the_run_waits_for_both_but_not_for_ever() {
-    let (mut script, _) = keeping(KeepState::Auto);
-    script.report(kept(&["objects.yaml"]));
-    let approved = script.then("9m lead approve run_7_1");
-    assert!(approved.contains("keep_state"), "{approved}");
-    let notice = told(&mut script);
-    assert!(!notice.contains("run_released"), "{notice}");
-    let again = script.then_report(kept(&["objects-2.yaml"]));
-    assert!(again.contains("    state_kept") && again.contains("run_released"), "{again}");
-
-    let (mut script, _) = keeping(KeepState::Auto);
-    script.play("4m lead approve run_7_1");
-    assert!(!told(&mut script).contains("run_released"));
-    assert!(script.then("5m wake").contains("run_released"), "a rollback does not hang on what cannot be read");
-}
-
-#[test]
-#[test]
 fn state_that_comes_after_the_run_began_is_kept_with_a_true_line_and_once() {
     let (mut script, _) = keeping(KeepState::Auto);
     script.play("4m lead approve run_7_1");
@@ -374,6 +356,24 @@ fn state_that_comes_after_the_run_began_is_kept_with_a_true_line_and_once() {
     assert_eq!(released(&script), untold);
 }
 
+#[test]
+fn old_state_is_kept_anew_and_the_run_waits_for_both_but_not_for_ever() {
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.report(kept(&["objects.yaml"]));
+    let approved = script.then("9m lead approve run_7_1");
+    assert!(approved.contains("keep_state"), "{approved}");
+    let notice = told(&mut script);
+    assert!(!notice.contains("run_released"), "{notice}");
+    let again = script.then_report(kept(&["objects-2.yaml"]));
+    assert!(again.contains("    state_kept") && again.contains("run_released"), "{again}");
+
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.play("4m lead approve run_7_1");
+    assert!(!told(&mut script).contains("run_released"));
+    assert!(script.then("5m wake").contains("run_released"), "a rollback does not hang on what cannot be read");
+}
+
+#[test]
 fn what_keeps_no_state_asks_for_none_and_has_no_files() {
     let (mut script, shown) = keeping(KeepState::Off);
     assert!(!shown.contains("keep_state"), "{shown}");
