@@ -650,29 +650,6 @@ async fn whatever_waits_for_longer_than_it_should_is_late() {
 }
 
 #[tokio::test]
-async fn a_forgotten_incident_is_found_behind_any_number_that_need_no_wake() {
-    let (store, database) = open().await;
-    for (source, line, incident) in
-        [("1", "start sev2 one", None), ("2", "start sev2 two", None), ("3", "resolve x", Some(1))]
-    {
-        // The second has the number 500.
-        database.does("UPDATE counter SET value = 499 WHERE name = 'incident' AND value = 1").await;
-        let target = incident.map(|id| Target::incident(IncidentId(id))).unwrap_or_default();
-        store.receive(source, target, &typed(line), START).await.unwrap();
-        take_all(&store, START).await;
-    }
-    database.does("UPDATE incident SET wake_at = NULL").await;
-    database
-        .does(
-            "WITH RECURSIVE n(x) AS (SELECT 3 UNION ALL SELECT x + 1 FROM n WHERE x < 203) \
-             INSERT INTO incident (id, status, rank, state, seq, declared_at) \
-             SELECT n.x, 'acknowledged', i.rank, i.state, i.seq, i.declared_at FROM incident i, n WHERE i.id = 1",
-        )
-        .await;
-    assert_eq!(store.wake_the_forgotten(START).await.unwrap(), [IncidentId(500)]);
-}
-
-#[tokio::test]
 async fn a_page_is_not_sent_after_the_answer_though_a_clock_was_set_back_between_them() {
     let (store, _database) = open().await;
     store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
+use vigie::incident::id::IncidentId;
 use vigie::incident::time::{Instant, Millis};
 use vigie::practice::Trouble;
 use vigie::slack::CANARY_HEARD;
+use vigie::store::{Store, Target};
 
 use crate::database::{Database, Kind};
 use crate::nowhere::logged;
+use crate::store::{take_all, typed};
 use crate::world::{INCIDENTS, World, shown, texts};
 
 const START: &str = "start sev2 checkout returns 500";
@@ -255,6 +258,31 @@ async fn an_incident_that_nothing_would_wake_any_more_is_woken_by_the_watch() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), climbs).await.expect("the next level is paged");
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_forgotten_incident_is_found_behind_any_number_that_need_no_wake() {
+    let now = crate::script::START;
+    let database = Database::fresh().await;
+    let store = Store::open(&database.url).await.unwrap();
+    for (source, line, incident) in
+        [("1", "start sev2 one", None), ("2", "start sev2 two", None), ("3", "resolve x", Some(1))]
+    {
+        // The second has the number 500.
+        database.does("UPDATE counter SET value = 499 WHERE name = 'incident' AND value = 1").await;
+        let target = incident.map(|id| Target::incident(IncidentId(id))).unwrap_or_default();
+        store.receive(source, target, &typed(line), now).await.unwrap();
+        take_all(&store, now).await;
+    }
+    database.does("UPDATE incident SET wake_at = NULL").await;
+    database
+        .does(
+            "WITH RECURSIVE n(x) AS (SELECT 3 UNION ALL SELECT x + 1 FROM n WHERE x < 203) \
+             INSERT INTO incident (id, status, rank, state, seq, declared_at) \
+             SELECT n.x, 'acknowledged', i.rank, i.state, i.seq, i.declared_at FROM incident i, n WHERE i.id = 1",
+        )
+        .await;
+    assert_eq!(store.wake_the_forgotten(now).await.unwrap(), [IncidentId(500)]);
 }
 
 #[tokio::test]
