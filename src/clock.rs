@@ -12,6 +12,7 @@ use crate::incident::time::{Instant, Millis};
 #[derive(Debug, Clone)]
 pub struct Clock {
     kind: Kind,
+    by_hand: Arc<AtomicI64>,
     moved: Arc<watch::Sender<u64>>,
 }
 
@@ -37,7 +38,7 @@ impl Clock {
     }
 
     fn of(kind: Kind) -> Self {
-        Self { kind, moved: Arc::new(watch::channel(0).0) }
+        Self { kind, by_hand: Arc::default(), moved: Arc::new(watch::channel(0).0) }
     }
 
     /// Now.
@@ -55,17 +56,29 @@ impl Clock {
     #[cfg(test)]
     pub(crate) fn apart(&self, ahead: Arc<AtomicI64>) -> Self {
         let Kind::Manual { at, .. } = &self.kind else { panic!("nobody sets the machine's clock") };
-        Self { kind: Kind::Manual { at: Arc::clone(at), ahead }, moved: Arc::clone(&self.moved) }
+        let (by_hand, moved) = (Arc::clone(&self.by_hand), Arc::clone(&self.moved));
+        Self { kind: Kind::Manual { at: Arc::clone(at), ahead }, by_hand, moved }
     }
 
     /// Moves the hands forward.
     pub fn advance(&self, by: Millis) {
+        self.by_hand.fetch_add(by.0.max(0), Ordering::SeqCst);
+        self.passes(by);
+    }
+
+    /// Time passes in one leap without anybody moving the hands, as for a machine that was suspended.
+    pub fn passes(&self, by: Millis) {
         match &self.kind {
             Kind::System { ahead: hands, .. } | Kind::Manual { at: hands, .. } => {
                 hands.fetch_add(by.0.max(0), Ordering::SeqCst)
             }
         };
         self.moved.send_modify(|count| *count += 1);
+    }
+
+    /// How far somebody has moved the hands in all: so much of what went by was not lived through.
+    pub fn moved_by_hand(&self) -> Millis {
+        Millis(self.by_hand.load(Ordering::SeqCst))
     }
 
     /// Waits until `at`, or until the hands are moved past it; at most `longest` of real time.

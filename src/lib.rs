@@ -26,7 +26,8 @@
 //! - Whatever is acknowledged is in the inbox; whatever was decided is one transaction: facts, row, effects, next wake.
 //! - The timeline is the truth: an incident's row is the fold of its facts, and a test demands it after every scenario.
 //! - No timer is set or cancelled: `wake_at` is derived from the state and stored with it.
-//! - Pages never wait for chat. A lane that is slow or limited delays no other.
+//! - Pages never wait for chat. A lane that is slow or limited delays no other, nor does one way of paging another, nor an
+//!   execution that goes on and on a plan.
 //! - Several processes share one PostgreSQL without a leader: whoever finds something due takes it under a lease, and only
 //!   the execution with a run's newest fence may begin its next step.
 //! - A plan says exactly what will be; its digest is on the card, in each approval and in the run; only an approval makes

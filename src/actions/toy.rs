@@ -289,6 +289,8 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         handed_to: None,
         glass: None,
         kept: None,
+        without_state: false,
+        tried: false,
         settled_by: None,
     };
     run.approved_plan().unwrap()

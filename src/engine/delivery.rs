@@ -1,5 +1,8 @@
-//! Carrying effects out: each lane on its own, so that a slow one never delays another (rule 4).
+//! Carrying effects out: each lane on its own, so that a slow one never delays another (rule 4). Within the lane of pages each
+//! way, and within that of actions each kind, has room of its own: e-mails that hang hold up no page in Slack, and executions
+//! no plan.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +17,7 @@ use super::patience::{Kind, Next, Trouble, given_up, next};
 use super::tell::Errand;
 use super::{Engine, POLL};
 use crate::incident::decision::{Effect, Lane, Report, Sheet};
+use crate::incident::lane::ONE_ROOM;
 use crate::incident::state::{Incident, Progress};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Card, Entry};
@@ -43,7 +47,34 @@ struct Look {
     failed: u64,
 }
 
-/// What a lane carries out side by side.
+/// The rooms of a lane; one is made when something is first carried out in it.
+struct Rooms {
+    lane: Lane,
+    by_name: BTreeMap<String, Arc<Semaphore>>,
+}
+
+impl Rooms {
+    fn of(lane: Lane) -> Self {
+        Self { lane, by_name: BTreeMap::new() }
+    }
+
+    /// The rooms that are full, and how many effects may be taken without a look at where they belong: all of them may
+    /// belong to one room.
+    fn left(&self) -> (Vec<&str>, usize) {
+        let free = |room: &Semaphore| room.available_permits();
+        let full = self.by_name.iter().filter(|(_, room)| free(room) == 0).map(|(name, _)| name.as_str());
+        let left = self.by_name.values().map(|room| free(room)).filter(|free| *free > 0).min();
+        (full.collect(), left.unwrap_or_else(|| width(self.lane)))
+    }
+
+    fn room_of(&mut self, queue: &str) -> Arc<Semaphore> {
+        let (lane, name) = (self.lane, self.lane.room(queue));
+        let room = self.by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(width(lane))));
+        Arc::clone(room)
+    }
+}
+
+/// What a room of a lane carries out side by side.
 const fn width(lane: Lane) -> usize {
     match lane {
         Lane::Page => 64,
@@ -65,12 +96,12 @@ pub(super) struct Setting {
 impl Engine {
     pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
         let mut decisions = self.parts.store.decisions(lane);
-        let permits = Arc::new(Semaphore::new(width(lane)));
+        let mut rooms = Rooms::of(lane);
         let mut under_way = JoinSet::new();
         let mut look = Look { at: self.parts.clock.now(), failed: self.failed_renewals() };
         while !stop.is_cancelled() {
             decisions.mark_unchanged();
-            let next = self.begin_due(lane, &permits, &mut under_way, &mut look, &stop).await;
+            let next = self.begin_due(&mut rooms, &mut under_way, &mut look, &stop).await;
             let next = next.unwrap_or_else(|fault| {
                 tracing::error!(%fault, lane = lane.word(), "the outbox cannot be read; trying again");
                 None
@@ -88,12 +119,12 @@ impl Engine {
     /// Takes what is due and begins it, and tells when the next is due.
     async fn begin_due(
         &self,
-        lane: Lane,
-        permits: &Arc<Semaphore>,
+        rooms: &mut Rooms,
         under_way: &mut JoinSet<()>,
         look: &mut Look,
         stop: &CancellationToken,
     ) -> Result<Option<Instant>, StoreFault> {
+        let lane = rooms.lane;
         loop {
             let now = self.parts.clock.now();
             // Or this process would take over from itself what it is still doing.
@@ -102,8 +133,8 @@ impl Engine {
                 self.parts.store.extend_all(now + LEASE).await?;
                 *look = Look { at: now, failed };
             }
-            let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
-            if free == 0 {
+            let (full, left) = rooms.left();
+            if full.contains(&ONE_ROOM) {
                 return Ok(None);
             }
             // Looking first keeps an idle process from taking the writer's lock for nothing.
@@ -112,13 +143,14 @@ impl Engine {
             if next.is_none_or(|at| at > now) {
                 return Ok(next);
             }
-            let claimed = self.parts.store.claim(lane, now, LEASE, free).await?;
+            let left = u32::try_from(left).unwrap_or(u32::MAX);
+            let claimed = self.parts.store.claim_beside(lane, now, LEASE, left, &full).await?;
             if claimed.is_empty() {
-                // It waits for a decision, which wakes this lane.
+                // It waits for a decision, or for room in a room that is full: both wake this lane.
                 return Ok(None);
             }
             for one in claimed {
-                let Ok(permit) = Arc::clone(permits).acquire_owned().await else { return Ok(None) };
+                let Ok(permit) = rooms.room_of(&one.queue).acquire_owned().await else { return Ok(None) };
                 let (engine, stop) = (self.clone(), stop.clone());
                 under_way.spawn(async move {
                     engine.deliver_in_a_row(one, &stop).await;

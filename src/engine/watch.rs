@@ -38,6 +38,8 @@ const EVERY: Millis = Millis::minutes(1);
 const GLANCE: Duration = Duration::from_secs(5);
 /// Later than this, and people are told.
 const LATE: Millis = Millis::seconds(30);
+/// The same for what Slack is told: a storm of incidents brings much at once.
+const LATE_CHAT: Millis = Millis::minutes(5);
 /// Nothing heard for this long is deafness.
 const DEAF: Millis = Millis::minutes(1);
 /// Open incidents are told of an absence this long; at the start it is known to the minute only.
@@ -68,6 +70,10 @@ struct Memory {
     sang_at: Option<Instant>,
     deaf_since: Option<Instant>,
     told: BTreeMap<String, Instant>,
+    /// When it last glanced, and how far somebody had moved the hands by then.
+    glanced: Option<(Instant, Millis)>,
+    /// This process stood still, or its database was away: the open incidents may have to be told.
+    was_out: bool,
 }
 
 impl Engine {
@@ -75,6 +81,7 @@ impl Engine {
         let mut memory = Memory::default();
         while !stop.is_cancelled() {
             let now = self.parts.clock.now();
+            self.come_back(&mut memory, now).await;
             self.listen(&mut memory, now).await;
             let is_news = self.is_switched_off() && !memory.told.contains_key(SWITCHED_OFF);
             if is_news || memory.looked_at.is_none_or(|at| now.since(at) >= EVERY) {
@@ -88,13 +95,46 @@ impl Engine {
         }
     }
 
-    /// Nobody worked for a while: the open incidents are told, once, whoever of several processes notices first.
-    pub(super) async fn note_absence(&self) -> Result<(), StoreFault> {
+    /// Nobody worked for a while: the open incidents are told, once, whoever of several processes notices first. Whether
+    /// that was so.
+    pub(super) async fn note_absence(&self) -> Result<bool, StoreFault> {
         let (store, now) = (&self.parts.store, self.parts.clock.now());
         match store.number(ALIVE).await?.map(Instant) {
-            Some(alive) if now.since(alive) >= AWAY_AT_START => self.was_away("away", alive, now).await,
-            _ => Ok(()),
+            Some(alive) if now.since(alive) >= AWAY_AT_START => {
+                self.was_away("away", alive, now).await?;
+                Ok(true)
+            }
+            _ => Ok(false),
         }
+    }
+
+    /// Who goes on after standing still, or whose database is there again, looks whether anybody else worked meanwhile. Time
+    /// that somebody moved the hands over was no absence.
+    async fn come_back(&self, memory: &mut Memory, now: Instant) {
+        let by_hand = self.parts.clock.moved_by_hand();
+        let before = memory.glanced.replace((now, by_hand));
+        let passed = before.map(|(at, moved)| now.since(at).0 - (by_hand.0 - moved.0));
+        memory.was_out |= passed.is_some_and(|passed| passed >= AWAY.0);
+        if !memory.was_out {
+            return;
+        }
+        match self.tell_of_absence(memory, now).await {
+            // Should a look fail before it has said that somebody works again, the same absence is told once all the same.
+            Ok(()) => memory.was_out = false,
+            Err(fault) => tracing::error!(%fault, "whether anybody was away could not be looked at; it is tried again"),
+        }
+    }
+
+    async fn tell_of_absence(&self, memory: &mut Memory, now: Instant) -> Result<(), StoreFault> {
+        let store = &self.parts.store;
+        if self.note_absence().await? {
+            // Nothing was heard meanwhile either, and once is enough.
+            memory.deaf_since = memory.deaf_since.map(|_| now);
+            if store.is_shared() {
+                store.set_number(HEARD, now.0).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn was_away(&self, kind: &str, from: Instant, until: Instant) -> Result<(), StoreFault> {
@@ -142,6 +182,7 @@ impl Engine {
             Ok(troubles) => troubles,
             Err(fault) => {
                 tracing::error!(%fault, "Vigie could not look after itself");
+                memory.was_out = true;
                 vec![Words::new("watch.database")]
             }
         };
@@ -166,8 +207,8 @@ impl Engine {
     async fn troubles(&self, memory: &mut Memory, now: Instant) -> Result<Vec<Words>, StoreFault> {
         let store = &self.parts.store;
         let late = store.lateness(now).await?;
-        let parts = [late.wake, late.input, late.page, late.work, late.lease];
-        for (what, late) in ["wake", "input", "page", "work", "lease"].into_iter().zip(parts) {
+        let parts = [late.wake, late.input, late.page, late.work, late.chat, late.lease];
+        for (what, late) in ["wake", "input", "page", "work", "chat", "lease"].into_iter().zip(parts) {
             metrics::gauge!("vigie_late_seconds", "what" => what).set(late.0 as f64 / 1000.0);
         }
         let aside = store.put_aside().await?;
@@ -183,8 +224,9 @@ impl Engine {
             store.set_number(ALIVE, now.0).await?;
         }
         let mut troubles = Vec::new();
-        if late.worst() > LATE {
-            troubles.push(Words::new("watch.late").with("late_ms", late.worst().0));
+        let worst = if late.chat > LATE_CHAT { late.worst().max(late.chat) } else { late.worst() };
+        if worst > LATE {
+            troubles.push(Words::new("watch.late").with("late_ms", worst.0));
         }
         if self.is_news(aside, now).await? {
             troubles.push(Words::new("watch.put_aside").with("count", aside));

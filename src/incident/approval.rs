@@ -428,7 +428,8 @@ impl ApprovedPlan {
 pub enum Outcome {
     /// Every step is done and the verification passed.
     Done,
-    /// The world moved between plan and action; nothing was done from that step on.
+    /// The world moved between plan and action, and nothing was changed by this run: a new plan is asked for. Once something
+    /// may have been changed it is a failure of that step.
     Stale {
         /// The step that no longer fitted, from 0.
         step: usize,
@@ -457,6 +458,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The step that it ended at is known to have changed nothing: its sentence says so.
+    pub fn left_its_step_alone(&self) -> bool {
+        const SAY_SO: [&str; 4] = ["step.moved", "step.unchanged", "step.unread_before", "step.unreached"];
+        match self {
+            Outcome::Stale { .. } => true,
+            Outcome::Failed { why, .. } => SAY_SO.contains(&why.key.as_str()),
+            Outcome::Done | Outcome::Unknown { .. } | Outcome::Stopped { .. } => false,
+        }
+    }
+
     /// The step that it ended at, from 0, where it is one.
     pub fn step(&self) -> Option<usize> {
         match self {

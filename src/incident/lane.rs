@@ -23,9 +23,25 @@ pub enum Lane {
     Chat,
 }
 
+/// The room of a lane that has no others.
+pub const ONE_ROOM: &str = "";
+
+/// So many letters of a queue's name tell its room; the statement that claims says the same.
+const ROOM: usize = 8;
+
 impl Lane {
     /// Every lane, most urgent first.
     pub const ALL: [Lane; 4] = [Lane::Page, Lane::Action, Lane::Comms, Lane::Chat];
+
+    /// What of a queue's name says where its effects are carried out beside others: one way of paging, or one kind of
+    /// action. Each has room of its own, so that one which is slow leaves the others theirs. A lane that goes to one place
+    /// has one room.
+    pub fn room(self, queue: &str) -> &str {
+        match self {
+            Lane::Page | Lane::Action => queue.get(..ROOM).unwrap_or(queue),
+            Lane::Comms | Lane::Chat => ONE_ROOM,
+        }
+    }
 
     /// The word in the store.
     pub const fn word(self) -> &'static str {
@@ -86,10 +102,11 @@ impl Effect {
     pub fn queue(&self, incident: Option<IncidentId>) -> String {
         let of = incident.map(|id| id.to_string()).unwrap_or_default();
         match self {
-            Effect::Page { page, .. } => format!("page:{page}"),
+            Effect::Page { page, way, .. } => format!("page:{way}:{page}"),
             Effect::Diagnose { diagnostic, .. } => format!("action:{diagnostic}"),
             Effect::Offer { action, to, .. } => format!("offer:{of}:{action}:{}", to.name()),
-            Effect::Plan { run } | Effect::Run { run } => format!("action:{run}"),
+            Effect::Plan { run } => format!("action:{run}"),
+            Effect::Run { run } => format!("run:{run}"),
             Effect::KeepState { run } => format!("keep:{run}"),
             Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
             Effect::TellRun { run, ended, destination } => format!("comms:{run}:{destination}:{ended}"),

@@ -118,7 +118,7 @@ impl Draft<'_> {
     }
 
     /// The audiences within the house hear of a rollback beside the channel (P3). Nothing waits for them.
-    fn tell_of_run(&mut self, run: RunId, ended: bool) {
+    pub fn tell_of_run(&mut self, run: RunId, ended: bool) {
         if !self.incident.runs.get(&run).is_some_and(|state| state.action.is_rollback) {
             return;
         }
@@ -132,15 +132,17 @@ impl Draft<'_> {
     }
 
     /// The state before the run was kept. Once something may have been changed it is no longer the state before.
+    /// What somebody began to keep before that comes all the same, and says that it came late.
     pub fn state_kept(&mut self, run: RunId, files: Vec<KeptFile>, missed: Vec<Words>) {
-        let Some(state) = self.incident.runs.get(&run).filter(|state| state.waits_for_state()) else {
+        let Some(state) = self.incident.runs.get(&run).filter(|state| state.takes_state()) else {
             return;
         };
+        let late = state.without_state;
         let told = match state.phase {
             Phase::Announcing { told_by, .. } => Some(self.incident.cards.contains_key(&Card::Notice(told_by))),
             _ => None,
         };
-        self.fact(Fact::StateKept { run, files, missed }).show(Card::Run(run));
+        self.fact(Fact::StateKept { run, files, missed, late }).show(Card::Run(run));
         match told {
             Some(true) => self.release_run(run, true),
             Some(false) if self.incident.usable_channel().is_none() => self.release_run(run, false),
@@ -160,7 +162,9 @@ impl Draft<'_> {
 
     /// The channel knows (or cannot be told): the action lane may run it.
     pub fn release_run(&mut self, run: RunId, announced: bool) {
-        self.fact(Fact::RunReleased { run, announced }).effect(Effect::Run { run });
+        let waits = |state: &Run| matches!(state.phase, Phase::Announcing { keeping: true, .. });
+        let without_state = self.incident.runs.get(&run).is_some_and(waits);
+        self.fact(Fact::RunReleased { run, announced, without_state }).effect(Effect::Run { run });
         self.show(Card::Run(run));
     }
 
@@ -183,8 +187,15 @@ impl Draft<'_> {
         if !matches!(state.phase, Phase::Released | Phase::Running | Phase::Verifying) {
             return;
         }
+        let outcome = match outcome {
+            // A plan of the whole action would begin from what was changed already and lead somewhere else.
+            Outcome::Stale { step, found } if state.may_have_changed_before(step) => {
+                Outcome::Failed { step: Some(step), why: Words::new("step.moved").with("found", found) }
+            }
+            outcome => outcome,
+        };
         let moved = matches!(outcome, Outcome::Stale { .. }) && !state.stop_asked;
-        let is_told = matches!(outcome, Outcome::Done | Outcome::Failed { .. });
+        let is_told = !matches!(outcome, Outcome::Unknown { .. });
         self.fact(Fact::RunFinished { run, outcome, output }).notice();
         if is_told {
             self.tell_of_run(run, true);

@@ -342,6 +342,9 @@ pub enum Fact {
         files: Vec<KeptFile>,
         /// What could not be kept, one line each.
         missed: Vec<Words>,
+        /// The run had begun before all was kept: what it had changed by then may show in it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
     },
     /// One person said no.
     PlanRejected {
@@ -361,6 +364,9 @@ pub enum Fact {
         run: RunId,
         /// The channel really was told before.
         announced: bool,
+        /// The state before was not kept by then.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        without_state: bool,
     },
     /// Execution began, under a fence that no other execution has.
     RunStarted {

@@ -46,10 +46,15 @@ fn expire_plans(draft: &mut Draft<'_>) {
 
 fn release_late_announcements(draft: &mut Draft<'_>) {
     let now = draft.context.now;
-    let late = |run: &&super::state::Run| matches!(run.phase, Phase::Announcing { run_by, .. } if run_by <= now);
-    let runs: Vec<_> = draft.incident.runs.values().filter(late).map(|run| run.id).collect();
-    for run in runs {
-        draft.release_run(run, false);
+    let late = |run: &super::state::Run| match run.phase {
+        Phase::Announcing { run_by, told_by, .. } if run_by <= now => Some((run.id, told_by)),
+        _ => None,
+    };
+    let runs: Vec<_> = draft.incident.runs.values().filter_map(late).collect();
+    for (run, told_by) in runs {
+        // It may have been told, and wait for the state to be kept.
+        let announced = draft.incident.cards.contains_key(&Card::Notice(told_by));
+        draft.release_run(run, announced);
     }
 }
 

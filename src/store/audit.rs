@@ -16,12 +16,14 @@ pub struct Lateness {
     pub page: Millis,
     /// A change to a system, or a word to customers, that nobody has begun.
     pub work: Millis,
+    /// A message to Slack that no limit of Slack's holds back. Many at once wait for each other.
+    pub chat: Millis,
     /// What somebody had in hand who is gone, and nobody has taken over.
     pub lease: Millis,
 }
 
 impl Lateness {
-    /// The worst of them.
+    /// The worst of them, but for chat, which may take its time.
     pub fn worst(&self) -> Millis {
         self.wake.max(self.input).max(self.page).max(self.work).max(self.lease)
     }
@@ -39,6 +41,7 @@ impl Store {
             input: since(self.instant(&sql::OLDEST_INPUT).await?),
             page: since(self.instant(&sql::OLDEST_DUE_PAGE).await?),
             work: since(self.instant(&sql::OLDEST_DUE_WORK).await?),
+            chat: since(self.instant(&sql::OLDEST_DUE_CHAT).await?),
             lease: since(self.instant(&sql::OLDEST_LEASE).await?),
         })
     }
@@ -49,12 +52,18 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn wake_the_forgotten(&self, now: Instant) -> Result<Vec<IncidentId>, StoreFault> {
-        let mut forgotten = Vec::new();
-        for row in self.db.read(&sql::OPEN_WITHOUT_WAKE, args![]).await? {
-            if incident_of(&row)?.wake_at().is_some() {
-                let id = row.int("id")?;
-                self.db.write(WakeAt { id, at: now }).await?;
-                forgotten.push(IncidentId(id));
+        let (mut forgotten, mut seen) = (Vec::new(), 0);
+        loop {
+            // Most of them need no wake: somebody answered, and no update is due.
+            let rows = self.db.read(&sql::OPEN_WITHOUT_WAKE, args![seen]).await?;
+            let Some(last) = rows.last() else { break };
+            seen = last.int("id")?;
+            for row in &rows {
+                if incident_of(row)?.wake_at().is_some() {
+                    let id = row.int("id")?;
+                    self.db.write(WakeAt { id, at: now }).await?;
+                    forgotten.push(IncidentId(id));
+                }
             }
         }
         if !forgotten.is_empty() {

@@ -40,17 +40,32 @@ pub enum Place {
 }
 
 impl Store {
-    /// Takes up to `limit` effects of a lane that are due: the first of each queue only. Everything but pages waits
-    /// until what came in for its incident is decided, so that it shows the newest state and knows what came of the
+    /// Takes up to `limit` effects of a lane that are due: the first of each queue only, and none of the rooms in `full`
+    /// ([`Lane::room`]). Pages that nobody has tried come before those that failed. Everything but pages waits until what came in for its incident is decided, so that it shows the newest state and knows what came of the
     /// last effect.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn claim(&self, lane: Lane, now: Instant, lease: Millis, limit: u32) -> Result<Vec<Claimed>, StoreFault> {
-        let which = Which::FirstOf { lane, limit };
+    pub async fn claim_beside(
+        &self,
+        lane: Lane,
+        now: Instant,
+        lease: Millis,
+        limit: u32,
+        full: &[&str],
+    ) -> Result<Vec<Claimed>, StoreFault> {
+        let which = Which::FirstOf { lane, limit, full: format!("|{}|", full.join("|")) };
         let mut claimed = self.take(Claim { which, now, until: now + lease, token: self.new_token() }).await?;
         claimed.sort_by_key(|one| one.id);
         Ok(claimed)
+    }
+
+    /// The same, where every room has room.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim(&self, lane: Lane, now: Instant, lease: Millis, limit: u32) -> Result<Vec<Claimed>, StoreFault> {
+        self.claim_beside(lane, now, lease, limit, &[]).await
     }
 
     async fn take(&self, claim: Claim) -> Result<Vec<Claimed>, StoreFault> {
@@ -230,8 +245,8 @@ struct Claim {
 
 /// Which effects are taken.
 enum Which {
-    /// The first of each queue of a lane, so many at most.
-    FirstOf { lane: Lane, limit: u32 },
+    /// The first of each queue of a lane, so many at most, but none of the rooms in `full`: `|room|room|`.
+    FirstOf { lane: Lane, limit: u32, full: String },
     /// The first of one queue.
     NextIn { queue: String },
 }
@@ -246,8 +261,9 @@ impl Write for Claim {
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
         let (now, until, token) = (self.now.0, self.until.0, self.token.as_str());
         let rows = match &self.which {
-            Which::FirstOf { lane, limit } => {
-                conn.rows(&sql::CLAIM, args![lane.word(), now, until, token, i64::from(*limit)]).await?
+            Which::FirstOf { lane, limit, full } => {
+                let args = args![lane.word(), now, until, token, i64::from(*limit), full.as_str()];
+                conn.rows(&sql::CLAIM, args).await?
             }
             Which::NextIn { queue } => conn.rows(&sql::CLAIM_NEXT, args![queue.as_str(), now, until, token]).await?,
         };

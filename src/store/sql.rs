@@ -86,14 +86,15 @@ statements! {
     OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";
     OLDEST_DUE_PAGE = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox \
         WHERE lane = 'page' AND state <> 'dead'";
-    /// What changes systems and what customers are told. Chat may wait for Slack's limits, and everything else for what
-    /// stands before it.
+    /// What changes systems and what customers are told, except what waits for something before it.
     OLDEST_DUE_WORK = "SELECT MIN(o.due_at) AS at FROM outbox o WHERE o.lane IN ('action', 'comms') AND o.state = 'waiting' \
         AND" (is_first!());
+    /// What Slack's limits hold back is due when they end.
+    OLDEST_DUE_CHAT = "SELECT MIN(o.due_at) AS at FROM outbox o WHERE o.lane = 'chat' AND o.state = 'waiting' AND" (is_first!());
     OLDEST_LEASE = "SELECT MIN(lease_until) AS at FROM outbox WHERE state = 'leased'";
-    /// Some of the open incidents that nothing will wake.
+    /// The open incidents that nothing will wake, a hundred at a time.
     OPEN_WITHOUT_WAKE = "SELECT id, state FROM incident WHERE status IN ('triggered', 'acknowledged', 'mitigated') \
-        AND wake_at IS NULL ORDER BY id LIMIT 100";
+        AND wake_at IS NULL AND id > $1 ORDER BY id LIMIT 100";
     PUT_ASIDE = "SELECT (SELECT COUNT(*) FROM inbox WHERE state = 'dead') + (SELECT COUNT(*) FROM outbox WHERE state = 'dead') AS n";
     ALL_INPUTS = "SELECT COUNT(*) AS n FROM inbox";
     /// The executions of a backup: they are reported as unknown instead.
@@ -139,12 +140,15 @@ statements! {
         ON CONFLICT (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
         DO UPDATE SET fold = excluded.fold";
     /// The first of each queue only, and no more than asked for: a sub-select may be run again for each row of the table,
-    /// and its limit begins anew then; what stands in WITH and locks rows is run once. Pages wait for nothing. The others wait until what came in for their incident is
-    /// decided: a card then shows the newest state, and an execution that is taken over knows every step that is done.
+    /// and its limit begins anew then; what stands in WITH and locks rows is run once. The rooms named in $6 are full
+    /// (`Lane::room`), and a page that nobody has tried, or whose sender is gone, goes before one that failed. Pages wait for
+    /// nothing. The others wait until what came in for their incident is decided: a card then shows the newest state, and an
+    /// execution that is taken over knows every step that is done.
     CLAIM = "WITH due AS (SELECT o.id FROM outbox o WHERE o.lane = $1 \
         AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) AND"
         (is_first!(), "AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) AND",
-        may_work!(), "ORDER BY o.id LIMIT $5 + 0") [" FOR UPDATE SKIP LOCKED"] ") \
+        may_work!(), "AND $6 NOT LIKE '%|' || substr(o.queue, 1, 8) || '|%' \
+        ORDER BY CASE WHEN o.lane = 'page' AND o.state = 'waiting' THEN o.attempts ELSE 0 END, o.id LIMIT $5 + 0") [" FOR UPDATE SKIP LOCKED"] ") \
         UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id IN (SELECT id FROM due) \
         RETURNING id, incident, queue, effect, attempts, created_at, \

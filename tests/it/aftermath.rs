@@ -95,6 +95,74 @@ async fn a_failed_step_can_be_tried_again_without_repeating_those_before() {
     team.world.close().await;
 }
 
+/// A new plan of the whole action would lead from what the first step did back to the bad version.
+#[tokio::test]
+async fn what_moved_after_something_was_changed_stops_the_run_there_and_nothing_is_planned_anew() {
+    let team = Team::planned("").await;
+    team.second.push("v3");
+    team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "approve").await;
+    let Outcome::Failed { step: Some(1), why } = team.outcome(1).await else { panic!("{:?}", team.outcome(1).await) };
+    assert_eq!(why.key, "step.moved", "{why}");
+    assert_eq!(team.world.incident(1).await.runs.len(), 1, "nothing is planned by itself");
+    let card = team.shown();
+    for line in [
+        "stopped at step 2 of 2",
+        "not done, for it is no longer as planned: second is at v3 (trying again goes on once it is)",
+        "✅ first from v2 to v1: done",
+        "❌ second from v2 to v1: failed",
+        "Try again",
+        "Skip",
+        "Undo",
+        "Hand over",
+    ] {
+        assert!(card.contains(line), "{line} is not in {card}");
+    }
+    team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "retry").await;
+    assert_eq!(team.outcome(1).await, Outcome::Failed { step: Some(1), why }, "it says so again");
+    team.world.types("U0ONCALL", &team.channel, "undo run_1_1").await;
+    let back = team.run(2).await.plan.expect("it is planned");
+    let targets: Vec<&str> = back.steps.iter().map(|step| step.target.as_str()).collect();
+    assert_eq!(targets, ["first"], "what others did to the second is not taken back");
+    team.world.types("U0ONCALL", &team.channel, "reject run_1_2 it is put right by hand").await;
+
+    team.second.push("v2");
+    team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "retry").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    assert_eq!(team.first.positions(), ["v2", "v1"]);
+    assert_eq!(team.second.positions(), ["v2", "v3", "v2", "v1"]);
+    team.world.close().await;
+}
+
+#[tokio::test]
+async fn that_nothing_was_changed_is_only_said_where_nothing_was() {
+    for (locale, careful, nothing) in [
+        ("en", "begun and not finished may have changed something", "no change was made"),
+        ("fr", "commencé sans aboutir a pu modifier quelque chose", "aucune modification"),
+    ] {
+        let lever = Lever::open().await;
+        let action = action("back", "Put it back", "", &[lever.step("lever", "v1")]);
+        let world = World::open_changed_in(locale, &[("actions:\n", &action)]).await;
+        world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+        let channel = world.channel(1).await;
+        world.types("U0ONCALL", &channel, "rollback back").await;
+        lever.refuses(true);
+        world.types("U0LEAD", &channel, "approve run_1_1").await;
+        // Both the channel and the audiences of the house.
+        for place in [channel.as_str(), "C0GENERAL"] {
+            let told = shown(&world.message(place, "❌"));
+            assert!(told.contains(careful) && !told.contains(nothing), "{told}");
+        }
+        world.types("U0ONCALL", &channel, "run back").await;
+        lever.hides(true);
+        world.types("U0LEAD", &channel, "approve run_1_2").await;
+        for place in [channel.as_str(), "C0GENERAL"] {
+            let told = shown(&world.message(place, "❌"));
+            assert!(told.contains(nothing) && !told.contains(careful), "{told}");
+        }
+        world.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_step_is_skipped_only_with_a_reason_that_everybody_sees() {
     let team = Team::failed().await;
@@ -338,6 +406,10 @@ async fn who_stops_a_run_is_heard_before_its_next_step_whoever_hears_it() {
     world.settle().await;
     assert_eq!(run().await.phase, Phase::Finished { outcome: Outcome::Stopped { done: 1 } });
     assert_eq!(second.positions(), ["v2"], "the second step was never begun");
+    let told = shown(&world.message("C0GENERAL", "Rollback stopped"));
+    for line in ["somebody stopped it between two steps", "Done: Wait", "Not done: second from v2 to v1"] {
+        assert!(told.contains(line), "the audiences of the house hear “{line}”: {told}");
+    }
     world.close().await;
 }
 

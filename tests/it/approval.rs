@@ -5,7 +5,7 @@ use vigie::incident::approval::{KeepState, KeptFile, Outcome, Risk};
 use vigie::incident::decision::Report;
 use vigie::incident::id::{ChannelId, MessageRef, RunId};
 use vigie::incident::state::Phase;
-use vigie::incident::timeline::Card;
+use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::words::Words;
 
 use crate::script::{Script, plan};
@@ -217,6 +217,24 @@ fn a_stale_run_asks_for_a_new_plan_in_the_name_of_who_asked_first_and_never_by_i
     assert!(refused.contains("refusal.requester"), "{refused}");
 }
 
+/// The first try may have changed something before it failed, and a plan of the whole would begin from there.
+#[test]
+fn a_step_that_is_tried_again_and_has_moved_asks_for_no_new_plan() {
+    for (why, plans) in [("step.program_exit", 1), ("step.unchanged", 2)] {
+        let mut script = planned();
+        script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+        let ended = |outcome| Report::RunFinished { run: id(), outcome, output: None };
+        script.report(Report::StepStarted { run: id(), step: 0 });
+        script.report(ended(Outcome::Failed { step: Some(0), why: Words::new(why) }));
+        script.play("6m lead retry run_7_1\n7m wake");
+        script.report(Report::StepStarted { run: id(), step: 0 });
+        script.report(ended(Outcome::Stale { step: 0, found: Words::verbatim("v3") }));
+        let runs = &script.incident.as_ref().unwrap().runs;
+        assert_eq!(runs.len(), plans, "{why}");
+        assert_eq!(runs[&id()].ended_badly(), plans == 1, "{why}: {:?}", runs[&id()].phase);
+    }
+}
+
 #[test]
 fn a_stale_run_that_somebody_wanted_stopped_asks_for_nothing() {
     let mut script = planned();
@@ -307,6 +325,35 @@ fn a_plan_whose_state_must_be_kept_waits_for_that() {
     assert!(told(&mut script).contains("run_released"));
     let late = script.then_report(kept(&["objects.yaml"]));
     assert!(!late.contains("    state_kept"), "it is no longer the state before: {late}");
+}
+
+#[test]
+fn state_that_comes_after_the_run_began_is_kept_with_a_true_line_and_once() {
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.play("4m lead approve run_7_1");
+    told(&mut script);
+    script.play("5m wake");
+    let released = |script: &Script| {
+        let facts = script.timeline.iter().map(|entry| entry.fact.clone());
+        facts.filter(|fact| fact.kind() == "run_released").last().expect("it is released")
+    };
+    assert_eq!(
+        released(&script),
+        Fact::RunReleased { run: id(), announced: true, without_state: true },
+        "the channel was told, and the state was not kept by then"
+    );
+    assert!(!script.incident.as_ref().unwrap().runs[&id()].waits_for_state(), "nothing is looked at anew");
+    let late = script.then_report(kept(&["objects.yaml"]));
+    assert!(late.contains("    state_kept"), "{late}");
+    let state = script.incident.as_ref().unwrap().runs[&id()].kept.clone().expect("it is kept");
+    assert!(state.files.len() == 1 && state.late, "{state:?}");
+    let again = script.then_report(kept(&["objects.yaml"]));
+    assert!(!again.contains("    state_kept"), "{again}");
+
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.play("4m lead approve run_7_1\n5m wake");
+    let untold = Fact::RunReleased { run: id(), announced: false, without_state: true };
+    assert_eq!(released(&script), untold);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 struct Inner {
     positions: Vec<String>,
     refuses: bool,
+    hides: bool,
+    hides_next: bool,
 }
 
 /// The switch. It stands at `v2`; `v1` and `v0` were there before.
@@ -25,7 +27,12 @@ impl Lever {
     pub async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}/lever", listener.local_addr().expect("it has an address"));
-        let inner = Arc::new(Mutex::new(Inner { positions: vec!["v2".to_owned()], refuses: false }));
+        let inner = Arc::new(Mutex::new(Inner {
+            positions: vec!["v2".to_owned()],
+            refuses: false,
+            hides: false,
+            hides_next: false,
+        }));
         let lever = Self { url, inner };
         let routes = Router::new().route("/lever", get(read).put(put)).with_state(lever.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -49,6 +56,21 @@ impl Lever {
     /// It answers 500 and does nothing, from now on or no longer.
     pub fn refuses(&self, refuses: bool) {
         self.with(|inner| inner.refuses = refuses);
+    }
+
+    /// It does not say where it stands, from now on or no longer.
+    pub fn hides(&self, hides: bool) {
+        self.with(|inner| inner.hides = hides);
+    }
+
+    /// It says again where it stands.
+    pub fn shows_again(&self) {
+        self.with(|inner| (inner.hides, inner.hides_next) = (false, false));
+    }
+
+    /// It does not say where it stands once somebody has put it somewhere.
+    pub fn hides_once_put(&self) {
+        self.with(|inner| inner.hides_next = true);
     }
 
     /// A step of an action that puts it to `to`.
@@ -83,13 +105,17 @@ pub fn action(key: &str, title: &str, more: &str, steps: &[String]) -> String {
     )
 }
 
-async fn read(State(lever): State<Lever>) -> Json<Value> {
+async fn read(State(lever): State<Lever>) -> Result<Json<Value>, StatusCode> {
+    if lever.with(|inner| inner.hides) {
+        return Err(StatusCode::INTERNAL_SERVER_ERROR);
+    }
     let history = ["v2", "v1", "v0"].map(|id| json!({"id": id, "name": format!("release {id}")}));
-    Json(json!({"active": lever.positions().last(), "history": history}))
+    Ok(Json(json!({"active": lever.positions().last(), "history": history})))
 }
 
 async fn put(State(lever): State<Lever>, Json(body): Json<Value>) -> StatusCode {
     lever.with(|inner| {
+        inner.hides |= inner.hides_next;
         if inner.refuses {
             return StatusCode::INTERNAL_SERVER_ERROR;
         }

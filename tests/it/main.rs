@@ -23,6 +23,7 @@ mod faults;
 mod french;
 mod home;
 mod kubernetes;
+mod lanes;
 mod lever;
 mod lists;
 mod nowhere;

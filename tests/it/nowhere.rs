@@ -27,6 +27,11 @@ impl Write for Log {
     }
 }
 
+/// How often the log says this.
+pub fn logged(what: &str) -> usize {
+    String::from_utf8_lossy(&LOG.lock().expect("nobody panicked")).matches(what).count()
+}
+
 /// Demands that none of these stands anywhere.
 pub async fn demand(world: &World, secrets: &[&str]) {
     let ws = world.ws();

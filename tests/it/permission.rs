@@ -311,3 +311,42 @@ async fn audiences_within_the_house_hear_that_a_roll_back_is_in_progress_and_how
     assert!(timeline.contains("company/general was told how Put the flags back (run_1_1) ended"), "{timeline}");
     world.close().await;
 }
+
+#[tokio::test]
+async fn audiences_that_were_told_of_a_roll_back_hear_its_end_whatever_the_end() {
+    let lever = Lever::open().await;
+    let world = team(&lever, "", "").await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    lever.push("v3");
+    world.types("U0LEAD", &channel, "approve run_1_1").await;
+    let told = shown(&world.message("C0GENERAL", "Rollback stopped"));
+    for line in
+        ["changed since the plan: flags is at v3", "no change was made", "To decide: approve the new plan, run_1_2"]
+    {
+        assert!(told.contains(line), "{line} is not in {told}");
+    }
+    lever.push("v2");
+    world.types("U0LEAD", &channel, "reject run_1_2 another one").await;
+
+    for (id, truth, says) in [
+        ("run_1_3", "happened", ["serves v1 again", "says that it happened; the checks of the plan were not run"]),
+        ("run_1_4", "not-happened", ["no change was made", "looked: it did not happen"]),
+    ] {
+        world.types("U0ONCALL", &channel, "run flags-back").await;
+        lever.hides_once_put();
+        let before = world.ws().messages("C0GENERAL").len();
+        world.types("U0LEAD", &channel, &format!("approve {id}")).await;
+        let phase = run(&world).await.phase;
+        assert!(matches!(phase, Phase::Finished { outcome: Outcome::Unknown { .. } }), "{phase:?}");
+        assert_eq!(world.ws().messages("C0GENERAL").len(), before + 1, "nobody knows the end yet");
+        world.types("U0LEAD", &channel, &format!("settle {id} {truth}")).await;
+        let told = shown(world.ws().messages("C0GENERAL").last().expect("it was told"));
+        for line in says.iter().chain([&id]) {
+            assert!(told.contains(line), "{line} is not in {told}");
+        }
+        lever.shows_again();
+        lever.push("v2");
+    }
+    world.close().await;
+}

@@ -241,5 +241,7 @@ fn approve(plan: &ActionPlan) -> Run {
         handed_to: None,
         glass: None,
         kept: None,
+        without_state: false,
+        tried: false,
     }
 }

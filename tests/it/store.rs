@@ -631,16 +631,16 @@ async fn whatever_waits_for_longer_than_it_should_is_late() {
     let (store, database) = open().await;
     let late = async || {
         let late = store.lateness(START + Millis::minutes(5)).await.unwrap();
-        [late.wake, late.input, late.page, late.work, late.lease].map(|late| late.0 / 60_000)
+        [late.wake, late.input, late.page, late.work, late.chat, late.lease].map(|late| late.0 / 60_000)
     };
-    assert_eq!(late().await, [0; 5]);
+    assert_eq!(late().await, [0; 6]);
     const ROW: &str =
         "INSERT INTO outbox (lane, queue, effect, state, created_at, due_at, lease_until, token, attempts) VALUES";
     let rows = [
-        ("'comms', 'a', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 0, 5, 0]),
-        ("'page', 'b', '{}', 'waiting', 0, 1795140060000, NULL, NULL, 0", [0, 0, 4, 5, 0]),
-        ("'chat', 'c', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 4, 5, 0]),
-        ("'chat', 'd', '{}', 'leased', 0, 0, 1795140120000, 'x', 1", [0, 0, 4, 5, 3]),
+        ("'comms', 'a', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 0, 5, 0, 0]),
+        ("'page', 'b', '{}', 'waiting', 0, 1795140060000, NULL, NULL, 0", [0, 0, 4, 5, 0, 0]),
+        ("'chat', 'c', '{}', 'waiting', 0, 1795140000000, NULL, NULL, 0", [0, 0, 4, 5, 5, 0]),
+        ("'chat', 'd', '{}', 'leased', 0, 0, 1795140120000, 'x', 1", [0, 0, 4, 5, 5, 3]),
     ];
     assert_eq!(START.0, 1_795_140_000_000);
     for (row, now) in rows {

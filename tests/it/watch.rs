@@ -6,11 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
-use vigie::incident::time::Instant;
+use vigie::incident::id::IncidentId;
+use vigie::incident::time::{Instant, Millis};
 use vigie::practice::Trouble;
 use vigie::slack::CANARY_HEARD;
+use vigie::store::{Store, Target};
 
 use crate::database::{Database, Kind};
+use crate::nowhere::logged;
+use crate::store::{take_all, typed};
 use crate::world::{INCIDENTS, World, shown, texts};
 
 const START: &str = "start sev2 checkout returns 500";
@@ -120,6 +124,61 @@ async fn an_absence_is_told_once_in_each_open_incident_and_made_up_for() {
     world.close().await;
 }
 
+/// How often an incident's channel was told of an absence.
+fn told_of_an_absence(world: &World, channel: &str) -> usize {
+    world.ws().messages(channel).iter().filter(|message| shown(message).contains("was away")).count()
+}
+
+/// Waits until the watch has said in the store that somebody works at this moment.
+async fn somebody_works(world: &World) {
+    let works = async {
+        while world.setup.vigie.store.number("alive_at").await.ok().flatten() != Some(world.clock.now().0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), works).await.expect("the watch looks");
+    world.settle_now().await;
+}
+
+/// As after SIGSTOP, or for a machine that was suspended: nobody starts anew.
+#[tokio::test]
+async fn who_stood_still_tells_of_it_once_and_moved_hands_are_no_absence() {
+    let world = World::open().await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    let channel = world.channel(1).await;
+    somebody_works(&world).await;
+    world.pass(17).await;
+    somebody_works(&world).await;
+    assert_eq!(told_of_an_absence(&world, &channel), 0, "somebody moved the hands");
+    for times in 1..=2 {
+        world.clock.passes(Millis::minutes(17));
+        world.ws().tick();
+        somebody_works(&world).await;
+        world.settle().await;
+        assert_eq!(told_of_an_absence(&world, &channel), times, "told once each time");
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_database_that_was_away_is_an_absence_that_is_told_once() {
+    let world = World::open().await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    let channel = world.channel(1).await;
+    somebody_works(&world).await;
+    // No statement that looks for work is understood meanwhile.
+    world.database.does("ALTER TABLE counter RENAME TO counter_away").await;
+    let before = logged("could not look after itself");
+    world.clock.advance(Millis::minutes(17));
+    until("a look fails", || logged("could not look after itself") > before).await;
+    world.database.does("ALTER TABLE counter_away RENAME TO counter").await;
+    until("the incident is told", || told_of_an_absence(&world, &channel) == 1).await;
+    world.pass(2).await;
+    somebody_works(&world).await;
+    assert_eq!(told_of_an_absence(&world, &channel), 1, "and not again");
+    world.close().await;
+}
+
 #[tokio::test]
 async fn the_heart_beats_while_all_is_well_and_stops_when_something_was_put_aside() {
     let alive = Alive::open().await;
@@ -199,6 +258,31 @@ async fn an_incident_that_nothing_would_wake_any_more_is_woken_by_the_watch() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), climbs).await.expect("the next level is paged");
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_forgotten_incident_is_found_behind_any_number_that_need_no_wake() {
+    let now = crate::script::START;
+    let database = Database::fresh().await;
+    let store = Store::open(&database.url).await.unwrap();
+    for (source, line, incident) in
+        [("1", "start sev2 one", None), ("2", "start sev2 two", None), ("3", "resolve x", Some(1))]
+    {
+        // The second has the number 500.
+        database.does("UPDATE counter SET value = 499 WHERE name = 'incident' AND value = 1").await;
+        let target = incident.map(|id| Target::incident(IncidentId(id))).unwrap_or_default();
+        store.receive(source, target, &typed(line), now).await.unwrap();
+        take_all(&store, now).await;
+    }
+    database.does("UPDATE incident SET wake_at = NULL").await;
+    database
+        .does(
+            "WITH RECURSIVE n(x) AS (SELECT 3 UNION ALL SELECT x + 1 FROM n WHERE x < 203) \
+             INSERT INTO incident (id, status, rank, state, seq, declared_at) \
+             SELECT n.x, 'acknowledged', i.rank, i.state, i.seq, i.declared_at FROM incident i, n WHERE i.id = 1",
+        )
+        .await;
+    assert_eq!(store.wake_the_forgotten(now).await.unwrap(), [IncidentId(500)]);
 }
 
 #[tokio::test]

@@ -236,6 +236,8 @@ impl Settle {
         }
         let mut draft = Draft::of(context, incident);
         draft.fact(Fact::RunSettled { run: self.run, happened: self.truth == Truth::Happened });
+        // Now it is known how it ended.
+        draft.tell_of_run(self.run, true);
         draft.show(Card::Run(self.run)).refresh();
         Ok(draft.finish())
     }

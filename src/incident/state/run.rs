@@ -117,6 +117,9 @@ pub struct Kept {
     pub files: Vec<KeptFile>,
     /// What could not be kept, one line each.
     pub missed: Vec<Words>,
+    /// The run had begun before all was kept: what it had changed by then may show in it.
+    #[serde(default)]
+    pub late: bool,
 }
 
 /// To whom a run was given.
@@ -197,6 +200,12 @@ pub struct Run {
     /// What was kept of the state before, the last time that any was.
     #[serde(default)]
     pub kept: Option<Kept>,
+    /// It was let go before its state was kept, which may still come.
+    #[serde(default)]
+    pub without_state: bool,
+    /// A step ended badly and was tried again, and may have changed something before that.
+    #[serde(default)]
+    pub tried: bool,
 }
 
 impl Run {
@@ -243,6 +252,41 @@ impl Run {
         (as_planned && nothing_after).then_some(step)
     }
 
+    /// Something may have been changed before its step `step`, from 0: by one before it, or by an earlier try.
+    pub fn may_have_changed_before(&self, step: usize) -> bool {
+        let mut changing = self.changing_steps().filter(|(place, _)| *place < step);
+        self.tried || changing.next().is_some()
+    }
+
+    /// Something may have been changed that is no step which is done: one began and did not end well, or was skipped.
+    pub fn may_have_changed_unfinished(&self) -> bool {
+        let is_known =
+            |place: usize| self.left_alone(place) || (self.settled.is_some() && self.ended_at_step() == Some(place));
+        let mut unfinished = self.changing_steps().filter(|(place, state)| state.done.is_none() && !is_known(*place));
+        self.tried || unfinished.next().is_some()
+    }
+
+    /// The steps that change something and were begun, from 0.
+    fn changing_steps(&self) -> impl Iterator<Item = (usize, &StepState)> {
+        let planned = self.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
+        let begun = planned.iter().zip(&self.steps).enumerate();
+        let begun = begun.filter(|(_, (step, state))| step.risk > Risk::ReadOnly && !state.left_out);
+        begun.map(|(place, (_, state))| (place, state))
+    }
+
+    /// It ended at this step, which is known to have changed nothing.
+    fn left_alone(&self, place: usize) -> bool {
+        let knows = matches!(&self.phase, Phase::Finished { outcome } if outcome.left_its_step_alone());
+        knows && self.ended_at_step() == Some(place) && !self.tried
+    }
+
+    fn ended_at_step(&self) -> Option<usize> {
+        match &self.phase {
+            Phase::Finished { outcome } => outcome.step(),
+            _ => None,
+        }
+    }
+
     /// The steps, from 0, that may have to be taken back: begun, not left out, and not taken back by a later one already.
     pub fn steps_to_take_back(&self) -> Vec<usize> {
         let planned = self.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
@@ -252,10 +296,13 @@ impl Run {
             let locks: BTreeSet<&String> = later.flat_map(|(_, (step, _))| step.locks()).collect();
             planned.get(*place).is_some_and(|step| step.locks().iter().all(|lock| locks.contains(lock)))
         };
-        let begun = both().filter(|(_, (step, state))| {
-            let is_way_back = state.done.is_some() && step.after.iter().any(taken_up);
-            state.skipped.is_none() && !state.left_out && step.risk > Risk::ReadOnly && !is_way_back
-        });
+        let is_way_back = |place: usize| {
+            let step = planned.get(place).filter(|_| self.steps.get(place).is_some_and(|state| state.done.is_some()));
+            step.is_some_and(|step| step.after.iter().any(taken_up))
+        };
+        let begun = self
+            .changing_steps()
+            .filter(|(place, state)| state.skipped.is_none() && !is_way_back(*place) && !self.left_alone(*place));
         begun.map(|(place, _)| place).filter(|place| !taken_up(place)).collect()
     }
 
@@ -287,6 +334,12 @@ impl Run {
     /// The state is looked at only while nothing has been changed.
     pub fn waits_for_state(&self) -> bool {
         matches!(self.phase, Phase::Pending | Phase::Announcing { keeping: true, .. })
+    }
+
+    /// What is kept of the state may still be recorded: somebody waits for it, or began to look while nobody had changed
+    /// anything.
+    pub fn takes_state(&self) -> bool {
+        self.waits_for_state() || self.without_state
     }
 
     /// Required items of the check list that nobody ticked, of those that come at this time.
@@ -384,6 +437,8 @@ impl Run {
             handed_to: None,
             glass: None,
             kept: None,
+            without_state: false,
+            tried: false,
         }
     }
 
@@ -416,8 +471,9 @@ impl Run {
             Fact::Approved { run_by, keeping, .. } => {
                 self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq, keeping: *keeping };
             }
-            Fact::StateKept { files, missed, .. } => {
-                self.kept = Some(Kept { at: mark.at, files: files.clone(), missed: missed.clone() });
+            Fact::StateKept { files, missed, late, .. } => {
+                self.kept = Some(Kept { at: mark.at, files: files.clone(), missed: missed.clone(), late: *late });
+                self.without_state = false;
                 if let Phase::Announcing { keeping, .. } = &mut self.phase {
                     *keeping = false;
                 }
@@ -430,7 +486,10 @@ impl Run {
                 self.ended_at = Some(mark.at);
                 self.phase = Phase::Expired;
             }
-            Fact::RunReleased { .. } => self.phase = Phase::Released,
+            Fact::RunReleased { without_state, .. } => {
+                self.without_state = *without_state;
+                self.phase = Phase::Released;
+            }
             Fact::RunStarted { fence, .. } => {
                 self.fence = Some(*fence);
                 self.started_at = self.started_at.or(Some(mark.at));
@@ -471,6 +530,7 @@ impl Run {
                 self.steps.push(StepState { skipped: Some((mark, reason.clone())), ..StepState::began(entry.at) });
             }
             Fact::RunResumed { step, run_by, .. } => {
+                self.tried |= self.may_have_changed_unfinished();
                 self.steps.truncate(*step);
                 self.verification.clear();
                 self.output = None;

@@ -157,7 +157,7 @@ impl Stage {
         self.after(5).by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest, override_reason: None });
         let run_by = self.now + Millis::seconds(10);
         self.by("U0LEAD", Fact::Approved { run: RUN, run_by, keeping: false });
-        self.after(1).vigie(Fact::RunReleased { run: RUN, announced: true });
+        self.after(1).vigie(Fact::RunReleased { run: RUN, announced: true, without_state: false });
         self.vigie(Fact::RunStarted { run: RUN, fence: 1 });
         self.vigie(Fact::StepStarted { run: RUN, step: 0 })
     }

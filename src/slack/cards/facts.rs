@@ -56,7 +56,7 @@ pub fn is_detail(fact: &Fact) -> bool {
         Fact::CardPosted { .. }
             | Fact::PageDelivered { .. }
             | Fact::StepStarted { .. }
-            | Fact::RunReleased { announced: true, .. }
+            | Fact::RunReleased { announced: true, without_state: false, .. }
     )
 }
 
@@ -207,16 +207,18 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
         Fact::ApprovalGiven { digest, override_reason, .. } => {
             json!({"digest": digest.short(), "override": override_reason})
         }
-        Fact::StateKept { files, missed, .. } => {
+        Fact::StateKept { files, missed, late, .. } => {
             let names: Vec<&String> = files.iter().map(|file| &file.name).collect();
-            json!({"files": names, "missed": missed})
+            json!({"files": names, "missed": missed, "late": late})
         }
         Fact::RunTold { ended, destination, why, .. } => {
             json!({"ended": ended, "destination": destination, "why": why})
         }
         Fact::GlassBroken { reason, .. } => json!({"reason": reason}),
         Fact::PlanRejected { reason, .. } => json!({"reason": reason}),
-        Fact::RunReleased { announced, .. } => json!({"announced": announced}),
+        Fact::RunReleased { announced, without_state, .. } => {
+            json!({"announced": announced, "without_state": without_state})
+        }
         Fact::StepStarted { step, .. } => {
             json!({"step": step + 1, "step_title": planned(step).map(|step| &step.title)})
         }

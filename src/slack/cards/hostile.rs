@@ -110,7 +110,7 @@ pub fn over(text: &str, outcome: Outcome) -> Stage {
     stage.by("U0LEAD", Fact::ApprovalGiven { run: RUN, digest, override_reason: None });
     let run_by = stage.now;
     stage.by("U0LEAD", Fact::Approved { run: RUN, run_by, keeping: false });
-    stage.vigie(Fact::RunReleased { run: RUN, announced: false });
+    stage.vigie(Fact::RunReleased { run: RUN, announced: false, without_state: true });
     stage.vigie(Fact::RunStarted { run: RUN, fence: 1 });
     stage.vigie(Fact::StepStarted { run: RUN, step: 0 });
     let note = Words::verbatim(text);

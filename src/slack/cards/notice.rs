@@ -106,8 +106,8 @@ fn rollback_begins(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said {
     }
 }
 
-/// The same as plain text, for the audiences beside the channel: that it begins, or how it ended. Nothing of a run that is
-/// no rollback, or that nobody knows the end of.
+/// The same as plain text, for the audiences beside the channel: that it begins, or how it ended, whatever the end. Nothing of
+/// a run that is no rollback, or as long as nobody knows the end of it.
 ///
 /// # Errors
 /// When a template is missing or lacks a variable.
@@ -117,7 +117,7 @@ pub fn of_rollback(pen: &Pen<'_>, incident: &Incident, run: &Run, ended: bool) -
             Some(vars) => ("internal_rollback_in_progress", vars),
             None => return Ok(None),
         },
-        Phase::Finished { outcome } => match end_vars(pen, incident, run, outcome)? {
+        Phase::Finished { outcome } => match told_end(pen, incident, run, outcome)? {
             Some(found) => found,
             None => return Ok(None),
         },
@@ -153,37 +153,105 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
     Ok(Mrkdwn::join([Mrkdwn::made(mark), progress::result_line(pen, run, outcome)?], " "))
 }
 
-/// The message about a rollback that has ended, by its name.
+/// The message about a rollback that has ended well or failed, by its name.
 fn end_vars(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -> Said<Option<(&'static str, Value)>> {
-    let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
-    let mut vars = run_vars(pen, incident, run);
-    vars["version_to"] = json!(run.live().unwrap_or_default());
-    vars["took_ms"] = json!(progress::took_ms(run));
     match outcome {
         Outcome::Done if run.action.is_rollback => {
             let seen = run.verification.iter().map(|result| seen(pen, result)).collect::<Said<Vec<_>>>()?;
-            vars["verification"] = json!(seen);
-            vars["next_steps"] = Value::Null;
-            Ok(Some(("internal_rollback_finished", vars)))
+            ended_well(pen, incident, run, &seen).map(Some)
         }
         Outcome::Failed { step, why } if run.action.is_rollback => {
-            let title = step.and_then(|step| planned.get(step)).map(|step| step.title.clone());
-            let is_done = |place: usize| run.steps.get(place).is_some_and(|state| state.done.is_some());
-            let is_over = |place: usize| run.steps.get(place).is_some_and(StepState::is_over);
-            let titles = |wanted: &dyn Fn(usize) -> bool| -> Said<Vec<String>> {
-                let steps = planned.iter().enumerate().filter(|(place, _)| wanted(*place));
-                steps.map(|(_, step)| pen.told(&step.title)).collect()
-            };
-            vars["failed_step"] =
-                json!(title.map_or_else(|| pen.word("step_name.verification"), |title| pen.told(&title))?);
-            vars["why"] = json!(why);
-            vars["steps_done"] = json!(titles(&is_done)?);
-            vars["steps_left"] = json!(titles(&|place| !is_over(place) && *step != Some(place))?);
-            vars["choices"] = json!(choices(pen, run, step.is_some())?);
-            Ok(Some(("internal_rollback_failed", vars)))
+            let title = step.and_then(|step| run.plan.as_ref()?.steps.get(step)).map(|step| &step.title);
+            let failed = title.map_or_else(|| pen.word("step_name.verification"), |title| pen.told(title))?;
+            let choices = choices(pen, run, step.is_some())?;
+            stopped(pen, incident, run, (*step, Some(failed)), (why.clone(), choices)).map(Some)
         }
         _ => Ok(None),
     }
+}
+
+/// The same for whoever is not in the channel, and hears nothing else of how it ended.
+fn told_end(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -> Said<Option<(&'static str, Value)>> {
+    if !run.action.is_rollback {
+        return Ok(None);
+    }
+    let all = run.plan.as_ref().map_or(0, |plan| plan.steps.len());
+    let title = |step: usize| -> Said<Option<String>> {
+        let planned = run.plan.as_ref().and_then(|plan| plan.steps.get(step));
+        planned.map(|step| pen.told(&step.title)).transpose()
+    };
+    match outcome {
+        Outcome::Stopped { .. } => {
+            let why = (Words::new("notice.stopped_by_hand"), choices(pen, run, true)?);
+            stopped(pen, incident, run, (None, None), why).map(Some)
+        }
+        Outcome::Stale { step, found } => {
+            let why = Words::new("notice.moved").with("found", found.clone());
+            stopped(pen, incident, run, (Some(*step), title(*step)?), (why, new_plan(pen, incident, run)?)).map(Some)
+        }
+        Outcome::Unknown { step, why } => match &run.settled_by {
+            None => Ok(None),
+            Some(mark) => {
+                let happened = run.settled == Some(true);
+                let vars = json!({"who": pen.actor(&mark.by), "happened": happened});
+                if happened && step + 1 == all {
+                    return ended_well(pen, incident, run, &[pen.plain("notice.seen_by_hand", vars)?]).map(Some);
+                }
+                let Value::Object(vars) = vars else { return Ok(None) };
+                let looked = Words { key: "run.settled".to_owned(), vars };
+                let why = Words::new("step.both").with("first", why.clone()).with("then", looked);
+                let choices = choices(pen, run, true)?;
+                stopped(pen, incident, run, (Some(*step), title(*step)?), (why, choices)).map(Some)
+            }
+        },
+        Outcome::Done | Outcome::Failed { .. } => end_vars(pen, incident, run, outcome),
+    }
+}
+
+fn ended_well(pen: &Pen<'_>, incident: &Incident, run: &Run, seen: &[String]) -> Said<(&'static str, Value)> {
+    let mut vars = ended_vars(pen, incident, run);
+    vars["verification"] = json!(seen);
+    vars["next_steps"] = Value::Null;
+    Ok(("internal_rollback_finished", vars))
+}
+
+/// It came to its end at this step, before the last one or at the checks, for this reason; then what people can do now.
+fn stopped(
+    pen: &Pen<'_>,
+    incident: &Incident,
+    run: &Run,
+    (step, title): (Option<usize>, Option<String>),
+    (why, choices): (Words, Vec<String>),
+) -> Said<(&'static str, Value)> {
+    let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
+    let settled_well = |place: usize| step == Some(place) && run.settled == Some(true);
+    let is_done = |place: usize| settled_well(place) || run.steps.get(place).is_some_and(|state| state.done.is_some());
+    let is_over = |place: usize| run.steps.get(place).is_some_and(StepState::is_over);
+    let titles = |wanted: &dyn Fn(usize) -> bool| -> Said<Vec<String>> {
+        let steps = planned.iter().enumerate().filter(|(place, _)| wanted(*place));
+        steps.map(|(_, step)| pen.told(&step.title)).collect()
+    };
+    let mut vars = ended_vars(pen, incident, run);
+    vars["failed_step"] = json!(title);
+    vars["why"] = json!(why);
+    vars["steps_done"] = json!(titles(&is_done)?);
+    vars["steps_left"] = json!(titles(&|place| !is_over(place) && step != Some(place))?);
+    vars["may_have_changed"] = json!(run.may_have_changed_unfinished());
+    vars["choices"] = json!(choices);
+    Ok(("internal_rollback_failed", vars))
+}
+
+fn ended_vars(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Value {
+    let mut vars = run_vars(pen, incident, run);
+    vars["version_to"] = json!(run.live().unwrap_or_default());
+    vars["took_ms"] = json!(progress::took_ms(run));
+    vars
+}
+
+/// The plan that was asked for in its place, where there is one.
+fn new_plan(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Vec<String>> {
+    let next = incident.runs.values().filter(|next| next.request.after == Some(run.id));
+    next.map(|next| pen.plain("choice.new_plan", json!({"run": next.id.to_string()}))).collect()
 }
 
 /// What people can do now, as the commands they can type.

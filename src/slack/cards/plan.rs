@@ -189,10 +189,13 @@ pub(super) fn kept(pen: &Pen<'_>, run: &Run) -> Said {
     if run.action.keep_state.is_off() || run.phase == Phase::Rehearsed {
         return Ok(Mrkdwn::default());
     }
-    let Some(kept) = &run.kept else { return pen.say("plan.keeping", json!({})) };
-    let missed = kept.missed.iter().map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
+    let Some(kept) = &run.kept else {
+        return pen.say(if run.without_state { "plan.not_kept_yet" } else { "plan.keeping" }, json!({}));
+    };
+    let late = run.without_state.then(|| Words::new("kept.not_anew"));
+    let missed = kept.missed.iter().chain(&late).map(|line| pen.told(line)).collect::<Said<Vec<String>>>()?;
     let kilobytes = kept.files.iter().map(|file| file.bytes).sum::<u64>().div_ceil(1_000);
-    let vars = json!({"files": kept.files.len(), "kilobytes": kilobytes, "at": kept.at.0, "missed": missed});
+    let vars = json!({"files": kept.files.len(), "kilobytes": kilobytes, "at": kept.at.0, "late": kept.late, "missed": missed});
     pen.say("plan.kept", vars)
 }
 

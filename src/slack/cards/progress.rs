@@ -36,7 +36,7 @@ pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
 /// How it ended.
 pub(super) fn result(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
     let said = if run.settled.is_some() { settled(pen, run)? } else { result_line(pen, run, outcome)? };
-    let kept = if run.kept.is_some() { plan::kept(pen, run)? } else { Mrkdwn::default() };
+    let kept = if run.kept.is_some() || run.without_state { plan::kept(pen, run)? } else { Mrkdwn::default() };
     let head = vec![said, approved_by(pen, run)?, handed_to(pen, run)?, kept];
     let mut parts = vec![Part::Text(Mrkdwn::join(head, "\n"))];
     parts.extend(lines(steps(pen, run, Some(outcome))?));

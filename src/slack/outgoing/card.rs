@@ -1,10 +1,10 @@
 //! Cards: posted once, then edited to how the incident stands.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::budget::Urgency;
 use super::super::cards;
-use super::super::client::Slack;
+use super::super::client::{Slack, text};
 use super::super::fault::SlackFault;
 use super::super::scene::{Drawn, Scene};
 use super::post::{MESSAGE_GONE, Mark};
@@ -58,22 +58,32 @@ impl Slack {
             return Ok(Vec::new());
         };
         let known = incident.cards.get(card).filter(|message| message.channel == channel);
-        let found = match known {
-            None if may_stand => self.look_for_card(incident, card, &channel).await?,
-            _ => None,
-        };
-        let standing = known.or(found.as_ref());
-        if let Some(message) = standing {
-            match self.edit_message(message, &drawn).await {
-                Ok(()) => return Ok(found.map(|message| posted(card, message)).into_iter().collect()),
-                Err(fault) if fault.is_one_of(&MESSAGE_GONE) => {
-                    tracing::info!(card = card.name(), code = fault.code(), "a card is posted anew");
-                }
-                Err(fault) => return Err(fault),
-            }
+        if let Some(message) = known
+            && self.edit_if_there(card, message, &drawn).await?
+        {
+            return Ok(Vec::new());
+        }
+        // Also in place of one that is gone: what an earlier attempt posted then is newer than that one.
+        if may_stand
+            && let Some(found) = self.look_for_card(incident, card, &channel, known).await?
+            && self.edit_if_there(card, &found, &drawn).await?
+        {
+            return Ok(vec![posted(card, found)]);
         }
         let message = self.post_card(incident, card, &channel, &drawn).await?;
         Ok(vec![posted(card, message)])
+    }
+
+    /// Edits a card where it stands; `false` when it can be edited no more and is to be posted anew.
+    async fn edit_if_there(&self, card: &Card, message: &MessageRef, drawn: &Drawn) -> Result<bool, SlackFault> {
+        match self.edit_message(message, drawn).await {
+            Ok(()) => Ok(true),
+            Err(fault) if fault.is_one_of(&MESSAGE_GONE) => {
+                tracing::info!(card = card.name(), code = fault.code(), "a card is posted anew");
+                Ok(false)
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Pages a person by direct message. Gives where the message stands, which is the page's note.
@@ -97,7 +107,7 @@ impl Slack {
         let drawn =
             drawn.ok_or_else(|| SlackFault::permanent("no_page", "The incident knows nothing of this page."))?;
         if attempt > 1
-            && let Some(found) = self.look_for_card(incident, &card, &channel).await?
+            && let Some(found) = self.look_for_card(incident, &card, &channel, None).await?
         {
             return Ok(found);
         }
@@ -164,22 +174,26 @@ impl Slack {
         sent
     }
 
-    /// A page is better sent twice than not at all, and where the history may not be read nothing can be looked for.
+    /// The newest copy, of those that are newer than `gone`. A page is better sent twice than not at all, and where the history
+    /// may not be read nothing can be looked for.
     async fn look_for_card(
         &self,
         incident: &Incident,
         card: &Card,
         channel: &ChannelId,
+        gone: Option<&MessageRef>,
     ) -> Result<Option<MessageRef>, SlackFault> {
         let since = Some(incident.declared.at);
         let mark = mark(incident, card);
-        let mut found = self.find_marked(channel, since, &mark).await;
+        let is_newer = |message: &Value| gone.is_none_or(|gone| text(message, "/ts") > gone.ts);
+        let wanted = |message: &Value| mark.is_on(message) && is_newer(message);
+        let mut found = self.find_message(channel, since, wanted).await;
         if *card == Card::Announcement
             && let Err(fault) = &found
             && fault.is("not_in_channel")
             && self.join(channel).await
         {
-            found = self.find_marked(channel, since, &mark).await;
+            found = self.find_message(channel, since, wanted).await;
         }
         match found {
             Err(fault) if matches!(card, Card::Page(_)) || fault.is("missing_scope") => {

@@ -128,6 +128,26 @@ async fn a_card_that_somebody_deleted_is_posted_anew() {
     );
 }
 
+/// Whoever posts it anew may lose the answer too.
+#[tokio::test]
+async fn a_card_that_somebody_deleted_is_posted_anew_once_though_the_answer_is_lost() {
+    for trouble in [Trouble::CutAfter, Trouble::ServerErrorAfterWork] {
+        let world = World::open().await;
+        let incident = world.declare().await;
+        let card = incident.cards[&Card::Announcement].clone();
+        let show = Effect::ShowCard { card: Card::Announcement };
+        world.ws().faults().next("chat.update", 2, Trouble::Error("message_not_found".into()));
+        world.ws().faults().next("chat.postMessage", 1, trouble.clone());
+        let lost = world.carry_out(Some(incident.id), &show, 1).await;
+        assert!(lost.is_err(), "{trouble:?}: {lost:?}");
+        let reports = world.carry_out(Some(incident.id), &show, 2).await.unwrap();
+        let [Report::CardPosted { message, .. }] = reports.as_slice() else { panic!("{trouble:?}: {reports:?}") };
+        assert_ne!(*message, card);
+        // The one that Slack says is deleted, and the new one.
+        assert_eq!(world.copies("incidents", "announcement"), 2, "{trouble:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_lost_channel_is_reported_with_slacks_word() {
     let world = World::open().await;

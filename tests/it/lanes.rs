@@ -1,0 +1,91 @@
+//! What is slow holds up nothing but itself (durability rule 4).
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
+use vigie::incident::decision::{Effect, Lane};
+use vigie::incident::id::IncidentId;
+use vigie::incident::time::Millis;
+use vigie::store::{Place, Store, Target};
+
+use crate::database::Database;
+use crate::faults::until;
+use crate::script::START;
+use crate::store::{take_all, typed};
+use crate::world::World;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const LEASE: Millis = Millis::seconds(15);
+
+#[tokio::test]
+async fn e_mails_that_hang_hold_up_no_page_in_slack() {
+    const INCIDENTS: usize = 80;
+    // Connections are made, and nobody ever says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let port = format!("port: {}\n", silent.local_addr().expect("it has one").port());
+    let world = World::open_changed(&[("port: ${SMTP_PORT}\n", &port)]).await;
+    let lines: Vec<String> = (1..=INCIDENTS).map(|number| format!("start sev2 case {number}")).collect();
+    let oncall = world.ws().person("U0ONCALL");
+    for ack in join_all(lines.iter().map(|line| oncall.command("C0GENERAL", "/incident", line))).await {
+        assert_eq!(ack.failure, None);
+    }
+    let everybody_is_paged = async || (world.dms("U0ONCALL").len() >= INCIDENTS).then_some(());
+    until("each incident has its page in Slack", PATIENCE, everybody_is_paged).await;
+    let store = &world.setup.vigie.store;
+    let waiting = store.waiting().await.expect("the store answers");
+    let given_up = waiting.iter().filter(|(queue, _, _, fault)| queue.starts_with("page:email") && fault.is_some());
+    assert_eq!(given_up.count(), 0, "no e-mail had to fail before");
+    drop(silent);
+    world.close().await;
+}
+
+async fn open() -> (Store, Database) {
+    let database = Database::fresh().await;
+    (Store::open(&database.url).await.unwrap(), database)
+}
+
+async fn declares(store: &Store, name: &str) {
+    store.receive(name, Target::default(), &typed(&format!("start sev2 {name}")), START).await.unwrap();
+    take_all(store, START).await;
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_has_tried_goes_before_one_that_failed() {
+    let (store, _folder) = open().await;
+    declares(&store, "one").await;
+    for page in store.claim(Lane::Page, START, LEASE, 50).await.unwrap() {
+        store.postpone(&page, START, Place::Kept, "it hangs").await.unwrap();
+    }
+    declares(&store, "two").await;
+    let next = store.claim(Lane::Page, START, LEASE, 1).await.unwrap().pop().expect("pages wait");
+    assert_eq!((next.incident, next.attempts), (Some(IncidentId(2)), 1));
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_room_that_is_full_is_left_and_everything_else_is_taken() {
+    let (store, database) = open().await;
+    declares(&store, "one").await;
+    let full = [Lane::Page.room("page:email:page_1_1")];
+    let rest = store.claim_beside(Lane::Page, START, LEASE, 50, &full).await.unwrap();
+    let rest: Vec<&str> = rest.iter().map(|page| page.queue.as_str()).collect();
+    assert!(!rest.is_empty() && rest.iter().all(|queue| queue.starts_with("page:slack:")), "{rest:?}");
+    let mails = store.claim(Lane::Page, START, LEASE, 50).await.unwrap();
+    assert!(!mails.is_empty() && mails.iter().all(|page| page.queue.starts_with("page:email:")), "{mails:?}");
+
+    // Executions that go on and on leave plans their room.
+    let run = "run_1_1".parse().unwrap();
+    for effect in [Effect::Run { run }, Effect::Plan { run }] {
+        let (queue, json) = (effect.queue(Some(IncidentId(1))), serde_json::to_string(&effect).unwrap());
+        let row = format!(
+            "INSERT INTO outbox (incident, lane, queue, effect, state, created_at, due_at, attempts) \
+             VALUES (1, 'action', '{queue}', '{json}', 'waiting', 0, 0, 0)"
+        );
+        database.does(row.leak()).await;
+    }
+    let of_runs = Effect::Run { run }.queue(None);
+    let full = [Lane::Action.room(&of_runs)];
+    let taken = store.claim_beside(Lane::Action, START, LEASE, 50, &full).await.unwrap();
+    let taken: Vec<&Effect> = taken.iter().map(|one| &one.effect).collect();
+    assert_eq!(taken, [&Effect::Plan { run }]);
+}
