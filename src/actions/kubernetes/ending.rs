@@ -7,6 +7,7 @@ use super::change::Part;
 use super::deed::Deed;
 use super::follow::{End, counts};
 use super::object::Object;
+use super::part::Part;
 use crate::incident::words::Words;
 
 /// One of several could not be changed after others were: nobody may take that for “nothing was done”.

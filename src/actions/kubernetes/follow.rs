@@ -9,10 +9,10 @@ use futures_util::StreamExt as _;
 
 use super::super::stopwatch::{Stopwatch, pause, within};
 use super::call::{Event, Events, Site};
-use super::change::Part;
 use super::deed::{Deed, Place};
 use super::kinds::What;
 use super::object::Object;
+use super::part::Part;
 use super::pods;
 use super::rights::Right;
 use crate::incident::time::Millis;

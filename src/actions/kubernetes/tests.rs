@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::change::Part;
 use super::deed::Deed;
 use super::follow::{Standing, is_complete, standing};
 use super::kinds::{Thing, What};
 use super::object::{Object, annotations_after, clean_template, differing};
+use super::part::Part;
 use super::revision::{history, one_back};
 use super::*;
 use crate::actions::check::Check as _;

@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use super::super::config::{ConfigFault, fault};
 use super::call::Site;
-use super::change::{Part, Patching};
+use super::change::Patching;
 use super::deed::Deed;
 use super::kinds::{PODS, Thing, What};
 use super::object::{LISTS, Object, clean_template, differing};
+use super::part::Part;
 use super::revision::{Revision, current, history, one_back, shown};
 use super::rights::Right;
 use super::workloads::{all_of, of_roll_outs, validate};
