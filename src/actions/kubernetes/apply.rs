@@ -263,6 +263,7 @@ impl Apply {
                     StepResult::failed(Words::new("step.unchanged").with("why", why))
                 });
             }
+            site.tell(&trouble);
             pause(AGAIN).await;
         }
     }

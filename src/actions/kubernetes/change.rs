@@ -368,6 +368,7 @@ pub(super) async fn write(site: &Site<'_>, one: &Part, key: &str) -> Result<Writ
                 StepResult::failed(Words::new("step.unchanged").with("why", why))
             });
         }
+        site.tell(&trouble);
         pause(AGAIN).await;
     }
 }

@@ -40,6 +40,32 @@ async fn an_api_server_silent_for_20_s_in_the_middle_of_a_roll_out_is_waited_for
     drop(plane);
 }
 
+/// P3 · Somebody looks at the card and waits: what it is that does not come is told before anything was changed as well.
+#[tokio::test]
+async fn an_api_server_that_is_silent_before_the_first_change_is_told_to_be() {
+    let Some(plane) = Plane::own().await else { return };
+    let space = plane.namespace().await;
+    let setting = Setting { within: "60s", reached: "answers_within: 1s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.planned(1, "undo-web").await;
+    plane.freeze().await;
+    outside.allowed(1).await;
+    let said = async || {
+        let calls = outside.town.ws().calls_of("chat.update");
+        calls.iter().any(|call| shown(&call.args).contains("↳ the cluster production does not answer")).then_some(())
+    };
+    until("the card says that the cluster is silent", PATIENCE, said).await;
+    plane.thaw().await;
+    let run = outside.ended(1).await;
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
+    assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
+    bot.stop().await;
+    drop(plane);
+}
+
 /// Nobody knows what became of it: the workload stays locked and a person is asked.
 #[tokio::test]
 async fn an_api_server_silent_beyond_the_deadline_leaves_the_run_unknown() {
