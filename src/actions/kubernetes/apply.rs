@@ -59,6 +59,18 @@ struct Facts {
     objects: Vec<Planned>,
 }
 
+impl Planned {
+    fn changes(&self) -> bool {
+        self.uid.is_none() || !self.effect.is_empty()
+    }
+}
+
+/// Whether these facts are of an apply that makes or changes this object.
+pub(super) fn changes(facts: &Value, name: &str) -> bool {
+    let is_one = |facts: Facts| facts.objects.iter().any(|one| one.name == name && one.changes());
+    facts_of::<Facts>(facts).is_ok_and(is_one)
+}
+
 /// What applying one of them would do.
 enum Effect {
     Makes,

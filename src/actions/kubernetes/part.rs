@@ -92,6 +92,11 @@ impl Part {
         self
     }
 
+    /// A roll-out that was paused goes on with it.
+    pub(super) fn resumes(&self) -> bool {
+        self.resumes
+    }
+
     /// Those that the plan named, by their uids.
     pub(super) fn stuck(&self) -> &[String] {
         &self.stuck
