@@ -6,6 +6,7 @@
 //! What this provider may not do: run `kubectl` or anything else on the host but the program that a kubeconfig names for
 //! its credentials; put a value of an environment or a secret into a plan; send a change that could happen twice.
 
+mod applied;
 mod apply;
 mod back;
 mod call;

@@ -293,12 +293,13 @@ fn expression(rule: &Value) -> String {
     }
 }
 
-/// A field in which two objects differ. Its values may be secrets: they are for fingerprints, never shown.
+/// A field in which two objects differ. Its values may be secrets: they are for fingerprints, and only what `applied` knows to
+/// be none is shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Difference {
     pub path: String,
-    from: Value,
-    to: Value,
+    pub from: Value,
+    pub to: Value,
 }
 
 /// The paths of the fields in which two templates differ.

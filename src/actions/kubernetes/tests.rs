@@ -378,6 +378,33 @@ fn what_reads_a_config_map_or_a_secret_is_found_wherever_it_is_named() {
     }
 }
 
+/// Numbers, images and sizes are read; what somebody may have written a credential into is not.
+#[test]
+fn of_saved_manifests_only_values_that_are_no_secrets_are_shown() {
+    let both = |path: &str, from: Value, to: Value| {
+        let found = applied::shown(&object::Difference { path: path.to_owned(), from, to });
+        found.map(|(from, to)| format!("{} → {}", from.unwrap_or_default(), to.unwrap_or_default()))
+    };
+    let container = "spec.template.spec.containers[web]";
+    for (path, from, to, wanted) in [
+        ("spec.replicas".to_owned(), json!(12), json!(2), "12 → 2"),
+        ("spec.paused".to_owned(), Value::Null, json!(true), " → true"),
+        (format!("{container}.image"), json!("web:2"), json!("web:1"), "web:2 → web:1"),
+        (format!("{container}.resources.limits.memory"), json!("1Gi"), json!("512Mi"), "1Gi → 512Mi"),
+    ] {
+        assert_eq!(both(&path, from, to).as_deref(), Some(wanted), "{path}");
+    }
+    for path in [
+        format!("{container}.env[TOKEN].value"),
+        format!("{container}.workingDir"),
+        "data.image".to_owned(),
+        "metadata.annotations.type".to_owned(),
+    ] {
+        assert_eq!(both(&path, json!("hunter2"), json!("hunter3")), None, "{path}");
+    }
+    assert_eq!(both(&format!("{container}.args"), json!(["a"]), json!(["b"])), None, "a list is not one value");
+}
+
 #[test]
 fn a_saved_object_loses_what_only_the_server_may_say() {
     let mut saved = json!({
