@@ -357,6 +357,30 @@ roleRef:
     }
 }
 
+/// Only what goes back to another template has pods to free. Whoever restarts deletes none.
+#[test]
+fn pods_may_be_deleted_only_where_a_stateful_set_may_have_to_be_freed() {
+    let deletes = |does: Value| {
+        let mut step = json!({"cluster": "c", "namespace": "shop"});
+        step.as_object_mut().unwrap().extend(does.as_object().unwrap().clone());
+        let step: Kubernetes = serde_json::from_value(step).unwrap();
+        let (_, operation) = step.operation().unwrap();
+        operation.rights().iter().any(|right| right.verb == "delete" && right.kind == kinds::PODS)
+    };
+    for (does, wanted) in [
+        (json!({"undo": {"workloads": ["statefulset/db"]}}), true),
+        (json!({"undo": {"workloads": ["deployment/web"]}}), false),
+        (json!({"set_image": {"workload": "statefulset/db", "images": {"db": "db:1"}}}), true),
+        (json!({"set_image": {"workload": "deployment/web", "images": {"web": "web:1"}}}), false),
+        (json!({"restart": {"workloads": ["statefulset/db"]}}), false),
+        (json!({"flags": {"config_map": "features", "set": {"a": "1"}}}), false),
+        (json!({"flags": {"config_map": "features", "set": {"a": "1"}, "restart": ["statefulset/db"]}}), false),
+        (json!({"put_secret_back": {"name": "app", "from": "app-saved"}}), false),
+    ] {
+        assert_eq!(deletes(does.clone()), wanted, "{does}");
+    }
+}
+
 #[test]
 fn what_reads_a_config_map_or_a_secret_is_found_wherever_it_is_named() {
     let template = json!({"spec": {
