@@ -280,7 +280,7 @@ async fn workers_go_to_none_and_come_back_to_the_number_the_cluster_remembers() 
     let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
     team.space.deployed("web", &["example/web:1"], 3).await;
     let early = team.asks_for(1, "back").await;
-    team.world.message(&early, "the cluster remembers no former number of pods for web");
+    team.world.message(&early, "the cluster remembers no former number of pods for web: Vigie has not scaled it");
     let (plan, done) = team.through(2, "stop").await;
     assert!(plan.contains("*replicas=3 → replicas=0*"), "{plan}");
     assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
