@@ -237,7 +237,7 @@ impl StepResult {
 }
 
 /// What went wrong according to a sentence that says that nothing was changed.
-fn unchanged_because(why: &Words) -> Option<Words> {
+pub(super) fn unchanged_because(why: &Words) -> Option<Words> {
     match why.key.as_str() {
         "step.unchanged" => why.vars.get("why").and_then(|inner| serde_json::from_value(inner.clone()).ok()),
         "step.unread_before" => Some(Words { key: "step.unread".to_owned(), vars: why.vars.clone() }),

@@ -13,6 +13,7 @@ use super::{GRACE, Rooms, StartFault, Vigie};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Chat, Engine, Parts, Watch};
+use crate::incident::approval::Outcome;
 use crate::incident::command::{Command, parse};
 use crate::incident::decision::{Effect, Input, Lane, ReplyTo, Report};
 use crate::incident::id::{ChannelId, IncidentId, MessageRef, PageId, RunId, UserId};
@@ -56,6 +57,9 @@ pub enum TerminalFault {
          group for one. It goes on when Slack can be reached; somebody who is named as an approver need not wait"
     )]
     Unanswered,
+    /// What it set going came to no good end; the rest was told.
+    #[error("{0} did not end well")]
+    NotWell(RunId),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreFault),
@@ -110,7 +114,7 @@ impl Terminal {
     /// Says a line as whoever has this account, and tells what comes of it until nothing is under way any more.
     ///
     /// # Errors
-    /// A [`TerminalFault`].
+    /// A [`TerminalFault`]; a run that did not end well is one, so that whatever waits for the command does not go on.
     pub async fn say(&self, account: &str, line: &str, tell: &mut dyn FnMut(&str)) -> Result<(), TerminalFault> {
         let user = self.rules.accounts.get(account).ok_or_else(|| TerminalFault::Nobody(account.to_owned()))?;
         let locale = self.locale(user);
@@ -211,10 +215,36 @@ impl Terminal {
             let nothing_yet = told == question.before && !has_answer && !is_over;
             if !now.runs.values().any(is_under_way) && !is_news && !nothing_yet {
                 let nothing = told == question.before && !heard;
-                return if nothing { Err(TerminalFault::Unanswered) } else { Ok(()) };
+                if nothing {
+                    return Err(TerminalFault::Unanswered);
+                }
+                let not_well = self.not_well(question, command, &now).await?;
+                return not_well.map_or(Ok(()), |run| Err(TerminalFault::NotWell(run)));
             }
             self.clock.wait_until(None, GLANCE).await;
         }
+    }
+
+    /// A run that this command has asked for or set going, and that came to no plan or to no good end.
+    async fn not_well(
+        &self,
+        question: &Question<'_>,
+        command: &Command,
+        incident: &Incident,
+    ) -> Result<Option<RunId>, StoreFault> {
+        let timeline = self.store.timeline(incident.id).await?;
+        let own = Actor::Person(question.user.clone());
+        let since = timeline.iter().filter(|entry| entry.seq > question.before && entry.by == own);
+        let asked = since.filter_map(|entry| match entry.fact {
+            Fact::PlanAsked { run, .. } => Some(run),
+            _ => None,
+        });
+        let ended = |run: &RunId| match &incident.runs.get(run)?.phase {
+            Phase::PlanFailed { .. } => Some(()),
+            Phase::Finished { outcome } => (*outcome != Outcome::Done).then_some(()),
+            _ => None,
+        };
+        Ok(asked.chain(command.sets_going()).find(|run| ended(run).is_some()))
     }
 
     /// Nothing more will be done here: nobody else is at work, and nothing waits that a terminal can do.

@@ -61,16 +61,17 @@ async fn say_all(config: &Path, lines: &[String]) -> anyhow::Result<()> {
     let terminal = terminal.map_err(|fault| {
         anyhow!("{fault}. While vigie serve has a SQLite file, type in Slack; when Slack is down, stop it first")
     })?;
-    let mut told = Ok(());
+    let mut result = Ok(());
     for line in lines {
-        if told.is_ok() {
+        if result.is_ok() {
+            let mut told = Ok(());
             let mut tell = |said: &str| told = print(&format!("{said}\n"));
             let said = terminal.say(&account, line, &mut tell).await;
-            said?;
+            result = told.and(said.map_err(anyhow::Error::from));
         }
     }
     terminal.close().await;
-    told
+    result
 }
 
 /// The name of the account that this runs under, as the system itself tells it: the environment says whatever it is told.

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::config::{ConfigFault, fault};
 use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::stopwatch::pause;
+use super::applied::Told;
 use super::call::{Site, Trouble};
 use super::change::facts_of;
 use super::ending::halfway;
@@ -27,8 +28,6 @@ use crate::incident::words::Words;
 const AGAIN: Duration = Duration::from_millis(200);
 /// A request that a frozen server still holds may be carried out so long after it seemed lost.
 const HELD: Duration = Duration::from_secs(2);
-/// Fields of one object that are named.
-const MOST_FIELDS: usize = 6;
 
 /// Which manifests are applied.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
@@ -57,6 +56,18 @@ struct Planned {
 struct Facts {
     files: BTreeMap<String, String>,
     objects: Vec<Planned>,
+}
+
+impl Planned {
+    fn changes(&self) -> bool {
+        self.uid.is_none() || !self.effect.is_empty()
+    }
+}
+
+/// Whether these facts are of an apply that makes or changes this object.
+pub(super) fn changes(facts: &Value, name: &str) -> bool {
+    let is_one = |facts: Facts| facts.objects.iter().any(|one| one.name == name && one.changes());
+    facts_of::<Facts>(facts).is_ok_and(is_one)
 }
 
 /// What applying one of them would do.
@@ -116,26 +127,21 @@ impl Operation for Apply {
 
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
         let folder = read(&self.folder, Some(site.namespace)).map_err(NoDraft::Refused)?;
-        let (mut made, mut changed, mut same) = (Vec::new(), Vec::new(), 0_usize);
+        let (mut made, mut told, mut same) = (Vec::new(), Told::default(), 0_usize);
         let mut objects = Vec::new();
         for one in &folder.manifests {
             let live = live(site, one).await;
             let live = live.map_err(|why| NoDraft::Trouble(why, Right::one("get", one.kind, &one.name)))?;
             let Rehearsal { uid, effect, .. } = self.rehearsed(site, one, live).await?;
+            told.takes(&one.shown(), &self.taken(site, one).await?);
             objects.push(Planned { name: one.shown(), uid, effect: effect.fingerprint() });
             match effect {
                 Effect::Makes => made.push(one.shown()),
                 Effect::Nothing => same += 1,
-                Effect::Changes(all) => {
-                    let mut fields: Vec<String> = all.into_iter().map(|one| one.path).collect();
-                    let more = fields.len().saturating_sub(MOST_FIELDS);
-                    fields.truncate(MOST_FIELDS);
-                    let line = Words::new("kubernetes.diff_applied").with("name", one.shown());
-                    changed.push(line.with("fields", fields).with("more", more));
-                }
+                Effect::Changes(all) => told.changes(site, &one.shown(), &all),
             }
         }
-        if made.is_empty() && changed.is_empty() {
+        if made.is_empty() && told.changes_nothing() {
             return Err(NoDraft::Already(self.folder.display().to_string()));
         }
         let new = (!made.is_empty()).then(|| Words::new("kubernetes.diff_made").with("names", made));
@@ -148,7 +154,7 @@ impl Operation for Apply {
             title: Words::new("kubernetes.title_apply").with("objects", objects.len()),
             from: None,
             to: self.folder.display().to_string(),
-            diff: new.into_iter().chain(changed).chain(rest).chain(left).chain(unknown).collect(),
+            diff: new.into_iter().chain(told.lines(self.force)).chain(rest).chain(left).chain(unknown).collect(),
             also: objects.iter().map(|one| one.name.clone()).collect(),
             facts: json!(Facts { files: folder.files, objects }),
         })
@@ -221,6 +227,20 @@ impl Apply {
         if same { Ok((facts, folder)) } else { Err(moved()) }
     }
 
+    /// The fields that it would take from others, as the server names them to whoever does not force it.
+    async fn taken(&self, site: &Site<'_>, one: &Manifest) -> Result<Vec<String>, NoDraft> {
+        if !self.force {
+            return Ok(Vec::new());
+        }
+        match site.apply(one.kind, &one.name, &one.object, false, true).await {
+            Ok(_) => Ok(Vec::new()),
+            Err(trouble) => match trouble.owned_by_others() {
+                Some(fields) => Ok(fields),
+                None => Err(NoDraft::Trouble(trouble, Right::one("patch", one.kind, &one.name))),
+            },
+        }
+    }
+
     /// What the server would make of it.
     async fn rehearsed(&self, site: &Site<'_>, one: &Manifest, live: Option<Object>) -> Result<Rehearsal, NoDraft> {
         let answer = site.apply(one.kind, &one.name, &one.object, self.force, true).await;
@@ -263,6 +283,7 @@ impl Apply {
                     StepResult::failed(Words::new("step.unchanged").with("why", why))
                 });
             }
+            site.tell(&trouble);
             pause(AGAIN).await;
         }
     }

@@ -3,9 +3,10 @@
 
 use super::NoDraft;
 use super::call::Site;
-use super::change::{Part, rehearsed};
+use super::change::rehearsed;
 use super::deed::{Deed, shown_selector, shown_values};
 use super::object::Object;
+use super::part::Part;
 use super::restart::anew;
 use super::revision::history;
 use super::rights::Right;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::AsyncBufRead;
-use kube::client::Body;
+use kube::client::{Body, Client};
 use kube::core::Status;
 use kube::core::params::{
     DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
@@ -61,6 +61,10 @@ pub(super) struct Site<'a> {
     pub(super) earlier: Vec<&'a Value>,
     /// What these steps change here, as people write it.
     pub(super) taken: BTreeSet<String>,
+    /// Who is told while a step is carried out that the cluster does not answer.
+    pub(super) tells: Option<&'a (dyn Fn(Words) + Send + Sync)>,
+    /// The API server that a plan was approved for, as [`Site::server`] tells it: nothing is asked of another one.
+    pub(super) held_to: Option<&'a str>,
     watch: Stopwatch,
     within: Duration,
     /// Since the server last gave no answer.
@@ -175,6 +179,17 @@ impl Trouble {
         matches!(self, Trouble::Refused(status) if status.code == 404)
     }
 
+    /// That it does not answer, or not as it should, whatever was asked for.
+    fn silence(&self, site: &Site<'_>) -> Words {
+        let why = match self {
+            Trouble::NoAccess(why) => Value::from(why.clone()),
+            Trouble::NoAnswer { why, .. } => site.redactor.short(why, 200).into(),
+            // Its sentence may hold what was asked about; its code does not.
+            Trouble::Refused(status) => format!("{} {}", status.code, site.redactor.short(&status.reason, 60)).into(),
+        };
+        Words::new("kubernetes.no_connection").with("cluster", site.cluster.key.as_str()).with("why", why)
+    }
+
     /// What asked for it would say; `right` is what was tried.
     pub(super) fn words(&self, site: &Site<'_>, right: &Right) -> Words {
         let cluster = site.cluster.key.as_str();
@@ -273,6 +288,8 @@ impl<'a> Site<'a> {
             wanted: None,
             earlier: Vec::new(),
             taken: BTreeSet::new(),
+            tells: None,
+            held_to: None,
             watch,
             within,
             silence: Mutex::default(),
@@ -294,9 +311,35 @@ impl<'a> Site<'a> {
         kube::core::Request::new(kind.path(self.namespace))
     }
 
+    /// Which API server the cluster is reached at now, told so that two are known apart.
+    pub(super) async fn server(&self) -> Result<String, Trouble> {
+        self.cluster.access().await.map(|access| access.server).map_err(Trouble::NoAccess)
+    }
+
+    /// What speaks to the API server, where that is the one that was approved.
+    async fn client(&self) -> Result<Client, Trouble> {
+        let access = self.cluster.access().await.map_err(Trouble::NoAccess)?;
+        match self.held_to {
+            Some(wanted) if wanted != access.server => Err(Trouble::NoAccess(self.is_another())),
+            _ => Ok(access.client),
+        }
+    }
+
+    /// The kubeconfig leads somewhere else than it did when the plan was made.
+    pub(super) fn is_another(&self) -> Words {
+        Words::new("kubernetes.other_cluster").with("cluster", self.cluster.key.as_str())
+    }
+
+    /// Whoever looks at the card learns why nothing moves.
+    pub(super) fn tell(&self, trouble: &Trouble) {
+        if let (Some(tells), true) = (self.tells, trouble.passes()) {
+            tells(trouble.silence(self));
+        }
+    }
+
     /// Sends one request once.
     async fn once(&self, call: Call, longest: Duration) -> Result<String, Trouble> {
-        let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
+        let client = self.client().await?;
         let answer = within(longest, client.request_text(call)).await;
         let answer = answer.map_err(|_| Trouble::late(longest))?;
         if answer.as_ref().is_err_and(|error| distrusts(error)) {
@@ -428,6 +471,7 @@ impl<'a> Site<'a> {
             match self.ask(call.clone(), self.one_look()).await {
                 Err(trouble) if trouble.passes() && self.left() > wait => {
                     tracing::debug!(?trouble, "a reading is repeated");
+                    self.tell(&trouble);
                     pause(wait).await;
                     wait = (wait * 2).min(LONGEST_PAUSE);
                 }
@@ -517,7 +561,7 @@ impl<'a> Site<'a> {
         use futures_util::StreamExt as _;
         let params = WatchParams::default().fields(&format!("metadata.name={name}")).timeout(60).disable_bookmarks();
         let call = self.at(kind).watch(&params, version).map_err(Trouble::unsent)?;
-        let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
+        let client = self.client().await?;
         let longest = self.one_look();
         let stream = within(longest, client.request_events::<Value>(call)).await;
         let stream = stream.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)?;
@@ -526,14 +570,14 @@ impl<'a> Site<'a> {
 
     /// An answer that is read as it comes.
     pub(super) async fn stream(&self, call: Call) -> Result<impl AsyncBufRead + Send + use<>, Trouble> {
-        let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
+        let client = self.client().await?;
         client.request_stream(call).await.map_err(Trouble::of)
     }
 
     /// The time in the cluster, as its API server stamps its answers.
     pub(super) async fn time(&self) -> Result<Instant, Trouble> {
         let call = axum::http::Request::get("/version").body(Body::empty()).map_err(|_| Trouble::garbled())?;
-        let client = self.cluster.client().await.map_err(Trouble::NoAccess)?;
+        let client = self.client().await?;
         let longest = self.one_look();
         let answer = within(longest, client.send(call)).await;
         let answer = answer.map_err(|_| Trouble::late(longest))?.map_err(Trouble::of)?;

@@ -9,224 +9,32 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::config::ConfigFault;
 use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::stopwatch::pause;
 use super::back;
-use super::call::{Change, Site, Trouble};
+use super::call::{Site, Trouble};
 use super::deed::{Deed, Place};
+use super::earlier::left_by_others;
 use super::ending::{done, ended, halfway};
 use super::follow::{End, Following, Standing, counts, standing};
 use super::kinds::Thing;
 use super::object::Object;
+use super::part::Part;
 use super::rights::Right;
-use super::scale::is_autoscaled;
 use super::secret;
 use super::{Draft, NoDraft, Operation};
 use crate::incident::approval::{Choice, Choosing, Risk};
 use crate::incident::words::Words;
 
 /// How often a plan is rehearsed anew when the object moves meanwhile.
-const REHEARSALS: u32 = 5;
+pub(super) const REHEARSALS: u32 = 5;
 /// A request that a frozen server still holds may be carried out so long after it seemed lost.
 pub(super) const HELD: Duration = Duration::from_secs(2);
 /// Between a refusal for a newer version and the next try.
 const AGAIN: Duration = Duration::from_millis(100);
-
-/// One object's part in a step. What could hold a secret is told by fingerprint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Part {
-    pub thing: Thing,
-    uid: String,
-    /// What is compared before acting; this, and nothing that moves by itself, makes a plan stale.
-    was: String,
-    /// The same afterwards, as the server rehearsed it.
-    result: String,
-    pub from: Option<String>,
-    pub to: String,
-    pub deed: Deed,
-    /// An earlier step of the same plan changes the object before, and this one does the same whatever that leaves.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    follows: bool,
-    /// When the object was changed last, as far as the plan knew: whoever did it since is named, and nobody before.
-    #[serde(default)]
-    known: String,
-    /// The pods that were not ready, and may be deleted where they block, by their uids.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    stuck: Vec<String>,
-    /// A roll-out that is paused goes on with it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    resumes: bool,
-    #[serde(skip)]
-    diff: Vec<Words>,
-    /// What keeps the revision that is gone back to, where it was just read.
-    #[serde(skip)]
-    holder: Option<Object>,
-}
-
-impl Part {
-    /// The deed on this object as it is now.
-    pub(super) fn new(thing: &Thing, object: &Object, deed: Deed, from: Option<String>, to: String) -> Self {
-        let (uid, was) = (object.uid().to_owned(), deed.state(object));
-        let thing = thing.clone();
-        let known = object.changed_at();
-        let result = String::new();
-        Self {
-            thing,
-            uid,
-            was,
-            result,
-            from,
-            to,
-            deed,
-            follows: false,
-            known,
-            stuck: Vec::new(),
-            resumes: false,
-            diff: Vec::new(),
-            holder: None,
-        }
-    }
-
-    /// What a plan says about it besides from and to, one line each.
-    #[must_use]
-    pub(super) fn saying(mut self, diff: Vec<Words>) -> Self {
-        self.diff = diff;
-        self
-    }
-
-    /// In the same change a roll-out that stands still is let go on, so that what was paused never does.
-    #[must_use]
-    pub(super) fn resuming(mut self, object: &Object) -> Self {
-        self.resumes = object.is_paused();
-        let line = self.resumes.then(|| self.says("kubernetes.diff_resumes"));
-        self.diff.extend(line);
-        self
-    }
-
-    /// The pods of a StatefulSet that would block their own repair.
-    pub(super) fn freeing(mut self, pods: &[Object]) -> Self {
-        let names: Vec<&str> = pods.iter().map(Object::name).collect();
-        if !names.is_empty() {
-            self.diff.push(Words::new("kubernetes.diff_stuck").with("names", names));
-        }
-        self.stuck = pods.iter().map(|pod| pod.uid().to_owned()).collect();
-        self
-    }
-
-    /// Those that the plan named, by their uids.
-    pub(super) fn stuck(&self) -> &[String] {
-        &self.stuck
-    }
-
-    /// What was just read of the revision that is gone back to.
-    #[must_use]
-    pub(super) fn held_by(mut self, holder: Object) -> Self {
-        self.holder = Some(holder);
-        self
-    }
-
-    /// The part after others of its plan that change the same object, or its name where nobody can tell what they leave.
-    fn after_others(self, site: &Site<'_>, takes_up: bool) -> Result<Self, String> {
-        let name = self.thing.to_string();
-        match &self.deed {
-            _ if !site.taken.contains(&name) => Ok(self),
-            // The images of this moment may not be those that are restarted.
-            Deed::Restart => Ok(Self { follows: true, to: "restart".to_owned(), ..self }),
-            _ if takes_up => Ok(self),
-            _ => Err(name),
-        }
-    }
-
-    /// The part that takes this one back, from where it has led to.
-    pub(super) fn reversed(&self) -> Self {
-        let deed = match self.deed.clone() {
-            Deed::Select { set, former } => Deed::Select { set: former, former: set },
-            Deed::Data { set, former } => Deed::Data { set: former, former: set },
-            other => other,
-        };
-        Self { was: self.result.clone(), result: self.was.clone(), deed, ..self.clone() }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.thing.name
-    }
-
-    pub(super) fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    /// It leads to where things are already. One of several, it is looked at again with the others and not written.
-    pub(super) fn changes_nothing(&self) -> bool {
-        self.was == self.result && !matches!(self.deed, Deed::Wait | Deed::Secret(_))
-    }
-
-    /// It is as it was before this part.
-    pub(super) fn is_undone(&self, object: &Object) -> bool {
-        self.deed.state(object) == self.was
-    }
-
-    /// It is as this part has left it.
-    pub(super) fn is_done(&self, object: &Object) -> bool {
-        self.deed.state(object) == self.result
-    }
-
-    /// How many pods are left at most, where it takes some away.
-    pub(super) fn made_smaller_to(&self) -> Option<i64> {
-        match self.deed {
-            Deed::Scale { to, .. } if self.was.parse::<i64>().is_ok_and(|was| to < was) => Some(to),
-            _ => None,
-        }
-    }
-
-    /// Its number of pods was set again since by its autoscaler, which is nobody's fault.
-    pub(super) async fn autoscaled(&self, site: &Site<'_>, object: &Object) -> bool {
-        matches!(self.deed, Deed::Scale { .. }) && is_autoscaled(site, &self.thing, object).await
-    }
-
-    /// When the object was changed last before the plan.
-    pub(super) fn known(&self) -> &str {
-        &self.known
-    }
-
-    /// What was compared before it.
-    pub(super) fn was(&self) -> &str {
-        &self.was
-    }
-
-    pub(super) fn place(&self, object: &Object, key: &str) -> Place {
-        match self.deed.place(object, &self.was, &self.result, key) {
-            Place::Elsewhere if self.follows => Place::Before,
-            place => place,
-        }
-    }
-
-    pub(super) fn says(&self, key: &'static str) -> Words {
-        Words::new(key).with("name", self.name())
-    }
-
-    fn unfit(&self, object: &Object) -> Option<Words> {
-        self.deed.unfit(object, self.resumes)
-    }
-
-    fn body(&self, object: &Object, holder: Option<&Object>, key: &str) -> Change {
-        let mut change = self.deed.body(self.thing.what, object, holder, key);
-        if let Change::Json(Value::Array(operations)) = &mut change
-            && self.resumes
-            && object.is_paused()
-        {
-            operations.push(json!({"op": "remove", "path": "/spec/paused"}));
-        }
-        change
-    }
-
-    fn right(&self, verb: &'static str) -> Right {
-        Right::one(verb, self.thing.kind(), self.name())
-    }
-}
 
 /// An operation that changes objects that are there, one request each.
 #[async_trait]
@@ -449,23 +257,6 @@ async fn plan_one(site: &Site<'_>, operation: &dyn Patching, thing: &Thing) -> R
     }
 }
 
-/// The object as earlier steps of the same plan leave it, as the server rehearses them.
-async fn left_by_others(site: &Site<'_>, thing: &Thing, object: Object) -> Result<Object, NoDraft> {
-    let mut object = object;
-    // What is no change of objects has other facts, and leaves nothing that could be gone on from.
-    let mut earlier = Vec::new();
-    for facts in &site.earlier {
-        earlier.extend(facts_of::<Vec<Part>>(facts).unwrap_or_default());
-    }
-    earlier.retain(|part| part.thing == *thing && part.deed.can_be_taken_up());
-    for part in &earlier {
-        let body = part.deed.body(thing.what, &object, None, "rehearsal");
-        let after = site.patch(thing.kind(), &thing.name, &body, true).await;
-        object = Object(after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?);
-    }
-    Ok(object)
-}
-
 /// The part with what the server says it would come to.
 pub(super) async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) -> Result<Part, NoDraft> {
     if let Some(why) = part.unfit(object) {
@@ -577,6 +368,7 @@ pub(super) async fn write(site: &Site<'_>, one: &Part, key: &str) -> Result<Writ
                 StepResult::failed(Words::new("step.unchanged").with("why", why))
             });
         }
+        site.tell(&trouble);
         pause(AGAIN).await;
     }
 }

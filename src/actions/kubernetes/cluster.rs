@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, Client, ConfigExt as _};
 use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use super::super::config::{ConfigFault, fault};
@@ -134,7 +135,7 @@ impl Clusters {
             let is_kept = |name: &String| ALWAYS_PASSED.contains(&name.as_str()) || config.pass.contains(name);
             let withheld = environment.keys().filter(|name| !is_kept(name)).cloned().collect();
             let (place, config) = (place(key, config, configs), config.clone());
-            let cluster = Cluster { key: key.clone(), place, config, withheld, client: Mutex::default() };
+            let cluster = Cluster { key: key.clone(), place, config, withheld, access: Mutex::default() };
             (key.clone(), cluster)
         };
         Self(configs.iter().map(cluster).collect())
@@ -173,7 +174,15 @@ pub(super) struct Cluster {
     place: String,
     config: ClusterConfig,
     withheld: Vec<String>,
-    client: Mutex<Option<Client>>,
+    access: Mutex<Option<Access>>,
+}
+
+/// What speaks to a cluster.
+#[derive(Clone)]
+pub(super) struct Access {
+    pub(super) client: Client,
+    /// Its API server, by the fingerprint of its address: an address may hold credentials, and this is written down.
+    pub(super) server: String,
 }
 
 impl std::fmt::Debug for Cluster {
@@ -189,23 +198,23 @@ impl Cluster {
         length::duration(self.config.answers_within.unwrap_or(Millis::seconds(5)))
     }
 
-    /// The client, made now if there is none.
-    pub(super) async fn client(&self) -> Result<Client, Words> {
-        let mut kept = self.client.lock().await;
-        if let Some(client) = &*kept {
-            return Ok(client.clone());
+    /// The way to it, made now if there is none.
+    pub(super) async fn access(&self) -> Result<Access, Words> {
+        let mut kept = self.access.lock().await;
+        if let Some(access) = &*kept {
+            return Ok(access.clone());
         }
         let (config, withheld) = (self.config.clone(), self.withheld.clone());
         // Files are read and programs are run, and kube waits for both where it stands.
         let making = tokio::task::spawn_blocking(move || {
             tokio::runtime::Handle::current().block_on(async move { connect(&config, &withheld).await })
         });
-        let client = match within(CONNECT, making).await {
+        let access = match within(CONNECT, making).await {
             Ok(Ok(made)) => made?,
             Ok(Err(_)) => return Err(Words::new("kubernetes.access_broke")),
             Err(_) => return Err(Words::new("kubernetes.access_slow")),
         };
-        Ok(kept.insert(client).clone())
+        Ok(kept.insert(access).clone())
     }
 
     /// What a program that fetches credentials is not given.
@@ -216,11 +225,11 @@ impl Cluster {
 
     /// Our credentials were not taken: the next client reads them anew.
     pub(super) async fn forget_client(&self) {
-        *self.client.lock().await = None;
+        *self.access.lock().await = None;
     }
 }
 
-async fn connect(config: &ClusterConfig, withheld: &[String]) -> Result<Client, Words> {
+async fn connect(config: &ClusterConfig, withheld: &[String]) -> Result<Access, Words> {
     let mut access = match &config.kubeconfig {
         Some(path) => {
             let mut file = Kubeconfig::read_from(path).map_err(|why| Words::verbatim(unreadable(&why)))?;
@@ -239,7 +248,9 @@ async fn connect(config: &ClusterConfig, withheld: &[String]) -> Result<Client, 
         access.auth_info.impersonate = Some(other.user.clone());
         access.auth_info.impersonate_groups = Some(other.groups.clone());
     }
-    build(&access).map_err(|why| refused_access(&why))
+    let server = hex::encode(Sha256::digest(access.cluster_url.to_string().trim_end_matches('/')));
+    let client = build(&access).map_err(|why| refused_access(&why))?;
+    Ok(Access { client, server })
 }
 
 fn build(access: &kube::Config) -> Result<Client, kube::Error> {

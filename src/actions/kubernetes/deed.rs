@@ -117,13 +117,12 @@ impl Deed {
         if object.is_being_deleted() {
             return Some(says("kubernetes.being_deleted"));
         }
-        if !self.changes_pods() {
-            return None;
-        }
-        if object.is_paused() && !resumes {
+        if self.changes_pods() && object.is_paused() && !resumes {
             return Some(says("kubernetes.paused"));
         }
-        object.changes_on_delete().then(|| says("kubernetes.on_delete"))
+        // Nobody sees the end of a roll-out that begins only when somebody deletes the pods.
+        let needs_new_pods = self.changes_pods() || *self == Deed::Wait;
+        (needs_new_pods && object.changes_on_delete()).then(|| says("kubernetes.on_delete"))
     }
 
     /// The change itself, for exactly the version that was looked at, marked as this step's. `holder` keeps the

@@ -13,6 +13,7 @@ use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::stopwatch::pause;
 use super::call::{Site, Trouble};
 use super::change::facts_of;
+use super::ending::half_deleted;
 use super::kinds::{CLAIMS, JOBS, Kind, PODS, is_name};
 use super::object::Object;
 use super::recreate::owners;
@@ -77,6 +78,9 @@ impl Deleted {
 struct Victim {
     name: String,
     uid: String,
+    /// What a Job's pods are found by, in the notation of lists; they go with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pods: Option<String>,
 }
 
 /// What there is of the objects that were named.
@@ -93,6 +97,8 @@ struct Resolved {
 enum Fate {
     There,
     Going,
+    /// It is gone, and so many of its pods still are to go.
+    Ending(usize),
     Gone,
     /// Another object has its name now.
     Replaced,
@@ -113,7 +119,8 @@ impl Operation for Delete {
         let kind = self.kind.kind();
         let own = self.names.iter().flat_map(|name| ["get", "delete"].map(|verb| Right::one(verb, kind, name)));
         let any = self.selector.iter().flat_map(|_| ["list", "get", "delete"].map(|verb| Right::all(verb, kind)));
-        let users = (self.kind == Deleted::Pvc).then(|| Right::all("list", PODS));
+        // Those that use a claim, and those of a Job.
+        let users = (self.kind != Deleted::Pod).then(|| Right::all("list", PODS));
         own.chain(any).chain(users).collect()
     }
 
@@ -183,11 +190,16 @@ impl Operation for Delete {
             return result;
         }
         let mut replaced = Vec::new();
-        for victim in &victims {
+        for (place, victim) in victims.iter().enumerate() {
             match self.delete(site, victim).await {
                 Ok(Fate::Replaced) => replaced.push(victim.name.as_str()),
                 Ok(_) => {}
-                Err(result) => return result,
+                Err(result) => {
+                    let (done, left) = victims.split_at(place);
+                    let done = done.iter().filter(|one| !replaced.contains(&one.name.as_str()));
+                    let names = |one: &Victim| one.name.clone();
+                    return half_deleted(result, done.map(names).collect(), left.iter().map(names).collect());
+                }
             }
         }
         if let Err(result) = self.until_gone(site, &victims, cx).await {
@@ -209,9 +221,7 @@ impl Operation for Delete {
             for victim in &victims {
                 match self.fate(site, victim).await {
                     Ok(fate) => fates.push(fate),
-                    Err(why) => {
-                        return Happened::CannotTell { why: why.words(site, &self.right("get", &victim.name)) };
-                    }
+                    Err((trouble, right)) => return Happened::CannotTell { why: trouble.words(site, &right) },
                 }
             }
             let names: Vec<&str> = victims.iter().map(|victim| victim.name.as_str()).collect();
@@ -259,23 +269,32 @@ impl Delete {
         }
         let there: Vec<Object> = there.into_iter().map(Object).collect();
         let owners = if self.kind == Deleted::Pod { owners(&there) } else { BTreeSet::new() };
-        let victim = |object: &Object| Victim { name: object.name().to_owned(), uid: object.uid().to_owned() };
+        let victim = |object: &Object| Victim {
+            name: object.name().to_owned(),
+            uid: object.uid().to_owned(),
+            pods: (self.kind == Deleted::Job).then(|| object.selector()),
+        };
         Ok(Resolved { victims: there.iter().map(victim).collect(), owners, absent })
     }
 
-    async fn fate(&self, site: &Site<'_>, victim: &Victim) -> Result<Fate, Trouble> {
-        match site.get(self.kind.kind(), &victim.name).await {
+    async fn fate(&self, site: &Site<'_>, victim: &Victim) -> Result<Fate, (Trouble, Right)> {
+        let fate = match site.get(self.kind.kind(), &victim.name).await {
             Ok(object) => {
                 let object = Object(object);
-                Ok(match object.uid() == victim.uid {
+                match object.uid() == victim.uid {
                     false => Fate::Replaced,
-                    true if object.is_being_deleted() => Fate::Going,
-                    true => Fate::There,
-                })
+                    true if object.is_being_deleted() => return Ok(Fate::Going),
+                    true => return Ok(Fate::There),
+                }
             }
-            Err(trouble) if trouble.is_absent() => Ok(Fate::Gone),
-            Err(trouble) => Err(trouble),
-        }
+            Err(trouble) if trouble.is_absent() => Fate::Gone,
+            Err(trouble) => return Err((trouble, self.right("get", &victim.name))),
+        };
+        let Some(labels) = &victim.pods else { return Ok(fate) };
+        // A Job goes before its pods, which may work on for as long as their grace lasts.
+        let pods = site.list(PODS, labels).await.map_err(|trouble| (trouble, Right::all("list", PODS)))?;
+        let left = pods.into_iter().map(Object).filter(|pod| pod.belongs_to(&victim.uid)).count();
+        Ok(if left == 0 { fate } else { Fate::Ending(left) })
     }
 
     /// A pod may have begun to use a claim since the plan. Those that are going already are past being asked about.
@@ -289,7 +308,7 @@ impl Delete {
         let mut there = Vec::new();
         for victim in victims {
             let fate = self.fate(site, victim).await;
-            if fate.map_err(|why| unchanged(why, self.right("get", &victim.name)))? == Fate::There {
+            if fate.map_err(|(why, right)| unchanged(why, right))? == Fate::There {
                 there.push(victim.clone());
             }
         }
@@ -313,36 +332,48 @@ impl Delete {
             may_have_happened |= trouble.may_have_happened();
             if !trouble.passes() || site.left().is_zero() {
                 let why = trouble.words(site, &self.right("delete", &victim.name));
-                return Err(if may_have_happened { StepResult::unknown(why) } else { StepResult::failed(why) });
+                return Err(if may_have_happened {
+                    StepResult::unknown(why)
+                } else {
+                    StepResult::failed(Words::new("step.unchanged").with("why", why))
+                });
             }
+            site.tell(&trouble);
             pause(AGAIN).await;
         }
     }
 
-    /// Waits for all of them; a claim stays until no pod uses it.
+    /// Waits for all of them; a claim stays until no pod uses it, and a Job goes with its last pod.
     async fn until_gone(&self, site: &Site<'_>, victims: &[Victim], cx: &StepContext<'_>) -> Result<(), StepResult> {
         let mut left: Vec<&Victim> = victims.iter().collect();
-        let mut told = usize::MAX;
+        let mut told = None;
         while let Some(victim) = left.last() {
             let over = site.left().is_zero();
-            match self.fate(site, victim).await {
+            let fate = match self.fate(site, victim).await {
                 Ok(Fate::Gone | Fate::Replaced) => {
                     left.pop();
                     continue;
                 }
-                Err(trouble) if over || !trouble.passes() => {
-                    return Err(StepResult::unknown(trouble.words(site, &self.right("get", &victim.name))));
+                Err((trouble, right)) if over || !trouble.passes() => {
+                    return Err(StepResult::unknown(trouble.words(site, &right)));
                 }
-                _ => {}
-            }
-            let words = Words::new("kubernetes.still_there");
-            let words = words.with("names", left.iter().map(|one| one.name.as_str()).collect::<Vec<_>>());
+                fate => fate,
+            };
+            let names = || left.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();
+            let of_pods = |key, pods: usize| Words::new(key).with("name", victim.name.as_str()).with("pods", pods);
+            let still_there = || Words::new("kubernetes.still_there").with("names", names());
+            let (now, late) = match fate {
+                Ok(Fate::Ending(pods)) => {
+                    (of_pods("kubernetes.still_ending", pods), of_pods("kubernetes.not_ended", pods))
+                }
+                _ => (still_there(), still_there()),
+            };
             if over {
-                return Err(StepResult::failed(words));
+                return Err(StepResult::failed(late));
             }
-            if told != left.len() {
-                told = left.len();
-                (cx.progress)(words);
+            if told.as_ref() != Some(&now) {
+                (cx.progress)(now.clone());
+                told = Some(now);
             }
             pause(AGAIN).await;
         }

@@ -2,19 +2,32 @@
 
 use serde_json::Value;
 
-use super::super::provider::StepResult;
-use super::change::Part;
+use super::super::provider::{StepResult, unchanged_because};
 use super::deed::Deed;
 use super::follow::{End, counts};
 use super::object::Object;
+use super::part::Part;
 use crate::incident::words::Words;
 
 /// One of several could not be changed after others were: nobody may take that for “nothing was done”.
 pub(super) fn halfway(result: StepResult, changed: Vec<String>, left: Vec<String>) -> StepResult {
+    half("kubernetes.half", result, changed, left)
+}
+
+/// The same of what is deleted.
+pub(super) fn half_deleted(result: StepResult, deleted: Vec<String>, left: Vec<String>) -> StepResult {
+    half("kubernetes.half_deleted", result, deleted, left)
+}
+
+fn half(key: &'static str, result: StepResult, changed: Vec<String>, left: Vec<String>) -> StepResult {
     if changed.is_empty() {
         return result;
     }
-    let half = |why: Words| Words::new("kubernetes.half").with("changed", changed).with("left", left).with("why", why);
+    let half = |why: Words| {
+        // Nothing was changed of that one, and yet something was.
+        let why = unchanged_because(&why).unwrap_or(why);
+        Words::new(key).with("changed", changed).with("left", left).with("why", why)
+    };
     match result {
         StepResult::Stale { found } => StepResult::failed(half(found)),
         StepResult::Failed { why, output } => StepResult::Failed { why: half(why), output },

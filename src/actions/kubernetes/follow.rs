@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use serde_json::Value;
 
 use super::super::stopwatch::{Stopwatch, pause, within};
 use super::call::{Event, Events, Site};
-use super::change::Part;
 use super::deed::{Deed, Place};
 use super::kinds::What;
 use super::object::Object;
+use super::part::Part;
 use super::pods;
 use super::rights::Right;
 use crate::incident::time::Millis;
@@ -60,8 +61,14 @@ pub(super) fn standing(object: &Object, part: &Part, key: &str, fresh: &mut bool
     if object.number("/status/observedGeneration") < object.number("/metadata/generation") {
         return Standing::Rolling;
     }
-    if is_complete(part.thing.what, object) {
+    let is_scaled = matches!(part.deed, Deed::Scale { .. });
+    let is_there = if is_scaled { is_in_number } else { is_complete };
+    if is_there(part.thing.what, object) {
         return Standing::Complete;
+    }
+    // What the cluster has given up is the roll-out of another change.
+    if is_scaled {
+        return Standing::Rolling;
     }
     let reason = object.condition("Progressing").and_then(|condition| condition.get("reason")?.as_str());
     let exceeded = reason == Some("ProgressDeadlineExceeded");
@@ -75,11 +82,44 @@ pub(super) fn standing(object: &Object, part: &Part, key: &str, fresh: &mut bool
 /// Where it stands as to the number that it wants by now, which is its autoscaler's.
 fn at_its_own_number(what: What, object: &Object) -> Standing {
     let seen = object.number("/status/observedGeneration") >= object.number("/metadata/generation");
-    if seen && is_complete(what, object) { Standing::Complete } else { Standing::Rolling }
+    if seen && is_in_number(what, object) { Standing::Complete } else { Standing::Rolling }
 }
 
-/// All pods are new, there and available, as `kubectl rollout status` has it.
+/// So many pods as are wanted are there and available, of whatever revision.
+pub(super) fn is_in_number(what: What, object: &Object) -> bool {
+    let Counts { wanted, available, .. } = Counts::of(what, object);
+    let all = object.number("/status/replicas");
+    match what {
+        What::StatefulSet => all == wanted && available >= wanted,
+        What::DaemonSet => available >= wanted,
+        _ => all <= most_in_number(what, object) && available >= wanted,
+    }
+}
+
+/// How many pods there may be when a workload has the number that it wants: in the middle of a roll-out a Deployment keeps as
+/// many more as its strategy allows.
+fn most_in_number(what: What, object: &Object) -> i64 {
+    let Counts { wanted, updated, .. } = Counts::of(what, object);
+    let is_in_the_middle = what == What::Deployment && updated < object.number("/status/replicas");
+    if wanted == 0 || !is_in_the_middle {
+        return wanted;
+    }
+    let surge = object.0.pointer("/spec/strategy/rollingUpdate/maxSurge");
+    let percent = surge.and_then(Value::as_str).and_then(|text| text.strip_suffix('%')?.parse::<i64>().ok());
+    let more = match percent {
+        // Of a part of a pod a whole one is made.
+        Some(percent) => wanted.saturating_mul(percent).saturating_add(99) / 100,
+        None => surge.and_then(Value::as_i64).unwrap_or_default(),
+    };
+    wanted.saturating_add(more)
+}
+
+/// All pods are new, there and available, as `kubectl rollout status` has it. Where they become new only when somebody deletes
+/// them, there and available is all that can be said.
 pub(super) fn is_complete(what: What, object: &Object) -> bool {
+    if object.changes_on_delete() {
+        return is_in_number(what, object);
+    }
     let Counts { wanted, updated, available } = Counts::of(what, object);
     let all = object.number("/status/replicas");
     match what {
@@ -191,7 +231,7 @@ impl Following<'_> {
     /// as their grace lasts. Whoever stops it waits for them too.
     async fn when_none_ends_any_more(&self, object: Object) -> End {
         let Some(most) = self.part.made_smaller_to() else { return End::Complete(object) };
-        let most = most.max(object.wanted_replicas());
+        let most = most.max(most_in_number(self.part.thing.what, &object));
         let mut told = None;
         loop {
             let over = self.site.left().is_zero();

@@ -8,14 +8,15 @@ use serde::Deserialize;
 use super::super::config::{ConfigFault, fault};
 use super::NoDraft;
 use super::call::Site;
-use super::change::{Part, Patching};
+use super::change::Patching;
 use super::deed::Deed;
 use super::kinds::Thing;
 use super::object::Object;
+use super::part::Part;
 use super::revision::shown;
 use super::rights::Right;
 use super::undo::{new_images, stuck};
-use super::workloads::{of_roll_outs, validate};
+use super::workloads::{of_new_templates, validate};
 use crate::incident::words::Words;
 
 /// Which images a workload gets.
@@ -46,7 +47,7 @@ impl Patching for SetImage {
         // The way back goes through the revisions that the cluster keeps.
         let kept =
             things.iter().flat_map(|thing| ["list", "get"].map(|verb| Right::all(verb, thing.what.history()).extra()));
-        of_roll_outs(&things).into_iter().chain(kept).collect()
+        of_new_templates(&things).into_iter().chain(kept).collect()
     }
 
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {

@@ -1,5 +1,5 @@
-//! Running something once in the cluster (K14): a Job that is named after the step, so it is never made twice. Its log is
-//! followed on the card, and its exit code is the step's end.
+//! Running something once in the cluster (K14): a Job that is named after the step, so that one attempt never makes two. Its log
+//! is followed on the card, and its exit code is the step's end. Whoever tries again after it failed has it run again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,13 +17,14 @@ use super::super::redact::{self, Redactor};
 use super::super::stopwatch::{Stopwatch, pause, within};
 use super::call::{Site, Trouble};
 use super::change::facts_of;
+use super::earlier::with_new_template;
 use super::kinds::{EVENTS, JOBS, PODS, Thing};
 use super::logs::{Lines, Logged};
 use super::object::{MARK, Object};
-use super::pods::{ContainerEnd, container_ends, not_made, why_not};
+use super::pods::{ContainerEnd, container_ends, has_ended, not_made, why_not};
 use super::rights::Right;
 use super::workloads::validate;
-use super::{Draft, NoDraft, Operation};
+use super::{Draft, NoDraft, Operation, apply};
 use crate::incident::approval::Risk;
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
@@ -40,6 +41,8 @@ const LOG_LINES: u32 = 50;
 const MOST_LOG: usize = 64 * 1024;
 /// The container of a Job that is like no other.
 const OWN: &str = "job";
+/// On a Job: the execution that made it, by its fence.
+const MADE_BY: &str = "vigie/made-by";
 /// A Job that nobody tidied up goes by itself after a day.
 const KEPT_SECONDS: u32 = 86_400;
 
@@ -47,7 +50,8 @@ const KEPT_SECONDS: u32 = 86_400;
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunJob {
-    /// A workload whose container it is like, with the same image, environment and volumes: `deployment/web`.
+    /// A workload whose container it is like, with the same image, environment and volumes: `deployment/web`. Where an earlier
+    /// step rolls it back or sets its image, it is like what comes of that.
     pub like: Option<String>,
     /// Which of its containers; the only one when it is not said.
     pub container: Option<String>,
@@ -72,7 +76,7 @@ pub struct RunJob {
 /// What was approved. Without the template: its environment may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Facts {
-    /// The uid and the template's fingerprint of what it is like.
+    /// The uid of what it is like, and the fingerprint of what runs in its pods.
     like: Option<(String, String)>,
     image: String,
     /// The container that runs it; webhooks may put others beside it.
@@ -85,6 +89,19 @@ struct Facts {
 enum State {
     Runs,
     Ended(Ended),
+}
+
+/// What there is of a step's Job before it is made.
+enum Found {
+    Nothing,
+    /// It is made, and is followed.
+    Ours,
+    /// It ended badly in an attempt before this one.
+    Failed(String),
+    /// It is gone, and so many of its pods are not.
+    Ending(usize),
+    /// Another one has its name.
+    Another,
 }
 
 /// How it ended, as its own container says; what stands beside that one decides nothing.
@@ -104,6 +121,15 @@ impl Operation for RunJob {
 
     fn risk(&self) -> Risk {
         Risk::Destructive
+    }
+
+    fn takes_up(&self) -> bool {
+        self.like.is_some()
+    }
+
+    /// The same twice in one plan is one too many.
+    fn goes_on_from(&self, _: &str) -> bool {
+        false
     }
 
     fn rights(&self) -> Vec<Right> {
@@ -142,8 +168,16 @@ impl Operation for RunJob {
     }
 
     async fn plan(&self, site: &Site<'_>) -> Result<Draft, NoDraft> {
+        if let Some(taken) = self.names().into_iter().find(|name| site.taken.contains(name)) {
+            return Err(NoDraft::Taken(taken));
+        }
+        if let Some(like) =
+            self.like.as_ref().filter(|like| site.earlier.iter().any(|facts| apply::changes(facts, like)))
+        {
+            return Err(NoDraft::Refused(Words::new("kubernetes.like_applied").with("name", like.as_str())));
+        }
         let (facts, pod) = self.drafted(site).await?;
-        let job = self.job("vigie-rehearsal", "rehearsal", pod, site);
+        let job = self.job("vigie-rehearsal", ("rehearsal", 0), pod, site);
         let rehearsed = site.create(JOBS, &job, true).await;
         rehearsed.map_err(|why| NoDraft::Trouble(why, Right::all("create", JOBS)))?;
         let command = self.command.join(" ");
@@ -169,9 +203,8 @@ impl Operation for RunJob {
             Ok(facts) => facts,
             Err(why) => return StepResult::stale(why),
         };
-        let (key, name) = (cx.idempotency_key(), job_name(cx));
-        match self.begun(site, &facts, &name, &key).await {
-            Ok(()) => self.followed(site, &name, &facts.container, cx).await,
+        match self.begun(site, &facts, cx).await {
+            Ok(()) => self.followed(site, &job_name(cx), &facts.container, cx).await,
             Err(result) => result,
         }
     }
@@ -241,9 +274,7 @@ impl RunJob {
             let (container, command) = (OWN.to_owned(), self.command.clone());
             return Ok((Facts { like: None, image, container, command }, pod));
         };
-        let workload = site.get(thing.kind(), &thing.name).await;
-        let workload = workload.map_err(|why| NoDraft::Trouble(why, Right::one("get", thing.kind(), &thing.name)))?;
-        let workload = Object(workload);
+        let workload = with_new_template(site, &thing).await?;
         let known: Vec<&str> = workload
             .containers()
             .into_iter()
@@ -262,7 +293,7 @@ impl RunJob {
         };
         let image = workload.image_of(container).unwrap_or_default().to_owned();
         let pod = workload.template().get("spec").cloned().unwrap_or_default();
-        let like = Some((workload.uid().to_owned(), workload.fingerprint()));
+        let like = Some((workload.uid().to_owned(), workload.fingerprint_of_pods()));
         let pod = self.alone(pod, container);
         Ok((Facts { like, image, container: container.to_owned(), command: self.command.clone() }, pod))
     }
@@ -294,11 +325,11 @@ impl RunJob {
         pod
     }
 
-    fn job(&self, name: &str, key: &str, pod: Value, site: &Site<'_>) -> Value {
+    fn job(&self, name: &str, (key, fence): (&str, i64), pod: Value, site: &Site<'_>) -> Value {
         json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": {"name": name, "annotations": {MARK: key}},
+            "metadata": {"name": name, "annotations": {MARK: key, MADE_BY: fence.to_string()}},
             "spec": {
                 "backoffLimit": 0,
                 "activeDeadlineSeconds": site.within().as_secs().max(1),
@@ -308,40 +339,102 @@ impl RunJob {
         })
     }
 
-    /// Makes the Job, once whatever becomes of the answers: its name is the step's own.
-    async fn begun(&self, site: &Site<'_>, facts: &Facts, name: &str, key: &str) -> Result<(), StepResult> {
+    /// Makes the Job, once whatever becomes of the answers: its name is the step's own. One of an attempt before this that ended
+    /// badly goes first, for trying again is running again.
+    async fn begun(&self, site: &Site<'_>, facts: &Facts, cx: &StepContext<'_>) -> Result<(), StepResult> {
+        let (name, key) = (job_name(cx), cx.idempotency_key());
         let mut may_have_happened = false;
         loop {
-            let (trouble, right) = match site.get(JOBS, name).await {
-                Ok(job) if Object(job.clone()).mark() == Some(key) => return Ok(()),
-                Ok(_) => return Err(StepResult::stale(Words::new("kubernetes.replaced").with("name", name))),
-                Err(trouble) if trouble.is_absent() => {
-                    let (now, pod) = match self.drafted(site).await {
-                        Ok(drafted) => drafted,
-                        Err(NoDraft::Trouble(trouble, right)) => return Err(failed(site, &trouble, &right)),
-                        Err(NoDraft::Refused(why) | NoDraft::Nothing(why)) => return Err(StepResult::stale(why)),
-                        Err(NoDraft::Already(_) | NoDraft::Taken(_)) => return Ok(()),
-                    };
-                    if now != *facts {
-                        let like = self.like.as_deref().unwrap_or_default();
-                        let moved = Words::new("kubernetes.moved").with("name", like).with("who", Value::Null);
-                        return Err(StepResult::stale(moved.with("at", now.image.as_str())));
+            let (trouble, right) = match self.found(site, &facts.container, cx).await {
+                Ok(Found::Ours) => return Ok(()),
+                Ok(Found::Another) => {
+                    return Err(StepResult::stale(Words::new("kubernetes.replaced").with("name", name)));
+                }
+                Ok(Found::Ending(pods)) => {
+                    let says = |key| Words::new(key).with("name", name.as_str()).with("pods", pods);
+                    if site.left().is_zero() {
+                        let why = says("kubernetes.not_ended");
+                        return Err(StepResult::failed(Words::new("step.unchanged").with("why", why)));
                     }
-                    match site.create(JOBS, &self.job(name, key, pod, site), false).await {
+                    (cx.progress)(says("kubernetes.still_ending"));
+                    pause(AGAIN).await;
+                    continue;
+                }
+                Ok(Found::Failed(uid)) => match site.delete(JOBS, &name, &uid, false).await {
+                    Err(trouble) if !trouble.is_absent() => (trouble, Right::all("delete", JOBS)),
+                    _ if site.left().is_zero() => {
+                        let why = Words::new("kubernetes.being_deleted").with("name", name);
+                        return Err(StepResult::failed(Words::new("step.unchanged").with("why", why)));
+                    }
+                    _ => {
+                        pause(AGAIN).await;
+                        continue;
+                    }
+                },
+                Ok(Found::Nothing) => {
+                    let job = self.job(&name, (&key, cx.fence), self.still_as(site, facts).await?, site);
+                    match site.create(JOBS, &job, false).await {
                         Ok(_) => return Ok(()),
-                        Err(trouble) => (trouble, Right::all("create", JOBS)),
+                        Err(trouble) => {
+                            may_have_happened |= trouble.may_have_happened();
+                            (trouble, Right::all("create", JOBS))
+                        }
                     }
                 }
-                Err(trouble) => (trouble, Right::one("get", JOBS, name)),
+                Err(trouble) => trouble,
             };
-            may_have_happened |= trouble.may_have_happened();
             if !(trouble.is_conflict() || trouble.passes()) || site.left().is_zero() {
                 let result = failed(site, &trouble, &right);
                 let unknown = StepResult::unknown(trouble.words(site, &right));
                 return Err(if may_have_happened { unknown } else { result });
             }
+            site.tell(&trouble);
             pause(AGAIN).await;
         }
+    }
+
+    /// What there is of this step's Job, and of its pods.
+    async fn found(&self, site: &Site<'_>, container: &str, cx: &StepContext<'_>) -> Result<Found, (Trouble, Right)> {
+        let name = job_name(cx);
+        let job = match site.get(JOBS, &name).await {
+            Ok(job) => Object(job),
+            Err(trouble) if trouble.is_absent() => {
+                let pods = site.list(PODS, &format!("job-name={name}")).await;
+                let pods = pods.map_err(|trouble| (trouble, Right::all("list", PODS)))?;
+                let pods = pods.into_iter().map(Object).filter(|pod| !has_ended(pod)).count();
+                return Ok(if pods == 0 { Found::Nothing } else { Found::Ending(pods) });
+            }
+            Err(trouble) => return Err((trouble, Right::one("get", JOBS, &name))),
+        };
+        if job.mark() != Some(&cx.idempotency_key()) {
+            return Ok(Found::Another);
+        }
+        // What was begun is taken up, and so is what this very execution has made although the answer was lost.
+        if cx.begun || job.annotation(MADE_BY) == Some(&cx.fence.to_string()) {
+            return Ok(Found::Ours);
+        }
+        match self.look(site, &name, container, &mut None).await {
+            Ok(State::Ended(end)) if !end.is_good => Ok(Found::Failed(job.uid().to_owned())),
+            Ok(_) => Ok(Found::Ours),
+            Err(trouble) => Err((trouble, Right::one("get", JOBS, &name))),
+        }
+    }
+
+    /// The pod that does it, if what it is like is as it was approved.
+    async fn still_as(&self, site: &Site<'_>, facts: &Facts) -> Result<Value, StepResult> {
+        let (now, pod) = match self.drafted(site).await {
+            Ok(drafted) => drafted,
+            Err(NoDraft::Trouble(trouble, right)) => return Err(failed(site, &trouble, &right)),
+            Err(other) => {
+                return Err(StepResult::stale(other.fault(site, self.like.as_deref().unwrap_or(OWN)).words()));
+            }
+        };
+        if now == *facts {
+            return Ok(pod);
+        }
+        let like = self.like.as_deref().unwrap_or_default();
+        let moved = Words::new("kubernetes.moved").with("name", like).with("who", Value::Null);
+        Err(StepResult::stale(moved.with("at", now.image.as_str())))
     }
 
     /// Follows it to its end, its newest line on the card.

@@ -6,6 +6,7 @@
 //! What this provider may not do: run `kubectl` or anything else on the host but the program that a kubeconfig names for
 //! its credentials; put a value of an environment or a secret into a plan; send a change that could happen twice.
 
+mod applied;
 mod apply;
 mod back;
 mod call;
@@ -13,6 +14,7 @@ mod change;
 mod cluster;
 mod deed;
 mod delete;
+mod earlier;
 mod ending;
 mod flags;
 mod follow;
@@ -24,6 +26,7 @@ mod logs;
 mod look;
 mod manifests;
 mod object;
+mod part;
 mod pausing;
 mod pods;
 mod prove;
@@ -339,7 +342,7 @@ impl ActionProvider for Kubernetes {
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
-        match self.approved(step, cx.world).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
+        match self.held(step, cx).await {
             Ok(((operation, _), _)) if step.spec["settings"] != json!(fingerprint(operation)) => {
                 StepResult::stale(reconfigured())
             }
@@ -349,7 +352,7 @@ impl ActionProvider for Kubernetes {
     }
 
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
-        match self.approved(step, cx.world).and_then(|found| Ok((found, self.site(cx.world, cx.within)?))) {
+        match self.held(step, cx).await {
             Ok(((operation, facts), site)) => operation.check(facts, &site, cx).await,
             Err(why) => Happened::CannotTell { why },
         }
@@ -425,6 +428,8 @@ impl Kubernetes {
             Allowed::Lacks(why) => return Err(PlanFault::Refused { target, why }),
         };
         let draft = draft.map_err(|why| why.fault(site, &target))?;
+        let server = site.server().await.map_err(|why| NoDraft::Trouble(why, Right::all("get", kinds::PODS)));
+        let server = server.map_err(|why| why.fault(site, &target))?;
         let also = draft.also.iter().map(|name| self.lock(world, name));
         Ok(PlannedStep {
             title: draft.title,
@@ -439,8 +444,26 @@ impl Kubernetes {
             configured_at: None,
             always: false,
             after: Vec::new(),
-            spec: json!({"operation": name, "settings": fingerprint(operation), "facts": draft.facts}),
+            spec: json!({
+                "operation": name,
+                "settings": fingerprint(operation),
+                "server": server,
+                "facts": draft.facts,
+            }),
         })
+    }
+
+    /// What was approved, if today's configuration still means the same and the cluster is the same. Whether it is cannot be
+    /// told where there is no way to it, and then whatever is asked of it says so.
+    async fn held<'s>(&'s self, step: &'s PlannedStep, cx: &'s StepContext<'_>) -> Result<Held<'s>, Words> {
+        let found = self.approved(step, cx.world)?;
+        let mut site = self.site(cx.world, cx.within)?;
+        site.tells = Some(cx.progress);
+        site.held_to = step.spec["server"].as_str();
+        match site.server().await {
+            Ok(server) if site.held_to.is_some_and(|wanted| wanted != server) => Err(site.is_another()),
+            _ => Ok((found, site)),
+        }
     }
 
     /// The operation with its approved facts, if today's configuration still means the same.
@@ -450,6 +473,9 @@ impl Kubernetes {
         if is_same { Ok((operation, &step.spec["facts"])) } else { Err(reconfigured()) }
     }
 }
+
+/// The operation of a step with its approved facts, and the place where it is carried out.
+type Held<'s> = ((&'s dyn Operation, &'s Value), Site<'s>);
 
 /// Of the operation's settings, where it has any.
 fn fingerprint(operation: &dyn Operation) -> Option<String> {

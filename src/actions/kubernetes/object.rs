@@ -69,6 +69,15 @@ impl Object {
         self.0.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or_default()
     }
 
+    /// The same with a roll-out that is not paused.
+    #[must_use]
+    pub(super) fn going_on(mut self) -> Self {
+        if let Some(spec) = self.0.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.remove("paused");
+        }
+        self
+    }
+
     pub(super) fn wanted_replicas(&self) -> i64 {
         self.0.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
     }
@@ -110,6 +119,12 @@ impl Object {
     /// and its generation with every autoscaling.
     pub(super) fn fingerprint(&self) -> String {
         hex::encode(Sha256::digest(canonical(&clean_template(self.template())).to_string()))
+    }
+
+    /// The fingerprint of what runs in its pods. A restart moves the template and not this.
+    pub(super) fn fingerprint_of_pods(&self) -> String {
+        let pods = canonical(self.template().get("spec").unwrap_or(&Value::Null));
+        hex::encode(Sha256::digest(pods.to_string()))
     }
 
     /// The step whose restart its pods come from.
@@ -278,12 +293,13 @@ fn expression(rule: &Value) -> String {
     }
 }
 
-/// A field in which two objects differ. Its values may be secrets: they are for fingerprints, never shown.
+/// A field in which two objects differ. Its values may be secrets: they are for fingerprints, and only what `applied` knows to
+/// be none is shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Difference {
     pub path: String,
-    from: Value,
-    to: Value,
+    pub from: Value,
+    pub to: Value,
 }
 
 /// The paths of the fields in which two templates differ.

@@ -12,6 +12,7 @@ use super::super::provider::{Happened, StepContext, StepResult};
 use super::super::stopwatch::pause;
 use super::call::{Site, Trouble};
 use super::change::facts_of;
+use super::ending::half_deleted;
 use super::kinds::PODS;
 use super::object::Object;
 use super::pods::{has_ended, is_ready, left_out, why_not};
@@ -134,15 +135,24 @@ impl Operation for RecreatePods {
             Ok(all) => all,
             Err(why) => return StepResult::stale(why),
         };
+        let mut sent = 0;
+        let halfway = |result: StepResult, sent: usize| {
+            let (gone, left) = all.split_at(sent);
+            let names = |formers: &[Former]| formers.iter().map(|one| one.name.clone()).collect();
+            half_deleted(result, names(gone), names(left))
+        };
         for some in all.chunks(self.at_once()) {
             let before = match self.pods(site).await {
                 Ok(pods) => pods,
-                Err(why) => return StepResult::unknown(why.words(site, &Right::all("list", PODS))),
+                Err(why) => {
+                    return halfway(StepResult::unknown(why.words(site, &Right::all("list", PODS))), sent);
+                }
             };
             for one in some {
                 if let Err(result) = self.send_off(site, one, cx).await {
-                    return result;
+                    return halfway(result, sent);
                 }
+                sent += 1;
             }
             if let Err(result) = self.until_replaced(site, (some, all.as_slice()), &before, cx).await {
                 return result;
@@ -218,10 +228,16 @@ impl RecreatePods {
             let budget = Words::new("kubernetes.budget").with("name", one.name.as_str());
             if !trouble.passes() || site.left().is_zero() {
                 let why = if is_held { budget } else { trouble.words(site, &self.right()) };
-                return Err(if may_have_happened { StepResult::unknown(why) } else { StepResult::failed(why) });
+                return Err(if may_have_happened {
+                    StepResult::unknown(why)
+                } else {
+                    StepResult::failed(Words::new("step.unchanged").with("why", why))
+                });
             }
             if is_held {
                 (cx.progress)(budget);
+            } else {
+                site.tell(&trouble);
             }
             pause(AGAIN).await;
         }

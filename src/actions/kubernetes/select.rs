@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 
 use super::super::config::{ConfigFault, fault};
 use super::super::length;
-use super::super::provider::{StepContext, StepResult};
+use super::super::provider::{StepContext, StepResult, unchanged_because};
 use super::super::stopwatch::{Stopwatch, pause};
 use super::NoDraft;
 use super::call::{Site, Trouble};
-use super::change::{HELD, Part, Patching, Written, nothing_moved, write};
+use super::change::{HELD, Patching, Written, nothing_moved, write};
 use super::deed::{Deed, shown_selector};
 use super::kinds::{ENDPOINTS, PODS, SERVICES, Thing, What, is_name};
 use super::object::Object;
+use super::part::Part;
 use super::pods::is_ready;
 use super::rights::Right;
 use crate::incident::time::Millis;
@@ -289,12 +290,12 @@ struct Sent {
 }
 
 fn why_of(result: StepResult) -> Words {
-    match result {
-        StepResult::Stale { found: why }
-        | StepResult::Failed { why, .. }
-        | StepResult::Unknown { why, .. }
-        | StepResult::Done { note: why, .. } => why,
-    }
+    let (StepResult::Stale { found: why }
+    | StepResult::Failed { why, .. }
+    | StepResult::Unknown { why, .. }
+    | StepResult::Done { note: why, .. }) = result;
+    // Nothing was changed of that one, and yet others were.
+    unchanged_because(&why).unwrap_or(why)
 }
 
 /// Those that this step has switched. What somebody else had switched already is theirs.

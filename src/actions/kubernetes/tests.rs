@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::change::Part;
 use super::deed::Deed;
 use super::follow::{Standing, is_complete, standing};
 use super::kinds::{Thing, What};
 use super::object::{Object, annotations_after, clean_template, differing};
+use super::part::Part;
 use super::revision::{history, one_back};
 use super::*;
 use crate::actions::check::Check as _;
@@ -357,6 +357,30 @@ roleRef:
     }
 }
 
+/// Only what goes back to another template has pods to free. Whoever restarts deletes none.
+#[test]
+fn pods_may_be_deleted_only_where_a_stateful_set_may_have_to_be_freed() {
+    let deletes = |does: Value| {
+        let mut step = json!({"cluster": "c", "namespace": "shop"});
+        step.as_object_mut().unwrap().extend(does.as_object().unwrap().clone());
+        let step: Kubernetes = serde_json::from_value(step).unwrap();
+        let (_, operation) = step.operation().unwrap();
+        operation.rights().iter().any(|right| right.verb == "delete" && right.kind == kinds::PODS)
+    };
+    for (does, wanted) in [
+        (json!({"undo": {"workloads": ["statefulset/db"]}}), true),
+        (json!({"undo": {"workloads": ["deployment/web"]}}), false),
+        (json!({"set_image": {"workload": "statefulset/db", "images": {"db": "db:1"}}}), true),
+        (json!({"set_image": {"workload": "deployment/web", "images": {"web": "web:1"}}}), false),
+        (json!({"restart": {"workloads": ["statefulset/db"]}}), false),
+        (json!({"flags": {"config_map": "features", "set": {"a": "1"}}}), false),
+        (json!({"flags": {"config_map": "features", "set": {"a": "1"}, "restart": ["statefulset/db"]}}), false),
+        (json!({"put_secret_back": {"name": "app", "from": "app-saved"}}), false),
+    ] {
+        assert_eq!(deletes(does.clone()), wanted, "{does}");
+    }
+}
+
 #[test]
 fn what_reads_a_config_map_or_a_secret_is_found_wherever_it_is_named() {
     let template = json!({"spec": {
@@ -376,6 +400,33 @@ fn what_reads_a_config_map_or_a_secret_is_found_wherever_it_is_named() {
         assert!(users::reads(&template, What::Secret, name), "{name}");
         assert!(!users::reads(&template, What::ConfigMap, name), "{name}");
     }
+}
+
+/// Numbers, images and sizes are read; what somebody may have written a credential into is not.
+#[test]
+fn of_saved_manifests_only_values_that_are_no_secrets_are_shown() {
+    let both = |path: &str, from: Value, to: Value| {
+        let found = applied::shown(&object::Difference { path: path.to_owned(), from, to });
+        found.map(|(from, to)| format!("{} → {}", from.unwrap_or_default(), to.unwrap_or_default()))
+    };
+    let container = "spec.template.spec.containers[web]";
+    for (path, from, to, wanted) in [
+        ("spec.replicas".to_owned(), json!(12), json!(2), "12 → 2"),
+        ("spec.paused".to_owned(), Value::Null, json!(true), " → true"),
+        (format!("{container}.image"), json!("web:2"), json!("web:1"), "web:2 → web:1"),
+        (format!("{container}.resources.limits.memory"), json!("1Gi"), json!("512Mi"), "1Gi → 512Mi"),
+    ] {
+        assert_eq!(both(&path, from, to).as_deref(), Some(wanted), "{path}");
+    }
+    for path in [
+        format!("{container}.env[TOKEN].value"),
+        format!("{container}.workingDir"),
+        "data.image".to_owned(),
+        "metadata.annotations.type".to_owned(),
+    ] {
+        assert_eq!(both(&path, json!("hunter2"), json!("hunter3")), None, "{path}");
+    }
+    assert_eq!(both(&format!("{container}.args"), json!(["a"]), json!(["b"])), None, "a list is not one value");
 }
 
 #[test]

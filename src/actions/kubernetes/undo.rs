@@ -8,13 +8,14 @@ use serde::Deserialize;
 
 use super::super::config::{ConfigFault, fault};
 use super::call::Site;
-use super::change::{Part, Patching};
+use super::change::Patching;
 use super::deed::Deed;
 use super::kinds::{PODS, Thing, What};
 use super::object::{LISTS, Object, clean_template, differing};
+use super::part::Part;
 use super::revision::{Revision, current, history, one_back, shown};
 use super::rights::Right;
-use super::workloads::{all_of, of_roll_outs, validate};
+use super::workloads::{all_of, of_new_templates, validate};
 use super::{NoDraft, pods};
 use crate::incident::approval::{Choice, Choosing};
 use crate::incident::time::Instant;
@@ -52,7 +53,7 @@ impl Patching for Undo {
         let things = self.things();
         let kept = things.iter().map(|thing| thing.what.history());
         let kept = kept.flat_map(|kind| ["list", "get"].map(|verb| Right::all(verb, kind)));
-        of_roll_outs(&things).into_iter().chain(kept).collect()
+        of_new_templates(&things).into_iter().chain(kept).collect()
     }
 
     fn validate(&self, path: &str, faults: &mut Vec<ConfigFault>) {

@@ -6,11 +6,13 @@ use serde::Deserialize;
 use super::super::config::ConfigFault;
 use super::NoDraft;
 use super::call::Site;
-use super::change::{Part, Patching};
+use super::change::Patching;
 use super::deed::Deed;
+use super::earlier::leads_to;
 use super::follow::counts;
 use super::kinds::Thing;
 use super::object::Object;
+use super::part::Part;
 use super::revision::shown;
 use super::rights::Right;
 use super::workloads::{all_of, of_following, validate};
@@ -47,11 +49,11 @@ impl Patching for Wait {
         validate(&self.workloads, &format!("{path}.workloads"), faults);
     }
 
-    async fn part(&self, _: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
+    async fn part(&self, site: &Site<'_>, thing: &Thing, object: &Object) -> Result<Part, NoDraft> {
         if stands_still(object) {
             return Err(NoDraft::Refused(Words::new("kubernetes.paused").with("name", thing.name.as_str())));
         }
-        let at = shown(&object.images(), object.revision());
+        let at = leads_to(site, thing).unwrap_or_else(|| shown(&object.images(), object.revision()));
         let rolling = counts("kubernetes.rolling", thing.what, object);
         Ok(Part::new(thing, object, Deed::Wait, None, at).saying(vec![rolling]))
     }

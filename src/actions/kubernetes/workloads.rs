@@ -58,9 +58,12 @@ pub(super) fn of_following(things: &[Thing]) -> Vec<Right> {
 /// What changing pods and following them needs.
 pub(super) fn of_roll_outs(things: &[Thing]) -> Vec<Right> {
     let patch = things.iter().map(|thing| Right::one("patch", thing.kind(), &thing.name));
-    let mut rights: Vec<Right> = patch.chain(of_following(things)).collect();
-    if things.iter().any(|thing| thing.what == What::StatefulSet) {
-        rights.push(Right::all("delete", PODS));
-    }
-    rights
+    patch.chain(of_following(things)).collect()
+}
+
+/// The same where pods get another template: those of a StatefulSet may have to be deleted to be freed of the former one.
+pub(super) fn of_new_templates(things: &[Thing]) -> Vec<Right> {
+    let has_sets = things.iter().any(|thing| thing.what == What::StatefulSet);
+    let free = has_sets.then(|| Right::all("delete", PODS));
+    of_roll_outs(things).into_iter().chain(free).collect()
 }

@@ -192,6 +192,15 @@ impl Command {
         }
     }
 
+    /// The run that goes on by it, when enough people want that.
+    pub fn sets_going(&self) -> Option<RunId> {
+        match self {
+            Command::Approve(Approve { run, .. }) => Some(*run),
+            Command::Retry(Retry { run }) | Command::Skip(Skip { run, .. }) => Some(*run),
+            _ => None,
+        }
+    }
+
     /// Needs an incident to make sense.
     pub fn needs_incident(&self) -> bool {
         !matches!(self, Command::Start(_) | Command::List(_) | Command::Help(_))

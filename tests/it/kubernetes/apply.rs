@@ -54,10 +54,10 @@ async fn a_raw_backup_is_applied_cleaned_and_a_missing_object_is_made_anew() {
     let team = Team::on(space, setting).await;
     team.space.set_image("web", "example/web:2").await;
     let (plan, done) = team.through(1, "apply").await;
-    for line in ["Apply 2 saved manifests", "made anew: configmap/features", "deployment/web: "] {
+    for line in ["Apply 2 saved manifests", "made anew: configmap/features", "deployment/web · "] {
         assert!(plan.contains(line), "{line} is not in {plan}");
     }
-    assert!(plan.contains("spec.template.spec.containers[web].image"), "{plan}");
+    assert!(plan.contains("spec.template.spec.containers[web].image: example/web:2 → example/web:1"), "{plan}");
     assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
     assert_eq!(team.space.image("web").await, "example/web:1");
     assert_eq!(team.space.get("configmap/features").await["data"], json!({"checkout": "off"}));
@@ -235,5 +235,54 @@ async fn what_vigie_does_not_apply_is_left_out_and_an_autoscaler_may_move_meanwh
     std::fs::remove_file(folder.path().join("more.yaml")).expect("it is there");
     let channel = team.asks_for(2, "apply").await;
     team.world.message(&channel, "Vigie applies none of these kinds: widget/shop");
+    team.close().await;
+}
+
+/// K11 · Whoever approves reads which image and how many pods, and from whom fields are taken. What may be a secret is named
+/// without its value, and nothing is left out of the whole plan.
+#[tokio::test]
+async fn a_plan_of_saved_manifests_says_from_what_to_what_and_from_whom_it_takes_fields() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let with = |image: &str, level: &str| {
+        let env = format!("env: [{{ name: TOKEN, value: hunter2-{level} }}], image: ");
+        deployment(image, "minReadySeconds: 0").replace("image: ", &env)
+    };
+    let labels: Vec<String> = (10..35).map(|number| format!("label-{number}")).collect();
+    let labelled = |web: &str, value: &str| {
+        let labels = labels.iter().map(|one| format!("{one}: {value}")).collect::<Vec<_>>().join(", ");
+        web.replace("{ name: web }\nspec", &format!("{{ name: web, labels: {{ {labels} }} }}\nspec"))
+    };
+    let (web, live) =
+        (labelled(&with("example/web:1", "saved"), "old"), labelled(&with("example/web:2", "live"), "new"));
+    let files = [("web.yaml", web.as_str()), ("features.yml", FEATURES)];
+    let Some(team) = applying(folder.path(), &files, ", force: true").await else { return };
+    team.space.apply(&live.replace("replicas: 2", "replicas: 3")).await;
+    team.space.apply(&FEATURES.replace("off", "hunter2-on")).await;
+    team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    let (channel, card) = team.planned(1, "apply").await;
+    let plan = shown(&card);
+    for line in [
+        "deployment/web · spec.replicas: 3 → 2",
+        "deployment/web · spec.template.spec.containers[web].image: example/web:2 → example/web:1",
+        "force: fields that others own are taken from them: configmap/features and deployment/web",
+    ] {
+        assert!(plan.contains(line), "{line} is not in {plan}");
+    }
+    team.world.clicks("U0LEAD", &channel, &crate::world::ts(&card), "Whole plan").await;
+    let whole = team.world.told("U0LEAD").pop().expect("the plan is shown");
+    let named = [
+        "configmap/features, values not shown: data.checkout",
+        "containers[web].env[TOKEN].value",
+        "deployment/web, taken from others: .spec.replicas (conflict with \"kubectl",
+    ];
+    for line in named.into_iter().chain(labels.iter().map(String::as_str)) {
+        assert!(whole.contains(line), "{line} is not in {whole}");
+    }
+    let kept = serde_json::to_string(&team.run(1).await.plan).expect("JSON");
+    for told in [&plan, &whole, &kept] {
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let done = team.approved(&channel, &card).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
     team.close().await;
 }

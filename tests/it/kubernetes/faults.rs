@@ -38,6 +38,27 @@ async fn a_roll_out_that_crashes_fails_with_its_last_log_lines() {
     team.close().await;
 }
 
+/// No node is as the pods want it, and the scheduler says so itself.
+#[tokio::test]
+async fn a_roll_out_that_no_node_takes_fails_with_what_the_scheduler_says() {
+    let Some(team) = Team::having(Setting { within: "6s", ..Setting::default() }).await else { return };
+    team.space.deployed("web", &["example/web:1"], 1).await;
+    for (image, selector) in [("example/web:2", "{\"disk\":\"fast\"}"), ("example/web:3", "null")] {
+        let container = format!("[{{\"name\":\"web\",\"image\":\"{image}\"}}]");
+        let spec = format!("{{\"nodeSelector\":{selector},\"containers\":{container}}}");
+        let patch = format!("{{\"spec\":{{\"template\":{{\"spec\":{spec}}}}}}}");
+        team.space.kubectl(&["patch", "deployment/web", "--type=merge", "--patch", &patch]).await;
+        let is_seen = |web: &Value| web["status"]["observedGeneration"] == web["metadata"]["generation"];
+        team.space.once("deployment/web", is_seen).await;
+    }
+    team.space.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
+    let (channel, card) = team.planned(1, "undo-web").await;
+    let card = team.approved(&channel, &card).await;
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{card}");
+    assert!(card.contains("1 × Unschedulable (0/1 nodes are available: 1 node(s) didn't match"), "{card}");
+    team.close().await;
+}
+
 #[tokio::test]
 async fn somebody_elses_deploy_between_plan_and_approval_is_stale() {
     let Some(team) = Team::open().await else { return };

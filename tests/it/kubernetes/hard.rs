@@ -40,6 +40,32 @@ async fn an_api_server_silent_for_20_s_in_the_middle_of_a_roll_out_is_waited_for
     drop(plane);
 }
 
+/// P3 · Somebody looks at the card and waits: what it is that does not come is told before anything was changed as well.
+#[tokio::test]
+async fn an_api_server_that_is_silent_before_the_first_change_is_told_to_be() {
+    let Some(plane) = Plane::own().await else { return };
+    let space = plane.namespace().await;
+    let setting = Setting { within: "60s", reached: "answers_within: 1s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.planned(1, "undo-web").await;
+    plane.freeze().await;
+    outside.allowed(1).await;
+    let said = async || {
+        let calls = outside.town.ws().calls_of("chat.update");
+        calls.iter().any(|call| shown(&call.args).contains("↳ the cluster production does not answer")).then_some(())
+    };
+    until("the card says that the cluster is silent", PATIENCE, said).await;
+    plane.thaw().await;
+    let run = outside.ended(1).await;
+    assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
+    assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
+    bot.stop().await;
+    drop(plane);
+}
+
 /// Nobody knows what became of it: the workload stays locked and a person is asked.
 #[tokio::test]
 async fn an_api_server_silent_beyond_the_deadline_leaves_the_run_unknown() {
@@ -70,20 +96,50 @@ async fn a_right_lost_after_the_approval_is_named() {
     team.close().await;
 }
 
+/// Its roles are still there, held by somebody's finalizer, so that it is the end of the namespace that counts: whatever is
+/// made in it is refused for that, and what was in it is gone.
 #[tokio::test]
 async fn a_namespace_that_ends_is_said_to_end() {
-    let Some(team) = Team::open().await else { return };
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let features = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: features }\ndata: { checkout: \"off\" }\n";
+    std::fs::write(folder.path().join("features.yaml"), features).expect("it can be written");
+    let apply = format!("apply: {{ folder: {} }}", folder.path().display());
+    let actions = [
+        ("undo", "reversible", "undo: { workloads: [deployment/web] }"),
+        ("migrate", "destructive", "job: { image: \"example/task:1\", command: [migrate] }"),
+        ("apply", "destructive", apply.as_str()),
+    ];
+    let Some(team) = Team::doing(&actions, "get, namespace").await else { return };
     team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
-    let (channel, card) = team.planned(1, "undo-web").await;
+    let mut planned = Vec::new();
+    for (incident, action) in [(1, "undo"), (2, "migrate"), (3, "apply")] {
+        planned.push(team.planned(incident, action).await);
+    }
+    for role in ["role/vigie", "rolebinding/vigie"] {
+        let held = "{\"metadata\":{\"finalizers\":[\"example.com/held\"]}}";
+        team.space.kubectl(&["patch", role, "--type=merge", "--patch", held]).await;
+    }
     team.space.kubectl(&["delete", "namespace", &team.space.name, "--wait=false"]).await;
     let gone =
         async || team.space.kubectl(&["get", "deployments", "--output", "name"]).await.trim().is_empty().then_some(());
     until("the workloads are gone", PATIENCE, gone).await;
-    let card = team.approved(&channel, &card).await;
-    let outcome = team.outcome(1).await;
-    assert!(matches!(outcome, Outcome::Stale { .. } | Outcome::Failed { .. }), "{outcome:?}");
-    assert!(card.contains("web is no longer there") || card.contains("Vigie has no right there"), "{card}");
-    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    let ends = format!("the namespace {} is being deleted", team.space.name);
+    for ((incident, says), (channel, card)) in
+        [(1, "web is no longer there"), (2, ends.as_str()), (3, ends.as_str())].into_iter().zip(planned)
+    {
+        let card = team.approved(&channel, &card).await;
+        let outcome = team.outcome(incident).await;
+        assert!(
+            matches!(outcome, Outcome::Stale { step: 0, .. } | Outcome::Failed { step: Some(0), .. }),
+            "{outcome:?}"
+        );
+        assert!(card.contains(says), "{says} is not in {card}");
+    }
+    assert!(team.space.writes().iter().all(|write| write[2] == 403), "{:?}", team.space.writes());
+    for role in ["rolebinding/vigie", "role/vigie"] {
+        let free = "{\"metadata\":{\"finalizers\":null}}";
+        team.space.kubectl(&["patch", role, "--type=merge", "--patch", free]).await;
+    }
     team.close().await;
 }
 

@@ -1,5 +1,5 @@
-//! A webhook of the tests' own that puts a container into every pod of a namespace, before its own ones: what a service mesh
-//! does.
+//! A webhook of the tests' own that changes every pod of a namespace: it puts a container before its own ones, as a service mesh
+//! does, or gives its first container another image.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,15 +27,25 @@ pub struct Injector {
 impl Injector {
     /// Puts a container called proxy with this image into the pods of the namespace from now on.
     pub async fn open(space: &Namespace, image: &str) -> Self {
+        Self::doing("add", space, image).await
+    }
+
+    /// Gives the first container of each pod this image from now on.
+    pub async fn replacing(space: &Namespace, image: &str) -> Self {
+        Self::doing("replace", space, image).await
+    }
+
+    async fn doing(does: &'static str, space: &Namespace, image: &str) -> Self {
         let (acceptor, issuer) = identity("127.0.0.1");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
-        let image = Arc::new(Mutex::new(image.to_owned()));
+        let first = image.to_owned();
+        let image = Arc::new(Mutex::new(first.clone()));
         let puts = Arc::clone(&image);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let image = puts.lock().expect("nobody panics with it").clone();
-                answer(&acceptor, stream, &image).await;
+                answer(&acceptor, stream, &patch(does, &image)).await;
             }
         });
         let name = &space.name;
@@ -51,7 +61,7 @@ impl Injector {
             ))
             .await;
         let probe = ["run", "probe", "--image=example/web:1", "--dry-run=server", "--output", "json"];
-        let counts = async || space.kubectl(&probe).await.contains("\"proxy\"").then_some(());
+        let counts = async || space.kubectl(&probe).await.contains(&first).then_some(());
         until("the webhook is asked", PATIENCE, counts).await;
         Self { image, accepting }
     }
@@ -73,7 +83,14 @@ impl Drop for Injector {
     }
 }
 
-async fn answer(acceptor: &TlsAcceptor, stream: TcpStream, image: &str) {
+fn patch(does: &str, image: &str) -> Value {
+    match does {
+        "add" => json!([{"op": "add", "path": "/spec/containers/0", "value": {"name": "proxy", "image": image}}]),
+        does => json!([{"op": does, "path": "/spec/containers/0/image", "value": image}]),
+    }
+}
+
+async fn answer(acceptor: &TlsAcceptor, stream: TcpStream, patch: &Value) {
     // Whoever does not trust the certificate breaks off.
     let Ok(mut stream) = acceptor.accept(stream).await else { return };
     let (mut asked, mut piece) = (Vec::new(), vec![0; 64 * 1024]);
@@ -86,7 +103,6 @@ async fn answer(acceptor: &TlsAcceptor, stream: TcpStream, image: &str) {
             break review;
         }
     };
-    let patch = json!([{"op": "add", "path": "/spec/containers/0", "value": {"name": "proxy", "image": image}}]);
     let response = json!({
         "uid": review["request"]["uid"],
         "allowed": true,

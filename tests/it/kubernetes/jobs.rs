@@ -7,6 +7,7 @@ use vigie::incident::state::Phase;
 use super::injector::Injector;
 use super::plane::Namespace;
 use super::process::Outside;
+use super::relay::Relay;
 use super::team::{Setting, Team};
 use crate::world::shown;
 
@@ -100,4 +101,124 @@ async fn a_job_that_gets_no_pod_says_why() {
     let writes = [json!(["create", format!("jobs/{job}"), 201]), json!(["delete", format!("jobs/{job}"), 200])];
     assert_eq!(team.space.writes(), writes);
     team.close().await;
+}
+
+/// K14, P7 · Whoever has mended what made it fail wants it to run again, and not to read again how it failed.
+#[tokio::test]
+async fn a_job_that_failed_and_is_tried_again_runs_again() {
+    let run = [("migrate", "destructive", "job: { image: \"example/task:1\", command: [migrate, down] }")];
+    let Some(team) = Team::doing(&run, "get, namespace").await else { return };
+    let injector = Injector::replacing(&team.space, "example/task:1-fail").await;
+    let (channel, card) = team.planned(1, "migrate").await;
+    let failed = team.approved(&channel, &card).await;
+    assert!(failed.contains("ended with 3"), "{failed}");
+    let name = format!("vigie-{}", team.mark(1).await.replace('_', "-"));
+    let first = team.space.get(&format!("job/{name}")).await["metadata"]["uid"].take();
+
+    team.world.types("U0LEAD", &channel, "retry run_1_1").await;
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "it fails again");
+    assert_ne!(team.space.get(&format!("job/{name}")).await["metadata"]["uid"], first, "by a second Job");
+
+    injector.puts("example/task:1");
+    team.world.types("U0LEAD", &channel, "retry run_1_1").await;
+    let done = shown(&team.world.again(&channel, &card));
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    let (made, gone) = (json!(["create", format!("jobs/{name}"), 201]), json!(["delete", format!("jobs/{name}"), 200]));
+    let once = [made, gone];
+    assert_eq!(team.space.writes(), [once.clone(), once.clone(), once].concat());
+    injector.close(&team.space).await;
+    team.close().await;
+}
+
+/// K14 · It was stopped at its deadline, and its pod still ends when somebody tries again: two never run at once.
+#[tokio::test]
+async fn a_job_that_is_tried_again_waits_for_the_pod_of_the_one_before() {
+    let run = [("migrate", "destructive", "job: { image: \"example/task:1-slow-lingers\", command: [migrate] }")];
+    let setting = Setting { actions: &run, check: "get, namespace", within: "2s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    let (channel, card) = team.planned(1, "migrate").await;
+    let failed = team.approved(&channel, &card).await;
+    let says = ["did not end in time and was stopped", "was ended by the cluster at its deadline"];
+    assert!(says.iter().any(|says| failed.contains(says)), "{failed}");
+    let name = format!("vigie-{}", team.mark(1).await.replace('_', "-"));
+    team.world.types("U0LEAD", &channel, "retry run_1_1").await;
+    let told = shown(&team.world.again(&channel, &card));
+    assert!(told.contains("has not ended in time and may still write; nothing was changed"), "{told}");
+    let writes = [json!(["create", format!("jobs/{name}"), 201]), json!(["delete", format!("jobs/{name}"), 200])];
+    assert_eq!(team.space.writes(), writes);
+    team.close().await;
+}
+
+/// K1, K6, K11, K14 · A complete roll-back: the program first, and then the migration as the version has it that was gone back to.
+#[tokio::test]
+async fn a_job_is_like_the_workload_that_earlier_steps_of_its_plan_leave() {
+    let Some(space) = Namespace::open().await else { return };
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let step = |what: &str| {
+        format!(
+            "\n      - within: 1m\n        kubernetes:\n          cluster: production\n          namespace: {}\n          {what}",
+            space.name
+        )
+    };
+    let job = "job: { like: deployment/web, command: [migrate, down], keep: true }";
+    let back = format!("undo: {{ workloads: [deployment/web] }}{}", step(job));
+    let set = format!(
+        "set_image: {{ workload: deployment/web, images: {{ web: \"example/web:3\" }} }}{}{}",
+        step("restart: { workloads: [deployment/web] }"),
+        step(job)
+    );
+    let saved = "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec: { replicas: 1 }\n";
+    std::fs::write(folder.path().join("web.yaml"), saved).expect("it can be written");
+    let apply = format!("apply: {{ folder: {}, force: true }}{}", folder.path().display(), step(job));
+    let actions = [
+        ("back", "destructive", back.as_str()),
+        ("set", "destructive", set.as_str()),
+        ("apply", "destructive", apply.as_str()),
+    ];
+    let setting = Setting { actions: &actions, check: "get, deployment/web", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 2).await;
+
+    for (incident, action, image, place) in [(1, "back", "example/web:1", 2), (2, "set", "example/web:3", 3)] {
+        let (plan, done) = team.through(incident, action).await;
+        assert!(plan.contains(&format!("migrate down · {image}")), "{plan}");
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        let mark = team.mark(incident).await.replace("-step-1-", &format!("-step-{place}-")).replace('_', "-");
+        let job = team.space.get(&format!("job/vigie-{mark}")).await;
+        assert_eq!(job["spec"]["template"]["spec"]["containers"][0]["image"], image);
+    }
+    // What an apply leaves of it is known only afterwards.
+    let channel = team.asks_for(3, "apply").await;
+    team.world.message(&channel, "deployment/web is changed by an earlier step of this plan");
+    team.close().await;
+}
+
+/// K14 · Nothing of a Job with an image of its own lies in the cluster when it is approved, so the cluster itself is held to.
+#[tokio::test]
+async fn a_job_that_was_approved_for_one_cluster_runs_in_no_other() {
+    let Some(space) = Namespace::open().await else { return };
+    let relay = Relay::open(space.server()).await;
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("kubeconfig");
+    let here = std::fs::read_to_string(space.of_the_bot()).expect("it is there");
+    let there = here.replace(&space.server().to_string(), &relay.address().to_string());
+    assert_ne!(here, there, "the address is in the file");
+    std::fs::write(&file, &here).expect("it can be written");
+    let run = [("migrate", "destructive", "job: { image: \"example/task:1\", command: [migrate] }")];
+    let setting = Setting { actions: &run, check: "get, namespace", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let outside = Outside::open(&space.with_kubeconfig(&file), &setting).await;
+    let bot = outside.town.start().await;
+    outside.planned(1, "migrate").await;
+    bot.stop().await;
+    std::fs::write(&file, there).expect("it can be written");
+    let bot = outside.town.start().await;
+    outside.hears().await;
+    outside.allowed(1).await;
+    let run = outside.ended(1).await;
+    let Phase::Finished { outcome: Outcome::Stale { step: 0, found } } = &run.phase else { panic!("{run:?}") };
+    assert_eq!(found.key, "kubernetes.other_cluster");
+    bot.stop().await;
+    assert_eq!(space.kubectl(&["get", "jobs", "--output", "name"]).await.trim(), "");
 }

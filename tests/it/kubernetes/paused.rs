@@ -89,3 +89,39 @@ async fn what_is_paused_after_the_plan_is_stale() {
     assert_eq!(team.space.writes(), Vec::<Value>::new());
     team.close().await;
 }
+
+/// K1, K3, K4, K5, K9 · It was paused in haste, and one plan does all the rest.
+#[tokio::test]
+async fn what_an_undo_lets_go_on_is_waited_for_and_restarted_in_the_same_plan() {
+    let Some(space) = Namespace::open().await else { return };
+    let step = |what: &str| {
+        format!(
+            "\n      - within: 1m\n        kubernetes:\n          cluster: production\n          namespace: {}\n          {what}",
+            space.name
+        )
+    };
+    let (wait, restart) = (
+        step("wait: { workloads: [deployment/web] }"),
+        step("flags: { config_map: features, set: { checkout: \"off\" }, restart: [deployment/web] }"),
+    );
+    let undo = format!("undo: {{ workloads: [deployment/web], resume: true }}{wait}{restart}");
+    let set =
+        format!("set_image: {{ workload: deployment/web, images: {{ web: \"example/web:3\" }}, resume: true }}{wait}");
+    let actions = [("undo", "reversible", undo.as_str()), ("set", "reversible", set.as_str())];
+    let setting = Setting { actions: &actions, check: "rollout, status, deployment/web", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.kubectl(&["create", "configmap", "features", "--from-literal=checkout=on"]).await;
+    team.space.deployed("web", &["example/web:1", "example/web:2-broken"], 2).await;
+    for (incident, action, to) in [(1, "undo", "example/web:1 · revision 1"), (2, "set", "example/web:3")] {
+        team.space.kubectl(&["rollout", "pause", "deployment/web"]).await;
+        let (plan, done) = team.through(incident, action).await;
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        // What is waited for is what the step before brings, and not what is there now.
+        assert!(plan.contains(&format!("2. Wait for the roll-out of web · → {to} · ")), "{plan}");
+        assert!(team.space.get("deployment/web").await["spec"]["paused"].is_null(), "{done}");
+    }
+    let template = team.space.get("deployment/web").await["spec"]["template"].take();
+    assert!(template["metadata"]["annotations"]["vigie/restarted"].is_string(), "{template}");
+    team.close().await;
+}

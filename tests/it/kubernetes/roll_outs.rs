@@ -1,7 +1,7 @@
 //! The other things that are done to workloads: StatefulSets and DaemonSets, waiting, pausing, restarts, images, numbers.
 
 use serde_json::{Value, json};
-use vigie::incident::approval::Outcome;
+use vigie::incident::approval::{Outcome, Verdict};
 
 use super::plane::Namespace;
 use super::team::{Setting, Team};
@@ -280,7 +280,7 @@ async fn workers_go_to_none_and_come_back_to_the_number_the_cluster_remembers() 
     let Some(team) = Team::doing(&actions, "get, deployment/web").await else { return };
     team.space.deployed("web", &["example/web:1"], 3).await;
     let early = team.asks_for(1, "back").await;
-    team.world.message(&early, "the cluster remembers no former number of pods for web");
+    team.world.message(&early, "the cluster remembers no former number of pods for web: Vigie has not scaled it");
     let (plan, done) = team.through(2, "stop").await;
     assert!(plan.contains("*replicas=3 → replicas=0*"), "{plan}");
     assert_eq!(team.outcome(2).await, Outcome::Done, "{done}");
@@ -315,6 +315,70 @@ async fn whoever_stops_a_workload_waits_until_its_last_pod_has_ended() {
         let pods = team.space.pods(labels).await;
         assert_eq!(pods.len(), left, "{action}: {pods:?}");
     }
+    team.close().await;
+}
+
+/// K4, K7 · A bad roll-out stands still, and the good version has to carry more meanwhile. How many pods serve decides, whatever
+/// their revision.
+#[tokio::test]
+async fn in_a_paused_roll_out_a_new_number_of_pods_is_there_when_so_many_serve() {
+    let actions = [
+        ("more", "reversible", "scale: { workloads: [deployment/web], to: 6 }"),
+        ("back", "reversible", "scale_back: { workloads: [deployment/web] }"),
+    ];
+    let setting = Setting { actions: &actions, check: "get, deployment/web", within: "15s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2-broken"], 3).await;
+    team.space.once("deployment/web", |web| web["status"]["updatedReplicas"] == 1).await;
+    team.space.kubectl(&["rollout", "pause", "deployment/web"]).await;
+    for (incident, action, number) in [(1, "more", 6), (2, "back", 3)] {
+        let (_, done) = team.through(incident, action).await;
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        let web = team.space.get("deployment/web").await;
+        assert_eq!((&web["status"]["availableReplicas"], &web["spec"]["paused"]), (&json!(number), &json!(true)));
+    }
+    team.close().await;
+}
+
+/// K3, K7, K16 · Pods of the former template are as good as any where only somebody who deletes them brings the new one.
+#[tokio::test]
+async fn what_changes_its_pods_on_delete_is_scaled_and_looked_at_and_not_waited_for() {
+    let Some(space) = Namespace::open().await else { return };
+    let actions = [
+        ("more", "reversible", "scale: { workloads: [statefulset/db], to: 3 }"),
+        ("back", "reversible", "scale_back: { workloads: [statefulset/db] }"),
+        ("wait", "reversible", "wait: { workloads: [daemonset/agent] }"),
+    ];
+    let looks = [("sets", "workloads: [statefulset/db, daemonset/agent]")];
+    let setting =
+        Setting { actions: &actions, looks: &looks, check: "get, namespace", within: "15s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    for (kind, name, ready) in [("StatefulSet", "db", "readyReplicas"), ("DaemonSet", "agent", "numberAvailable")] {
+        let by_hand = |image: &str| {
+            set(kind, name, image).replace("  selector", "  updateStrategy: { type: OnDelete }\n  selector")
+        };
+        let of = format!("{}/{name}", kind.to_lowercase());
+        team.space.apply(&by_hand("example/it:1")).await;
+        team.space.once(&of, |object| object["status"][ready].as_i64().is_some_and(|ready| ready > 0)).await;
+        team.space.apply(&by_hand("example/it:2")).await;
+    }
+    team.space.once("statefulset/db", |db| db["status"]["readyReplicas"] == 2).await;
+    let is_seen = |db: &Value| db["status"]["updateRevision"] != db["status"]["currentRevision"];
+    team.space.once("statefulset/db", is_seen).await;
+    for (incident, action, number) in [(1, "more", 3), (2, "back", 2)] {
+        let (_, done) = team.through(incident, action).await;
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        assert_eq!(team.space.get("statefulset/db").await["status"]["readyReplicas"], number);
+    }
+    let channel = team.asks_for(3, "wait").await;
+    team.world.message(&channel, "agent changes its pods only when somebody deletes them (OnDelete)");
+    team.world.types("U0ONCALL", &channel, "diagnose web").await;
+    let incident = team.world.incident(3).await;
+    let (_, round) = incident.last_diagnostic().expect("the round ended");
+    let results = round.results.as_ref().expect("the round ended");
+    let judged = results.iter().find(|result| result.check == "sets").map(|result| result.verdict);
+    assert_eq!(judged, Some(Verdict::Pass), "{results:?}");
     team.close().await;
 }
 

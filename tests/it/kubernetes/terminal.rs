@@ -67,4 +67,12 @@ async fn a_roll_back_is_planned_approved_and_done_from_a_terminal() {
     assert!(is_good && done.contains("step 1 done in") && done.contains("nothing outside its limits"), "{done}");
     assert_eq!(space.image("web").await, "example/web:1");
     assert_eq!(space.writes(), [json!(["patch", "deployments/web", 200])]);
+
+    // Whatever calls the command learns by its exit code that nothing came of it.
+    space.set_image("web", "example/web:2").await;
+    let (is_good, asked) = says(&["action", "run", "undo-web", "--incident", "1", "--config", "ana.yml"]).await;
+    assert!(is_good && asked.contains("run_1_2"), "{asked}");
+    space.set_image("web", "example/web:3").await;
+    let (is_good, stale) = says(&["say", "--config", "lea.yml", "approve", "run_1_2"]).await;
+    assert!(!is_good && stale.contains("web was changed since the plan"), "{stale}");
 }

@@ -278,3 +278,24 @@ async fn a_missing_right_is_named_before_anybody_is_asked() {
     assert!(!refused.contains("get deployments"), "{refused}");
     team.close().await;
 }
+
+/// P6 · The server rehearses all of it, and nothing of it stays.
+#[tokio::test]
+async fn a_dry_run_is_rehearsed_in_the_cluster_and_changes_nothing() {
+    let Some(team) = Team::open().await else { return };
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let before = team.space.get("deployment/web").await["spec"].take();
+    let channel = team.asks_for(1, "undo-web --dry-run").await;
+    let card = team.world.message(&channel, "Dry run: Roll the web back");
+    for line in ["example/web:2 · revision 2 → example/web:1 · revision 1", "Nothing was changed", "as kept in web-"]
+    {
+        assert!(shown(&card).contains(line), "{line} is not in {}", shown(&card));
+    }
+    team.world.joins("U0LEAD", &channel).await;
+    team.world.types("U0LEAD", &channel, "approve run_1_1").await;
+    team.world.whisper("U0LEAD", "This was a dry run");
+    assert_eq!(team.run(1).await.phase, Phase::Rehearsed);
+    assert!(team.space.requests("patch").iter().all(|uri| uri.contains("dryRun=All")), "it is rehearsed");
+    assert_eq!((team.space.writes(), team.space.get("deployment/web").await["spec"].take()), (Vec::new(), before));
+    team.close().await;
+}

@@ -101,6 +101,65 @@ async fn one_of_several_workloads_that_is_there_already_does_not_hold_up_the_oth
     team.close().await;
 }
 
+/// K12, D3 · Whoever restores data afterwards counts on nobody writing any more, and the pods of a Job outlive it.
+#[tokio::test]
+async fn a_deleted_job_is_gone_only_when_its_last_pod_has_ended() {
+    let delete = [("clean", "destructive", "delete: { kind: job, names: [import] }")];
+    for (within, is_in_time) in [("1m", true), ("2s", false)] {
+        let setting = Setting { actions: &delete, check: "get, namespace", within, ..Setting::default() };
+        let Some(team) = Team::having(setting).await else { return };
+        team.space.apply(&job("import", "example/task:1-slow-lingers")).await;
+        let runs = |pods: &Value| pods["items"][0]["status"]["phase"] == "Running";
+        team.space.once("pods", runs).await;
+        let (_, told) = team.through(1, "clean").await;
+        let left = team.space.pods("job=import").await;
+        if is_in_time {
+            assert_eq!((team.outcome(1).await, left.len()), (Outcome::Done, 0), "{told}");
+        } else {
+            assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(0), .. }), "{told}");
+            assert!(told.contains("1 pod of import has not ended in time and may still write"), "{told}");
+        }
+        assert_eq!(team.space.writes(), [json!(["delete", "jobs/import", 200])]);
+        team.close().await;
+    }
+}
+
+/// K12, K13 · What is gone does not come back, so it is said although the rest may not go.
+#[tokio::test]
+async fn what_is_gone_already_is_said_when_the_next_may_not_go() {
+    let actions = [
+        ("clean", "destructive", "delete: { kind: pod, names: [one, two] }"),
+        ("anew", "reversible", "recreate_pods: { selector: \"app=web\", at_once: 2 }"),
+    ];
+    let setting = Setting { actions: &actions, check: "get, namespace", within: "4s", ..Setting::default() };
+    let Some(team) = Team::having(setting).await else { return };
+    for name in ["one", "two"] {
+        team.space.kubectl(&["run", name, "--image=example/web:1"]).await;
+    }
+    let (channel, card) = team.planned(1, "clean").await;
+    let mut role = team.space.get("role/vigie").await;
+    for rule in role["rules"].as_array_mut().expect("rules") {
+        if rule["resources"] == json!(["pods"]) && rule["resourceNames"] == json!(["two"]) {
+            rule["verbs"] = json!(["get"]);
+        }
+    }
+    team.space.apply(&role.to_string()).await;
+    team.space.until_denied("delete", "pods/two").await;
+    let card = team.approved(&channel, &card).await;
+    assert!(card.contains("deleted: one; not deleted: two, because Vigie has no right there"), "{card}");
+    assert_eq!(team.space.pods("run=two").await, ["pod/two"]);
+
+    // The second pod may go only when the one in the place of the first is ready, which takes longer than there is time.
+    team.space.deployed("web", &["example/web:1-slow"], 2).await;
+    let budget = "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: { name: all }\nspec: { minAvailable: 1, \
+                  selector: { matchLabels: { app: web } } }\n";
+    team.space.apply(budget).await;
+    team.space.once("pdb/all", |budget| budget["status"]["disruptionsAllowed"] == 1).await;
+    let (_, told) = team.through(2, "anew").await;
+    assert!(told.contains("deleted: web-") && told.contains("because a disruption budget does not let web-"), "{told}");
+    team.close().await;
+}
+
 #[tokio::test]
 async fn pods_go_by_their_labels_and_another_of_the_same_name_stays() {
     let delete = [("clean", "destructive", "delete: { kind: pod, selector: \"run=one\" }")];
