@@ -41,8 +41,8 @@ pub enum Place {
 
 impl Store {
     /// Takes up to `limit` effects of a lane that are due: the first of each queue only, and none of the rooms in `full`
-    /// ([`Lane::room`]). Pages that nobody has tried come before those that failed. Everything but pages waits until what came in for its incident is decided, so that it shows the newest state and knows what came of the
-    /// last effect.
+    /// ([`Lane::room`]). Pages that nobody has tried come before those that failed. Everything but pages waits until what came
+    /// in for its incident is decided, so that it shows the newest state and knows what came of the last effect.
     ///
     /// # Errors
     /// When the database fails.

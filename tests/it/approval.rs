@@ -334,8 +334,8 @@ fn state_that_comes_after_the_run_began_is_kept_with_a_true_line_and_once() {
     told(&mut script);
     script.play("5m wake");
     let released = |script: &Script| {
-        let facts = script.timeline.iter().map(|entry| entry.fact.clone());
-        facts.filter(|fact| fact.kind() == "run_released").last().expect("it is released")
+        let mut facts = script.timeline.iter().map(|entry| entry.fact.clone());
+        facts.rfind(|fact| fact.kind() == "run_released").expect("it is released")
     };
     assert_eq!(
         released(&script),

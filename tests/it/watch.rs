@@ -173,6 +173,7 @@ async fn a_database_that_was_away_is_an_absence_that_is_told_once() {
     until("a look fails", || logged("could not look after itself") > before).await;
     world.database.does("ALTER TABLE counter_away RENAME TO counter").await;
     until("the incident is told", || told_of_an_absence(&world, &channel) == 1).await;
+    world.settle().await;
     world.pass(2).await;
     somebody_works(&world).await;
     assert_eq!(told_of_an_absence(&world, &channel), 1, "and not again");

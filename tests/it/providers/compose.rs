@@ -13,7 +13,7 @@ use vigie::incident::state::Phase;
 use crate::faults::{skip, until};
 use crate::french::is_french;
 use crate::room::{Ran, Room};
-use crate::runbook::Runbook;
+use crate::runbook::{Runbook, Sheet};
 use crate::world::{shown, ts};
 
 /// Runs until it is told to end.
@@ -166,6 +166,9 @@ impl Drop for Shop {
         }
     }
 }
+
+/// An engine with much to do beside takes its time to answer.
+const PATIENT: &str = "limits: { plan_within: 2m }\n";
 
 const PASSWORD: &str = "s3cret-of-the-shop";
 
@@ -383,7 +386,8 @@ async fn a_bot_that_dies_between_the_file_and_the_containers_leaves_nothing_half
     );
     let compose = shop.program("compose", "docker-compose", &first);
     let step = shop.step_with(&shop.by_variable(""), &shop.engine.join("docker"), &compose).replace('\n', "\n  ");
-    let mut runbook = Runbook::open("en", "command: { argv: [\"true\"] }", &format!("- {step}")).await;
+    let steps = format!("- {step}");
+    let mut runbook = Runbook::open_with("en", &Sheet { sections: PATIENT, steps: &steps, ..Sheet::default() }).await;
     let (channel, card) = runbook.planned().await;
     let acted = runbook.world.ws().person("U0LEAD").click(&channel, &ts(&card), "approve").await.expect("a button");
     assert_eq!(acted.failure, None);
@@ -505,7 +509,8 @@ async fn a_service_is_taken_back_from_slack() {
             shop.host()
         );
         let step = format!("- {}", shop.step(&shop.by_variable("")).replace('\n', "\n  "));
-        let runbook = Runbook::open(locale, &check, &step).await;
+        let sheet = Sheet { sections: PATIENT, check: &check, steps: &step, ..Sheet::default() };
+        let runbook = Runbook::open_with(locale, &sheet).await;
         let (channel, card) = runbook.planned().await;
         assert!(shown(&card).contains(title), "{}", shown(&card));
         let done = runbook.approved(&channel, &card).await;

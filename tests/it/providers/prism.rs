@@ -68,7 +68,7 @@ async fn vercel_takes_our_requests() {
         prism.url
     );
     for operation in ["rollback: {}", "promote: {}", "alias: { domains: [www.shop.example.com] }"] {
-        let room = Room::with_step(&format!("within: 20s\nvercel: {{ {base}, {operation} }}"));
+        let room = Room::with_step(&format!("within: 1m\nvercel: {{ {base}, {operation} }}"));
         let ran = room.goes().await;
         assert_eq!(ran.line(), "done", "{operation}: {}", ran.everything());
     }
@@ -81,7 +81,7 @@ async fn netlify_takes_our_requests() {
     let desk = Desk::open(Netlify::new()).await;
     let Some(prism) = Prism::before(&desk.url, "netlify").await else { return };
     let room = Room::with_step(&format!(
-        "within: 20s\nnetlify: {{ site: {SITE}, token: netlify-token-for-tests, base_url: \"{}\", restore: {{}} }}",
+        "within: 1m\nnetlify: {{ site: {SITE}, token: netlify-token-for-tests, base_url: \"{}\", restore: {{}} }}",
         prism.url
     ));
     let ran = room.goes().await;
@@ -94,7 +94,7 @@ async fn github_takes_our_requests() {
     let desk = Desk::open(Github::new()).await;
     let Some(prism) = Prism::before(&desk.url, "github").await else { return };
     let room = Room::with_step(&format!(
-        "within: 20s\ngithub_workflow: {{ repository: {REPOSITORY}, workflow: rollback.yml, ref: main, \
+        "within: 1m\ngithub_workflow: {{ repository: {REPOSITORY}, workflow: rollback.yml, ref: main, \
          token: github-token-for-tests, base_url: \"{}\", mark_input: vigie_run }}",
         prism.url
     ));
@@ -108,7 +108,7 @@ async fn cloudflare_takes_our_requests() {
     let desk = Desk::open(Cloudflare::new()).await;
     let Some(prism) = Prism::before(&desk.url, "cloudflare").await else { return };
     let step = traffic::step(&prism.url, traffic::WAY, traffic::TOKEN);
-    let ran = Room::with_step(&format!("within: 20s\n{step}")).goes().await;
+    let ran = Room::with_step(&format!("within: 1m\n{step}")).goes().await;
     assert_eq!(ran.line(), "done", "{}", ran.everything());
     prism.ends().await;
 }
