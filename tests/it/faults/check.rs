@@ -12,7 +12,7 @@ use vigie::clock::Clock;
 use vigie::incident::approval::Outcome;
 use vigie::incident::id::{PageId, RunId};
 use vigie::incident::people::Way;
-use vigie::incident::state::{Incident, PageOutcome, Phase, replay};
+use vigie::incident::state::{Incident, PageOutcome, Phase, Run, replay};
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::{Entry, Fact, PageWhy};
 use vigie::practice::phones::{Delivery, DeliveryKind};
@@ -300,9 +300,15 @@ fn ran_once(figures: &mut Figures, town: &Town, incidents: &[(Incident, Vec<Entr
         let of_it = |key: &String| key.starts_with(&begins);
         orders.iter().filter(|order| order.moved && order.key.as_ref().is_some_and(of_it)).count()
     };
-    for run in incidents.iter().flat_map(|(incident, _)| incident.runs.values()) {
+    let is_done = |run: &Run| run.phase == Phase::Finished { outcome: Outcome::Done };
+    for (incident, run) in
+        incidents.iter().flat_map(|(incident, _)| incident.runs.values().map(move |run| (incident, run)))
+    {
         match (&run.phase, moves(&run.id)) {
             (Phase::Finished { outcome: Outcome::Done }, 1) => {}
+            // Whoever saw no answer asked again, and it was done already.
+            (Phase::PlanFailed { why }, 0)
+                if why.key == "plan_fault.nothing_to_go_back_to" && incident.runs.values().any(is_done) => {}
             (Phase::Finished { outcome: Outcome::Unknown { .. } }, 0 | 1) => figures.unknown += 1,
             (Phase::Finished { outcome: Outcome::Done }, moved) => {
                 figures.breaks(format!("{} is said to be done and moved the switch {moved} times", run.id));
