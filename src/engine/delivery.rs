@@ -17,7 +17,7 @@ use super::patience::{Kind, Next, Trouble, given_up, next};
 use super::tell::Errand;
 use super::{Engine, POLL};
 use crate::incident::decision::{Effect, Lane, Report, Sheet};
-use crate::incident::lane::ONE_ROOM;
+use crate::incident::lane::ONE_BULKHEAD;
 use crate::incident::state::{Incident, Progress};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Card, Entry};
@@ -47,34 +47,34 @@ struct Look {
     failed: u64,
 }
 
-/// The rooms of a lane; one is made when something is first carried out in it.
-struct Rooms {
+/// The bulkheads of a lane: what fills one leaves the others free. One is made when something is first carried out in it.
+struct Bulkheads {
     lane: Lane,
     by_name: BTreeMap<String, Arc<Semaphore>>,
 }
 
-impl Rooms {
+impl Bulkheads {
     fn of(lane: Lane) -> Self {
         Self { lane, by_name: BTreeMap::new() }
     }
 
-    /// The rooms that are full, and how many effects may be taken without a look at where they belong: all of them may
-    /// belong to one room.
+    /// Those that are full, and how many effects may be taken without a look at where they belong: all of them may belong
+    /// to one.
     fn left(&self) -> (Vec<&str>, usize) {
-        let free = |room: &Semaphore| room.available_permits();
-        let full = self.by_name.iter().filter(|(_, room)| free(room) == 0).map(|(name, _)| name.as_str());
-        let left = self.by_name.values().map(|room| free(room)).filter(|free| *free > 0).min();
+        let free = |one: &Semaphore| one.available_permits();
+        let full = self.by_name.iter().filter(|(_, one)| free(one) == 0).map(|(name, _)| name.as_str());
+        let left = self.by_name.values().map(|one| free(one)).filter(|free| *free > 0).min();
         (full.collect(), left.unwrap_or_else(|| width(self.lane)))
     }
 
-    fn room_of(&mut self, queue: &str) -> Arc<Semaphore> {
-        let (lane, name) = (self.lane, self.lane.room(queue));
-        let room = self.by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(width(lane))));
-        Arc::clone(room)
+    fn bulkhead_of(&mut self, queue: &str) -> Arc<Semaphore> {
+        let (lane, name) = (self.lane, self.lane.bulkhead(queue));
+        let bulkhead = self.by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(width(lane))));
+        Arc::clone(bulkhead)
     }
 }
 
-/// What a room of a lane carries out side by side.
+/// What a bulkhead of a lane carries out side by side.
 const fn width(lane: Lane) -> usize {
     match lane {
         Lane::Page => 64,
@@ -96,12 +96,12 @@ pub(super) struct Setting {
 impl Engine {
     pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
         let mut decisions = self.parts.store.decisions(lane);
-        let mut rooms = Rooms::of(lane);
+        let mut bulkheads = Bulkheads::of(lane);
         let mut under_way = JoinSet::new();
         let mut look = Look { at: self.parts.clock.now(), failed: self.failed_renewals() };
         while !stop.is_cancelled() {
             decisions.mark_unchanged();
-            let next = self.begin_due(&mut rooms, &mut under_way, &mut look, &stop).await;
+            let next = self.begin_due(&mut bulkheads, &mut under_way, &mut look, &stop).await;
             let next = next.unwrap_or_else(|fault| {
                 tracing::error!(%fault, lane = lane.word(), "the outbox cannot be read; trying again");
                 None
@@ -119,12 +119,12 @@ impl Engine {
     /// Takes what is due and begins it, and tells when the next is due.
     async fn begin_due(
         &self,
-        rooms: &mut Rooms,
+        bulkheads: &mut Bulkheads,
         under_way: &mut JoinSet<()>,
         look: &mut Look,
         stop: &CancellationToken,
     ) -> Result<Option<Instant>, StoreFault> {
-        let lane = rooms.lane;
+        let lane = bulkheads.lane;
         loop {
             let now = self.parts.clock.now();
             // Or this process would take over from itself what it is still doing.
@@ -133,8 +133,8 @@ impl Engine {
                 self.parts.store.extend_all(now + LEASE).await?;
                 *look = Look { at: now, failed };
             }
-            let (full, left) = rooms.left();
-            if full.contains(&ONE_ROOM) {
+            let (full, left) = bulkheads.left();
+            if full.contains(&ONE_BULKHEAD) {
                 return Ok(None);
             }
             // Looking first keeps an idle process from taking the writer's lock for nothing.
@@ -146,11 +146,11 @@ impl Engine {
             let left = u32::try_from(left).unwrap_or(u32::MAX);
             let claimed = self.parts.store.claim_beside(lane, now, LEASE, left, &full).await?;
             if claimed.is_empty() {
-                // It waits for a decision, or for room in a room that is full: both wake this lane.
+                // It waits for a decision, or for a place behind a bulkhead that is full: both wake this lane.
                 return Ok(None);
             }
             for one in claimed {
-                let Ok(permit) = rooms.room_of(&one.queue).acquire_owned().await else { return Ok(None) };
+                let Ok(permit) = bulkheads.bulkhead_of(&one.queue).acquire_owned().await else { return Ok(None) };
                 let (engine, stop) = (self.clone(), stop.clone());
                 under_way.spawn(async move {
                     engine.deliver_in_a_row(one, &stop).await;

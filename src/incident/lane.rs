@@ -23,11 +23,11 @@ pub enum Lane {
     Chat,
 }
 
-/// The room of a lane that has no others.
-pub const ONE_ROOM: &str = "";
+/// The bulkhead of a lane that has no others.
+pub const ONE_BULKHEAD: &str = "";
 
-/// So many letters of a queue's name tell its room; the statement that claims says the same.
-const ROOM: usize = 8;
+/// So many letters of a queue's name tell its bulkhead; the statement that claims says the same.
+const BULKHEAD: usize = 8;
 
 impl Lane {
     /// Every lane, most urgent first.
@@ -35,11 +35,11 @@ impl Lane {
 
     /// What of a queue's name says where its effects are carried out beside others: one way of paging, or one kind of
     /// action. Each has room of its own, so that one which is slow leaves the others theirs. A lane that goes to one place
-    /// has one room.
-    pub fn room(self, queue: &str) -> &str {
+    /// has one bulkhead.
+    pub fn bulkhead(self, queue: &str) -> &str {
         match self {
-            Lane::Page | Lane::Action => queue.get(..ROOM).unwrap_or(queue),
-            Lane::Comms | Lane::Chat => ONE_ROOM,
+            Lane::Page | Lane::Action => queue.get(..BULKHEAD).unwrap_or(queue),
+            Lane::Comms | Lane::Chat => ONE_BULKHEAD,
         }
     }
 

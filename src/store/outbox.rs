@@ -40,8 +40,8 @@ pub enum Place {
 }
 
 impl Store {
-    /// Takes up to `limit` effects of a lane that are due: the first of each queue only, and none of the rooms in `full`
-    /// ([`Lane::room`]). Pages that nobody has tried come before those that failed. Everything but pages waits until what came
+    /// Takes up to `limit` effects of a lane that are due: the first of each queue only, and none of the bulkheads in `full`
+    /// ([`Lane::bulkhead`]). Pages that nobody has tried come before those that failed. Everything but pages waits until what came
     /// in for its incident is decided, so that it shows the newest state and knows what came of the last effect.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Store {
         Ok(claimed)
     }
 
-    /// The same, where every room has room.
+    /// The same, where none is full.
     ///
     /// # Errors
     /// When the database fails.
@@ -245,7 +245,7 @@ struct Claim {
 
 /// Which effects are taken.
 enum Which {
-    /// The first of each queue of a lane, so many at most, but none of the rooms in `full`: `|room|room|`.
+    /// The first of each queue of a lane, so many at most, but none of the bulkheads in `full`: `|bulkhead|bulkhead|`.
     FirstOf { lane: Lane, limit: u32, full: String },
     /// The first of one queue.
     NextIn { queue: String },

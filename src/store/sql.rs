@@ -48,12 +48,18 @@ macro_rules! may_work {
     };
 }
 
-/// Whether nothing stands before `o` in its queue. What lets others pass may be in hand beside what is behind it, and never
+/// Whether `e` stands in the way of what is behind it in its queue. What lets others pass may be in hand beside what is behind it, and never
 /// beside its own copy: that is only made while this one is in hand, and this one stands before it then.
+macro_rules! stands {
+    () => {
+        " e.state <> 'dead' AND (e.lets_pass = 0 OR e.state = 'leased')"
+    };
+}
+
+/// Whether nothing stands before `o` in its queue.
 macro_rules! is_first {
     () => {
-        " NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND e.state <> 'dead' \
-        AND (e.lets_pass = 0 OR e.state = 'leased')) "
+        concat!(" NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND", stands!(), ") ")
     };
 }
 
@@ -140,8 +146,8 @@ statements! {
         ON CONFLICT (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
         DO UPDATE SET fold = excluded.fold";
     /// The first of each queue only, and no more than asked for: a sub-select may be run again for each row of the table,
-    /// and its limit begins anew then; what stands in WITH and locks rows is run once. The rooms named in $6 are full
-    /// (`Lane::room`), and a page that nobody has tried, or whose sender is gone, goes before one that failed. Pages wait for
+    /// and its limit begins anew then; what stands in WITH and locks rows is run once. The bulkheads named in $6 are full
+    /// (`Lane::bulkhead`), and a page that nobody has tried, or whose sender is gone, goes before one that failed. Pages wait for
     /// nothing. The others wait until what came in for their incident is decided: a card then shows the newest state, and an
     /// execution that is taken over knows every step that is done.
     CLAIM = "WITH due AS (SELECT o.id FROM outbox o WHERE o.lane = $1 \
@@ -155,10 +161,10 @@ statements! {
         (SELECT MIN(n.id) FROM outbox n WHERE n.queue = outbox.queue AND n.id > outbox.id) AS behind";
     /// The first of one queue, which an ended effect has made way for.
     CLAIM_NEXT = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
-        WHERE id = (SELECT MIN(e.id) FROM outbox e WHERE e.queue = $1 AND e.state <> 'dead' \
-        AND (e.lets_pass = 0 OR e.state = 'leased')) AND state = 'waiting' AND due_at <= $2 \
-        AND (lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = outbox.incident)) AND"
-        (may_work!(), "RETURNING id, incident, queue, effect, attempts, created_at, \
+        WHERE id = (SELECT MIN(e.id) FROM outbox e WHERE e.queue = $1 AND"
+        (stands!(), ") AND state = 'waiting' AND due_at <= $2 \
+        AND (lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = outbox.incident)) AND",
+        may_work!(), "RETURNING id, incident, queue, effect, attempts, created_at, \
         (SELECT MIN(n.id) FROM outbox n WHERE n.queue = outbox.queue AND n.id > outbox.id) AS behind");
     FINISH_EFFECT = "DELETE FROM outbox WHERE id = $1 AND token = $2";
     /// A newer copy that folded meanwhile says the same: the older one gives way.

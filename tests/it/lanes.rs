@@ -63,10 +63,10 @@ async fn a_page_that_nobody_has_tried_goes_before_one_that_failed() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_a_room_that_is_full_is_left_and_everything_else_is_taken() {
+async fn what_belongs_behind_a_full_bulkhead_is_left_and_everything_else_is_taken() {
     let (store, database) = open().await;
     declares(&store, "one").await;
-    let full = [Lane::Page.room("page:email:page_1_1")];
+    let full = [Lane::Page.bulkhead("page:email:page_1_1")];
     let rest = store.claim_beside(Lane::Page, START, LEASE, 50, &full).await.unwrap();
     let rest: Vec<&str> = rest.iter().map(|page| page.queue.as_str()).collect();
     assert!(!rest.is_empty() && rest.iter().all(|queue| queue.starts_with("page:slack:")), "{rest:?}");
@@ -84,7 +84,7 @@ async fn what_belongs_to_a_room_that_is_full_is_left_and_everything_else_is_take
         database.does(row.leak()).await;
     }
     let of_runs = Effect::Run { run }.queue(None);
-    let full = [Lane::Action.room(&of_runs)];
+    let full = [Lane::Action.bulkhead(&of_runs)];
     let taken = store.claim_beside(Lane::Action, START, LEASE, 50, &full).await.unwrap();
     let taken: Vec<&Effect> = taken.iter().map(|one| &one.effect).collect();
     assert_eq!(taken, [&Effect::Plan { run }]);

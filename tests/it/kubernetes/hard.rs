@@ -16,6 +16,14 @@ use super::team::{Setting, Team};
 use crate::faults::until;
 use crate::world::shown;
 
+async fn a_card_says(outside: &Outside, text: &str) {
+    let said = async || {
+        let calls = outside.town.ws().calls_of("chat.update");
+        calls.iter().any(|call| shown(&call.args).contains(text)).then_some(())
+    };
+    until("a card says that the cluster is silent", PATIENCE, said).await;
+}
+
 /// The server stands still after the change, longer than any request waits.
 #[tokio::test]
 async fn an_api_server_silent_for_20_s_in_the_middle_of_a_roll_out_is_waited_for() {
@@ -24,11 +32,7 @@ async fn an_api_server_silent_for_20_s_in_the_middle_of_a_roll_out_is_waited_for
     let setting = Setting { within: "90s", ..Setting::default() };
     let (outside, bot) = Outside::in_mid_roll_out(&space, &setting).await;
     plane.freeze().await;
-    let said = async || {
-        let calls = outside.town.ws().calls_of("chat.update");
-        calls.iter().any(|call| shown(&call.args).contains("the cluster production does not answer")).then_some(())
-    };
-    until("the card says that the cluster is silent", PATIENCE, said).await;
+    a_card_says(&outside, "the cluster production does not answer").await;
     let began = Clock::system().now();
     let passed = async || (Clock::system().now().since(began).0 >= 20_000).then_some(());
     until("twenty seconds have passed", PATIENCE, passed).await;
@@ -53,11 +57,7 @@ async fn an_api_server_that_is_silent_before_the_first_change_is_told_to_be() {
     outside.planned(1, "undo-web").await;
     plane.freeze().await;
     outside.allowed(1).await;
-    let said = async || {
-        let calls = outside.town.ws().calls_of("chat.update");
-        calls.iter().any(|call| shown(&call.args).contains("↳ the cluster production does not answer")).then_some(())
-    };
-    until("the card says that the cluster is silent", PATIENCE, said).await;
+    a_card_says(&outside, "↳ the cluster production does not answer").await;
     plane.thaw().await;
     let run = outside.ended(1).await;
     assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:?}");
