@@ -45,6 +45,9 @@ pub(super) async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
 }
 
+/// What a look has at least that begins just before the end.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// Looking again and again at the same thing until it is good or the patience is at an end.
 #[derive(Debug)]
 pub(super) struct Patience {
@@ -61,7 +64,7 @@ impl Patience {
 
     /// How long the next look may take. The last one may begin just before the end; it gets a moment of its own.
     pub(super) fn one_look(&self) -> Duration {
-        self.watch.left_of(self.whole).max(self.every).min(Duration::from_secs(5))
+        self.watch.left_of(self.whole).max(MOMENT).min(Duration::from_secs(5))
     }
 
     /// There is no time for another look.

@@ -20,7 +20,6 @@ use super::kubernetes::Clusters;
 use super::postgres::Databases;
 use super::provider::{Happened, InUse, StepResult};
 use super::run::NotCommitted;
-use super::stopwatch::pause;
 use super::{Actions, ActionsConfig, Redactor, World};
 use crate::english::english;
 use crate::incident::approval::{
@@ -84,10 +83,10 @@ pub(crate) enum Manner {
     LosesAnswer,
     /// Drops the connection and does nothing.
     LosesRequest,
-    /// Switches only some time after its yes.
-    Slow(Duration),
-    /// Drops the connection and switches some time later.
-    LosesAnswerAndIsSlow(Duration),
+    /// Says yes, and shows the switch only at so many looks later.
+    Slow(usize),
+    /// Drops the connection, and shows the switch only at so many looks later.
+    LosesAnswerAndIsSlow(usize),
     /// Says yes and does nothing.
     Lies,
     /// Switches and answers with this status.
@@ -115,8 +114,16 @@ pub(crate) struct Inner {
     pub refused: Vec<HeaderMap>,
     /// How often the state was read.
     pub reads: usize,
+    /// What it will be on, and at which reading.
+    coming: Option<(String, usize)>,
     /// The health page's answers: each is given once, the last one for ever.
     pub health: Vec<(u16, Value)>,
+}
+
+impl Inner {
+    fn switch(&mut self, to: &str) {
+        self.previous = Some(std::mem::replace(&mut self.current, to.to_owned()));
+    }
 }
 
 /// The shop; cheap to clone.
@@ -137,6 +144,7 @@ impl Shop {
             sets: Vec::new(),
             refused: Vec::new(),
             reads: 0,
+            coming: None,
             health: vec![(200, json!({"status": "ok"}))],
         };
         let state = Arc::new(Mutex::new(inner));
@@ -163,13 +171,21 @@ impl Shop {
     }
 
     fn switch(&self, to: &str) {
-        self.with(|shop| shop.previous = Some(std::mem::replace(&mut shop.current, to.to_owned())));
+        self.with(|shop| shop.switch(to));
+    }
+
+    /// It switches when it is looked at for the so-manieth time from now.
+    pub(super) fn switches_at_look(&self, to: &str, looks: usize) {
+        self.with(|shop| shop.coming = Some((to.to_owned(), shop.reads + looks)));
     }
 }
 
 async fn read_version(State(shop): State<Shop>) -> Response {
     shop.with(|shop| {
         shop.reads += 1;
+        if let Some((to, _)) = shop.coming.take_if(|(_, at)| *at <= shop.reads) {
+            shop.switch(&to);
+        }
         if let Some((status, body)) = &shop.reading {
             return (StatusCode::from_u16(*status).unwrap(), body.clone()).into_response();
         }
@@ -195,13 +211,6 @@ async fn set_version(State(shop): State<Shop>, headers: HeaderMap, Json(body): J
         shop.sets.push((headers, body));
         shop.manner
     });
-    let later = |delay: Duration| {
-        let (shop, to) = (shop.clone(), to.clone());
-        tokio::spawn(async move {
-            pause(delay).await;
-            shop.switch(&to);
-        });
-    };
     match manner {
         Manner::Good => shop.switch(&to),
         Manner::LosesAnswer => {
@@ -209,9 +218,9 @@ async fn set_version(State(shop): State<Shop>, headers: HeaderMap, Json(body): J
             drop_connection();
         }
         Manner::LosesRequest => drop_connection(),
-        Manner::Slow(delay) => later(delay),
-        Manner::LosesAnswerAndIsSlow(delay) => {
-            later(delay);
+        Manner::Slow(looks) => shop.switches_at_look(&to, looks),
+        Manner::LosesAnswerAndIsSlow(looks) => {
+            shop.switches_at_look(&to, looks);
             drop_connection();
         }
         Manner::SwitchesAndSays(status) => {

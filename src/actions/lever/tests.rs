@@ -37,7 +37,7 @@ impl Lever for Played {
     }
 
     fn settle(&self) -> Duration {
-        Duration::from_millis(60)
+        Duration::from_millis(400)
     }
 
     async fn stand(&self) -> Result<Stand, Trouble> {
@@ -83,7 +83,7 @@ async fn with_context<T>(begun: bool, act: impl AsyncFnOnce(&StepContext<'_>) ->
         step: 0,
         fence: 1,
         begun,
-        within: Duration::from_millis(300),
+        within: Duration::from_secs(2),
         progress: &|_| {},
         in_use: &crate::actions::toy::NothingElse,
     };

@@ -18,7 +18,7 @@ async fn run_script(script: &str) -> Finished {
 }
 
 async fn cut_off(script: &str, grace: Duration) -> Finished {
-    run_within(script, Duration::from_millis(300), grace, &Redactor::default()).await
+    run_within(script, Duration::from_secs(2), grace, &Redactor::default()).await
 }
 
 /// Running and not only waiting to be reaped by whoever is the first process here.
