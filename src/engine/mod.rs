@@ -197,14 +197,24 @@ impl Engine {
         let (engine, clock) = (self.clone(), self.parts.clock.clone());
         let decide = move |question: Question<'_>| engine.answer(&question);
         let now = move || clock.now();
-        // In turns: nobody is paged late because others talk much.
+        // In turns: nobody is paged late because others talk much, and nobody is not heard because a wake fails.
         let is_overdue = waits.wake.is_some_and(|at| at <= now());
-        let has_woken = is_overdue && store.wake_next(now.clone(), decide.clone()).await?.is_some();
-        let has_taken = waits.has_input && !store.take_next(now, decide).await?.is_empty();
-        if has_woken || has_taken {
-            return Ok(Step::Decided);
+        let woken = if is_overdue { store.wake_next(now.clone(), decide.clone()).await } else { Ok(None) };
+        let taken = if waits.has_input { store.take_next(now, decide).await } else { Ok(Vec::new()) };
+        match (woken, taken) {
+            (Ok(woken), Ok(taken)) if woken.is_some() || !taken.is_empty() => Ok(Step::Decided),
+            (Ok(_), Ok(_)) if waits.has_input || is_overdue => Ok(Step::Busy),
+            (Ok(_), Ok(_)) => Ok(Step::Nothing { next: waits.wake }),
+            (Err(fault), Ok(taken)) if !taken.is_empty() => {
+                tracing::error!(%fault, "an incident could not be woken; what came in is decided upon meanwhile");
+                Ok(Step::Decided)
+            }
+            (Err(fault), Ok(_)) | (Ok(_), Err(fault)) => Err(fault),
+            (Err(wake), Err(fault)) => {
+                tracing::error!(%wake, "an incident could not be woken either");
+                Err(fault)
+            }
         }
-        Ok(if waits.has_input || is_overdue { Step::Busy } else { Step::Nothing { next: waits.wake } })
     }
 
     fn answer(&self, question: &Question<'_>) -> Result<Decision, Refusal> {

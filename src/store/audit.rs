@@ -1,5 +1,6 @@
 //! What shows whether everything that is due is being done (rule 10), and what may be forgotten.
 
+use super::aside::PutWakeAside;
 use super::db::{Conn, Write, args};
 use super::{Store, StoreFault, incident_of, sql};
 use crate::incident::id::IncidentId;
@@ -47,7 +48,7 @@ impl Store {
     }
 
     /// Has every open incident woken that should be and never will be: which these are. None is there unless a defect or a
-    /// hand in the database took its wake away.
+    /// hand in the database took its wake away. One that cannot be read is put aside, and the others are looked at.
     ///
     /// # Errors
     /// When the database fails.
@@ -59,10 +60,17 @@ impl Store {
             let Some(last) = rows.last() else { break };
             seen = last.int("id")?;
             for row in &rows {
-                if incident_of(row)?.wake_at().is_some() {
-                    let id = row.int("id")?;
-                    self.db.write(WakeAt { id, at: now }).await?;
-                    forgotten.push(IncidentId(id));
+                let id = row.int("id")?;
+                match incident_of(row) {
+                    Ok(incident) if incident.wake_at().is_none() => {}
+                    Ok(_) => {
+                        self.db.write(WakeAt { id, at: now }).await?;
+                        forgotten.push(IncidentId(id));
+                    }
+                    Err(fault) => {
+                        tracing::error!(%fault, incident = id, "an open incident cannot be read");
+                        self.db.write(PutWakeAside { incident: id, fault: fault.to_string(), now }).await?;
+                    }
                 }
             }
         }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aside::InHand;
 use super::db::{Conn, Row, Write, args};
 use super::inbox::{Arrived, Target};
 use super::meant::{For, meant, named};
@@ -12,12 +13,10 @@ use crate::incident::decision::{Decision, Effect, Input, Lane};
 use crate::incident::id::{ChannelId, IncidentId};
 use crate::incident::people::Actor;
 use crate::incident::state::{Incident, Run};
-use crate::incident::time::{Instant, Millis};
+use crate::incident::time::Instant;
 use crate::incident::timeline::Entry;
 use crate::incident::words::Refusal;
 
-/// An incident that could not be woken is tried again after this long.
-const WAKE_AGAIN: Millis = Millis::minutes(1);
 /// So many inputs of one incident or channel share a commit at most. An acknowledgement to Slack may have to wait for
 /// them on SQLite.
 const SHARE: usize = 8;
@@ -32,7 +31,7 @@ pub enum Taken {
     },
     /// The rules said no; the answer waits in the outbox.
     Refused,
-    /// It cannot be read and was put aside, with the reason in the row.
+    /// It cannot be read, or the database refuses it for good: it was put aside, with the reason in the row.
     PutAside,
 }
 
@@ -84,20 +83,36 @@ impl Store {
 
     /// Decides upon the oldest input that waits, and upon a few that wait right behind it for the same target: a flood
     /// from one channel, whose inputs are decided in their order, does not pay for a commit each. What became of each.
+    /// One whose decision the database refuses for good is put aside, alone.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the inputs wait on.
     pub async fn take_next(&self, clock: impl Now, decide: impl Decide) -> Result<Vec<Taken>, StoreFault> {
-        let decided = self.db.write(TakeNext { clock, decide }).await?;
+        let in_hand = InHand::default();
+        let decided = match self.db.write(TakeNext { clock, decide, in_hand: in_hand.clone() }).await {
+            Err(fault) if fault.is_for_good() => {
+                self.put_input_aside(&in_hand, fault).await?;
+                vec![Decided::without_effect(Taken::PutAside)]
+            }
+            decided => decided?,
+        };
         Ok(decided.into_iter().map(|decided| self.announce(decided)).collect())
     }
 
-    /// Wakes the incident that is longest overdue, if one is.
+    /// Wakes the incident that is longest overdue, if one is. One that can never be woken as it stands is put aside for a minute,
+    /// so that the others are.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then, and the incident stays due.
     pub async fn wake_next(&self, clock: impl Now, decide: impl Decide) -> Result<Option<Taken>, StoreFault> {
-        let decided = self.db.write(WakeNext { clock, decide }).await?;
+        let (in_hand, now) = (InHand::default(), clock());
+        let decided = match self.db.write(WakeNext { clock, decide, in_hand: in_hand.clone() }).await {
+            Err(fault) if fault.is_for_good() => {
+                self.put_wake_aside(&in_hand, fault, now).await?;
+                Some(Decided::without_effect(Taken::PutAside))
+            }
+            decided => decided?,
+        };
         Ok(decided.map(|decided| self.announce(decided)))
     }
 
@@ -141,6 +156,7 @@ impl Decided {
 struct TakeNext<N, F> {
     clock: N,
     decide: F,
+    in_hand: InHand,
 }
 
 impl<N: Now, F: Decide> Write for TakeNext<N, F> {
@@ -155,7 +171,7 @@ impl<N: Now, F: Decide> Write for TakeNext<N, F> {
         for waiting in behind {
             decided.push(self.take(conn, waiting, &mut homes).await?);
         }
-        homes.insert(conn).await?;
+        homes.insert(conn, &self.in_hand).await?;
         Ok(decided)
     }
 }
@@ -163,23 +179,38 @@ impl<N: Now, F: Decide> Write for TakeNext<N, F> {
 impl<N: Now, F: Decide> TakeNext<N, F> {
     async fn take(&self, conn: &mut Conn<'_>, waiting: Waiting, homes: &mut Homes) -> Result<Decided, StoreFault> {
         let Waiting { position, target, input } = waiting;
-        let taken = match input {
-            Ok(input) => take(conn, &self.clock, &Arrived { position, target, input }, &self.decide, homes).await,
-            Err(fault) => Err(fault),
+        self.in_hand.is(position);
+        homes.of = position;
+        let arrived = match input {
+            Ok(input) => Arrived { position, target, input },
+            Err(fault) => return self.put_aside(conn, position, None, &fault).await,
         };
-        match taken {
+        match take(conn, &self.clock, &arrived, &self.decide, homes).await {
             // It can never be decided upon; the others must not wait for it.
             Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
-                tracing::error!(%fault, position, "an input was put aside");
-                finish_input(conn, position, "dead", Some(fault.to_string())).await?;
-                Ok(Decided::without_effect(Taken::PutAside))
+                self.put_aside(conn, position, Some(&arrived.input), &fault).await
             }
             taken => {
                 let taken = taken?;
-                finish_input(conn, position, "done", None).await?;
+                conn.run(&sql::FINISH_INPUT, args![position]).await?;
                 Ok(taken)
             }
         }
+    }
+
+    async fn put_aside(
+        &self,
+        conn: &mut Conn<'_>,
+        position: i64,
+        input: Option<&Input>,
+        fault: &StoreFault,
+    ) -> Result<Decided, StoreFault> {
+        tracing::error!(%fault, position, "an input was put aside");
+        conn.run(&sql::PUT_INPUT_ASIDE, args![position, fault.to_string()]).await?;
+        if let Some(input) = input {
+            answer(conn, (self.clock)(), input, &put_aside()).await?;
+        }
+        Ok(Decided::without_effect(Taken::PutAside))
     }
 }
 
@@ -236,12 +267,29 @@ async fn behind(conn: &mut Conn<'_>, first: &Waiting) -> Result<Vec<Waiting>, St
 /// The Homes that a transaction has drawn anew: the one queue that incidents share. They are touched last and in one
 /// order, so that two transactions for the same people never wait for each other in a circle.
 #[derive(Default)]
-struct Homes(BTreeMap<String, (Instant, IncidentId, Effect)>);
+struct Homes {
+    /// What is decided upon: whatever is drawn anew is drawn for that.
+    of: i64,
+    by_queue: BTreeMap<String, Home>,
+}
+
+struct Home {
+    of: i64,
+    now: Instant,
+    incident: IncidentId,
+    effect: Effect,
+}
 
 impl Homes {
-    async fn insert(self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
-        for (now, incident, home) in self.0.into_values() {
-            insert_effects(conn, now, Some(incident), &[home]).await?;
+    fn draw(&mut self, now: Instant, incident: IncidentId, effect: Effect) {
+        let home = Home { of: self.of, now, incident, effect };
+        self.by_queue.insert(home.effect.queue(Some(incident)), home);
+    }
+
+    async fn insert(self, conn: &mut Conn<'_>, in_hand: &InHand) -> Result<(), StoreFault> {
+        for home in self.by_queue.into_values() {
+            in_hand.is(home.of);
+            insert_effects(conn, home.now, Some(home.incident), &[home.effect]).await?;
         }
         Ok(())
     }
@@ -250,6 +298,7 @@ impl Homes {
 struct WakeNext<N, F> {
     clock: N,
     decide: F,
+    in_hand: InHand,
 }
 
 impl<N: Now, F: Decide> Write for WakeNext<N, F> {
@@ -258,18 +307,12 @@ impl<N: Now, F: Decide> Write for WakeNext<N, F> {
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
         let Some(row) = conn.first(&sql::DUE_INCIDENT, args![(self.clock)().0]).await? else { return Ok(None) };
         let id = IncidentId(row.int("id")?);
+        self.in_hand.is(id.0);
         let arrived = Arrived { position: 0, target: Target::incident(id), input: Input::Wake };
-        let mut homes = Homes::default();
-        let taken = take(conn, &self.clock, &arrived, &self.decide, &mut homes).await;
-        homes.insert(conn).await?;
-        match taken {
-            Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
-                tracing::error!(%fault, incident = %id, "an incident could not be woken; it is tried again");
-                conn.run(&sql::WAKE_LATER, args![id.0, ((self.clock)() + WAKE_AGAIN).0]).await?;
-                Ok(Some(Decided::without_effect(Taken::PutAside)))
-            }
-            taken => taken.map(Some),
-        }
+        let mut homes = Homes { of: id.0, ..Homes::default() };
+        let decided = take(conn, &self.clock, &arrived, &self.decide, &mut homes).await?;
+        homes.insert(conn, &self.in_hand).await?;
+        Ok(Some(decided))
     }
 }
 
@@ -333,7 +376,7 @@ async fn commit(
     }
     let (at_home, others): (Vec<Effect>, Vec<Effect>) =
         decision.effects.iter().cloned().partition(|effect| matches!(effect, Effect::Home { .. }));
-    homes.0.extend(at_home.into_iter().map(|home| (home.queue(Some(after.id)), (now, after.id, home))));
+    at_home.into_iter().for_each(|home| homes.draw(now, after.id, home));
     insert_effects(conn, now, Some(after.id), &others).await?;
     Ok(Decided::done(Some(after.id), &decision.effects))
 }
@@ -415,13 +458,27 @@ pub(super) async fn insert_effects(
     Ok(())
 }
 
+/// Whoever said it is told so.
+pub(super) fn put_aside() -> Refusal {
+    Refusal::new("refusal.put_aside")
+}
+
 /// The answer to whoever asked; nothing else changes.
 async fn refuse(conn: &mut Conn<'_>, now: Instant, input: &Input, refusal: &Refusal) -> Result<Decided, StoreFault> {
-    if let Input::Command { reply, .. } = input {
-        let effect = Effect::Reply { to: reply.clone(), words: refusal.0.clone() };
-        insert_effects(conn, now, None, &[effect]).await?;
-    }
+    answer(conn, now, input, refusal).await?;
     Ok(Decided::without_effect(Taken::Refused))
+}
+
+/// The answer to whoever asked.
+pub(super) async fn answer(
+    conn: &mut Conn<'_>,
+    now: Instant,
+    input: &Input,
+    refusal: &Refusal,
+) -> Result<(), StoreFault> {
+    let Input::Command { reply, .. } = input else { return Ok(()) };
+    let effect = Effect::Reply { to: reply.clone(), words: refusal.0.clone() };
+    insert_effects(conn, now, None, &[effect]).await
 }
 
 /// The targets that the incident's runs hold, each with its run; in order, so that two decisions that lock the same
@@ -476,14 +533,4 @@ async fn lock_target(conn: &mut Conn<'_>, target: &str, run: &str) -> Result<Opt
             return holder.text("run").map(Some);
         }
     }
-}
-
-async fn finish_input(
-    conn: &mut Conn<'_>,
-    position: i64,
-    state: &str,
-    fault: Option<String>,
-) -> Result<(), StoreFault> {
-    conn.run(&sql::FINISH_INPUT, args![position, state, fault]).await?;
-    Ok(())
 }

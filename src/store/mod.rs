@@ -6,6 +6,7 @@
 //! `postgres` and `sql`.
 
 mod answers;
+mod aside;
 mod audit;
 mod backup;
 mod commit;
@@ -256,7 +257,8 @@ impl Store {
         self.db.write(execution::Ping).await
     }
 
-    /// The database understands every statement, so its schema is the one of this version.
+    /// The database understands every statement, so its schema is the one of this version. Nothing else is to be done with this
+    /// store afterwards: its connections remember the statements with the types that the server guessed.
     ///
     /// # Errors
     /// The first one that it does not understand.

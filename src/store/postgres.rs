@@ -17,8 +17,10 @@ const CONNECTIONS: u32 = 16;
 const READY: u32 = 8;
 /// A connection that rested for so long is tried before it is used.
 const UNTRIED: Duration = Duration::from_secs(1);
-/// A transaction that another one got in the way of is repeated so often.
+/// A transaction that another one got in the way of is repeated so often; and where a row was in the way, which it sees when it
+/// is repeated.
 const ATTEMPTS: u32 = 20;
+const ATTEMPTS_WITH_A_ROW: u32 = 5;
 
 /// Connects. A process that freezes inside a transaction loses it after three seconds, so that it holds nobody up.
 pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
@@ -64,7 +66,7 @@ async fn repeated<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFa
     let mut attempt = 1;
     loop {
         match once(pool, change).await {
-            Err(fault) if attempt < ATTEMPTS && is_collision(&fault) => {
+            Err(fault) if attempt < attempts(&fault) => {
                 tracing::debug!(%fault, attempt, "two transactions collided; this one is repeated");
                 attempt += 1;
             }
@@ -78,14 +80,28 @@ async fn once<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault>
         return change.write(&mut Conn::Postgres(&mut *pool.acquire().await?)).await;
     }
     let mut tx = pool.begin().await?;
-    let out = change.write(&mut Conn::Postgres(&mut tx)).await?;
-    tx.commit().await?;
-    Ok(out)
+    match change.write(&mut Conn::Postgres(&mut tx)).await {
+        Ok(out) => {
+            tx.commit().await?;
+            Ok(out)
+        }
+        Err(fault) => {
+            // Waited for: what is left locked would be skipped when this is repeated.
+            if let Err(error) = tx.rollback().await {
+                tracing::debug!(%error, "a transaction that failed could not be rolled back; it ends with its connection");
+            }
+            Err(fault)
+        }
+    }
 }
 
-/// Serialization failure, deadlock, lock not available (rule 9); and a row that somebody else put there after this
-/// transaction had looked, which it sees when it is repeated.
-fn is_collision(fault: &StoreFault) -> bool {
-    let StoreFault::Database(sqlx::Error::Database(error)) = fault else { return false };
-    error.code().is_some_and(|code| ["40001", "40P01", "55P03", "23505"].contains(&code.as_ref()))
+/// How often in all a change is tried that ended so. Serialization failure, deadlock, lock not available (rule 9); and a row that
+/// somebody else put there after this transaction had looked.
+fn attempts(fault: &StoreFault) -> u32 {
+    let StoreFault::Database(sqlx::Error::Database(error)) = fault else { return 1 };
+    match error.code().as_deref() {
+        Some("40001" | "40P01" | "55P03") => ATTEMPTS,
+        Some("23505") => ATTEMPTS_WITH_A_ROW,
+        _ => 1,
+    }
 }

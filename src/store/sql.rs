@@ -88,7 +88,13 @@ statements! {
         AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0"
         [" FOR UPDATE SKIP LOCKED"] "";
     IS_UNDECIDED = "SELECT position FROM inbox WHERE state = 'new' AND incident = $1 LIMIT 1";
-    FINISH_INPUT = "UPDATE inbox SET state = $2, fault = $3 WHERE position = $1";
+    FINISH_INPUT = "UPDATE inbox SET state = 'done' WHERE position = $1";
+    INPUT_AT = "SELECT input, arrived_at FROM inbox WHERE position = $1";
+    PUT_INPUT_ASIDE = "UPDATE inbox SET state = 'dead', fault = $2 WHERE position = $1 AND state = 'new'";
+    /// Once for each state of an incident, however often it is tried.
+    PUT_WAKE_ASIDE = "INSERT INTO inbox (source, incident, input, state, fault, arrived_at) \
+        SELECT 'wake:' || n.id || ':' || n.seq, n.id, $2, 'dead', $3, $4 FROM incident n WHERE n.id = $1 \
+        ON CONFLICT (source) DO NOTHING";
     OLDEST_INPUT = "SELECT MIN(arrived_at) AS at FROM inbox WHERE state = 'new'";
     OLDEST_DUE_PAGE = "SELECT MIN(CASE WHEN state = 'leased' THEN lease_until ELSE due_at END) AS at FROM outbox \
         WHERE lane = 'page' AND state <> 'dead'";
@@ -127,7 +133,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
         rank = excluded.rank, channel = excluded.channel, state = excluded.state, seq = excluded.seq, \
         wake_at = excluded.wake_at";
-    WAKE_LATER = "UPDATE incident SET wake_at = $2 WHERE id = $1";
+    WAKE_LATER = "UPDATE incident SET wake_at = $2 WHERE id = $1 AND wake_at <= $3";
     WAKE_FORGOTTEN = "UPDATE incident SET wake_at = $2 WHERE id = $1 AND wake_at IS NULL";
     APPEND_ENTRY = "INSERT INTO timeline (incident, seq, at, kind, entry) VALUES ($1, $2, $3, $4, $5)";
     TIMELINE = "SELECT entry FROM timeline WHERE incident = $1 ORDER BY seq";

@@ -38,6 +38,7 @@ mod progress;
 mod propose;
 mod providers;
 mod release;
+mod refused;
 mod restart;
 mod rollback;
 mod room;

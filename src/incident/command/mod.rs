@@ -503,8 +503,8 @@ pub enum Who {
 impl std::str::FromStr for Who {
     type Err = std::convert::Infallible;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(inside) = text.strip_prefix("<@").and_then(|rest| rest.strip_suffix('>')) {
-            let id = inside.split('|').next().unwrap_or_default();
+        let inside = text.strip_prefix("<@").and_then(|rest| rest.strip_suffix('>'));
+        if let Some(id) = inside.and_then(|inside| inside.split('|').next()).filter(|id| is_user_id(id)) {
             return Ok(Who::User(UserId(id.to_owned())));
         }
         match text.to_lowercase().as_str() {
@@ -512,6 +512,12 @@ impl std::str::FromStr for Who {
             key => Ok(Who::Key(key.trim_start_matches('@').to_owned())),
         }
     }
+}
+
+/// Slack's ids are capital letters and digits, 9 to 11 of them today. A terminal takes whatever is typed, and an id becomes the name of a
+/// queue.
+fn is_user_id(id: &str) -> bool {
+    (2..=30).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 impl Who {
@@ -592,6 +598,26 @@ mod tests {
             "help",
         ] {
             assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_mention_has_the_form_of_slacks_ids_or_is_a_name_that_nobody_has() {
+        let too_long = format!("<@{}>", "A".repeat(31));
+        for (text, user) in [
+            ("<@U0ONCALL>", Some("U0ONCALL")),
+            ("<@W012A3CDE|lead>", Some("W012A3CDE")),
+            ("<@u0oncall>", None),
+            ("<@U1 U2>", None),
+            ("<@>", None),
+            (too_long.as_str(), None),
+        ] {
+            let who: Who = text.parse().unwrap();
+            let found = match &who {
+                Who::User(user) => Some(user.0.as_str()),
+                Who::Me | Who::Key(_) => None,
+            };
+            assert_eq!(found, user, "{text}");
         }
     }
 
