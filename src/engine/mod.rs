@@ -102,9 +102,13 @@ impl Engine {
             return;
         }
         // Before anything is decided: it tells what is late by then.
-        if let Err(fault) = self.note_absence().await {
-            tracing::error!(%fault, "whether anybody was away could not be looked at");
-        }
+        let was_out = self.note_absence().await.map_or_else(
+            |fault| {
+                tracing::error!(%fault, "whether anybody was away could not be looked at; it is tried again");
+                true
+            },
+            |_| false,
+        );
         let mut loops = JoinSet::new();
         for _ in 0..DECIDERS {
             let (engine, token) = (self.clone(), stop.clone());
@@ -115,7 +119,7 @@ impl Engine {
             loops.spawn(keep(lane.word(), stop.clone(), move || engine.clone().deliver_until(lane, token.clone())));
         }
         let (engine, token) = (self.clone(), stop.clone());
-        loops.spawn(keep("watch", stop.clone(), move || engine.clone().watch_until(token.clone())));
+        loops.spawn(keep("watch", stop.clone(), move || engine.clone().watch_until(token.clone(), was_out)));
         stop.cancelled().await;
         let ended = tokio::time::timeout(grace, async { while loops.join_next().await.is_some() {} }).await;
         if ended.is_err() {

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
@@ -72,13 +74,17 @@ struct Memory {
     told: BTreeMap<String, Instant>,
     /// When it last glanced, and how far somebody had moved the hands by then.
     glanced: Option<(Instant, Millis)>,
-    /// This process stood still, or its database was away: the open incidents may have to be told.
+    /// This process stood still, or its database was away: the open incidents may have to be told. Until they are, nobody says
+    /// that somebody works again, or it would be forgotten who was away.
     was_out: bool,
+    /// What people are being told of. Whoever does not answer holds up no look.
+    telling: JoinSet<()>,
 }
 
 impl Engine {
-    pub(super) async fn watch_until(self, stop: CancellationToken) {
-        let mut memory = Memory::default();
+    /// Looks until `stop`; `was_out` when an absence may have to be told that could not be at the start.
+    pub(super) async fn watch_until(self, stop: CancellationToken, was_out: bool) {
+        let mut memory = Memory { was_out, ..Memory::default() };
         while !stop.is_cancelled() {
             let now = self.parts.clock.now();
             self.come_back(&mut memory, now).await;
@@ -92,6 +98,12 @@ impl Engine {
                 () = stop.cancelled() => {}
                 () = self.parts.clock.wait_until(Some(now + EVERY), GLANCE) => {}
             }
+            while let Some(told) = memory.telling.try_join_next() {
+                note_end(told);
+            }
+        }
+        while let Some(told) = memory.telling.join_next().await {
+            note_end(told);
         }
     }
 
@@ -119,7 +131,7 @@ impl Engine {
             return;
         }
         match self.tell_of_absence(memory, now).await {
-            // Should a look fail before it has said that somebody works again, the same absence is told once all the same.
+            // Should nobody say then that somebody works again, the same absence is told once all the same.
             Ok(()) => memory.was_out = false,
             Err(fault) => tracing::error!(%fault, "whether anybody was away could not be looked at; it is tried again"),
         }
@@ -192,10 +204,8 @@ impl Engine {
         for words in &troubles {
             if !memory.told.contains_key(&words.key) {
                 memory.told.insert(words.key.clone(), now);
-                self.tell_of(words, now).await;
-                if words.key == SWITCHED_OFF {
-                    self.say_in_slack(words, now).await;
-                }
+                let (engine, words) = (self.clone(), words.clone());
+                memory.telling.spawn(async move { engine.tell_of(&words, now).await });
             }
         }
         if troubles.is_empty() {
@@ -211,18 +221,17 @@ impl Engine {
         for (what, late) in ["wake", "input", "page", "work", "chat", "lease"].into_iter().zip(parts) {
             metrics::gauge!("vigie_late_seconds", "what" => what).set(late.0 as f64 / 1000.0);
         }
-        let aside = store.put_aside().await?;
-        metrics::gauge!("vigie_put_aside").set(aside as f64);
+        if store.has_a_newer().await? {
+            tracing::warn!("a newer vigie has this database: this one takes no more work and can be stopped");
+        } else if !memory.was_out {
+            store.set_number(ALIVE, now.0).await?;
+        }
         let forgotten = store.wake_the_forgotten(now).await?;
         for incident in &forgotten {
             tracing::error!(%incident, "nothing would have woken this incident any more; it is woken now");
         }
-        store.forget_inputs(now - KEPT).await?;
-        if store.has_a_newer().await? {
-            tracing::warn!("a newer vigie has this database: this one takes no more work and can be stopped");
-        } else {
-            store.set_number(ALIVE, now.0).await?;
-        }
+        let aside = store.put_aside().await?;
+        metrics::gauge!("vigie_put_aside").set(aside as f64);
         let mut troubles = Vec::new();
         let worst = if late.chat > LATE_CHAT { late.worst().max(late.chat) } else { late.worst() };
         if worst > LATE {
@@ -235,6 +244,10 @@ impl Engine {
             troubles.push(Words::new(SWITCHED_OFF));
         } else if let Some(since) = self.deaf_since(memory, now).await? {
             troubles.push(Words::new("watch.deaf").with("since", since.0));
+        }
+        if let Err(fault) = store.forget_inputs(now - KEPT).await {
+            tracing::error!(%fault, "what was decided upon long ago could not be forgotten");
+            troubles.push(Words::new("watch.database"));
         }
         Ok(troubles)
     }
@@ -303,13 +316,17 @@ impl Engine {
         }
     }
 
-    /// Tells everybody who wants to know, each by the first of their ways that works.
+    /// Tells everybody who wants to know, side by side, each by the first of their ways that works.
     async fn tell_of(&self, words: &Words, now: Instant) {
         tracing::error!(trouble = words.key, vars = ?words.vars, "Vigie itself has trouble");
-        for contact in &self.parts.watch.tell {
+        let contacts = self.parts.watch.tell.iter().map(|contact| async move {
             if !self.tell_one(contact, words, now).await {
                 tracing::error!(contact = contact.key, "could not be told that Vigie itself has trouble");
             }
+        });
+        join_all(contacts).await;
+        if words.key == SWITCHED_OFF {
+            self.say_in_slack(words, now).await;
         }
     }
 
@@ -372,5 +389,12 @@ impl Engine {
         if let Err(fault) = heartbeat.beat().await {
             tracing::warn!(%fault, "the heartbeat was not taken");
         }
+    }
+}
+
+/// The others are told all the same.
+fn note_end(told: Result<(), tokio::task::JoinError>) {
+    if let Err(fault) = told {
+        tracing::error!(%fault, "telling people of a trouble of Vigie's own failed by a defect in Vigie; please report it");
     }
 }

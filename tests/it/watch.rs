@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use vigie::incident::id::IncidentId;
 use vigie::incident::time::{Instant, Millis};
 use vigie::practice::Trouble;
+use vigie::practice::phones::{Door, Fault};
 use vigie::slack::CANARY_HEARD;
 use vigie::store::{Store, Target};
 
@@ -177,6 +178,86 @@ async fn a_database_that_was_away_is_an_absence_that_is_told_once() {
     world.pass(2).await;
     somebody_works(&world).await;
     assert_eq!(told_of_an_absence(&world, &channel), 1, "and not again");
+    world.close().await;
+}
+
+/// Of those who are told of an absence at one moment, the database takes the first only.
+const ONE_AT_A_TIME: &str =
+    "CREATE UNIQUE INDEX one_at_a_time ON inbox (arrived_at) WHERE substr(source, 1, 5) = 'away:'";
+const NOT_TOLD: &str = "whether anybody was away could not be looked at";
+
+async fn with_three_incidents() -> (World, Vec<String>) {
+    let world = World::open().await;
+    let mut channels = Vec::new();
+    for number in 1..=3 {
+        world.types("U0SUPPORT", "C0GENERAL", START).await;
+        channels.push(world.channel(number).await);
+    }
+    (world, channels)
+}
+
+async fn each_is_told_once(world: &World, channels: &[String]) {
+    until("each is told", || channels.iter().all(|channel| told_of_an_absence(world, channel) > 0)).await;
+    world.settle().await;
+    world.pass(2).await;
+    somebody_works(world).await;
+    assert!(channels.iter().all(|channel| told_of_an_absence(world, channel) == 1), "and not again");
+}
+
+#[tokio::test]
+async fn an_absence_that_could_not_be_told_to_all_is_told_to_the_others_later() {
+    let (world, channels) = with_three_incidents().await;
+    somebody_works(&world).await;
+    world.database.does(ONE_AT_A_TIME).await;
+    world.database.does("ALTER TABLE counter RENAME TO counter_away").await;
+    let before = logged("could not look after itself");
+    world.clock.advance(Millis::minutes(17));
+    until("a look fails", || logged("could not look after itself") > before).await;
+    let failed = logged(NOT_TOLD);
+    world.database.does("ALTER TABLE counter_away RENAME TO counter").await;
+    until("one is told and the second is not", || {
+        logged(NOT_TOLD) > failed && channels.iter().any(|channel| told_of_an_absence(&world, channel) == 1)
+    })
+    .await;
+    // A look comes with each minute, right after the try to tell the others.
+    let failed = logged(NOT_TOLD);
+    world.clock.advance(Millis::minutes(1));
+    until("the third is not told", || logged(NOT_TOLD) > failed).await;
+    world.database.does("DROP INDEX one_at_a_time").await;
+    each_is_told_once(&world, &channels).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_absence_that_could_not_be_told_to_all_at_the_start_is_told_to_the_others_later() {
+    let (mut world, channels) = with_three_incidents().await;
+    world.database.does(ONE_AT_A_TIME).await;
+    let failed = logged(NOT_TOLD);
+    world.sleeps(17).await;
+    assert!(logged(NOT_TOLD) > failed);
+    world.database.does("DROP INDEX one_at_a_time").await;
+    each_is_told_once(&world, &channels).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn people_who_do_not_answer_hold_up_no_look_and_are_no_absence() {
+    let alive = Alive::open().await;
+    let watch = format!("watch:\n  tell: [lead, oncall, dba]\n  heartbeat: {}\n\nworkspace:", alive.url);
+    let world = World::open_changed(&[("workspace:", &watch)]).await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    let channel = world.channel(1).await;
+    somebody_works(&world).await;
+    for door in [Door::Smtp, Door::Sms, Door::Call, Door::Hook] {
+        world.setup.phones.fail_next(door, Fault::Hang, 20);
+    }
+    world.database.put_garbage_into_the_inbox().await;
+    for _ in 0..4 {
+        world.clock.passes(Millis::minutes(1));
+        somebody_works(&world).await;
+    }
+    assert!(logged("trouble=\"watch.put_aside\"") > 0, "they are being told");
+    assert_eq!(told_of_an_absence(&world, &channel), 0);
     world.close().await;
 }
 
