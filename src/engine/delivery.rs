@@ -40,6 +40,7 @@ const IN_A_ROW: u32 = 16;
 const STOOD_STILL: Millis = Millis(LEASE.0 / 2);
 
 /// What a lane remembers between two looks; may be lost.
+#[derive(Debug)]
 struct Look {
     /// When it last looked and saw something.
     at: Instant,
@@ -47,7 +48,25 @@ struct Look {
     failed: u64,
 }
 
+/// What a lane has in hand; may be lost.
+#[derive(Debug)]
+pub(crate) struct Hands {
+    bulkheads: Bulkheads,
+    under_way: JoinSet<()>,
+    look: Look,
+}
+
+impl Hands {
+    /// As if calls that hang had taken every place of a lane with one bulkhead.
+    #[cfg(test)]
+    pub(crate) fn are_full(&mut self) {
+        let bulkhead = self.bulkheads.bulkhead_of("");
+        bulkhead.forget_permits(bulkhead.available_permits());
+    }
+}
+
 /// The bulkheads of a lane: what fills one leaves the others free. One is made when something is first carried out in it.
+#[derive(Debug)]
 struct Bulkheads {
     lane: Lane,
     by_name: BTreeMap<String, Arc<Semaphore>>,
@@ -96,12 +115,15 @@ pub(super) struct Setting {
 impl Engine {
     pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
         let mut decisions = self.parts.store.decisions(lane);
-        let mut bulkheads = Bulkheads::of(lane);
-        let mut under_way = JoinSet::new();
-        let mut look = Look { at: self.parts.clock.now(), failed: self.failed_renewals() };
+        let mut hands = self.hands(lane);
+    pub(crate) fn hands(&self, lane: Lane) -> Hands {
+        let look = Look { at: self.parts.clock.now(), failed: self.failed_renewals() };
+        Hands { bulkheads: Bulkheads::of(lane), under_way: JoinSet::new(), look }
+    }
+
         while !stop.is_cancelled() {
             decisions.mark_unchanged();
-            let next = self.begin_due(&mut bulkheads, &mut under_way, &mut look, &stop).await;
+            let next = self.begin_due(&mut hands, &stop).await;
             let next = next.unwrap_or_else(|fault| {
                 tracing::error!(%fault, lane = lane.word(), "the outbox cannot be read; trying again");
                 None
@@ -109,19 +131,20 @@ impl Engine {
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = decisions.changed() => {}
-                Some(_) = under_way.join_next(), if !under_way.is_empty() => {}
+                Some(_) = hands.under_way.join_next(), if !hands.under_way.is_empty() => {}
                 () = self.parts.clock.wait_until(next, POLL) => {}
             }
         }
-        while under_way.join_next().await.is_some() {}
+        while hands.under_way.join_next().await.is_some() {}
     }
 
     /// Takes what is due and begins it, and tells when the next is due.
-    async fn begin_due(
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn begin_due(
         &self,
-        bulkheads: &mut Bulkheads,
-        under_way: &mut JoinSet<()>,
-        look: &mut Look,
+        hands: &mut Hands,
         stop: &CancellationToken,
     ) -> Result<Option<Instant>, StoreFault> {
         let lane = bulkheads.lane;
@@ -129,6 +152,7 @@ impl Engine {
             let now = self.parts.clock.now();
             // Or this process would take over from itself what it is still doing.
             let failed = self.failed_renewals();
+        let Hands { bulkheads, under_way, look } = hands;
             if now.since(look.at) >= STOOD_STILL || failed != look.failed {
                 self.parts.store.extend_all(now + LEASE).await?;
                 *look = Look { at: now, failed };
@@ -140,6 +164,8 @@ impl Engine {
             // Looking first keeps an idle process from taking the writer's lock for nothing.
             let next = self.parts.store.next_due(lane).await?;
             look.at = now;
+                // It does not stand still. Renewals now would keep what was lost on the way to us from everybody, too.
+                look.at = now;
             if next.is_none_or(|at| at > now) {
                 return Ok(next);
             }

@@ -8,6 +8,7 @@
 //!
 //! Only tests use it, and it uses every room as `app` does.
 
+mod lanes;
 mod outside;
 mod people;
 mod promises;
