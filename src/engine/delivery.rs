@@ -1,6 +1,6 @@
 //! Carrying effects out: each lane on its own, so that a slow one never delays another (rule 4). Within the lane of pages each
-//! way, and within that of actions each kind, has room of its own: e-mails that hang hold up no page in Slack, and executions
-//! no plan.
+//! way, within that of actions each kind, and within that of texts each destination has room of its own: e-mails that hang hold
+//! up no page in Slack, executions no plan, and a customer's webhook no status page.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -17,7 +17,7 @@ use super::patience::{Kind, Next, Trouble, given_up, next};
 use super::tell::Errand;
 use super::{Engine, POLL};
 use crate::incident::decision::{Effect, Lane, Report, Sheet};
-use crate::incident::lane::ONE_BULKHEAD;
+use crate::incident::lane::{EXECUTIONS, ONE_BULKHEAD};
 use crate::incident::state::{Incident, Progress};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Card, Entry};
@@ -82,18 +82,23 @@ impl Bulkheads {
     fn left(&self) -> (Vec<&str>, usize) {
         let free = |one: &Semaphore| one.available_permits();
         let full = self.by_name.iter().filter(|(_, one)| free(one) == 0).map(|(name, _)| name.as_str());
-        let left = self.by_name.values().map(|one| free(one)).filter(|free| *free > 0).min();
-        (full.collect(), left.unwrap_or_else(|| width(self.lane)))
+        let left = self.by_name.values().map(|one| free(one)).filter(|free| *free > 0);
+        (full.collect(), left.fold(width(self.lane), usize::min))
     }
 
     fn bulkhead_of(&mut self, queue: &str) -> Arc<Semaphore> {
         let (lane, name) = (self.lane, self.lane.bulkhead(queue));
-        let bulkhead = self.by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(width(lane))));
+        let width = if name == EXECUTIONS { SIDE_BY_SIDE } else { width(lane) };
+        let bulkhead = self.by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(width)));
         Arc::clone(bulkhead)
     }
 }
 
-/// What a bulkhead of a lane carries out side by side.
+/// So many runs are executed side by side. Each has targets of its own and mostly waits, for half an hour where a roll-out takes so
+/// long, and none may hold up another's approved rollback: this only bounds what a process holds in memory.
+const SIDE_BY_SIDE: usize = 256;
+
+/// What any other bulkhead of a lane carries out side by side.
 const fn width(lane: Lane) -> usize {
     match lane {
         Lane::Page => 64,
@@ -113,14 +118,14 @@ pub(super) struct Setting {
 }
 
 impl Engine {
-    pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
-        let mut decisions = self.parts.store.decisions(lane);
-        let mut hands = self.hands(lane);
     pub(crate) fn hands(&self, lane: Lane) -> Hands {
         let look = Look { at: self.parts.clock.now(), failed: self.failed_renewals() };
         Hands { bulkheads: Bulkheads::of(lane), under_way: JoinSet::new(), look }
     }
 
+    pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
+        let mut decisions = self.parts.store.decisions(lane);
+        let mut hands = self.hands(lane);
         while !stop.is_cancelled() {
             decisions.mark_unchanged();
             let next = self.begin_due(&mut hands, &stop).await;
@@ -147,25 +152,25 @@ impl Engine {
         hands: &mut Hands,
         stop: &CancellationToken,
     ) -> Result<Option<Instant>, StoreFault> {
+        let Hands { bulkheads, under_way, look } = hands;
         let lane = bulkheads.lane;
         loop {
             let now = self.parts.clock.now();
             // Or this process would take over from itself what it is still doing.
             let failed = self.failed_renewals();
-        let Hands { bulkheads, under_way, look } = hands;
             if now.since(look.at) >= STOOD_STILL || failed != look.failed {
                 self.parts.store.extend_all(now + LEASE).await?;
                 *look = Look { at: now, failed };
             }
             let (full, left) = bulkheads.left();
             if full.contains(&ONE_BULKHEAD) {
+                // It does not stand still. Renewals now would keep what was lost on the way to us from everybody, too.
+                look.at = now;
                 return Ok(None);
             }
             // Looking first keeps an idle process from taking the writer's lock for nothing.
             let next = self.parts.store.next_due(lane).await?;
             look.at = now;
-                // It does not stand still. Renewals now would keep what was lost on the way to us from everybody, too.
-                look.at = now;
             if next.is_none_or(|at| at > now) {
                 return Ok(next);
             }
@@ -374,4 +379,40 @@ fn defect(effect: &Effect) -> Trouble {
 fn name_of(effect: &Effect) -> String {
     let value = serde_json::to_value(effect).unwrap_or_default();
     value.get("effect").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::id::IncidentId;
+
+    fn fill(bulkheads: &mut Bulkheads, queue: &str, places: usize) {
+        bulkheads.bulkhead_of(queue).forget_permits(places);
+    }
+
+    #[test]
+    fn sixteen_roll_outs_that_take_their_time_leave_the_seventeenth_rollback_its_place() {
+        let mut bulkheads = Bulkheads::of(Lane::Action);
+        fill(&mut bulkheads, &Effect::Run { run: "run_1_1".parse().unwrap() }.queue(Some(IncidentId(1))), 16);
+        let (full, left) = bulkheads.left();
+        assert!(full.is_empty(), "{full:?}");
+        assert_eq!(left, 16, "of what comes next nobody knows where it belongs, and a plan has sixteen places");
+        fill(&mut bulkheads, &Effect::Run { run: "run_17_1".parse().unwrap() }.queue(Some(IncidentId(17))), 240);
+        assert_eq!(bulkheads.left(), (vec!["run:run_"], 16));
+    }
+
+    #[test]
+    fn a_destination_that_hangs_fills_its_own_bulkhead() {
+        let mut bulkheads = Bulkheads::of(Lane::Comms);
+        let deliver = |destination: &str| Effect::Deliver {
+            update: "upd_1_1".parse().unwrap(),
+            destination: destination.to_owned(),
+            customer: true,
+            only: Default::default(),
+        };
+        let (webhook, page) = (deliver("webhook").queue(None), deliver("status page").queue(None));
+        fill(&mut bulkheads, &webhook, 16);
+        fill(&mut bulkheads, &page, 15);
+        assert_eq!(bulkheads.left(), (vec![Lane::Comms.bulkhead(&webhook)], 1));
+    }
 }

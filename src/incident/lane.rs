@@ -26,6 +26,9 @@ pub enum Lane {
 /// The bulkhead of a lane that has no others.
 pub const ONE_BULKHEAD: &str = "";
 
+/// The bulkhead of executions, which take as long as a roll-out takes.
+pub const EXECUTIONS: &str = "run:run_";
+
 /// So many letters of a queue's name tell its bulkhead; the statement that claims says the same.
 const BULKHEAD: usize = 8;
 
@@ -33,13 +36,13 @@ impl Lane {
     /// Every lane, most urgent first.
     pub const ALL: [Lane; 4] = [Lane::Page, Lane::Action, Lane::Comms, Lane::Chat];
 
-    /// What of a queue's name says where its effects are carried out beside others: one way of paging, or one kind of
-    /// action. Each has room of its own, so that one which is slow leaves the others theirs. A lane that goes to one place
-    /// has one bulkhead.
+    /// What of a queue's name says where its effects are carried out beside others: one way of paging, one kind of
+    /// action, or one destination of texts (or a few that have the same [`short`]). Each has room of its own, so that one which
+    /// is slow leaves the others theirs. A lane that goes to one place has one bulkhead.
     pub fn bulkhead(self, queue: &str) -> &str {
         match self {
-            Lane::Page | Lane::Action => queue.get(..BULKHEAD).unwrap_or(queue),
-            Lane::Comms | Lane::Chat => ONE_BULKHEAD,
+            Lane::Page | Lane::Action | Lane::Comms => queue.get(..BULKHEAD).unwrap_or(queue),
+            Lane::Chat => ONE_BULKHEAD,
         }
     }
 
@@ -52,6 +55,12 @@ impl Lane {
             Lane::Chat => "chat",
         }
     }
+}
+
+/// Two letters for a destination, so that its bulkhead can be told by the beginning of a queue's name.
+fn short(destination: &str) -> String {
+    let sum = destination.bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    format!("{sum:02x}")
 }
 
 impl Sheet {
@@ -108,8 +117,12 @@ impl Effect {
             Effect::Plan { run } => format!("action:{run}"),
             Effect::Run { run } => format!("run:{run}"),
             Effect::KeepState { run } => format!("keep:{run}"),
-            Effect::Deliver { update, destination, customer, .. } => format!("comms:{update}:{destination}:{customer}"),
-            Effect::TellRun { run, ended, destination } => format!("comms:{run}:{destination}:{ended}"),
+            Effect::Deliver { update, destination, customer, .. } => {
+                format!("comms:{}:{update}:{destination}:{customer}", short(destination))
+            }
+            Effect::TellRun { run, ended, destination } => {
+                format!("comms:{}:{run}:{destination}:{ended}", short(destination))
+            }
             Effect::AskGroups { by, .. } => format!("chat:groups:{by}"),
             Effect::ShowCard { card: Card::Announcement } => format!("chat:announce:{of}"),
             Effect::ShowCard { card: Card::Page(page) } => format!("chat:{page}"),

@@ -89,3 +89,27 @@ async fn what_belongs_behind_a_full_bulkhead_is_left_and_everything_else_is_take
     let taken: Vec<&Effect> = taken.iter().map(|one| &one.effect).collect();
     assert_eq!(taken, [&Effect::Plan { run }]);
 }
+
+#[tokio::test]
+async fn a_destination_that_hangs_leaves_the_others_their_room() {
+    let (store, database) = open().await;
+    let deliver = |destination: &str| Effect::Deliver {
+        update: "upd_1_1".parse().unwrap(),
+        destination: destination.to_owned(),
+        customer: true,
+        only: Default::default(),
+    };
+    let (webhook, page) = (deliver("customers/webhook"), deliver("customers/status-page"));
+    for effect in [&webhook, &page] {
+        let (queue, json) = (effect.queue(None), serde_json::to_string(effect).unwrap());
+        let row = format!(
+            "INSERT INTO outbox (lane, queue, effect, state, created_at, due_at, attempts) \
+             VALUES ('comms', '{queue}', '{json}', 'waiting', 0, 0, 0)"
+        );
+        database.does(row.leak()).await;
+    }
+    let queue = webhook.queue(None);
+    let taken = store.claim_beside(Lane::Comms, START, LEASE, 50, &[Lane::Comms.bulkhead(&queue)]).await.unwrap();
+    let taken: Vec<&Effect> = taken.iter().map(|one| &one.effect).collect();
+    assert_eq!(taken, [&page]);
+}
