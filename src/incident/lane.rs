@@ -155,7 +155,12 @@ impl Effect {
     /// done before or after what else its queue holds.
     pub fn only_refreshes(&self, incident: &Incident) -> bool {
         match self {
-            Effect::ShowCard { card } => incident.cards.contains_key(card),
+            Effect::ShowCard { card } => incident.cards.get(card).is_some_and(|message| {
+                // What stood in a channel that was lost is posted anew.
+                let elsewhere = matches!(card, Card::Announcement | Card::Page(_));
+                let channel = incident.usable_channel();
+                elsewhere || channel.is_some_and(|channel| channel.id == message.channel)
+            }),
             _ => self.may_refresh(),
         }
     }

@@ -366,12 +366,8 @@ impl Write for Postpone {
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
         let lets_pass = i64::from(self.place == Place::LetsPass);
-        // Only what it gave way to inherits: a copy may be committed between any two statements.
-        if let Some(gone) = conn.first(&sql::GIVE_WAY, args![self.id, self.token.as_str()]).await? {
-            let (queue, fold, attempts) = (gone.text("queue")?, gone.text("fold")?, gone.int("attempts")?);
-            conn.run(&sql::PASS_ON, args![queue, fold, attempts, self.due_at.0, lets_pass]).await?;
-            return Ok(());
-        }
+        // A copy that is committed after this is met by the next statement, and all of it is repeated.
+        conn.run(&sql::FOLD_NEWER, args![self.id, self.token.as_str()]).await?;
         let postpone = args![self.id, self.token.as_str(), self.due_at.0, self.fault.as_str(), lets_pass];
         conn.run(&sql::POSTPONE, postpone).await?;
         Ok(())

@@ -173,13 +173,11 @@ statements! {
         may_work!(), "RETURNING id, incident, queue, effect, attempts, created_at, \
         (SELECT MIN(n.id) FROM outbox n WHERE n.queue = outbox.queue AND n.id > outbox.id) AS behind");
     FINISH_EFFECT = "DELETE FROM outbox WHERE id = $1 AND token = $2";
-    /// A newer copy that folded meanwhile says the same: the older one gives way.
-    GIVE_WAY = "DELETE FROM outbox WHERE id = $1 AND token = $2 AND fold IS NOT NULL AND EXISTS \
-        (SELECT 1 FROM outbox n WHERE n.id > $1 AND n.state = 'waiting' AND n.queue = outbox.queue AND n.fold = outbox.fold) \
-        RETURNING queue, fold, attempts";
-    /// The newer copy has to look for what an attempt of the older one may have done, and waits as long as that one would.
-    PASS_ON = "UPDATE outbox SET attempts = attempts + $3, due_at = CASE WHEN due_at < $4 THEN $4 ELSE due_at END, \
-        lets_pass = $5 WHERE queue = $1 AND fold = $2 AND state = 'waiting'";
+    /// A newer copy that came meanwhile says the same. What is put off keeps its place, and what it knows of its attempts: the copy
+    /// gives way. Nobody has that in hand, for this one stands before it.
+    FOLD_NEWER = "DELETE FROM outbox WHERE id > $1 AND state = 'waiting' AND fold IS NOT NULL \
+        AND queue = (SELECT o.queue FROM outbox o WHERE o.id = $1 AND o.token = $2) \
+        AND fold = (SELECT o.fold FROM outbox o WHERE o.id = $1 AND o.token = $2)";
     POSTPONE = "UPDATE outbox SET state = 'waiting', due_at = $3, fault = $4, lets_pass = $5, lease_until = NULL, token = NULL \
         WHERE id = $1 AND token = $2";
     EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";

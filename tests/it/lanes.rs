@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use vigie::incident::decision::{Effect, Lane};
 use vigie::incident::id::IncidentId;
 use vigie::incident::time::Millis;
+use vigie::incident::timeline::Card;
 use vigie::store::{Place, Store, Target};
 
 use crate::database::Database;
@@ -112,4 +113,34 @@ async fn a_destination_that_hangs_leaves_the_others_their_room() {
     let taken = store.claim_beside(Lane::Comms, START, LEASE, 50, &[Lane::Comms.bulkhead(&queue)]).await.unwrap();
     let taken: Vec<&Effect> = taken.iter().map(|one| &one.effect).collect();
     assert_eq!(taken, [&page]);
+}
+
+#[tokio::test]
+async fn what_keeps_its_place_keeps_it_also_when_a_newer_copy_of_it_came_meanwhile() {
+    let (store, _folder) = open().await;
+    declares(&store, "one").await;
+    let later = START + Millis::seconds(50);
+    let all = store.claim(Lane::Chat, START, LEASE, 50).await.unwrap();
+    let channel = all.into_iter().find(|one| one.effect == Effect::OpenChannel).expect("the channel is due");
+    let card = store.done_and_next(&channel, vec![], START, LEASE).await.unwrap().expect("the card is next");
+    assert_eq!(card.effect, Effect::ShowCard { card: Card::Incident });
+    assert!(card.has_others_behind);
+    store.receive("ack", Target::incident(IncidentId(1)), &typed("ack"), START).await.unwrap();
+    take_all(&store, START).await;
+    store.postpone(&card, later, Place::Kept, "Slack's limit").await.unwrap();
+    let of_queue = async |now| {
+        let claimed = store.claim(Lane::Chat, now, LEASE, 50).await.unwrap();
+        claimed.into_iter().find(|one| one.queue == card.queue)
+    };
+    assert!(of_queue(START).await.is_none(), "people are not to read what comes after the card before it");
+    let first = of_queue(later).await.expect("its time has come");
+    assert_eq!((&first.effect, first.attempts), (&card.effect, 2));
+    let mut next = Some(first);
+    let mut cards = 0;
+    while let Some(one) = next {
+        cards += u32::from(one.effect == card.effect);
+        store.done(&one, vec![], later).await.unwrap();
+        next = of_queue(later).await;
+    }
+    assert_eq!(cards, 1, "the copy says the same");
 }
