@@ -1,11 +1,16 @@
 //! Slack fails in the middle of a start: nothing is lost, nothing is made twice.
 
+use std::time::Duration;
+
+use vigie::incident::id::IncidentId;
 use vigie::incident::people::Way;
 use vigie::incident::state::PageOutcome;
 use vigie::incident::time::Millis;
 use vigie::practice::Trouble;
 use vigie::practice::phones::DeliveryKind;
 
+use crate::faults::until;
+use crate::nowhere::logged;
 use crate::world::World;
 
 /// Every method that a start calls, and the address that its answer goes to.
@@ -292,5 +297,25 @@ async fn an_acknowledgement_that_is_lost_costs_nothing_but_the_second_delivery()
     assert_eq!(incident.captured.len(), 1);
     let late = world.ws().take_violations();
     assert!(late.iter().all(|violation| violation.rule == "late_ack"), "only the ordered loss: {late:?}");
+    world.close().await;
+}
+
+/// Whether somebody's account is in use is asked beside the page, for Slack takes messages for one that is not.
+#[tokio::test]
+async fn a_page_that_stands_in_slack_is_known_to_be_there_though_slack_says_nothing_of_the_person() {
+    let world = World::open().await;
+    world.ws().faults().until_cleared("users.info", Trouble::Hang);
+    let started = world.ws().person("U0ONCALL").command("C0GENERAL", "/incident", "start sev2 one").await;
+    assert_eq!(started.failure, None);
+    let is_known = async || {
+        let incident = world.setup.vigie.store.incident(IncidentId(1)).await.expect("the store answers")?;
+        let mut pages = incident.pages.values().filter(|page| page.way == Way::Slack);
+        pages.any(|page| matches!(page.outcome, PageOutcome::Delivered { .. })).then_some(())
+    };
+    until("the page is known to be there", Duration::from_secs(60), is_known).await;
+    let asked = world.ws().calls_of("users.info");
+    assert!(!asked.is_empty() && asked.iter().all(|call| !call.is_ok()), "it was asked, and has not answered");
+    assert_eq!(logged("whether the account is in use is not known"), 0, "nobody waited for as long as a call may take");
+    world.ws().faults().clear();
     world.close().await;
 }

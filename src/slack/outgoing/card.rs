@@ -1,5 +1,9 @@
 //! Cards: posted once, then edited to how the incident stands.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
 use serde_json::{Value, json};
 
 use super::super::budget::Urgency;
@@ -14,6 +18,9 @@ use crate::incident::id::{ChannelId, MessageRef, PageId};
 use crate::incident::people::Contact;
 use crate::incident::state::Incident;
 use crate::incident::timeline::Card;
+
+/// So long a page that was posted waits for Slack to say whether the account is in use: until its end is kept it may be sent again.
+const ANSWERED_WITHIN: Duration = Duration::from_millis(500);
 
 impl Slack {
     /// Posts a card, or edits it where it stands.
@@ -112,8 +119,18 @@ impl Slack {
             return Ok(found);
         }
         let Some(user) = &contact.slack else { return Err(no_slack_id(contact)) };
+        let posting = pin!(self.post_card(incident, &card, &channel, &drawn));
         // Side by side: a page never waits for the answer.
-        let (sent, has_left) = tokio::join!(self.post_card(incident, &card, &channel, &drawn), self.has_left(user));
+        let (sent, has_left) = match select(posting, pin!(self.has_left(user))).await {
+            Either::Right((has_left, posting)) => (posting.await, has_left),
+            Either::Left((sent, asking)) => match tokio::time::timeout(ANSWERED_WITHIN, asking).await {
+                Ok(has_left) => (sent, has_left),
+                Err(_) => {
+                    tracing::info!(%user, "Slack did not say in time whether the account is in use");
+                    (sent, false)
+                }
+            },
+        };
         if has_left || sent.as_ref().is_err_and(|fault| fault.is_one_of(&CHANNEL_LOST)) {
             self.forget_direct_messages(user);
         }
