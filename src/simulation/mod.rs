@@ -65,6 +65,23 @@ fn the_same_seed_tells_the_same_story() {
     }
 }
 
+#[test]
+fn what_was_acknowledged_and_kept_nowhere_is_missed() {
+    const NIGHTS: u64 = 60;
+    let runtime = runtime();
+    let is_missed = |verb: &'static str, seed| {
+        let mut world = runtime.block_on(World::open(seed));
+        world.forgets = Some(verb);
+        !runtime.block_on(world.play()).faults.is_empty()
+    };
+    for verb in [
+        "start", "note", "ack", "severity", "resolve", "rollback", "approve", "reject", "retry", "skip", "undo",
+        "update", "page",
+    ] {
+        assert!((0..NIGHTS).any(|seed| is_missed(verb, seed)), "nobody misses “{verb}”");
+    }
+}
+
 /// Counted over many seeds.
 #[derive(Debug, Default)]
 struct Figures {

@@ -3,7 +3,7 @@
 //! Each call is drawn a fate: done, done with its answer lost, refused for now, never arrived, late. It keeps what a
 //! person would see in the end, and looks at the truth in the store when somebody is woken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Clock;
 use crate::engine::Chat;
-use crate::incident::decision::{Effect, Report};
+use crate::incident::decision::{Effect, ReplyTo, Report};
 use crate::incident::id::{ChannelId, IncidentId, MessageRef, PageId};
 use crate::incident::people::Contact;
 use crate::incident::state::Incident;
@@ -84,6 +84,8 @@ pub(super) struct State {
     pub messages: BTreeMap<(String, String), u32>,
     /// Every attempt to wake somebody that got as far as the provider.
     pub rings: Vec<Ring>,
+    /// What somebody was to be answered, by what they said; an answer may be lost on its way.
+    pub answered: BTreeSet<String>,
     /// What must not happen, as it happened.
     pub faults: Vec<String>,
     /// What happened, for the story.
@@ -119,6 +121,7 @@ impl Outside {
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),
             rings: Vec::new(),
+            answered: BTreeSet::new(),
             faults: Vec::new(),
             story: Vec::new(),
         };
@@ -269,6 +272,11 @@ fn paging_fault(vain: Vain) -> PagingFault {
 #[async_trait]
 impl Chat for Outside {
     async fn carry_out(&self, scene: &Scene<'_>, effect: &Effect, attempt: u32) -> Result<Vec<Report>, SlackFault> {
+        if let Effect::Reply { to, .. } | Effect::ReplyWith { to, .. } = effect
+            && let ReplyTo::Person { response_url: Some(source), .. } = to
+        {
+            self.state().answered.insert(source.clone());
+        }
         let Some(incident) = scene.incident else {
             self.call("answer".to_owned(), true, |_| ()).await.map_err(slack_fault)?;
             return Ok(Vec::new());

@@ -25,7 +25,9 @@ impl Said {
     pub fn input(&self) -> (Target, Input) {
         let line = parse(&self.line).unwrap_or_else(|fault| panic!("{}: {fault:?}", self.line));
         let (user, channel) = (UserId::from(self.who), Some(ChannelId::from("C0GENERAL")));
-        let reply = ReplyTo::Person { user: user.clone(), channel: channel.clone(), response_url: None };
+        // By this address it is known again what an answer answers.
+        let response_url = Some(self.source.clone());
+        let reply = ReplyTo::Person { user: user.clone(), channel: channel.clone(), response_url };
         let target = Target { incident: line.incident, channel: channel.clone() };
         (target, Input::Command { by: Actor::Person(user), command: Box::new(line.command), channel, reply })
     }

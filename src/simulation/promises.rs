@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Ended, World};
 use crate::engine::LEASE;
-use crate::incident::id::{IncidentId, RunId};
+use crate::incident::id::{IncidentId, RunId, UserId};
+use crate::incident::people::Actor;
 use crate::incident::state::{Incident, PageOutcome, Phase, replay};
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact};
@@ -35,6 +36,7 @@ pub(super) async fn broken(world: &World) -> Vec<String> {
     }
     acknowledged(world, &timelines, &mut faults);
     acted_upon(world, &incidents, &mut faults);
+    left_a_trace(world, &timelines, &mut faults);
     targets(world, &incidents, &mut faults).await;
     messages(world, &mut faults);
     executions(world, &timelines, &mut faults);
@@ -274,6 +276,70 @@ fn acted_upon(world: &World, incidents: &[Incident], faults: &mut Vec<String>) {
         };
         if !shows {
             faults.push(format!("“{}” was acknowledged, and {} does not show it", said.line, incident.id));
+        }
+    }
+}
+
+/// What people decide, ask for and tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trace {
+    Plan,
+    Approval,
+    Rejection,
+    Retry,
+    Skip,
+    Update,
+    Page,
+}
+
+impl Trace {
+    fn of_line(line: &str) -> Option<Self> {
+        Some(match line.split(' ').next()? {
+            "rollback" | "undo" => Trace::Plan,
+            "approve" => Trace::Approval,
+            "reject" => Trace::Rejection,
+            "retry" => Trace::Retry,
+            "skip" => Trace::Skip,
+            "update" => Trace::Update,
+            "page" => Trace::Page,
+            _ => return None,
+        })
+    }
+
+    /// One such fact for each command that did something.
+    fn of_fact(fact: &Fact) -> Option<Self> {
+        Some(match fact {
+            Fact::PlanAsked { .. } => Trace::Plan,
+            Fact::ApprovalGiven { .. } => Trace::Approval,
+            Fact::PlanRejected { .. } => Trace::Rejection,
+            Fact::RunResumed { .. } => Trace::Retry,
+            Fact::StepSkipped { .. } => Trace::Skip,
+            Fact::UpdatePosted { .. } => Trace::Update,
+            Fact::Paged { .. } => Trace::Page,
+            _ => return None,
+        })
+    }
+}
+
+/// Whatever somebody was told is received has its fact, by them, or they were answered why not.
+fn left_a_trace(world: &World, timelines: &[(IncidentId, Vec<Entry>)], faults: &mut Vec<String>) {
+    let answered = world.outside.state().answered.clone();
+    let mut said: BTreeMap<(Option<IncidentId>, &str, Trace), BTreeSet<&str>> = BTreeMap::new();
+    for (one, _) in &world.acknowledged {
+        if let Some(trace) = Trace::of_line(&one.line).filter(|_| !answered.contains(&one.source)) {
+            said.entry((one.input().0.incident, one.who, trace)).or_default().insert(&one.source);
+        }
+    }
+    for ((incident, who, trace), sources) in said {
+        let timeline = timelines.iter().find(|(id, _)| Some(*id) == incident).map(|(_, timeline)| timeline);
+        let by = Actor::Person(UserId::from(who));
+        let theirs = timeline.into_iter().flatten().filter(|entry| entry.by == by);
+        // Somebody is paged in several ways by one command, and skipping goes on with the run by itself.
+        let moments: BTreeSet<Instant> =
+            theirs.filter(|entry| Trace::of_fact(&entry.fact) == Some(trace)).map(|entry| entry.at).collect();
+        if moments.len() < sources.len() {
+            let (wanted, found) = (sources.len(), moments.len());
+            faults.push(format!("{incident:?}: {wanted} × {trace:?} by {who} was acknowledged; {found} show"));
         }
     }
 }

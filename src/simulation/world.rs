@@ -148,6 +148,8 @@ pub(super) struct World {
     pub failures: Vec<Instant>,
     pub ended: Ended,
     faults: Vec<String>,
+    /// What begins so is acknowledged and kept nowhere: to see that it is missed.
+    pub forgets: Option<&'static str>,
     _folder: TempDir,
 }
 
@@ -182,6 +184,7 @@ impl World {
             failures: Vec::new(),
             ended: Ended::default(),
             faults: Vec::new(),
+            forgets: None,
             rng,
             _folder: folder,
         };
@@ -322,6 +325,10 @@ impl World {
     async fn deliver(&mut self, said: Said, tries: u32) {
         let up: Vec<usize> = (0..2).filter(|at| self.replicas[*at].condition == Condition::Up).collect();
         let Some(replica) = self.rng.choice(&up).copied() else { return self.deliver_again(said, tries) };
+        if self.forgets.is_some_and(|verb| said.line.starts_with(verb)) {
+            let existed = self.exists(&said).await;
+            return self.acknowledged.push((said, existed));
+        }
         let (target, input) = said.input();
         let (store, now, source) = (self.replicas[replica].store.clone(), self.clock.now(), said.source.clone());
         let task = Box::pin(async move { store.receive(&source, target, &input, now).await });
