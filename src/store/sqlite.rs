@@ -338,4 +338,28 @@ mod tests {
         }
         store.set_number("after", 1).await.expect("the writer goes on");
     }
+
+    /// How the connection that writes is set.
+    struct Settings;
+
+    impl Write for Settings {
+        type Out = (String, i64, i64);
+
+        async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
+            let Conn::Sqlite(conn) = conn else { panic!("it is a file") };
+            Ok((
+                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut **conn).await?,
+                sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut **conn).await?,
+                sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut **conn).await?,
+            ))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_survives_a_power_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}", folder.path().join("vigie.db").display())).await.unwrap();
+        const FULL: i64 = 2;
+        assert_eq!(store.db.write(Settings).await.unwrap(), ("wal".to_owned(), FULL, 1));
+    }
 }

@@ -108,6 +108,11 @@ impl Database {
         self.has_done_and_not_committed(format!("SELECT id FROM incident WHERE id = {incident} FOR UPDATE")).await
     }
 
+    /// Another process has changed an incident's row.
+    pub async fn changes_an_incident_and_does_not_commit_yet(&self, incident: i64) -> Uncommitted {
+        self.has_done_and_not_committed(format!("UPDATE incident SET rank = rank WHERE id = {incident}")).await
+    }
+
     async fn has_done_and_not_committed(&self, statement: String) -> Uncommitted {
         let mut conn = PgConnection::connect(&self.url).await.expect("the server answers");
         let watcher = PgConnection::connect(&self.url).await.expect("the server answers");
@@ -157,6 +162,18 @@ impl Uncommitted {
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(30), waited).await.expect("they try again");
+    }
+
+    /// Locks every input that waits, after what it holds already: not in the order in which a decision locks. It fails when the
+    /// server sees a circle and chooses this transaction to end.
+    pub async fn asks_for_what_came_in(&mut self) -> Result<(), sqlx::Error> {
+        let asked = sqlx::query("SELECT position FROM inbox WHERE state = 'new' ORDER BY position FOR UPDATE");
+        asked.execute(&mut self.conn).await.map(|_| ())
+    }
+
+    /// Nothing stays of its work.
+    pub async fn gives_up(&mut self) {
+        sqlx::query("ROLLBACK").execute(&mut self.conn).await.expect("it ends");
     }
 
     /// Its work stands from now on.

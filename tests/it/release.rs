@@ -48,6 +48,40 @@ async fn an_older_release_keeps_what_comes_in_and_takes_no_more_work_once_a_newe
     assert!(refused.to_string().contains("restore the backup"), "{refused}");
 }
 
+/// A newer release that keeps nothing which an older does not understand, and has added to the schema: the two share the work.
+#[tokio::test]
+async fn an_older_program_starts_and_works_on_the_schema_of_a_newer_one() {
+    let database = Database::fresh().await;
+    Store::open(&database.url).await.unwrap().close().await;
+    for addition in [
+        "ALTER TABLE incident ADD COLUMN newer TEXT",
+        "ALTER TABLE inbox ADD COLUMN newer BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE outbox ADD COLUMN newer TEXT",
+        "ALTER TABLE timeline ADD COLUMN newer TEXT",
+        "CREATE TABLE newer (id BIGINT PRIMARY KEY)",
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         SELECT 1000, 'newer', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
+    ] {
+        // SQLite's strict tables have another word for it.
+        let addition =
+            if database.url.starts_with("sqlite") { addition.replace("BIGINT", "INTEGER") } else { addition.into() };
+        database.does(addition.leak()).await;
+    }
+    let store = Store::open(&database.url).await.expect("it opens what a newer one has added to");
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    store.receive("ack", Target::default(), &typed("ack"), START).await.unwrap();
+    take_all(&store, START).await;
+    assert!(store.incident(IncidentId(1)).await.unwrap().expect("it is declared").acknowledged.is_some());
+    for lane in [Lane::Page, Lane::Chat] {
+        for one in store.claim(lane, START, LEASE, 50).await.unwrap() {
+            assert!(store.done(&one, Vec::new(), START).await.unwrap(), "{lane:?}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    store.backup(&folder.path().join("copy")).await.expect("and a backup is made of what it knows");
+    store.prepare_all().await.expect("it understands whatever else it uses");
+}
+
 #[tokio::test]
 async fn a_newer_release_begins_once_what_the_older_one_has_in_hand_is_committed() {
     let database = Database::of(Kind::Postgres).await;

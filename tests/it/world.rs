@@ -472,7 +472,7 @@ pub fn read_aloud(text: &str) -> String {
 }
 
 /// What the bot logs stands in the output of a test that fails.
-fn keep_a_log() {
+pub fn keep_a_log() {
     let wanted = std::env::var_os("VIGIE_TEST_LOG").and_then(|wanted| wanted.into_string().ok());
     let log = tracing_subscriber::fmt().with_writer(|| Log).with_ansi(false);
     // Another world of the same test may have begun it.

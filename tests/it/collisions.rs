@@ -1,0 +1,129 @@
+//! Transactions that get in each other's way on PostgreSQL, and sessions that hold others up (durability rule 9).
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use vigie::incident::id::IncidentId;
+use vigie::incident::timeline::Fact;
+use vigie::store::{Question, Store, Taken, Target};
+
+use crate::database::{Database, Kind};
+use crate::faults::until;
+use crate::nowhere::logged;
+use crate::script::START;
+use crate::store::{answer, take_all, take_next, typed};
+use crate::world::keep_a_log;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn with_an_incident(url: &str) -> Store {
+    keep_a_log();
+    let store = Store::open(url).await.unwrap();
+    store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
+    take_all(&store, START).await;
+    store
+}
+
+async fn receives(store: &Store, line: &str) {
+    store.receive(line, Target::incident(IncidentId(1)), &typed(line), START).await.unwrap();
+}
+
+async fn count(store: &Store, is_it: impl Fn(&Fact) -> bool) -> usize {
+    store.timeline(IncidentId(1)).await.unwrap().iter().filter(|entry| is_it(&entry.fact)).count()
+}
+
+/// SQLSTATE 40P01.
+#[tokio::test]
+async fn a_decision_that_the_server_ends_because_of_a_deadlock_is_made_again_and_once() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = with_an_incident(&database.url).await;
+    // The server ends whoever it finds waiting in the circle first, which may be the other one.
+    for number in 1..=20 {
+        receives(&store, &format!("note {number}")).await;
+        let mut other = database.holds_an_incident(1).await;
+        let deciding = tokio::spawn({
+            let store = store.clone();
+            async move { take_next(&store, START).await }
+        });
+        other.when_somebody_waits_for_it().await;
+        let asked = other.asks_for_what_came_in().await;
+        other.gives_up().await;
+        println!("the other one: {asked:?}");
+        let decided = deciding.await.expect("it does not panic").len() + take_all(&store, START).await.len();
+        assert_eq!(decided, 1);
+        assert_eq!(count(&store, |fact| matches!(fact, Fact::NoteAdded { .. })).await, number);
+        if logged("deadlock detected") > 0 {
+            return;
+        }
+    }
+    panic!("the server never ended the decision");
+}
+
+/// SQLSTATE 40001, as CockroachDB and YugabyteDB answer where PostgreSQL waits.
+#[tokio::test]
+async fn a_decision_that_cannot_be_put_in_an_order_with_another_is_made_again_and_once() {
+    let database = Database::of(Kind::Postgres).await;
+    let url = format!("{}&options[default_transaction_isolation]=serializable", database.url);
+    let store = with_an_incident(&url).await;
+    receives(&store, "ack").await;
+    let mut other = database.changes_an_incident_and_does_not_commit_yet(1).await;
+    let (decided, ()) = tokio::join!(take_next(&store, START), async {
+        other.when_somebody_waits_for_it().await;
+        other.commits().await;
+    });
+    assert_eq!(decided, [Taken::Done { incident: Some(IncidentId(1)) }]);
+    assert!(logged("could not serialize access") > 0, "it was repeated");
+    assert_eq!(count(&store, |fact| matches!(fact, Fact::Acknowledged)).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_process_that_freezes_within_a_transaction_loses_it_and_another_decides() {
+    let database = Database::of(Kind::Postgres).await;
+    let frozen = with_an_incident(&database.url).await;
+    let other = Store::open(&database.url).await.unwrap();
+    receives(&frozen, "ack").await;
+    let ((begins, begun), (thaws, thawed)) = (mpsc::channel(), mpsc::channel::<()>());
+    let thawed = std::sync::Mutex::new(thawed);
+    let deciding = tokio::spawn(async move {
+        let decide = move |question: Question<'_>| {
+            // Both ends may be gone when the test has failed.
+            let _ = begins.send(());
+            let _ = thawed.lock().map(|thawed| thawed.recv());
+            answer(START)(question)
+        };
+        frozen.take_next(|| START, decide).await
+    });
+    tokio::task::spawn_blocking(move || begun.recv()).await.expect("it does not panic").expect("it decides");
+    assert!(take_next(&other, START).await.is_empty(), "somebody has it in hand");
+    let decides = async || take_next(&other, START).await.pop();
+    let taken = until("the other one has it", PATIENCE, decides).await;
+    assert_eq!(taken, Taken::Done { incident: Some(IncidentId(1)) });
+    thaws.send(()).expect("it waits");
+    drop(thaws);
+    let late = deciding.await.expect("it does not panic");
+    assert!(late.as_ref().map_or(true, Vec::is_empty), "{late:?}");
+    assert_eq!(count(&other, |fact| matches!(fact, Fact::Acknowledged)).await, 1);
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_broken_off_and_the_next_one_goes_on() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = with_an_incident(&database.url).await;
+    database
+        .does(
+            "CREATE FUNCTION sleeps() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$",
+        )
+        .await;
+    database
+        .does(
+            "CREATE TRIGGER too_long BEFORE INSERT ON inbox FOR EACH ROW WHEN (NEW.source = 'slow') \
+             EXECUTE FUNCTION sleeps()",
+        )
+        .await;
+    let slow = store.receive("slow", Target::default(), &typed("list"), START).await;
+    let refused = slow.expect_err("nobody waits for ten minutes").to_string();
+    assert!(refused.contains("statement timeout"), "{refused}");
+    assert!(store.receive("quick", Target::default(), &typed("list"), START).await.unwrap());
+    assert_eq!(store.backlog().await.unwrap().0, 1);
+}
