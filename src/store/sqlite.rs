@@ -183,7 +183,8 @@ impl Desk {
                 },
             };
             was_urgent = first.is_urgent();
-            if first.is_single() && self.urgents.is_empty() {
+            let has_company = !self.urgents.is_empty() || (!was_urgent && !self.usuals.is_empty());
+            if first.is_single() && !has_company {
                 self.single(first).await;
                 continue;
             }
