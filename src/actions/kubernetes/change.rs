@@ -268,7 +268,7 @@ pub(super) async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) 
     let body = part.body(object, part.holder.as_ref(), "rehearsal");
     let after = site.patch(part.thing.kind(), part.name(), &body, true).await;
     let after = after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?;
-    part.result = part.deed.state(&Object(after));
+    part.comes_to(&Object(after));
     Ok(part)
 }
 
