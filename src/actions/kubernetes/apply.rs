@@ -50,6 +50,9 @@ struct Planned {
     /// since shall not be overwritten by what was approved for something else.
     #[serde(default)]
     effect: String,
+    /// It gives a workload another number of pods.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    scales: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +73,12 @@ pub(super) fn changes(facts: &Value, name: &str) -> bool {
     facts_of::<Facts>(facts).is_ok_and(is_one)
 }
 
+/// Whether these facts are of an apply that gives this workload another number of pods.
+pub(super) fn scales(facts: &Value, name: &str) -> bool {
+    let is_one = |facts: Facts| facts.objects.iter().any(|one| one.name == name && one.scales);
+    facts_of::<Facts>(facts).is_ok_and(is_one)
+}
+
 /// What applying one of them would do.
 enum Effect {
     Makes,
@@ -83,6 +92,10 @@ impl Effect {
             Effect::Changes(all) => hex::encode(Sha256::digest(json!(all).to_string())),
             Effect::Makes | Effect::Nothing => String::new(),
         }
+    }
+
+    fn scales(&self) -> bool {
+        matches!(self, Effect::Changes(all) if all.iter().any(|one| one.path == "spec.replicas"))
     }
 }
 
@@ -134,7 +147,7 @@ impl Operation for Apply {
             let live = live.map_err(|why| NoDraft::Trouble(why, Right::one("get", one.kind, &one.name)))?;
             let Rehearsal { uid, effect, .. } = self.rehearsed(site, one, live).await?;
             told.takes(&one.shown(), &self.taken(site, one).await?);
-            objects.push(Planned { name: one.shown(), uid, effect: effect.fingerprint() });
+            objects.push(Planned { name: one.shown(), uid, effect: effect.fingerprint(), scales: effect.scales() });
             match effect {
                 Effect::Makes => made.push(one.shown()),
                 Effect::Nothing => same += 1,

@@ -101,6 +101,11 @@ impl Deed {
         }
     }
 
+    /// It stands or goes on as it was to, whatever else is the case.
+    pub(super) fn is_reached(&self, object: &Object) -> bool {
+        matches!(self, Deed::Pause(paused) if object.is_paused() == *paused)
+    }
+
     /// Pods are changed by it, and waited for.
     pub(super) fn rolls_out(&self) -> bool {
         !matches!(self, Deed::Pause(true) | Deed::Select { .. } | Deed::Data { .. } | Deed::Secret(_))

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::apply;
 use super::call::{Change, Site};
 use super::deed::{Deed, Place};
 use super::kinds::Thing;
@@ -124,10 +125,14 @@ impl Part {
     /// The part after others of its plan that change the same object, or its name where nobody can tell what they leave.
     pub(super) fn after_others(self, site: &Site<'_>, takes_up: bool) -> Result<Self, String> {
         let name = self.thing.to_string();
+        let is_applied = || site.earlier.iter().any(|facts| apply::changes(facts, &name));
         match &self.deed {
             _ if !site.taken.contains(&name) => Ok(self),
             // The images of this moment may not be those that are restarted.
             Deed::Restart => Ok(Self { follows: true, to: "restart".to_owned(), ..self }),
+            // What is rolled out by then is what the manifests say.
+            Deed::Pause(_) if takes_up && is_applied() => Ok(Self { follows: true, diff: Vec::new(), ..self }),
+            Deed::Wait if is_applied() => Ok(Self { to: "complete".to_owned(), diff: Vec::new(), ..self }),
             _ if takes_up => Ok(self),
             _ => Err(name),
         }
@@ -200,6 +205,7 @@ impl Part {
 
     pub(super) fn place(&self, object: &Object, key: &str) -> Place {
         match self.deed.place(object, &self.was, &self.result, key) {
+            Place::Elsewhere if self.follows && self.deed.is_reached(object) => Place::After,
             Place::Elsewhere if self.follows || self.was_but_restarts(object) => Place::Before,
             place => place,
         }
