@@ -228,6 +228,16 @@ impl StepResult {
         StepResult::Unknown { why, output: None }
     }
 
+    /// It failed, and nothing was changed by it.
+    pub(super) fn unchanged(why: Words) -> Self {
+        StepResult::failed(Words::new("step.unchanged").with("why", why))
+    }
+
+    /// The same where a request before may have been carried out although its answer was lost.
+    pub(super) fn after(self, may_have_happened: bool) -> Self {
+        if may_have_happened { self.taken_up() } else { self }
+    }
+
     /// What it means for a step that had begun before: something was done already, so that nothing was is never believed
     /// without another look.
     pub(super) fn taken_up(self) -> Self {

@@ -154,6 +154,12 @@ impl Trouble {
         matches!(self, Trouble::Refused(status) if status.code == 429 && has_cause(status, "DisruptionBudget"))
     }
 
+    /// A pod that more than one disruption budget selects is never evicted. The server tells it as its own trouble (500), and
+    /// asking again brings the same.
+    pub(super) fn is_held_by_several_budgets(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if status.message.contains("more than one PodDisruptionBudget"))
+    }
+
     /// What should answer is not there at the moment.
     pub(super) fn is_unavailable(&self) -> bool {
         matches!(self, Trouble::Refused(status) if status.code == 503)
@@ -527,14 +533,14 @@ impl<'a> Site<'a> {
     }
 
     /// Lets exactly this pod go, as far as its disruption budgets allow it. Sent once.
-    pub(super) async fn evict(&self, name: &str, uid: &str) -> Result<(), Trouble> {
+    pub(super) async fn evict(&self, name: &str, uid: &str, rehearsal: bool) -> Result<(), Trouble> {
         let exactly = json!({
             "metadata": {"name": name, "namespace": self.namespace},
             "deleteOptions": {"preconditions": {"uid": uid}},
         });
-        let params = PostParams::default();
+        let params = PostParams { dry_run: rehearsal, ..PostParams::default() };
         let call = self.at(PODS).create_subresource("eviction", name, &params, exactly.to_string().into_bytes());
-        self.ask(call.map_err(Trouble::unsent)?, self.one_change(false)).await.map(|_| ())
+        self.ask(call.map_err(Trouble::unsent)?, self.one_change(rehearsal)).await.map(|_| ())
     }
 
     /// How long one change may take now. The last one may begin just before the end and gets a moment of its own.

@@ -50,6 +50,10 @@ pub(super) fn owners(pods: &[Object]) -> BTreeSet<String> {
     pods.iter().filter_map(Object::workload).collect()
 }
 
+fn several_budgets(name: &str) -> Words {
+    Words::new("kubernetes.several_budgets").with("name", name)
+}
+
 fn is_one(pod: &Object, formers: &[Former]) -> bool {
     formers.iter().any(|one| one.uid == pod.uid())
 }
@@ -114,6 +118,9 @@ impl Operation for RecreatePods {
         let own = names.iter().map(|name| format!("pod/{name}")).chain(self.names());
         if let Some(taken) = own.into_iter().find(|name| site.taken.contains(name)) {
             return Err(NoDraft::Taken(taken));
+        }
+        if self.evicts() {
+            self.rehearsed(site, &all).await?;
         }
         Ok(Draft {
             title: Words::new("kubernetes.title_recreate")
@@ -210,12 +217,26 @@ impl RecreatePods {
         Ok(site.list(PODS, &self.selector).await?.into_iter().map(Object).collect())
     }
 
+    /// Lets the server rehearse that each goes. What one budget forbids now it may allow later, but never what several do.
+    async fn rehearsed(&self, site: &Site<'_>, all: &[Former]) -> Result<(), NoDraft> {
+        for one in all {
+            match site.evict(&one.name, &one.uid, true).await {
+                Err(trouble) if trouble.is_held_by_several_budgets() => {
+                    return Err(NoDraft::Refused(several_budgets(&one.name)));
+                }
+                Err(trouble) if trouble.is_held_by_a_budget() || trouble.is_absent() || trouble.is_conflict() => {}
+                answer => answer.map_err(|trouble| NoDraft::Trouble(trouble, self.right()))?,
+            }
+        }
+        Ok(())
+    }
+
     /// Lets one pod go. Its uid goes along, so that the one that replaces it is never meant.
     async fn send_off(&self, site: &Site<'_>, one: &Former, cx: &StepContext<'_>) -> Result<(), StepResult> {
         let mut may_have_happened = false;
         loop {
             let answer = match self.evicts() {
-                true => site.evict(&one.name, &one.uid).await,
+                true => site.evict(&one.name, &one.uid, false).await,
                 false => site.delete(PODS, &one.name, &one.uid, false).await,
             };
             let trouble = match answer {
@@ -223,16 +244,15 @@ impl RecreatePods {
                 Err(trouble) if trouble.is_absent() || trouble.is_conflict() => return Ok(()),
                 Err(trouble) => trouble,
             };
+            if trouble.is_held_by_several_budgets() {
+                return Err(StepResult::unchanged(several_budgets(&one.name)).after(may_have_happened));
+            }
             let is_held = trouble.is_held_by_a_budget();
             may_have_happened |= trouble.may_have_happened();
             let budget = Words::new("kubernetes.budget").with("name", one.name.as_str());
             if !trouble.passes() || site.left().is_zero() {
                 let why = if is_held { budget } else { trouble.words(site, &self.right()) };
-                return Err(if may_have_happened {
-                    StepResult::unknown(why)
-                } else {
-                    StepResult::failed(Words::new("step.unchanged").with("why", why))
-                });
+                return Err(StepResult::unchanged(why).after(may_have_happened));
             }
             if is_held {
                 (cx.progress)(budget);
