@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub(super) struct Site<'a> {
     within: Duration,
     /// Since the server last gave no answer.
     silence: Mutex<Option<Stopwatch>>,
+    /// The last that was told is that it does not answer.
+    told_silence: AtomicBool,
 }
 
 /// Why a request brought nothing.
@@ -299,6 +302,7 @@ impl<'a> Site<'a> {
             watch,
             within,
             silence: Mutex::default(),
+            told_silence: AtomicBool::new(false),
         }
     }
 
@@ -340,7 +344,14 @@ impl<'a> Site<'a> {
     pub(super) fn tell(&self, trouble: &Trouble) {
         if let (Some(tells), true) = (self.tells, trouble.passes()) {
             tells(trouble.silence(self));
+            self.told_silence.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the card says that the cluster does not answer. Asked once it has answered, so that it is told again how things
+    /// are: people would mend the network, and not what does not become ready.
+    pub(super) fn was_silent(&self) -> bool {
+        self.told_silence.swap(false, Ordering::Relaxed)
     }
 
     /// Sends one request once.

@@ -371,7 +371,7 @@ impl Delete {
             if over {
                 return Err(StepResult::failed(late));
             }
-            if told.as_ref() != Some(&now) {
+            if site.was_silent() || told.as_ref() != Some(&now) {
                 (cx.progress)(now.clone());
                 told = Some(now);
             }

@@ -442,12 +442,14 @@ impl RunJob {
         let mut lines: Option<Lines> = None;
         let mut pod: Option<Object> = None;
         let mut asked_why = Stopwatch::start();
+        let mut newest = Words::new("kubernetes.job_runs").with("name", name);
         loop {
             match self.look(site, name, container, &mut pod).await {
                 Ok(State::Ended(end)) => {
                     let output = self.last_lines(site, pod.as_ref(), container).await;
                     return ended(name, end, output);
                 }
+                Ok(State::Runs) if site.was_silent() => (cx.progress)(newest.clone()),
                 Ok(State::Runs) => {}
                 Err(trouble) if trouble.is_absent() => {
                     return StepResult::failed(Words::new("kubernetes.gone").with("name", name));
@@ -480,7 +482,10 @@ impl RunJob {
             match &mut lines {
                 None => pause(AGAIN).await,
                 Some(told) => match within(AGAIN, told.next()).await {
-                    Ok(Some(Ok(line))) => (cx.progress)(Words::verbatim(site.redactor.short(&line, 200))),
+                    Ok(Some(Ok(line))) => {
+                        newest = Words::verbatim(site.redactor.short(&line, 200));
+                        (cx.progress)(newest.clone());
+                    }
                     Ok(_) => lines = None,
                     Err(_) => {}
                 },

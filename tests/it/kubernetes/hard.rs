@@ -66,6 +66,34 @@ async fn an_api_server_that_is_silent_before_the_first_change_is_told_to_be() {
     drop(plane);
 }
 
+/// Whoever reads that the cluster does not answer mends the network: once it answers, how things are is told again.
+#[tokio::test]
+async fn that_a_cluster_was_silent_is_no_longer_told_once_it_answers() {
+    let Some(plane) = Plane::own().await else { return };
+    let space = plane.namespace().await;
+    let setting = Setting { within: "5m", reached: "answers_within: 1s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1-broken", "example/web:2"], 1).await;
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.approves(1, "undo-web").await;
+    let newest_says = async |text: &str| {
+        let says = async || {
+            let edits = outside.town.ws().calls_of("chat.update");
+            let progress = edits.iter().map(|call| shown(&call.args)).rfind(|card| card.contains('↳'));
+            progress.is_some_and(|card| card.contains(text)).then_some(())
+        };
+        until("the card says so", PATIENCE, says).await;
+    };
+    newest_says("↳ web: 1 of 1 updated").await;
+    plane.freeze().await;
+    newest_says("↳ the cluster production does not answer").await;
+    plane.thaw().await;
+    newest_says("↳ web: 1 of 1 updated").await;
+    bot.stop().await;
+    drop(plane);
+}
+
 /// Nobody knows what became of it: the workload stays locked and a person is asked.
 #[tokio::test]
 async fn an_api_server_silent_beyond_the_deadline_leaves_the_run_unknown() {
