@@ -282,31 +282,28 @@ impl Apply {
     async fn write(&self, site: &Site<'_>, one: &Manifest, planned: &Planned, key: &str) -> Result<(), StepResult> {
         let mut may_have_happened = false;
         loop {
-            let trouble = match self.try_once(site, one, planned, key).await {
-                Ok(result) => return result,
+            let trouble = match self.try_once(site, one, planned, key, &mut may_have_happened).await {
+                Ok(result) => return result.map_err(|result| result.after(may_have_happened)),
                 Err(trouble) => trouble,
             };
-            may_have_happened |= trouble.may_have_happened();
             let stays = trouble.owned_by_others().is_some() || !(trouble.is_conflict() || trouble.passes());
             if stays || site.left().is_zero() {
                 let why = trouble.words(site, &Right::one("patch", one.kind, &one.name));
-                return Err(if may_have_happened {
-                    StepResult::unknown(why)
-                } else {
-                    StepResult::failed(Words::new("step.unchanged").with("why", why))
-                });
+                return Err(StepResult::unchanged(why).after(may_have_happened));
             }
             site.tell(&trouble);
             pause(AGAIN).await;
         }
     }
 
+    /// Looks, and applies it once. Only what is applied can have happened: nothing comes of a reading or a rehearsal.
     async fn try_once(
         &self,
         site: &Site<'_>,
         one: &Manifest,
         planned: &Planned,
         key: &str,
+        may_have_happened: &mut bool,
     ) -> Result<Result<(), StepResult>, Trouble> {
         let live = live(site, one).await?;
         if live.as_ref().is_some_and(|live| live.mark() == Some(key)) {
@@ -329,7 +326,8 @@ impl Apply {
         if let Some(version) = &now.version {
             object["metadata"]["resourceVersion"] = version.as_str().into();
         }
-        site.apply(one.kind, &one.name, &object, self.force, false).await.map(|_| Ok(()))
+        let applied = site.apply(one.kind, &one.name, &object, self.force, false).await;
+        applied.map(|_| Ok(())).inspect_err(|trouble| *may_have_happened |= trouble.may_have_happened())
     }
 }
 

@@ -350,6 +350,10 @@ impl RunJob {
                 Ok(Found::Another) => {
                     return Err(StepResult::stale(Words::new("kubernetes.replaced").with("name", name)));
                 }
+                // Somebody has deleted what was begun, and it may have done its work by then.
+                Ok(Found::Nothing | Found::Ending(_)) if cx.begun => {
+                    return Err(StepResult::unknown(Words::new("kubernetes.gone").with("name", name)));
+                }
                 Ok(Found::Ending(pods)) => {
                     let says = |key| Words::new(key).with("name", name.as_str()).with("pods", pods);
                     if site.left().is_zero() {
@@ -384,9 +388,7 @@ impl RunJob {
                 Err(trouble) => trouble,
             };
             if !(trouble.is_conflict() || trouble.passes()) || site.left().is_zero() {
-                let result = failed(site, &trouble, &right);
-                let unknown = StepResult::unknown(trouble.words(site, &right));
-                return Err(if may_have_happened { unknown } else { result });
+                return Err(failed(site, &trouble, &right).after(may_have_happened));
             }
             site.tell(&trouble);
             pause(AGAIN).await;
@@ -580,5 +582,5 @@ fn ended(name: &str, end: Ended, output: Option<String>) -> StepResult {
 }
 
 fn failed(site: &Site<'_>, trouble: &Trouble, right: &Right) -> StepResult {
-    StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, right)))
+    StepResult::unchanged(trouble.words(site, right))
 }

@@ -152,7 +152,8 @@ impl Operation for RecreatePods {
             let before = match self.pods(site).await {
                 Ok(pods) => pods,
                 Err(why) => {
-                    return halfway(StepResult::unknown(why.words(site, &Right::all("list", PODS))), sent);
+                    let why = why.words(site, &Right::all("list", PODS));
+                    return halfway(StepResult::unchanged(why).after(sent > 0), sent);
                 }
             };
             for one in some {
@@ -181,14 +182,15 @@ impl Operation for RecreatePods {
                 Ok(pods) => pods,
                 Err(why) => return Happened::CannotTell { why: why.words(site, &Right::all("list", PODS)) },
             };
-            let left = pods.iter().filter(|pod| is_one(pod, &all) && !pod.is_being_deleted()).count();
+            let left = pods.iter().filter(|pod| is_one(pod, &all)).count();
+            let goes = |pod: &Object| is_one(pod, &all) && pod.is_being_deleted();
             let ready = pods.iter().filter(|pod| is_ready(pod)).count();
             if left == 0 && ready > 0 && all_new_are_ready(&pods, &all) {
                 let note = Words::new("kubernetes.recreated").with("pods", all.len());
                 return Happened::Yes { note: note.with("selector", self.selector.as_str()), live: None };
             }
             let note = Words::new("kubernetes.recreating").with("left", left).with("ready", ready);
-            if left < all.len() {
+            if left < all.len() || pods.iter().any(goes) {
                 return Happened::Begun { note };
             }
             if looked_twice {
