@@ -122,6 +122,21 @@ pub struct Kept {
     pub late: bool,
 }
 
+impl Kept {
+    /// Files of a clean state are not given away for none, or for some that may show what the run has changed.
+    fn unless_worse_than(self, former: Option<Kept>) -> Self {
+        match former {
+            Some(mut former) if !former.files.is_empty() && (self.late || self.files.is_empty()) => {
+                let not_anew = Words::new("kept.not_anew");
+                former.missed.retain(|line| *line != not_anew);
+                former.missed.push(not_anew);
+                former
+            }
+            _ => self,
+        }
+    }
+}
+
 /// To whom a run was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HandedTo {
@@ -472,7 +487,8 @@ impl Run {
                 self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq, keeping: *keeping };
             }
             Fact::StateKept { files, missed, late, .. } => {
-                self.kept = Some(Kept { at: mark.at, files: files.clone(), missed: missed.clone(), late: *late });
+                let kept = Kept { at: mark.at, files: files.clone(), missed: missed.clone(), late: *late };
+                self.kept = Some(kept.unless_worse_than(self.kept.take()));
                 self.without_state = false;
                 if let Phase::Announcing { keeping, .. } = &mut self.phase {
                     *keeping = false;
@@ -487,7 +503,8 @@ impl Run {
                 self.phase = Phase::Expired;
             }
             Fact::RunReleased { without_state, .. } => {
-                self.without_state = *without_state;
+                // When it goes on, what somebody began to keep before it may still be under way.
+                self.without_state |= *without_state;
                 self.phase = Phase::Released;
             }
             Fact::RunStarted { fence, .. } => {
