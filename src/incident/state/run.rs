@@ -13,6 +13,7 @@ use crate::incident::id::{RunId, UserId};
 use crate::incident::rules::RunbookAction;
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact};
+use crate::incident::window::Window;
 use crate::incident::words::Words;
 
 /// State that was kept longer ago is kept anew before anything is changed.
@@ -228,6 +229,12 @@ impl Run {
     pub fn missing_approvals(&self) -> usize {
         let needed = if self.glass.is_some() { 1 } else { usize::from(self.action.approval.needed) };
         needed.saturating_sub(self.approvals.len())
+    }
+
+    /// When its plan may be approved, where that is not always. Whoever takes back what has begun waits for no window: half of a
+    /// change may be worse than either end of it (P7 before P8).
+    pub fn window(&self) -> Option<&Window> {
+        self.action.window.as_ref().filter(|_| self.request.undo_of.is_none())
     }
 
     /// The step, from 0, that was begun and is not known to have ended.
