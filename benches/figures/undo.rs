@@ -191,7 +191,8 @@ impl Place {
 
     /// When the end of the run's step was kept.
     async fn step_ended(&self, wanted: RunId) -> i64 {
-        let mut again = tokio::time::interval(Duration::from_millis(5));
+        // What counts is the moment that was kept; to look more often would take the bot its time.
+        let mut again = tokio::time::interval(Duration::from_millis(100));
         let ended = async {
             loop {
                 again.tick().await;

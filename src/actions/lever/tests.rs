@@ -163,7 +163,7 @@ async fn what_nobody_saw_end_is_unknown() {
     let (line, sent) = thrown(&[start()], &[Err(lost())]).await;
     assert!(line.starts_with("unknown: the answer of shop was lost") && sent == 1, "{line}");
     let (line, _) = thrown(&[start()], &[Ok(())]).await;
-    assert_eq!(line, "unknown: shop said yes, but it still is at v2 after 60 ms");
+    assert_eq!(line, "unknown: shop said yes, but it still is at v2 after 400 ms");
     let (line, sent) = thrown(&[start(), moving()], &[Ok(())]).await;
     assert!(line.starts_with("unknown: shop is being moved, but still is at v2 after") && sent == 1, "{line}");
     let (line, _) = thrown(&[start(), Err(no(500))], &[Ok(())]).await;

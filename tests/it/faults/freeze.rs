@@ -14,8 +14,10 @@ use crate::database::{Database, Kind};
 
 /// Longer than any lease.
 const FROZEN: Duration = LEASE.saturating_add(Duration::from_secs(2));
-/// How long it works on an incident before it freezes, in milliseconds.
+/// How long one of two works on an incident before it freezes, in milliseconds.
 const WORKS: std::ops::Range<u64> = 0..1_500;
+/// The same of one that is alone: people whom it left without an answer try again after seconds, and need it once there.
+const WORKS_ALONE: std::ops::Range<u64> = 0..12_000;
 
 /// What was handed over before the answer may have been in a frozen hand.
 const ALLOWED: Allowed = Allowed {
@@ -24,11 +26,11 @@ const ALLOWED: Allowed = Allowed {
 };
 
 /// Freezes the processes in turn.
-async fn freeze_in_turn(bots: &[Bot], people: &People<'_>, rounds: u32) {
+async fn freeze_in_turn(bots: &[Bot], works: std::ops::Range<u64>, people: &People<'_>, rounds: u32) {
     let mut chance = chance();
     for bot in bots.iter().cycle().take(usize::try_from(rounds).expect("a number of rounds")) {
         people.are_busy().await;
-        pass(Duration::from_millis(chance.u64(WORKS))).await;
+        pass(Duration::from_millis(chance.u64(works.clone()))).await;
         bot.freeze().await;
         pass(FROZEN).await;
         bot.thaw().await;
@@ -42,7 +44,7 @@ async fn a_process_that_was_frozen_alone_makes_up_for_it() {
     let (people, is_over, rounds) = (People::of(&town), Cell::new(false), rounds(1));
     let bots = [town.start().await];
     let freezing = async {
-        freeze_in_turn(&bots, &people, rounds).await;
+        freeze_in_turn(&bots, WORKS_ALONE, &people, rounds).await;
         is_over.set(true);
     };
     tokio::join!(freezing, people.work(&is_over));
@@ -58,7 +60,7 @@ async fn of_two_replicas_the_frozen_one_does_nothing_again_when_it_goes_on() {
     let (people, is_over, rounds) = (People::of(&town), Cell::new(false), rounds(1));
     let bots = [town.start().await, town.start().await];
     let freezing = async {
-        freeze_in_turn(&bots, &people, rounds).await;
+        freeze_in_turn(&bots, WORKS, &people, rounds).await;
         is_over.set(true);
     };
     tokio::join!(freezing, people.work(&is_over));
