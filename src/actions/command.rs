@@ -160,6 +160,11 @@ impl ActionProvider for CommandStep {
         self.again
     }
 
+    /// Nobody knows what a program does, but that is what it is there for.
+    fn brings_back(&self, _: &PlannedStep) -> bool {
+        self.again
+    }
+
     fn secrets(&self) -> Vec<&SecretString> {
         self.place.secrets.values().collect()
     }

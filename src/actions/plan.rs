@@ -1,6 +1,6 @@
 //! Making plans: every step in absolute terms, the figures of the moment, and what will be verified.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use futures_util::future::join_all;
@@ -42,7 +42,7 @@ impl Actions {
             return Err(PlanFault::Refused { target: config.title.clone(), why });
         }
         let (steps, seen) = tokio::join!(self.inner.plan_steps(config, wanted), self.seen_now(config));
-        let mut steps = chained(steps?, |place| config.steps.get(place).is_some_and(StepConfig::takes_up))?;
+        let mut steps = chained(steps?, &config.steps)?;
         tell_of_writers(config, &mut steps);
         refuse_too_much(&steps, config.risk)?;
         Ok(ActionPlan {
@@ -67,23 +67,27 @@ impl Actions {
     /// [`PlanFault`], a sentence for the person who asked: nothing can be taken back, or it cannot be looked at.
     pub async fn plan_back(&self, plan: &ActionPlan, begun: &[usize]) -> Result<ActionPlan, PlanFault> {
         let config = self.inner.action(&plan.action)?;
-        let (mut steps, mut stays_done, mut is_back) = (Vec::new(), Vec::new(), None);
+        let (mut steps, mut stays_done, mut refused) = (Vec::new(), Vec::new(), None);
         for (place, done) in begun.iter().rev().filter_map(|place| Some((*place, plan.steps.get(*place)?))) {
             let place = done.configured_at.unwrap_or(place);
             let Some(step) = config.steps.get(place).filter(|_| !done.has_nothing_to_do()) else { continue };
             match self.inner.in_time(step, step.plan_back(done, &self.inner.context(None, &[]))).await {
                 Ok(step) => steps.push(PlannedStep { configured_at: Some(place), ..step }),
-                Err(fault @ PlanFault::AlreadyThere { .. }) => is_back = Some(fault),
-                Err(PlanFault::NothingToGoBackTo(why)) => {
-                    let words = Words::new("step.stays_done").with("title", done.title.clone());
-                    stays_done.push(words.with("why", why));
+                Err(fault @ PlanFault::AlreadyThere { .. }) => refused = refused.or(Some(fault)),
+                // What somebody else has changed since stays as they left it, and the others are taken back all the same.
+                Err(PlanFault::Refused { target, why }) => {
+                    stays_done.push(stays(done, why.clone()));
+                    refused = Some(PlanFault::Refused { target, why });
                 }
+                Err(PlanFault::NothingToGoBackTo(why)) => stays_done.push(stays(done, why)),
                 Err(fault) => return Err(fault),
             }
         }
         if steps.is_empty() {
-            let why = Words::new("step.nothing_back").with("kept", stays_done);
-            return Err(is_back.unwrap_or(PlanFault::NothingToGoBackTo(why)));
+            let why = Words::new("step.nothing_back").with("kept", stays_done.clone());
+            // Its own words, where there is one reason.
+            let only = refused.filter(|_| stays_done.len() <= 1);
+            return Err(only.unwrap_or(PlanFault::NothingToGoBackTo(why)));
         }
         tell_of_writers(config, &mut steps);
         refuse_too_much(&steps, config.risk)?;
@@ -109,6 +113,11 @@ impl Actions {
         let Some(service) = &config.service else { return Vec::new() };
         self.look_at(service, length::duration(self.inner.config.limits.why_within)).await
     }
+}
+
+/// Why a step stays as it is when the others are taken back.
+fn stays(done: &PlannedStep, why: Words) -> Words {
+    Words::new("step.stays_done").with("title", done.title.clone()).with("why", why)
 }
 
 /// Why it is proposed: what is not as it should be.
@@ -257,22 +266,26 @@ fn figure(result: &CheckResult) -> Words {
     words.with("limit", result.limit.clone())
 }
 
-/// The steps, each with the one that it takes up. Two of them may change the same only so: one that was planned from the
-/// world as it is now would undo, or not know, what the other does.
-fn chained(mut steps: Vec<PlannedStep>, takes_up: impl Fn(usize) -> bool) -> Result<Vec<PlannedStep>, PlanFault> {
-    let mut changed_by: BTreeMap<String, usize> = BTreeMap::new();
-    for (place, step) in steps.iter_mut().enumerate() {
+/// The steps, each with those that it brings back. Two of them may change the same only where the later one takes up what the
+/// other leaves: one that was planned from the world as it is now would undo, or not know, what that does.
+fn chained(steps: Vec<PlannedStep>, configured: &[StepConfig]) -> Result<Vec<PlannedStep>, PlanFault> {
+    let mut chained: Vec<PlannedStep> = Vec::with_capacity(steps.len());
+    for (mut step, config) in steps.into_iter().zip(configured) {
+        let mut own = BTreeSet::new();
         for lock in step.locks().to_vec() {
-            let Some(earlier) = changed_by.insert(lock.clone(), place) else { continue };
-            if earlier == place || !takes_up(place) {
+            let is_same = |earlier: &&PlannedStep| earlier.locks().contains(&lock);
+            let is_taken = chained.iter().any(|earlier| is_same(&earlier));
+            if !own.insert(lock.clone()) || (is_taken && !config.takes_up()) {
                 return Err(PlanFault::SameTarget(lock));
             }
-            if !step.after.contains(&earlier) {
-                step.after.push(earlier);
-            }
+            let earlier = chained.iter().enumerate().filter(|(_, earlier)| is_same(earlier));
+            step.after.extend(earlier.filter(|(_, earlier)| config.brings_back(earlier)).map(|(place, _)| place));
         }
+        step.after.sort_unstable();
+        step.after.dedup();
+        chained.push(step);
     }
-    Ok(steps)
+    Ok(chained)
 }
 
 /// Where nothing before it changes anything, nobody who writes was stopped for a step that replaces data.

@@ -73,6 +73,12 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
         false
     }
 
+    /// What it takes up of this earlier step it brings back to where that was before, as a worker that was stopped runs again:
+    /// whoever takes the plan back leaves both as they are. One that waits, restarts or goes on somewhere else does not.
+    fn brings_back(&self, _earlier: &PlannedStep) -> bool {
+        false
+    }
+
     /// Where it can go, for a person to choose; each value can mean only one thing. Only reads.
     ///
     /// # Errors
@@ -220,6 +226,16 @@ impl StepResult {
 
     pub(super) fn unknown(why: Words) -> Self {
         StepResult::Unknown { why, output: None }
+    }
+
+    /// It failed, and nothing was changed by it.
+    pub(super) fn unchanged(why: Words) -> Self {
+        StepResult::failed(Words::new("step.unchanged").with("why", why))
+    }
+
+    /// The same where a request before may have been carried out although its answer was lost.
+    pub(super) fn after(self, may_have_happened: bool) -> Self {
+        if may_have_happened { self.taken_up() } else { self }
     }
 
     /// What it means for a step that had begun before: something was done already, so that nothing was is never believed
@@ -496,6 +512,11 @@ impl StepConfig {
     /// Whether it can take up what an earlier step leaves.
     pub(super) fn takes_up(&self) -> bool {
         self.provider().is_some_and(|(_, provider)| provider.takes_up())
+    }
+
+    /// Whether it brings back what this earlier step changes.
+    pub(super) fn brings_back(&self, earlier: &PlannedStep) -> bool {
+        self.provider().is_some_and(|(_, provider)| provider.brings_back(earlier))
     }
 
     /// The step that takes a done one back, filled in alike.

@@ -298,7 +298,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         glass: None,
         kept: None,
         without_state: false,
-        tried: false,
+        retried: Default::default(),
         settled_by: None,
     };
     run.approved_plan().unwrap()

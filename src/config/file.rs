@@ -261,7 +261,8 @@ pub(super) struct Action {
     /// Who must agree (P6).
     #[serde(default)]
     pub approval: Approval,
-    /// When it may be approved, by a name under `windows` (P8); always when it is not said.
+    /// When it may be approved, by a name under `windows` (P8); always when it is not said. What has begun may be gone on with
+    /// and taken back at any time.
     pub window: Option<At<Name>>,
     /// What is ticked first (P5).
     #[serde(default)]

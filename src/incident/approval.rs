@@ -77,8 +77,8 @@ pub struct PlannedStep {
     /// It is done even when a step before it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub always: bool,
-    /// The earlier steps of this plan, from 0, that it takes up: they change the same, and this one was planned from what
-    /// they leave.
+    /// The earlier steps of this plan, from 0, that it brings back: a worker that they stopped runs again. Once both are done
+    /// nothing is left of either that could be taken back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<usize>,
     /// Which provider planned it and will execute it.

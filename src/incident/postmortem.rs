@@ -191,7 +191,11 @@ fn record(run: &Run, timeline: &[Entry]) -> RunRecord {
         _ => ("open", None),
     };
     let overridden = timeline.iter().find_map(|entry| match &entry.fact {
-        Fact::ApprovalGiven { run: of, override_reason, .. } if *of == run.id => override_reason.clone(),
+        Fact::ApprovalGiven { run: of, override_reason, .. } | Fact::GlassBroken { run: of, override_reason, .. }
+            if *of == run.id =>
+        {
+            override_reason.clone()
+        }
         _ => None,
     });
     let change = run.plan.as_ref().map(|plan| plan.from_to());

@@ -61,6 +61,7 @@ impl Draft<'_> {
             return;
         };
         let (allowed, rule, dry_run) = (state.action.risk, state.action.approval.clone(), state.request.dry_run);
+        let window = state.window().cloned();
         let plan = plan.and_then(|plan| within(plan, allowed));
         match plan {
             Err(why) => {
@@ -69,7 +70,7 @@ impl Draft<'_> {
             Ok(plan) => {
                 let (digest, risk) = (plan.digest(), plan.risk());
                 // Nobody may approve while the window is closed, so the time to do it begins when it opens.
-                let begins = state.action.window.as_ref().and_then(|window| window.closed(self.context.now));
+                let begins = window.and_then(|window| window.closed(self.context.now));
                 let begins = begins.and_then(|closed| closed.opens_at).unwrap_or(self.context.now);
                 let expires_at = begins + rule.expires_after;
                 self.fact(Fact::PlanShown { run, plan, digest, expires_at });
@@ -89,8 +90,8 @@ impl Draft<'_> {
     }
 
     /// One person approves alone, in an emergency: everybody sees it, and those in charge are told at once.
-    pub fn break_glass(&mut self, run: RunId, reason: &str) {
-        self.fact(Fact::GlassBroken { run, reason: reason.to_owned() }).notice();
+    pub fn break_glass(&mut self, run: RunId, reason: &str, override_reason: Option<String>) {
+        self.fact(Fact::GlassBroken { run, reason: reason.to_owned(), override_reason }).notice();
         let first = self.incident.severity.policy.levels.first();
         let mut told: Vec<Contact> = first.map(|level| level.contacts.clone()).unwrap_or_default();
         let commander = self.incident.roles.get(&Role::Commander);

@@ -323,6 +323,9 @@ pub enum Fact {
         run: RunId,
         /// Why.
         reason: String,
+        /// Why they did not wait for the window, where it was closed and they had approved before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        override_reason: Option<String>,
     },
     /// All approvals are there; the channel is told, then it runs (P3).
     Approved {

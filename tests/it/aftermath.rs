@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vigie::incident::approval::{Outcome, Risk};
+use vigie::incident::approval::{Class, Outcome, PlannedStep, Risk};
 use vigie::incident::command::parse;
 use vigie::incident::decision::{Input, ReplyTo, Report};
 use vigie::incident::id::{ChannelId, IncidentId, MessageRef, RunId};
 use vigie::incident::people::Actor;
+use vigie::incident::postmortem::compile;
 use vigie::incident::state::{Phase, Run};
+use vigie::incident::time::Millis;
 use vigie::incident::timeline::Card;
+use vigie::incident::window::Window;
 use vigie::incident::words::Words;
 use vigie::store::Target;
 
@@ -224,6 +227,36 @@ async fn a_run_that_was_done_is_taken_back_in_reverse_and_what_has_no_way_back_i
     team.world.close().await;
 }
 
+/// One looks and says that it happened; what is left is done after that, and nobody is told of a success before.
+#[tokio::test]
+async fn a_step_in_the_middle_that_somebody_settled_leaves_the_rest_to_be_gone_on_with() {
+    let note = "      - title: Note it down\n        command: { target: note, risk: reversible, to: noted, argv: [\"true\"] }\n";
+    for (truth, row, told_so) in [
+        ("happened", "✅ second from v2 to v1: done", "Done: first from v2 to v1 and second from v2 to v1"),
+        ("not-happened", "○ second from v2 to v1: not done", "Failed at: second from v2 to v1"),
+    ] {
+        let team = Team::planned(note).await;
+        team.second.hides_once_put();
+        team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "approve").await;
+        assert!(matches!(team.outcome(1).await, Outcome::Unknown { step: 1, .. }));
+        team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), truth).await;
+        let card = team.shown();
+        for line in ["looked: it ", "Known before: ", row, "○ Note it down: not done", "Try again", "Undo", "Hand over"]
+        {
+            assert!(card.contains(line), "{line} is not in {card}");
+        }
+        assert!(!card.contains("Post customer update"), "{card}");
+        let told = shown(&team.world.message("C0GENERAL", "Rollback stopped"));
+        assert!(told.contains(told_so) && told.contains("Not done: Note it down"), "{told}");
+        assert_eq!(told.contains("Failed at"), truth == "not-happened", "{told}");
+        team.second.shows_again();
+        team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "retry").await;
+        assert_eq!(team.outcome(1).await, Outcome::Done, "{}", team.shown());
+        assert_eq!(team.second.positions(), ["v2", "v1"], "{truth}: it is not put there twice");
+        team.world.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_handed_over_run_pages_whoever_gets_it() {
     let team = Team::failed().await;
@@ -340,7 +373,7 @@ fn a_run_goes_on_after_the_channel_was_told_and_holds_its_target_from_then_on() 
 #[test]
 fn checks_that_failed_are_tried_again_and_never_skipped() {
     let mut script = running();
-    let took = vigie::incident::time::Millis(1);
+    let took = Millis(1);
     let note = Words::verbatim("ok");
     script.report(Report::StepFinished { run: id(), step: 0, note, took, output: None, live: None });
     script.report(ended(Outcome::Failed { step: None, why: Words::verbatim("health") }));
@@ -349,6 +382,157 @@ fn checks_that_failed_are_tried_again_and_never_skipped() {
     script.play("6m lead retry run_7_1");
     let run = &script.incident.as_ref().unwrap().runs[&id()];
     assert_eq!((run.current_step(), run.steps.len()), (1, 1), "what is done stays done");
+}
+
+/// Three steps, each of something else, approved and under way; the first is done and the second has begun.
+fn in_the_second_of_three() -> Script {
+    let mut script = Script::new();
+    script.play("0m oncall start sev2 checkout returns 500\n2m oncall rollback");
+    let mut three = plan("v1", Risk::Reversible);
+    for target in ["http:cache", "http:site"] {
+        three.steps.push(PlannedStep { target: target.into(), ..three.steps[0].clone() });
+    }
+    script.report(Report::Planned { run: id(), plan: Ok(Box::new(three)) });
+    script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    script.report(Report::StepStarted { run: id(), step: 0 });
+    done(&mut script, 0);
+    script.report(Report::StepStarted { run: id(), step: 1 });
+    script
+}
+
+fn done(script: &mut Script, step: usize) {
+    let (note, took) = (Words::verbatim("ok"), Millis(1));
+    script.report(Report::StepFinished { run: id(), step, note, took, output: None, live: None });
+}
+
+fn failed(why: &'static str) -> Report {
+    ended(Outcome::Failed { step: Some(1), why: Words::new(why) })
+}
+
+fn state(script: &Script) -> &Run {
+    &script.incident.as_ref().expect("it is declared").runs[&id()]
+}
+
+#[test]
+fn once_somebody_has_looked_the_run_goes_on_from_what_they_saw() {
+    for (truth, next, to_take_back) in [("happened", 2, vec![0, 1]), ("not-happened", 1, vec![0])] {
+        let mut script = in_the_second_of_three();
+        script.report(ended(Outcome::Unknown { step: 1, why: Words::verbatim("the answer was lost") }));
+        assert!(script.then("6m lead retry run_7_1").contains("refusal.nothing_to_retry"), "nobody has looked");
+        script.play(&format!("7m lead settle run_7_1 {truth}"));
+        let run = state(&script);
+        assert!(!run.went_well() && run.ended_badly() && !run.may_have_changed_unfinished(), "{truth}: {run:?}");
+        assert_eq!((run.goes_on_with(), run.steps_to_take_back()), (Some(next), to_take_back), "{truth}");
+        assert!(script.then("8m lead retry run_7_1\n9m wake").contains("run_released"), "{truth}");
+        assert_eq!((state(&script).steps.len(), state(&script).settled), (next, None), "{truth}");
+        // It may be unknown again, and then it is to be looked at again.
+        script.report(Report::StepStarted { run: id(), step: next });
+        script.report(ended(Outcome::Unknown { step: next, why: Words::verbatim("lost again") }));
+        assert!(state(&script).holds_targets(), "{truth}");
+    }
+    let mut script = in_the_second_of_three();
+    done(&mut script, 1);
+    script.report(Report::StepStarted { run: id(), step: 2 });
+    script.report(ended(Outcome::Unknown { step: 2, why: Words::verbatim("the answer was lost") }));
+    let over = script.then("6m lead settle run_7_1 happened\n7m lead retry run_7_1");
+    assert!(over.contains("refusal.nothing_to_retry") && state(&script).went_well(), "nothing is left of it: {over}");
+}
+
+#[test]
+fn what_was_begun_before_it_was_skipped_is_taken_back_and_what_was_left_alone_is_not() {
+    for (why, may_have_changed, to_take_back) in
+        [("step.program_exit", true, vec![0, 1, 2]), ("step.unchanged", false, vec![0, 2])]
+    {
+        let mut script = in_the_second_of_three();
+        script.report(failed(why));
+        script.play("6m lead skip run_7_1 it comes up slowly\n7m wake");
+        script.report(Report::StepStarted { run: id(), step: 2 });
+        done(&mut script, 2);
+        script.report(ended(Outcome::Done));
+        assert_eq!(state(&script).steps_to_take_back(), to_take_back, "{why}");
+        assert_eq!(state(&script).may_have_changed_unfinished(), may_have_changed, "{why}");
+    }
+}
+
+#[test]
+fn a_step_that_was_tried_again_is_unfinished_until_it_is_done() {
+    let mut script = in_the_second_of_three();
+    script.report(failed("step.program_exit"));
+    script.play("6m lead retry run_7_1\n7m lead stop run_7_1\n8m wake");
+    script.report(ended(Outcome::Stopped { done: 1 }));
+    let run = state(&script);
+    assert_eq!(
+        (run.may_have_changed_unfinished(), run.steps_to_take_back()),
+        (true, vec![0, 1]),
+        "the first try counts"
+    );
+    script.play("9m lead retry run_7_1\n10m wake");
+    script.report(Report::StepStarted { run: id(), step: 1 });
+    done(&mut script, 1);
+    script.report(Report::StepStarted { run: id(), step: 2 });
+    done(&mut script, 2);
+    script.report(ended(Outcome::Failed { step: None, why: Words::verbatim("health") }));
+    let run = state(&script);
+    assert_eq!((run.may_have_changed_unfinished(), run.steps_to_take_back()), (false, vec![0, 1, 2]));
+}
+
+/// Open for the first ten minutes of the script.
+fn ten_minutes() -> Window {
+    let (from, to) = ("02:00".parse().expect("a time"), "02:10".parse().expect("a time"));
+    Window { name: "deploys".into(), zone: "UTC".into(), days: [5].into(), from, to, freezes: vec![] }
+}
+
+/// P7 before P8 · Half of a change may be worse than either end of it.
+#[test]
+fn what_has_begun_is_gone_on_with_and_taken_back_although_its_window_has_closed() {
+    let mut script = Script::new();
+    let action = script.rules.actions.get_mut("rollback-shop").expect("it is there");
+    (action.window, action.class) = (Some(ten_minutes()), Class::Planned);
+    script.play("0m oncall start sev2 checkout returns 500\n2m oncall rollback");
+    script.report(Report::Planned { run: id(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    script.play("3m lead tick run_7_1 backup\n9m lead approve run_7_1\n10m wake");
+    script.report(Report::StepStarted { run: id(), step: 0 });
+    script.report(ended(Outcome::Failed { step: Some(0), why: Words::verbatim("no") }));
+    let asked = script.then("11m oncall undo run_7_1");
+    assert!(asked.contains("plan_asked"), "{asked}");
+    let back: RunId = "run_7_2".parse().expect("a run");
+    script.report(Report::Planned { run: back, plan: Ok(Box::new(plan("v2", Risk::Reversible))) });
+    let expires = script.incident.as_ref().expect("it is declared").runs[&back].expires_at;
+    assert_eq!(expires, Some(script.now + Millis::minutes(15)), "its time begins now, and not when the window opens");
+    let approved = script.then("12m lead approve run_7_2");
+    assert!(approved.contains("    approved"), "{approved}");
+
+    script.play("13m wake");
+    script.report(Report::StepStarted { run: back, step: 0 });
+    script.report(Report::RunFinished { run: back, outcome: Outcome::Done, output: None });
+    let gone_on = script.then("14m lead retry run_7_1");
+    assert!(gone_on.contains("run_resumed"), "{gone_on}");
+    script.play("15m wake");
+    script.report(ended(Outcome::Done));
+    script.play("16m oncall rollback");
+    let run = "run_7_3".parse().expect("a run");
+    script.report(Report::Planned { run, plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    let refused = script.then("17m lead tick run_7_3 backup\n17m lead approve run_7_3");
+    assert!(refused.contains("refusal.window_closed"), "what begins anew waits: {refused}");
+}
+
+/// P6, P8 · It is approved already, so nothing but the broken glass says why nobody waited for the window.
+#[test]
+fn why_a_window_did_not_count_is_kept_with_the_broken_glass() {
+    let mut script = Script::new();
+    let action = script.rules.actions.get_mut("rollback-shop").expect("it is there");
+    (action.window, action.approval.needed) = (Some(ten_minutes()), 2);
+    action.break_glass = Some(action.approval.by.clone());
+    script.play("0m oncall start sev2 checkout returns 500\n2m oncall rollback");
+    script.report(Report::Planned { run: id(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
+    script.play("3m lead tick run_7_1 backup\n9m lead approve run_7_1");
+    let refused = script.then("11m lead approve run_7_1 --break-glass \"nobody answers\"");
+    assert!(refused.contains("refusal.window_closed"), "{refused}");
+    let taken =
+        script.then("12m lead approve run_7_1 --break-glass \"nobody answers\" --override \"orders are being lost\"");
+    assert!(taken.contains("glass_broken") && taken.contains("    approved"), "{taken}");
+    let record = compile(script.incident.as_ref().expect("it is declared"), &script.timeline);
+    assert_eq!(record.runs[0].outside_window.as_deref(), Some("orders are being lost"));
 }
 
 #[test]

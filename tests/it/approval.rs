@@ -374,6 +374,42 @@ fn old_state_is_kept_anew_and_the_run_waits_for_both_but_not_for_ever() {
 }
 
 #[test]
+fn clean_files_are_not_given_away_for_late_ones_or_for_none() {
+    for (files, released) in [(&["objects-2.yaml"][..], true), (&[], false)] {
+        let (mut script, _) = keeping(KeepState::Auto);
+        script.report(kept(&["objects.yaml"]));
+        script.play("9m lead approve run_7_1");
+        told(&mut script);
+        if released {
+            script.play("10m wake");
+        }
+        let again = script.then_report(kept(files));
+        assert!(again.contains("    state_kept"), "{again}");
+        let state = script.incident.as_ref().unwrap().runs[&id()].kept.clone().expect("it is kept");
+        let names: Vec<&str> = state.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!((names.as_slice(), state.late), (&["objects.yaml"][..], false), "{files:?}");
+        assert_eq!(state.missed, [Words::new("kept.not_anew")], "{files:?}");
+    }
+}
+
+#[test]
+fn state_that_is_still_being_kept_is_taken_although_the_run_goes_on_meanwhile() {
+    let (mut script, _) = keeping(KeepState::Auto);
+    script.play("4m lead approve run_7_1");
+    told(&mut script);
+    script.play("5m wake");
+    script.report(Report::StepStarted { run: id(), step: 0 });
+    let outcome = Outcome::Failed { step: Some(0), why: Words::new("step.unchanged") };
+    script.report(Report::RunFinished { run: id(), outcome, output: None });
+    script.play("6m lead retry run_7_1");
+    assert!(told(&mut script).contains("run_released"));
+    let late = script.then_report(kept(&["objects.yaml"]));
+    assert!(late.contains("    state_kept"), "{late}");
+    let state = script.incident.as_ref().unwrap().runs[&id()].kept.clone().expect("it is kept");
+    assert!(state.files.len() == 1 && state.late, "{state:?}");
+}
+
+#[test]
 fn what_keeps_no_state_asks_for_none_and_has_no_files() {
     let (mut script, shown) = keeping(KeepState::Off);
     assert!(!shown.contains("keep_state"), "{shown}");

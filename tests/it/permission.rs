@@ -132,6 +132,14 @@ async fn a_plan_that_is_not_urgent_waits_for_its_window_and_can_be_approved_in_i
     assert_eq!(run(&world).await.phase, Phase::Pending, "its time to be approved begins when the window opens");
     world.types("U0LEAD", &channel, "approve run_1_1").await;
     assert_eq!(run(&world).await.phase, DONE);
+    // It is past noon, and what was done is taken back all the same.
+    world.pass(4 * 60).await;
+    world.types("U0ONCALL", &channel, "undo run_1_1").await;
+    let back = world.message(&channel, "approve run_1_2");
+    let line = "*Window:* deploys does not count here: what has begun may be taken back at any time";
+    assert!(shown(&back).contains(line), "{}", shown(&back));
+    world.clicks("U0LEAD", &channel, &ts(&back), "approve").await;
+    assert_eq!((run(&world).await.phase, lever.positions().len()), (DONE, 3));
     world.close().await;
 }
 

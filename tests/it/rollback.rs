@@ -240,7 +240,10 @@ async fn a_target_that_moved_between_plan_and_approval_is_left_alone_and_a_new_p
     let state = world.incident(1).await.runs.into_values().next().expect("there is a run");
     assert!(matches!(&state.phase, Phase::Finished { outcome: Outcome::Stale { step: 0, .. } }), "{state:?}");
     let card = shown(&world.again(&channel, &plan));
-    for line in ["Not carried out: Put the flags back", "The plan expected v2. Found instead: flags is at v3."] {
+    for line in [
+        "Not carried out: Put the flags back",
+        "The plan expected v2. Found instead: flags is at v3. A new plan was asked for: run_1_2.",
+    ] {
         assert!(card.contains(line), "{line} is not in {card}");
     }
     assert!(!card.contains("Plan again"), "there is a new plan already: {card}");

@@ -242,6 +242,6 @@ fn approve(plan: &ActionPlan) -> Run {
         glass: None,
         kept: None,
         without_state: false,
-        tried: false,
+        retried: Default::default(),
     }
 }

@@ -150,6 +150,10 @@ impl ActionProvider for Compose {
         self.start.is_some()
     }
 
+    fn brings_back(&self, earlier: &PlannedStep) -> bool {
+        self.start.is_some() && power::stops(earlier)
+    }
+
     async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
         match &self.back {
             Some(back) => back::choices(self, back, &self.engine(cx.world, planning(cx))).await,

@@ -63,7 +63,8 @@ pub(super) async fn plan(
     Ok(config.step(title, shown(running), shown(wanted), diff.collect(), spec))
 }
 
-fn stops(step: &PlannedStep) -> bool {
+/// It is a step that stops a service's containers.
+pub(super) fn stops(step: &PlannedStep) -> bool {
     spec_of::<Spec>(step).is_ok_and(|spec| !spec.on)
 }
 

@@ -167,6 +167,11 @@ impl ActionProvider for Ecs {
         self.scale.is_some()
     }
 
+    fn brings_back(&self, earlier: &PlannedStep) -> bool {
+        let scales = |spec: Spec| matches!(spec.what, What::Count { .. });
+        self.scale.is_some() && spec_of(earlier).is_ok_and(scales)
+    }
+
     async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
         let client = self.client(cx.world, planning(cx));
         let service = self.read(&client).await?;

@@ -50,6 +50,9 @@ struct Planned {
     /// since shall not be overwritten by what was approved for something else.
     #[serde(default)]
     effect: String,
+    /// It gives a workload another number of pods.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    scales: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +73,12 @@ pub(super) fn changes(facts: &Value, name: &str) -> bool {
     facts_of::<Facts>(facts).is_ok_and(is_one)
 }
 
+/// Whether these facts are of an apply that gives this workload another number of pods.
+pub(super) fn scales(facts: &Value, name: &str) -> bool {
+    let is_one = |facts: Facts| facts.objects.iter().any(|one| one.name == name && one.scales);
+    facts_of::<Facts>(facts).is_ok_and(is_one)
+}
+
 /// What applying one of them would do.
 enum Effect {
     Makes,
@@ -83,6 +92,10 @@ impl Effect {
             Effect::Changes(all) => hex::encode(Sha256::digest(json!(all).to_string())),
             Effect::Makes | Effect::Nothing => String::new(),
         }
+    }
+
+    fn scales(&self) -> bool {
+        matches!(self, Effect::Changes(all) if all.iter().any(|one| one.path == "spec.replicas"))
     }
 }
 
@@ -134,7 +147,7 @@ impl Operation for Apply {
             let live = live.map_err(|why| NoDraft::Trouble(why, Right::one("get", one.kind, &one.name)))?;
             let Rehearsal { uid, effect, .. } = self.rehearsed(site, one, live).await?;
             told.takes(&one.shown(), &self.taken(site, one).await?);
-            objects.push(Planned { name: one.shown(), uid, effect: effect.fingerprint() });
+            objects.push(Planned { name: one.shown(), uid, effect: effect.fingerprint(), scales: effect.scales() });
             match effect {
                 Effect::Makes => made.push(one.shown()),
                 Effect::Nothing => same += 1,
@@ -269,31 +282,28 @@ impl Apply {
     async fn write(&self, site: &Site<'_>, one: &Manifest, planned: &Planned, key: &str) -> Result<(), StepResult> {
         let mut may_have_happened = false;
         loop {
-            let trouble = match self.try_once(site, one, planned, key).await {
-                Ok(result) => return result,
+            let trouble = match self.try_once(site, one, planned, key, &mut may_have_happened).await {
+                Ok(result) => return result.map_err(|result| result.after(may_have_happened)),
                 Err(trouble) => trouble,
             };
-            may_have_happened |= trouble.may_have_happened();
             let stays = trouble.owned_by_others().is_some() || !(trouble.is_conflict() || trouble.passes());
             if stays || site.left().is_zero() {
                 let why = trouble.words(site, &Right::one("patch", one.kind, &one.name));
-                return Err(if may_have_happened {
-                    StepResult::unknown(why)
-                } else {
-                    StepResult::failed(Words::new("step.unchanged").with("why", why))
-                });
+                return Err(StepResult::unchanged(why).after(may_have_happened));
             }
             site.tell(&trouble);
             pause(AGAIN).await;
         }
     }
 
+    /// Looks, and applies it once. Only what is applied can have happened: nothing comes of a reading or a rehearsal.
     async fn try_once(
         &self,
         site: &Site<'_>,
         one: &Manifest,
         planned: &Planned,
         key: &str,
+        may_have_happened: &mut bool,
     ) -> Result<Result<(), StepResult>, Trouble> {
         let live = live(site, one).await?;
         if live.as_ref().is_some_and(|live| live.mark() == Some(key)) {
@@ -316,7 +326,8 @@ impl Apply {
         if let Some(version) = &now.version {
             object["metadata"]["resourceVersion"] = version.as_str().into();
         }
-        site.apply(one.kind, &one.name, &object, self.force, false).await.map(|_| Ok(()))
+        let applied = site.apply(one.kind, &one.name, &object, self.force, false).await;
+        applied.map(|_| Ok(())).inspect_err(|trouble| *may_have_happened |= trouble.may_have_happened())
     }
 }
 

@@ -19,11 +19,18 @@ pub(super) async fn parts(site: &Site<'_>, done: &[Part]) -> Result<Vec<Part>, N
     if !done.iter().any(|part| has_a_way(&part)) || done.iter().any(|part| matches!(part.deed, Deed::Secret(_))) {
         return Err(NoDraft::Nothing(Words::new("step.no_way_back")));
     }
-    let mut parts = Vec::new();
+    let (mut parts, mut back) = (Vec::new(), None);
     for part in done.iter().filter(|part| !part.changes_nothing()) {
-        parts.push(part_back(site, part).await?);
+        match part_back(site, part).await {
+            // Others may have been changed all the same: the step ended in its middle, or somebody took this one back by hand.
+            Err(NoDraft::Already(at)) => back = Some(at),
+            part => parts.push(part?),
+        }
     }
-    Ok(parts)
+    match back.filter(|_| parts.iter().all(|part| part.deed == Deed::Restart)) {
+        Some(at) => Err(NoDraft::Already(at)),
+        None => Ok(parts),
+    }
 }
 
 async fn part_back(site: &Site<'_>, done: &Part) -> Result<Part, NoDraft> {

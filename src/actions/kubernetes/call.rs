@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub(super) struct Site<'a> {
     within: Duration,
     /// Since the server last gave no answer.
     silence: Mutex<Option<Stopwatch>>,
+    /// The last that was told is that it does not answer.
+    told_silence: AtomicBool,
 }
 
 /// Why a request brought nothing.
@@ -152,6 +155,12 @@ impl Trouble {
     /// A disruption budget lets no more pod go now.
     pub(super) fn is_held_by_a_budget(&self) -> bool {
         matches!(self, Trouble::Refused(status) if status.code == 429 && has_cause(status, "DisruptionBudget"))
+    }
+
+    /// A pod that more than one disruption budget selects is never evicted. The server tells it as its own trouble (500), and
+    /// asking again brings the same.
+    pub(super) fn is_held_by_several_budgets(&self) -> bool {
+        matches!(self, Trouble::Refused(status) if status.message.contains("more than one PodDisruptionBudget"))
     }
 
     /// What should answer is not there at the moment.
@@ -293,6 +302,7 @@ impl<'a> Site<'a> {
             watch,
             within,
             silence: Mutex::default(),
+            told_silence: AtomicBool::new(false),
         }
     }
 
@@ -334,7 +344,14 @@ impl<'a> Site<'a> {
     pub(super) fn tell(&self, trouble: &Trouble) {
         if let (Some(tells), true) = (self.tells, trouble.passes()) {
             tells(trouble.silence(self));
+            self.told_silence.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the card says that the cluster does not answer. Asked once it has answered, so that it is told again how things
+    /// are: people would mend the network, and not what does not become ready.
+    pub(super) fn was_silent(&self) -> bool {
+        self.told_silence.swap(false, Ordering::Relaxed)
     }
 
     /// Sends one request once.
@@ -527,14 +544,14 @@ impl<'a> Site<'a> {
     }
 
     /// Lets exactly this pod go, as far as its disruption budgets allow it. Sent once.
-    pub(super) async fn evict(&self, name: &str, uid: &str) -> Result<(), Trouble> {
+    pub(super) async fn evict(&self, name: &str, uid: &str, rehearsal: bool) -> Result<(), Trouble> {
         let exactly = json!({
             "metadata": {"name": name, "namespace": self.namespace},
             "deleteOptions": {"preconditions": {"uid": uid}},
         });
-        let params = PostParams::default();
+        let params = PostParams { dry_run: rehearsal, ..PostParams::default() };
         let call = self.at(PODS).create_subresource("eviction", name, &params, exactly.to_string().into_bytes());
-        self.ask(call.map_err(Trouble::unsent)?, self.one_change(false)).await.map(|_| ())
+        self.ask(call.map_err(Trouble::unsent)?, self.one_change(rehearsal)).await.map(|_| ())
     }
 
     /// How long one change may take now. The last one may begin just before the end and gets a moment of its own.

@@ -268,7 +268,7 @@ pub(super) async fn rehearsed(site: &Site<'_>, mut part: Part, object: &Object) 
     let body = part.body(object, part.holder.as_ref(), "rehearsal");
     let after = site.patch(part.thing.kind(), part.name(), &body, true).await;
     let after = after.map_err(|trouble| NoDraft::Trouble(trouble, part.right("patch")))?;
-    part.result = part.deed.state(&Object(after));
+    part.comes_to(&Object(after));
     Ok(part)
 }
 
@@ -348,25 +348,24 @@ pub(super) async fn write(site: &Site<'_>, one: &Part, key: &str) -> Result<Writ
         let trouble = match find(site, one, key).await {
             Ok(Found::Ours(object)) => return Ok(Written { object, now: true }),
             Ok(Found::There(object)) => return Ok(Written { object, now: false }),
-            Ok(Found::Moved(found)) => return Err(StepResult::stale(found)),
+            Ok(Found::Moved(found)) => return Err(StepResult::stale(found).after(may_have_happened)),
             Ok(Found::AsPlanned(found)) => {
                 let body = one.body(&found.0, found.1.as_ref(), key);
                 match site.patch(one.thing.kind(), one.name(), &body, false).await {
                     Ok(value) => return Ok(Written { object: Object(value), now: true }),
-                    Err(trouble) => trouble,
+                    Err(trouble) => {
+                        may_have_happened |= trouble.may_have_happened();
+                        trouble
+                    }
                 }
             }
+            // Nothing comes of a reading, whatever becomes of its answer.
             Err(trouble) => trouble,
         };
-        may_have_happened |= trouble.may_have_happened();
         let goes_on = trouble.is_conflict() || trouble.passes();
         if !goes_on || site.left().is_zero() {
             let why = trouble.words(site, &one.right("patch"));
-            return Err(if may_have_happened {
-                StepResult::unknown(why)
-            } else {
-                StepResult::failed(Words::new("step.unchanged").with("why", why))
-            });
+            return Err(StepResult::unchanged(why).after(may_have_happened));
         }
         site.tell(&trouble);
         pause(AGAIN).await;

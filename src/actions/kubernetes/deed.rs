@@ -67,6 +67,12 @@ impl Deed {
         }
     }
 
+    /// The same but for restarts of ours, which give pods another template and change nothing of what runs in them: another
+    /// step of the same plan may have made one.
+    pub(super) fn state_but_restarts(&self, object: &Object) -> Option<String> {
+        matches!(self, Deed::Undo(_) | Deed::Image(_)).then(|| object.fingerprint_but_restarts())
+    }
+
     /// The state for people.
     pub(super) fn shown(&self, object: &Object) -> String {
         match self {
@@ -93,6 +99,11 @@ impl Deed {
             false if state == was => Place::Before,
             false => Place::Elsewhere,
         }
+    }
+
+    /// It stands or goes on as it was to, whatever else is the case.
+    pub(super) fn is_reached(&self, object: &Object) -> bool {
+        matches!(self, Deed::Pause(paused) if object.is_paused() == *paused)
     }
 
     /// Pods are changed by it, and waited for.

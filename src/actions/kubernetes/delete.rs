@@ -332,11 +332,7 @@ impl Delete {
             may_have_happened |= trouble.may_have_happened();
             if !trouble.passes() || site.left().is_zero() {
                 let why = trouble.words(site, &self.right("delete", &victim.name));
-                return Err(if may_have_happened {
-                    StepResult::unknown(why)
-                } else {
-                    StepResult::failed(Words::new("step.unchanged").with("why", why))
-                });
+                return Err(StepResult::unchanged(why).after(may_have_happened));
             }
             site.tell(&trouble);
             pause(AGAIN).await;
@@ -371,7 +367,7 @@ impl Delete {
             if over {
                 return Err(StepResult::failed(late));
             }
-            if told.as_ref() != Some(&now) {
+            if site.was_silent() || told.as_ref() != Some(&now) {
                 (cx.progress)(now.clone());
                 told = Some(now);
             }

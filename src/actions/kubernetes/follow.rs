@@ -208,7 +208,7 @@ impl Following<'_> {
                 Standing::Replaced => return fault(Words::new("kubernetes.replaced").with("name", object.name())),
                 Standing::Rolling => {
                     let now = self.counts("kubernetes.rolling", &object);
-                    if told.as_ref() != Some(&now) {
+                    if self.site.was_silent() || told.as_ref() != Some(&now) {
                         (self.progress)(now.clone());
                         told = Some(now);
                         unchanged = Stopwatch::start();
@@ -218,7 +218,7 @@ impl Following<'_> {
                     }
                 }
             }
-            match self.news(&mut watch, &object).await {
+            match self.news(&mut watch, &object, &mut told).await {
                 News::Is(newer) => object = newer,
                 News::Gone => return fault(Words::new("kubernetes.gone").with("name", object.name())),
                 News::Late => return self.failed("kubernetes.late", &object).await,
@@ -247,7 +247,7 @@ impl Following<'_> {
             if over {
                 return fault(says("kubernetes.not_ended"));
             }
-            if told != Some(still) {
+            if self.site.was_silent() || told != Some(still) {
                 (self.progress)(says("kubernetes.still_ending"));
                 told = Some(still);
             }
@@ -278,8 +278,8 @@ impl Following<'_> {
         }
     }
 
-    /// The next state of the object, or why there is none any more.
-    async fn news(&self, watch: &mut Option<Events>, object: &Object) -> News {
+    /// The next state of the object, or why there is none any more. That it cannot be read takes the place of what was told.
+    async fn news(&self, watch: &mut Option<Events>, object: &Object, told: &mut Option<Words>) -> News {
         let (kind, name) = (self.part.thing.kind(), self.part.name());
         loop {
             let left = self.site.left();
@@ -310,7 +310,7 @@ impl Following<'_> {
                 Err(trouble) => {
                     let why = trouble.words(self.site, &Right::one("get", kind, name));
                     (self.progress)(why.clone());
-                    *watch = None;
+                    (*watch, *told) = (None, None);
                     if over || !trouble.passes() {
                         return News::Silent(why);
                     }

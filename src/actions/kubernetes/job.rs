@@ -350,6 +350,10 @@ impl RunJob {
                 Ok(Found::Another) => {
                     return Err(StepResult::stale(Words::new("kubernetes.replaced").with("name", name)));
                 }
+                // Somebody has deleted what was begun, and it may have done its work by then.
+                Ok(Found::Nothing | Found::Ending(_)) if cx.begun => {
+                    return Err(StepResult::unknown(Words::new("kubernetes.gone").with("name", name)));
+                }
                 Ok(Found::Ending(pods)) => {
                     let says = |key| Words::new(key).with("name", name.as_str()).with("pods", pods);
                     if site.left().is_zero() {
@@ -384,9 +388,7 @@ impl RunJob {
                 Err(trouble) => trouble,
             };
             if !(trouble.is_conflict() || trouble.passes()) || site.left().is_zero() {
-                let result = failed(site, &trouble, &right);
-                let unknown = StepResult::unknown(trouble.words(site, &right));
-                return Err(if may_have_happened { unknown } else { result });
+                return Err(failed(site, &trouble, &right).after(may_have_happened));
             }
             site.tell(&trouble);
             pause(AGAIN).await;
@@ -442,12 +444,14 @@ impl RunJob {
         let mut lines: Option<Lines> = None;
         let mut pod: Option<Object> = None;
         let mut asked_why = Stopwatch::start();
+        let mut newest = Words::new("kubernetes.job_runs").with("name", name);
         loop {
             match self.look(site, name, container, &mut pod).await {
                 Ok(State::Ended(end)) => {
                     let output = self.last_lines(site, pod.as_ref(), container).await;
                     return ended(name, end, output);
                 }
+                Ok(State::Runs) if site.was_silent() => (cx.progress)(newest.clone()),
                 Ok(State::Runs) => {}
                 Err(trouble) if trouble.is_absent() => {
                     return StepResult::failed(Words::new("kubernetes.gone").with("name", name));
@@ -480,7 +484,10 @@ impl RunJob {
             match &mut lines {
                 None => pause(AGAIN).await,
                 Some(told) => match within(AGAIN, told.next()).await {
-                    Ok(Some(Ok(line))) => (cx.progress)(Words::verbatim(site.redactor.short(&line, 200))),
+                    Ok(Some(Ok(line))) => {
+                        newest = Words::verbatim(site.redactor.short(&line, 200));
+                        (cx.progress)(newest.clone());
+                    }
                     Ok(_) => lines = None,
                     Err(_) => {}
                 },
@@ -575,5 +582,5 @@ fn ended(name: &str, end: Ended, output: Option<String>) -> StepResult {
 }
 
 fn failed(site: &Site<'_>, trouble: &Trouble, right: &Right) -> StepResult {
-    StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, right)))
+    StepResult::unchanged(trouble.words(site, right))
 }

@@ -304,6 +304,14 @@ impl ActionProvider for Kubernetes {
         self.operation().is_some_and(|(_, operation)| operation.takes_up())
     }
 
+    fn brings_back(&self, earlier: &PlannedStep) -> bool {
+        match earlier.spec["operation"].as_str() {
+            Some("scale") => self.scale_back.is_some(),
+            Some("pause") => self.resume.is_some(),
+            _ => false,
+        }
+    }
+
     async fn choices(&self, cx: &PlanContext<'_>) -> Result<Vec<Choice>, PlanFault> {
         let target = self.target().into_owned();
         let site = self.site(cx.world, cx.within / 2);

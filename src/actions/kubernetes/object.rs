@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::deed::REMEMBERED;
+use super::deed::{REMEMBERED, RESTARTED};
 
 /// Which ReplicaSet a pod belongs to; put into the template's labels by the controller.
 pub(super) const HASH_LABEL: &str = "pod-template-hash";
@@ -121,6 +121,15 @@ impl Object {
         hex::encode(Sha256::digest(canonical(&clean_template(self.template())).to_string()))
     }
 
+    /// The template's fingerprint but for the mark of a restart of ours.
+    pub(super) fn fingerprint_but_restarts(&self) -> String {
+        let mut template = clean_template(self.template());
+        if let Some(annotations) = template.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            annotations.remove(RESTARTED);
+        }
+        hex::encode(Sha256::digest(canonical(&template).to_string()))
+    }
+
     /// The fingerprint of what runs in its pods. A restart moves the template and not this.
     pub(super) fn fingerprint_of_pods(&self) -> String {
         let pods = canonical(self.template().get("spec").unwrap_or(&Value::Null));
@@ -129,7 +138,7 @@ impl Object {
 
     /// The step whose restart its pods come from.
     pub(super) fn restarted_by(&self) -> Option<&str> {
-        self.template().pointer("/metadata/annotations")?.get(super::deed::RESTARTED)?.as_str()
+        self.template().pointer("/metadata/annotations")?.get(RESTARTED)?.as_str()
     }
 
     /// Pods get a new template only when somebody deletes them.

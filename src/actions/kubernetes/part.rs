@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::apply;
 use super::call::{Change, Site};
 use super::deed::{Deed, Place};
 use super::kinds::Thing;
@@ -19,7 +20,10 @@ pub(super) struct Part {
     /// What is compared before acting; this, and nothing that moves by itself, makes a plan stale.
     was: String,
     /// The same afterwards, as the server rehearsed it.
-    pub(super) result: String,
+    result: String,
+    /// Both once more, but for restarts of ours: these neither make it stale nor stand in the way of taking it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    but_restarts: Option<[String; 2]>,
     pub from: Option<String>,
     pub to: String,
     pub deed: Deed,
@@ -48,12 +52,13 @@ impl Part {
         let (uid, was) = (object.uid().to_owned(), deed.state(object));
         let thing = thing.clone();
         let known = object.changed_at();
-        let result = String::new();
+        let but_restarts = deed.state_but_restarts(object).map(|was| [was, String::new()]);
         Self {
             thing,
             uid,
             was,
-            result,
+            result: String::new(),
+            but_restarts,
             from,
             to,
             deed,
@@ -63,6 +68,14 @@ impl Part {
             resumes: false,
             diff: Vec::new(),
             holder: None,
+        }
+    }
+
+    /// What the object is afterwards, as the server rehearsed it.
+    pub(super) fn comes_to(&mut self, object: &Object) {
+        self.result = self.deed.state(object);
+        if let (Some([_, result]), Some(state)) = (&mut self.but_restarts, self.deed.state_but_restarts(object)) {
+            *result = state;
         }
     }
 
@@ -112,10 +125,14 @@ impl Part {
     /// The part after others of its plan that change the same object, or its name where nobody can tell what they leave.
     pub(super) fn after_others(self, site: &Site<'_>, takes_up: bool) -> Result<Self, String> {
         let name = self.thing.to_string();
+        let is_applied = || site.earlier.iter().any(|facts| apply::changes(facts, &name));
         match &self.deed {
             _ if !site.taken.contains(&name) => Ok(self),
             // The images of this moment may not be those that are restarted.
             Deed::Restart => Ok(Self { follows: true, to: "restart".to_owned(), ..self }),
+            // What is rolled out by then is what the manifests say.
+            Deed::Pause(_) if takes_up && is_applied() => Ok(Self { follows: true, diff: Vec::new(), ..self }),
+            Deed::Wait if is_applied() => Ok(Self { to: "complete".to_owned(), diff: Vec::new(), ..self }),
             _ if takes_up => Ok(self),
             _ => Err(name),
         }
@@ -128,7 +145,8 @@ impl Part {
             Deed::Data { set, former } => Deed::Data { set: former, former: set },
             other => other,
         };
-        Self { was: self.result.clone(), result: self.was.clone(), deed, ..self.clone() }
+        let but_restarts = self.but_restarts.clone().map(|[was, result]| [result, was]);
+        Self { was: self.result.clone(), result: self.was.clone(), but_restarts, deed, ..self.clone() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -146,12 +164,20 @@ impl Part {
 
     /// It is as it was before this part.
     pub(super) fn is_undone(&self, object: &Object) -> bool {
-        self.deed.state(object) == self.was
+        self.deed.state(object) == self.was || self.was_but_restarts(object)
     }
 
     /// It is as this part has left it.
     pub(super) fn is_done(&self, object: &Object) -> bool {
-        self.deed.state(object) == self.result
+        let here = self.deed.state_but_restarts(object);
+        let is_but_restarts = self.but_restarts.as_ref().is_some_and(|[_, result]| Some(result) == here.as_ref());
+        self.deed.state(object) == self.result || is_but_restarts
+    }
+
+    /// It is as it was before this part but for a restart of ours.
+    fn was_but_restarts(&self, object: &Object) -> bool {
+        let here = self.deed.state_but_restarts(object);
+        self.but_restarts.as_ref().is_some_and(|[was, _]| Some(was) == here.as_ref())
     }
 
     /// How many pods are left at most, where it takes some away.
@@ -179,7 +205,8 @@ impl Part {
 
     pub(super) fn place(&self, object: &Object, key: &str) -> Place {
         match self.deed.place(object, &self.was, &self.result, key) {
-            Place::Elsewhere if self.follows => Place::Before,
+            Place::Elsewhere if self.follows && self.deed.is_reached(object) => Place::After,
+            Place::Elsewhere if self.follows || self.was_but_restarts(object) => Place::Before,
             place => place,
         }
     }

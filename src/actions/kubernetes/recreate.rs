@@ -50,6 +50,10 @@ pub(super) fn owners(pods: &[Object]) -> BTreeSet<String> {
     pods.iter().filter_map(Object::workload).collect()
 }
 
+fn several_budgets(name: &str) -> Words {
+    Words::new("kubernetes.several_budgets").with("name", name)
+}
+
 fn is_one(pod: &Object, formers: &[Former]) -> bool {
     formers.iter().any(|one| one.uid == pod.uid())
 }
@@ -115,6 +119,9 @@ impl Operation for RecreatePods {
         if let Some(taken) = own.into_iter().find(|name| site.taken.contains(name)) {
             return Err(NoDraft::Taken(taken));
         }
+        if self.evicts() {
+            self.rehearsed(site, &all).await?;
+        }
         Ok(Draft {
             title: Words::new("kubernetes.title_recreate")
                 .with("pods", all.len())
@@ -145,7 +152,8 @@ impl Operation for RecreatePods {
             let before = match self.pods(site).await {
                 Ok(pods) => pods,
                 Err(why) => {
-                    return halfway(StepResult::unknown(why.words(site, &Right::all("list", PODS))), sent);
+                    let why = why.words(site, &Right::all("list", PODS));
+                    return halfway(StepResult::unchanged(why).after(sent > 0), sent);
                 }
             };
             for one in some {
@@ -174,14 +182,15 @@ impl Operation for RecreatePods {
                 Ok(pods) => pods,
                 Err(why) => return Happened::CannotTell { why: why.words(site, &Right::all("list", PODS)) },
             };
-            let left = pods.iter().filter(|pod| is_one(pod, &all) && !pod.is_being_deleted()).count();
+            let left = pods.iter().filter(|pod| is_one(pod, &all)).count();
+            let goes = |pod: &Object| is_one(pod, &all) && pod.is_being_deleted();
             let ready = pods.iter().filter(|pod| is_ready(pod)).count();
             if left == 0 && ready > 0 && all_new_are_ready(&pods, &all) {
                 let note = Words::new("kubernetes.recreated").with("pods", all.len());
                 return Happened::Yes { note: note.with("selector", self.selector.as_str()), live: None };
             }
             let note = Words::new("kubernetes.recreating").with("left", left).with("ready", ready);
-            if left < all.len() {
+            if left < all.len() || pods.iter().any(goes) {
                 return Happened::Begun { note };
             }
             if looked_twice {
@@ -210,12 +219,26 @@ impl RecreatePods {
         Ok(site.list(PODS, &self.selector).await?.into_iter().map(Object).collect())
     }
 
+    /// Lets the server rehearse that each goes. What one budget forbids now it may allow later, but never what several do.
+    async fn rehearsed(&self, site: &Site<'_>, all: &[Former]) -> Result<(), NoDraft> {
+        for one in all {
+            match site.evict(&one.name, &one.uid, true).await {
+                Err(trouble) if trouble.is_held_by_several_budgets() => {
+                    return Err(NoDraft::Refused(several_budgets(&one.name)));
+                }
+                Err(trouble) if trouble.is_held_by_a_budget() || trouble.is_absent() || trouble.is_conflict() => {}
+                answer => answer.map_err(|trouble| NoDraft::Trouble(trouble, self.right()))?,
+            }
+        }
+        Ok(())
+    }
+
     /// Lets one pod go. Its uid goes along, so that the one that replaces it is never meant.
     async fn send_off(&self, site: &Site<'_>, one: &Former, cx: &StepContext<'_>) -> Result<(), StepResult> {
         let mut may_have_happened = false;
         loop {
             let answer = match self.evicts() {
-                true => site.evict(&one.name, &one.uid).await,
+                true => site.evict(&one.name, &one.uid, false).await,
                 false => site.delete(PODS, &one.name, &one.uid, false).await,
             };
             let trouble = match answer {
@@ -223,16 +246,15 @@ impl RecreatePods {
                 Err(trouble) if trouble.is_absent() || trouble.is_conflict() => return Ok(()),
                 Err(trouble) => trouble,
             };
+            if trouble.is_held_by_several_budgets() {
+                return Err(StepResult::unchanged(several_budgets(&one.name)).after(may_have_happened));
+            }
             let is_held = trouble.is_held_by_a_budget();
             may_have_happened |= trouble.may_have_happened();
             let budget = Words::new("kubernetes.budget").with("name", one.name.as_str());
             if !trouble.passes() || site.left().is_zero() {
                 let why = if is_held { budget } else { trouble.words(site, &self.right()) };
-                return Err(if may_have_happened {
-                    StepResult::unknown(why)
-                } else {
-                    StepResult::failed(Words::new("step.unchanged").with("why", why))
-                });
+                return Err(StepResult::unchanged(why).after(may_have_happened));
             }
             if is_held {
                 (cx.progress)(budget);
@@ -270,7 +292,7 @@ impl RecreatePods {
                         let late = Words::new("kubernetes.not_recreated").with("ready", fresh).with("wanted", wanted);
                         return Err(StepResult::failed(late.with("reasons", why_not(&pods))));
                     }
-                    if told.as_ref() != Some(&now) {
+                    if site.was_silent() || told.as_ref() != Some(&now) {
                         (cx.progress)(now.clone());
                         told = Some(now);
                     }

@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::super::config::{ConfigFault, fault};
 use super::super::stopwatch::{Stopwatch, pause};
-use super::NoDraft;
 use super::call::Site;
 use super::change::Patching;
 use super::deed::{Deed, REMEMBERED};
@@ -17,6 +16,7 @@ use super::object::Object;
 use super::part::Part;
 use super::rights::Right;
 use super::workloads::{all_of, of_following, validate_kinds};
+use super::{NoDraft, apply};
 use crate::incident::words::Words;
 
 /// How long an autoscaler may take to tell which number it has set.
@@ -102,6 +102,9 @@ impl Patching for ScaleBack {
                 Words::new("kubernetes.nothing_remembered").with("name", thing.name.as_str()),
             ));
         };
+        if site.earlier.iter().any(|facts| apply::scales(facts, &thing.to_string())) {
+            return Err(NoDraft::Refused(Words::new("kubernetes.number_applied").with("name", thing.name.as_str())));
+        }
         Ok(scaled(thing, object, former, None).saying(autoscalers(site, thing, former).await))
     }
 }

@@ -122,6 +122,10 @@ fn halted<'i>(context: Context<'_>, incident: &'i Incident, id: RunId) -> Result
     let refused = |key| Err(Refusal::new(key).with("run", id.to_string()));
     let step = match &state.phase {
         Phase::Finished { outcome: Outcome::Failed { .. } | Outcome::Stopped { .. } } => state.goes_on_with(),
+        // Somebody looked, and there is something left of it.
+        Phase::Finished { outcome: Outcome::Unknown { .. } } if state.settled.is_some() && !state.went_well() => {
+            state.goes_on_with()
+        }
         _ => return refused("refusal.nothing_to_retry"),
     };
     let Some(step) = step else { return refused("refusal.closed_behind") };

@@ -114,7 +114,8 @@ impl Approve {
         let digest = state.digest.clone().ok_or_else(|| Refusal::new("refusal.still_planning"))?;
         let mut draft = Draft::of(context, incident);
         if let Some(reason) = &self.break_glass {
-            draft.break_glass(self.run, reason);
+            // Whoever has approved already does not do so again, and what they say of the window is kept here.
+            draft.break_glass(self.run, reason, override_reason.clone().filter(|_| has_approved));
         }
         if !has_approved {
             draft.fact(Fact::ApprovalGiven { run: self.run, digest, override_reason });
@@ -130,7 +131,7 @@ impl Approve {
 impl Approve {
     /// The reason why the window does not count, where it is closed. Only what is urgent need not wait for it (P8).
     fn window(&self, context: Context<'_>, state: &Run) -> Result<Option<String>, Refusal> {
-        let Some(window) = &state.action.window else { return Ok(None) };
+        let Some(window) = state.window() else { return Ok(None) };
         let Some(closed) = window.closed(context.now) else { return Ok(None) };
         let is_urgent = state.action.class == Class::Urgent;
         let reason = self.override_reason.as_ref().filter(|reason| is_urgent && !reason.trim().is_empty());

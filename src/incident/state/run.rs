@@ -13,6 +13,7 @@ use crate::incident::id::{RunId, UserId};
 use crate::incident::rules::RunbookAction;
 use crate::incident::time::{Instant, Millis};
 use crate::incident::timeline::{Entry, Fact};
+use crate::incident::window::Window;
 use crate::incident::words::Words;
 
 /// State that was kept longer ago is kept anew before anything is changed.
@@ -80,6 +81,9 @@ pub struct StepState {
     /// Who left it out after it had not worked, and why.
     #[serde(default)]
     pub skipped: Option<(Mark, String)>,
+    /// It was left out although it may have changed something before.
+    #[serde(default)]
+    pub touched: bool,
     /// It ended badly, and others came after it.
     #[serde(default)]
     pub halted: bool,
@@ -90,7 +94,16 @@ pub struct StepState {
 
 impl StepState {
     fn began(started_at: Instant) -> Self {
-        Self { started_at, done: None, output: None, live: None, skipped: None, halted: false, left_out: false }
+        Self {
+            started_at,
+            done: None,
+            output: None,
+            live: None,
+            skipped: None,
+            touched: false,
+            halted: false,
+            left_out: false,
+        }
     }
 
     fn left_out(at: Instant) -> Self {
@@ -120,6 +133,21 @@ pub struct Kept {
     /// The run had begun before all was kept: what it had changed by then may show in it.
     #[serde(default)]
     pub late: bool,
+}
+
+impl Kept {
+    /// Files of a clean state are not given away for none, or for some that may show what the run has changed.
+    fn unless_worse_than(self, former: Option<Kept>) -> Self {
+        match former {
+            Some(mut former) if !former.files.is_empty() && (self.late || self.files.is_empty()) => {
+                let not_anew = Words::new("kept.not_anew");
+                former.missed.retain(|line| *line != not_anew);
+                former.missed.push(not_anew);
+                former
+            }
+            _ => self,
+        }
+    }
 }
 
 /// To whom a run was given.
@@ -203,9 +231,9 @@ pub struct Run {
     /// It was let go before its state was kept, which may still come.
     #[serde(default)]
     pub without_state: bool,
-    /// A step ended badly and was tried again, and may have changed something before that.
+    /// Steps, from 0, that ended badly and were tried again, and are not done since: each may have changed something before.
     #[serde(default)]
-    pub tried: bool,
+    pub retried: BTreeSet<usize>,
 }
 
 impl Run {
@@ -213,6 +241,12 @@ impl Run {
     pub fn missing_approvals(&self) -> usize {
         let needed = if self.glass.is_some() { 1 } else { usize::from(self.action.approval.needed) };
         needed.saturating_sub(self.approvals.len())
+    }
+
+    /// When its plan may be approved, where that is not always. Whoever takes back what has begun waits for no window: half of a
+    /// change may be worse than either end of it (P7 before P8).
+    pub fn window(&self) -> Option<&Window> {
+        self.action.window.as_ref().filter(|_| self.request.undo_of.is_none())
     }
 
     /// The step, from 0, that was begun and is not known to have ended.
@@ -245,6 +279,10 @@ impl Run {
         let step = match &self.phase {
             Phase::Finished { outcome: Outcome::Failed { step, .. } } => step.unwrap_or(all),
             Phase::Finished { outcome: Outcome::Stopped { done } } => *done,
+            Phase::Finished { outcome: Outcome::Unknown { step, .. } } if !self.went_well() => {
+                // Whoever looked knows whether it has to be done still.
+                if self.settled? { *step + 1 } else { *step }
+            }
             _ => return None,
         };
         let as_planned = self.steps.iter().take(step).all(StepState::is_over);
@@ -255,15 +293,25 @@ impl Run {
     /// Something may have been changed before its step `step`, from 0: by one before it, or by an earlier try.
     pub fn may_have_changed_before(&self, step: usize) -> bool {
         let mut changing = self.changing_steps().filter(|(place, _)| *place < step);
-        self.tried || changing.next().is_some()
+        !self.retried.is_empty() || changing.next().is_some()
     }
 
-    /// Something may have been changed that is no step which is done: one began and did not end well, or was skipped.
+    /// Something may have been changed that is no step which is done: one began and did not end well, or was skipped after that.
     pub fn may_have_changed_unfinished(&self) -> bool {
-        let is_known =
-            |place: usize| self.left_alone(place) || (self.settled.is_some() && self.ended_at_step() == Some(place));
-        let mut unfinished = self.changing_steps().filter(|(place, state)| state.done.is_none() && !is_known(*place));
-        self.tried || unfinished.next().is_some()
+        let mut unfinished =
+            self.changing_steps().filter(|(place, state)| state.done.is_none() && !self.is_untouched(*place, state));
+        !self.retried.is_empty() || unfinished.next().is_some()
+    }
+
+    /// This step, from 0, may have changed something by now.
+    fn may_have_touched(&self, place: usize) -> bool {
+        let mut begun = self.changing_steps().filter(|(at, _)| *at == place);
+        self.retried.contains(&place) || begun.any(|(_, state)| !self.is_untouched(place, state))
+    }
+
+    /// This step, which was begun, is known to have changed nothing.
+    fn is_untouched(&self, place: usize, state: &StepState) -> bool {
+        if state.skipped.is_some() { !state.touched } else { self.left_alone(place) }
     }
 
     /// The steps that change something and were begun, from 0.
@@ -274,10 +322,11 @@ impl Run {
         begun.map(|(place, (_, state))| (place, state))
     }
 
-    /// It ended at this step, which is known to have changed nothing.
+    /// It ended at this step, which is known to have changed nothing: it says so itself, or somebody who looked does.
     fn left_alone(&self, place: usize) -> bool {
-        let knows = matches!(&self.phase, Phase::Finished { outcome } if outcome.left_its_step_alone());
-        knows && self.ended_at_step() == Some(place) && !self.tried
+        let says_so = matches!(&self.phase, Phase::Finished { outcome } if outcome.left_its_step_alone());
+        let is_known = says_so || self.settled == Some(false);
+        is_known && self.ended_at_step() == Some(place) && !self.retried.contains(&place)
     }
 
     fn ended_at_step(&self) -> Option<usize> {
@@ -287,7 +336,8 @@ impl Run {
         }
     }
 
-    /// The steps, from 0, that may have to be taken back: begun, not left out, and not taken back by a later one already.
+    /// The steps, from 0, that may have to be taken back: begun, not known to have changed nothing, and not brought back by a
+    /// later one already.
     pub fn steps_to_take_back(&self) -> Vec<usize> {
         let planned = self.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
         let both = || planned.iter().zip(&self.steps).enumerate();
@@ -302,8 +352,23 @@ impl Run {
         };
         let begun = self
             .changing_steps()
-            .filter(|(place, state)| state.skipped.is_none() && !is_way_back(*place) && !self.left_alone(*place));
-        begun.map(|(place, _)| place).filter(|place| !taken_up(place)).collect()
+            .filter(|(place, state)| !is_way_back(*place) && !self.is_untouched(*place, state))
+            .map(|(place, _)| place);
+        // Somebody may have stopped it before such a step began once more.
+        let all: BTreeSet<usize> = begun.chain(self.retried.iter().copied()).collect();
+        all.into_iter().filter(|place| !taken_up(place)).collect()
+    }
+
+    /// It did what it was to do, as far as anybody knows.
+    pub fn went_well(&self) -> bool {
+        let all = self.plan.as_ref().map_or(0, |plan| plan.steps.len());
+        match &self.phase {
+            Phase::Finished { outcome: Outcome::Done } => true,
+            Phase::Finished { outcome: Outcome::Unknown { .. } } => {
+                self.settled == Some(true) && self.steps.iter().filter(|step| step.is_over()).count() == all
+            }
+            _ => false,
+        }
     }
 
     /// It has ended, and something that it began may be taken back.
@@ -321,7 +386,7 @@ impl Run {
         let bad = |outcome: &Outcome| {
             matches!(outcome, Outcome::Failed { .. } | Outcome::Unknown { .. } | Outcome::Stopped { .. })
         };
-        matches!(&self.phase, Phase::Finished { outcome } if bad(outcome))
+        matches!(&self.phase, Phase::Finished { outcome } if bad(outcome)) && !self.went_well()
     }
 
     /// The state has to be kept before it may change anything, and was not, or too long ago.
@@ -438,8 +503,21 @@ impl Run {
             glass: None,
             kept: None,
             without_state: false,
-            tried: false,
+            retried: BTreeSet::new(),
         }
+    }
+
+    /// Somebody looked: the step that nobody knew about was carried out.
+    fn settled_as_done(&mut self, at: Instant) {
+        let (Some(step), ended_at) = (self.ended_at_step(), self.ended_at.unwrap_or(at)) else { return };
+        if self.steps.len() == step {
+            self.steps.push(StepState::began(ended_at));
+        }
+        if let Some(state) = self.steps.get_mut(step) {
+            let took = ended_at.since(state.started_at);
+            state.done.get_or_insert_with(|| (Words::new("step.seen_by_hand"), took));
+        }
+        self.retried.remove(&step);
     }
 
     /// Takes in one more fact about this run.
@@ -472,7 +550,8 @@ impl Run {
                 self.phase = Phase::Announcing { run_by: *run_by, told_by: entry.seq, keeping: *keeping };
             }
             Fact::StateKept { files, missed, late, .. } => {
-                self.kept = Some(Kept { at: mark.at, files: files.clone(), missed: missed.clone(), late: *late });
+                let kept = Kept { at: mark.at, files: files.clone(), missed: missed.clone(), late: *late };
+                self.kept = Some(kept.unless_worse_than(self.kept.take()));
                 self.without_state = false;
                 if let Phase::Announcing { keeping, .. } = &mut self.phase {
                     *keeping = false;
@@ -487,7 +566,8 @@ impl Run {
                 self.phase = Phase::Expired;
             }
             Fact::RunReleased { without_state, .. } => {
-                self.without_state = *without_state;
+                // When it goes on, what somebody began to keep before it may still be under way.
+                self.without_state |= *without_state;
                 self.phase = Phase::Released;
             }
             Fact::RunStarted { fence, .. } => {
@@ -514,6 +594,7 @@ impl Run {
                     state.output = output.clone();
                     state.live = live.clone();
                 }
+                self.retried.remove(step);
             }
             Fact::VerificationStarted { .. } => self.phase = Phase::Verifying,
             Fact::VerificationFinished { results, .. } => self.verification = results.clone(),
@@ -526,12 +607,18 @@ impl Run {
             }
             Fact::GlassBroken { reason, .. } => self.glass = Some((mark, reason.clone())),
             Fact::StepSkipped { step, reason, .. } => {
+                let touched = self.may_have_touched(*step);
+                self.retried.remove(step);
                 self.steps.truncate(*step);
-                self.steps.push(StepState { skipped: Some((mark, reason.clone())), ..StepState::began(entry.at) });
+                let skipped = Some((mark, reason.clone()));
+                self.steps.push(StepState { skipped, touched, ..StepState::began(entry.at) });
             }
             Fact::RunResumed { step, run_by, .. } => {
-                self.tried |= self.may_have_changed_unfinished();
+                let again = (*step..self.steps.len()).filter(|place| self.may_have_touched(*place));
+                self.retried.extend(again.collect::<Vec<_>>());
                 self.steps.truncate(*step);
+                self.settled = None;
+                self.settled_by = None;
                 self.verification.clear();
                 self.output = None;
                 self.halted = None;
@@ -546,6 +633,9 @@ impl Run {
             Fact::RunSettled { happened, .. } => {
                 self.settled = Some(*happened);
                 self.settled_by = Some(mark);
+                if *happened {
+                    self.settled_as_done(entry.at);
+                }
             }
             _ => {}
         }

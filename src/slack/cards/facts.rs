@@ -214,7 +214,7 @@ fn of_run(scene: &Scene<'_>, pen: &Pen<'_>, id: RunId, fact: &Fact) -> Said<Vars
         Fact::RunTold { ended, destination, why, .. } => {
             json!({"ended": ended, "destination": destination, "why": why})
         }
-        Fact::GlassBroken { reason, .. } => json!({"reason": reason}),
+        Fact::GlassBroken { reason, override_reason, .. } => json!({"reason": reason, "override": override_reason}),
         Fact::PlanRejected { reason, .. } => json!({"reason": reason}),
         Fact::RunReleased { announced, without_state, .. } => {
             json!({"announced": announced, "without_state": without_state})

@@ -187,6 +187,7 @@ fn every_member_of_a_family_has_its_words() {
         "stopped",
         "rejected",
         "happened",
+        "partly",
         "not_happened",
         "expired",
         "rehearsed",

@@ -538,13 +538,13 @@ fn a_result_says_what_is_and_what_comes_next() {
     🟠 SEV2 · checkout returns 500 · ↩️ Settled, it did not happen: Roll back the shop · v1.3.0 → v1.2.3 · shop (production)
     ---
     # ↩️ Settled, it did not happen: Roll back the shop
-    <@U0LEAD> looked: it did not happen.
+    <@U0LEAD> looked: it did not happen. Known before: The answer was lost.
     Approved by <@U0LEAD>
     ✅ Switch the shop from v1.3.0 to v1.2.3: done in 2 s · 3 of 3 pods ready
-    ❔ Clear the page cache: outcome unknown
+    ○ Clear the page cache: not done
     ```pod web-1: ImagePullBackOff```
     ~ Asked by <@U0ENGINEER> at <!date^1795184400^{time}|15:20 (Paris time)> · run_7_1 · plan cd3682f00317
-    [*Plan again → run --in inc_7 rollback-shop] [Write update → update --in inc_7] [Diagnose → diag --in inc_7]
+    [*Try again → retry run_7_1 ? Roll back the shop goes on where it stopped, as it was approved. It begins at once.] [Skip … → skip run_7_1] [Undo → undo run_7_1] [Hand over … → handover run_7_1] (menu: Plan again → run --in inc_7 rollback-shop; Write update → update --in inc_7; Diagnose → diag --in inc_7)
     "#);
 }
 

@@ -150,7 +150,7 @@ fn run_ended(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) -
         return pen.message(name, &vars);
     }
     let mark = if *outcome == Outcome::Done { "✅" } else { "⚠️" };
-    Ok(Mrkdwn::join([Mrkdwn::made(mark), progress::result_line(pen, run, outcome)?], " "))
+    Ok(Mrkdwn::join([Mrkdwn::made(mark), progress::result_line(pen, (incident, run), outcome)?], " "))
 }
 
 /// The message about a rollback that has ended well or failed, by its name.
@@ -175,7 +175,6 @@ fn told_end(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) ->
     if !run.action.is_rollback {
         return Ok(None);
     }
-    let all = run.plan.as_ref().map_or(0, |plan| plan.steps.len());
     let title = |step: usize| -> Said<Option<String>> {
         let planned = run.plan.as_ref().and_then(|plan| plan.steps.get(step));
         planned.map(|step| pen.told(&step.title)).transpose()
@@ -194,14 +193,17 @@ fn told_end(pen: &Pen<'_>, incident: &Incident, run: &Run, outcome: &Outcome) ->
             Some(mark) => {
                 let happened = run.settled == Some(true);
                 let vars = json!({"who": pen.actor(&mark.by), "happened": happened});
-                if happened && step + 1 == all {
+                if run.went_well() {
                     return ended_well(pen, incident, run, &[pen.plain("notice.seen_by_hand", vars)?]).map(Some);
                 }
-                let Value::Object(vars) = vars else { return Ok(None) };
+                let Value::Object(mut vars) = vars else { return Ok(None) };
+                vars.insert("before".to_owned(), Value::Null);
                 let looked = Words { key: "run.settled".to_owned(), vars };
                 let why = Words::new("step.both").with("first", why.clone()).with("then", looked);
                 let choices = choices(pen, run, true)?;
-                stopped(pen, incident, run, (Some(*step), title(*step)?), (why, choices)).map(Some)
+                // What is done was not what failed.
+                let ended_at = if happened { (None, None) } else { (Some(*step), title(*step)?) };
+                stopped(pen, incident, run, ended_at, (why, choices)).map(Some)
             }
         },
         Outcome::Done | Outcome::Failed { .. } => end_vars(pen, incident, run, outcome),
@@ -224,8 +226,7 @@ fn stopped(
     (why, choices): (Words, Vec<String>),
 ) -> Said<(&'static str, Value)> {
     let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
-    let settled_well = |place: usize| step == Some(place) && run.settled == Some(true);
-    let is_done = |place: usize| settled_well(place) || run.steps.get(place).is_some_and(|state| state.done.is_some());
+    let is_done = |place: usize| run.steps.get(place).is_some_and(|state| state.done.is_some());
     let is_over = |place: usize| run.steps.get(place).is_some_and(StepState::is_over);
     let titles = |wanted: &dyn Fn(usize) -> bool| -> Said<Vec<String>> {
         let steps = planned.iter().enumerate().filter(|(place, _)| wanted(*place));

@@ -294,6 +294,9 @@ pub(super) fn approvals(pen: &Pen<'_>, run: &Run) -> Said {
 /// When it may be approved, where that is not always.
 fn window(pen: &Pen<'_>, run: &Run) -> Said {
     let Some(window) = &run.action.window else { return Ok(Mrkdwn::default()) };
+    if run.window().is_none() {
+        return pen.say("plan.no_window", json!({"window": window.name}));
+    }
     let closed = window.closed(pen.now);
     let vars = json!({
         "window": window.name,
@@ -337,7 +340,7 @@ pub(super) fn origin(pen: &Pen<'_>, run: &Run) -> Said {
 
 /// Approve although the window is closed; asks why. Only what is urgent need not wait.
 pub(super) fn override_window(pen: &Pen<'_>, run: &Run) -> Said<Option<Button>> {
-    let closed = run.action.window.as_ref().is_some_and(|window| window.closed(pen.now).is_some());
+    let closed = run.window().is_some_and(|window| window.closed(pen.now).is_some());
     if !closed || run.action.class != Class::Urgent {
         return Ok(None);
     }

@@ -8,7 +8,8 @@ use super::markup::Mrkdwn;
 use super::pen::{Pen, Said};
 use super::plan;
 use crate::incident::approval::{ActionPlan, Outcome, PlannedStep};
-use crate::incident::state::{Phase, Run, StepState};
+use crate::incident::state::{Incident, Phase, Run};
+use crate::incident::words::Words;
 
 /// Approved; the channel is being told before anything is changed.
 pub(super) fn announcing(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
@@ -34,8 +35,11 @@ pub(super) fn live(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
 }
 
 /// How it ended.
-pub(super) fn result(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Part>> {
-    let said = if run.settled.is_some() { settled(pen, run)? } else { result_line(pen, run, outcome)? };
+pub(super) fn result(pen: &Pen<'_>, (incident, run): (&Incident, &Run), outcome: &Outcome) -> Said<Vec<Part>> {
+    let said = match outcome {
+        Outcome::Unknown { why, .. } if run.settled.is_some() => settled(pen, run, why)?,
+        _ => result_line(pen, (incident, run), outcome)?,
+    };
     let kept = if run.kept.is_some() || run.without_state { plan::kept(pen, run)? } else { Mrkdwn::default() };
     let head = vec![said, approved_by(pen, run)?, handed_to(pen, run)?, kept];
     let mut parts = vec![Part::Text(Mrkdwn::join(head, "\n"))];
@@ -50,7 +54,7 @@ pub(super) fn result(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said<Vec<Pa
 }
 
 /// `Done in 41 s: the shop is at v1.2.3 again`.
-pub(super) fn result_line(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said {
+pub(super) fn result_line(pen: &Pen<'_>, (incident, run): (&Incident, &Run), outcome: &Outcome) -> Said {
     let planned = run.plan.as_ref().map(|plan| plan.steps.as_slice()).unwrap_or_default();
     let at = |step: usize| planned.get(step);
     let mut vars = json!({
@@ -59,6 +63,7 @@ pub(super) fn result_line(pen: &Pen<'_>, run: &Run, outcome: &Outcome) -> Said {
         "took_ms": took_ms(run),
         "steps": planned.len(),
         "step": null, "step_title": null, "target": null, "expected": null, "found": null, "why": null, "done": null,
+        "next": super::run::replaced_by(incident, run).map(|next| next.to_string()),
     });
     let mut set = |name: &str, value: Value| vars[name] = value;
     match outcome {
@@ -93,11 +98,11 @@ pub(super) fn took_ms(run: &Run) -> i64 {
     }
 }
 
-/// Who looked, when nobody knew, and what they saw.
-fn settled(pen: &Pen<'_>, run: &Run) -> Said {
+/// Who looked, when nobody knew, and what they saw; where there is something left to do, also what was known before.
+fn settled(pen: &Pen<'_>, run: &Run, why: &Words) -> Said {
     let who = run.settled_by.as_ref().map(|mark| pen.actor(&mark.by));
-    let vars = json!({"happened": run.settled, "who": who});
-    pen.say("run.settled", vars)
+    let before = (!run.went_well()).then_some(why);
+    pen.say("run.settled", json!({"happened": run.settled, "who": who, "before": before}))
 }
 
 fn approved_by(pen: &Pen<'_>, run: &Run) -> Said {
@@ -128,8 +133,7 @@ fn steps(pen: &Pen<'_>, run: &Run, outcome: Option<&Outcome>) -> Said<Vec<Mrkdwn
     let mut lines = Vec::with_capacity(planned.len() + 1);
     for (place, step) in planned.iter().enumerate() {
         lines.extend(phase(pen, run, place)?);
-        let halted = run.halted.as_ref().map(|halt| &halt.outcome);
-        lines.push(step_line(pen, place, step, run.steps.get(place), (outcome, halted))?);
+        lines.push(step_line(pen, run, (place, step), outcome)?);
         if let Some(now) = run.now(pen.progress).filter(|now| now.step == place) {
             let vars = json!({"now": pen.told(&now.words)?});
             lines.push(pen.say("run.step.now", vars)?);
@@ -152,17 +156,14 @@ fn phase(pen: &Pen<'_>, run: &Run, place: usize) -> Said<Option<Mrkdwn>> {
     pen.say(if is_over { "run.phase.over" } else { "run.phase.running" }, vars).map(Some)
 }
 
-fn step_line(
-    pen: &Pen<'_>,
-    place: usize,
-    planned: &PlannedStep,
-    state: Option<&StepState>,
-    (outcome, halted): (Option<&Outcome>, Option<&Outcome>),
-) -> Said {
+fn step_line(pen: &Pen<'_>, run: &Run, (place, planned): (usize, &PlannedStep), outcome: Option<&Outcome>) -> Said {
+    let state = run.steps.get(place);
+    let halted = run.halted.as_ref().map(|halt| &halt.outcome);
     let done = state.and_then(|state| state.done.as_ref());
     let ended_here = match outcome.or(halted) {
         Some(Outcome::Failed { step: Some(step), .. }) if *step == place => Some("failed"),
-        Some(Outcome::Unknown { step, .. }) if *step == place => Some("unknown"),
+        // Whoever looked has said whether it is done.
+        Some(Outcome::Unknown { step, .. }) if *step == place && run.settled.is_none() => Some("unknown"),
         Some(Outcome::Stale { step, .. }) if *step == place => Some("stale"),
         _ => state.filter(|state| state.halted).map(|_| "failed"),
     };

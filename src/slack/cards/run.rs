@@ -9,6 +9,7 @@ use super::steps::Step;
 use super::{plan, progress};
 use crate::incident::approval::Outcome;
 use crate::incident::command::quote;
+use crate::incident::id::RunId;
 use crate::incident::state::{Incident, Phase, Run, Status};
 use crate::slack::scene::{Drawn, Scene};
 
@@ -17,14 +18,14 @@ pub(super) fn draw(scene: &Scene<'_>, incident: &Incident, run: &Run) -> Said<Dr
     let vars = json!({"title": title(run), "drill": incident.drill});
     let key = format!("run.header.{}", phase_word(run));
     let mut parts = vec![Part::Header(pen.plain(&key, vars.clone())?)];
-    parts.extend(body(&pen, run)?);
+    parts.extend(body(&pen, incident, run)?);
     parts.push(Part::Small(plan::origin(&pen, run)?));
     parts.push(row(&pen, incident, run)?);
     let line = pen.say(&key, vars)?;
     Ok(told([headline(&pen, incident)?, line, plan::change(&pen, run)?], parts))
 }
 
-fn body(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
+fn body(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Vec<Part>> {
     let said = |key: &str, vars: Value| -> Said<Vec<Part>> { Ok(vec![Part::Text(pen.say(key, vars)?)]) };
     match &run.phase {
         Phase::Planning => said("run.planning", json!({})),
@@ -32,7 +33,7 @@ fn body(pen: &Pen<'_>, run: &Run) -> Said<Vec<Part>> {
         Phase::Pending | Phase::Rehearsed => plan::to_approve(pen, run),
         Phase::Announcing { .. } => progress::announcing(pen, run),
         Phase::Released | Phase::Running | Phase::Verifying => progress::live(pen, run),
-        Phase::Finished { outcome } => progress::result(pen, run, outcome),
+        Phase::Finished { outcome } => progress::result(pen, (incident, run), outcome),
         Phase::Rejected { mark, reason } => {
             let vars = json!({"who": pen.actor(&mark.by), "at": mark.at.0, "reason": reason});
             let line = pen.say("run.rejected", vars)?;
@@ -60,7 +61,8 @@ pub(super) fn phase_word(run: &Run) -> &'static str {
         Phase::Released | Phase::Running => "running",
         Phase::Verifying => "verifying",
         Phase::Finished { outcome: Outcome::Unknown { .. } } => match run.settled {
-            Some(true) => "happened",
+            Some(true) if run.went_well() => "happened",
+            Some(true) => "partly",
             Some(false) => "not_happened",
             None => "unknown",
         },
@@ -82,14 +84,11 @@ pub(super) const fn outcome_word(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// It did what it was to do, as far as anybody knows.
-pub(super) fn went_well(run: &Run) -> bool {
-    matches!(phase_word(run), "done" | "happened")
-}
-
 fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
     let open = incident.status.is_open();
-    if open && run.ended_badly() && !matches!(run.phase, Phase::Finished { outcome: Outcome::Unknown { .. } }) {
+    let is_unsettled =
+        matches!(run.phase, Phase::Finished { outcome: Outcome::Unknown { .. } }) && run.settled.is_none();
+    if open && run.ended_badly() && !is_unsettled {
         return after_failure(pen, incident, run);
     }
     let buttons = match &run.phase {
@@ -107,9 +106,9 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
             [approve, reject(pen, run)?].into_iter().chain(more.into_iter().flatten()).collect()
         }
         Phase::Announcing { .. } | Phase::Released | Phase::Running if !run.stop_asked => vec![stop(pen, run)?],
-        Phase::Finished { outcome: Outcome::Unknown { .. } } if run.settled.is_none() => settle(pen, run)?,
-        Phase::Finished { .. } if went_well(run) => after_success(pen, incident, run)?,
-        Phase::Finished { outcome: Outcome::Stale { .. } } if is_replaced(incident, run) => vec![],
+        Phase::Finished { .. } if is_unsettled => settle(pen, run)?,
+        Phase::Finished { .. } if run.went_well() => after_success(pen, incident, run)?,
+        Phase::Finished { outcome: Outcome::Stale { .. } } if replaced_by(incident, run).is_some() => vec![],
         Phase::PlanFailed { .. } | Phase::Finished { .. } | Phase::Rejected { .. } | Phase::Expired if open => {
             vec![
                 again(pen, run)?.primary(),
@@ -122,9 +121,9 @@ fn row(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Part> {
     Ok(Part::Row(buttons, vec![]))
 }
 
-/// A new plan was asked for in its place already.
-fn is_replaced(incident: &Incident, run: &Run) -> bool {
-    incident.runs.values().any(|other| other.request.after == Some(run.id))
+/// The run whose plan was asked for in its place already.
+pub(super) fn replaced_by(incident: &Incident, run: &Run) -> Option<RunId> {
+    incident.runs.values().find(|other| other.request.after == Some(run.id)).map(|other| other.id)
 }
 
 fn reject(pen: &Pen<'_>, run: &Run) -> Said<Button> {
@@ -236,5 +235,5 @@ fn tell(pen: &Pen<'_>, incident: &Incident, run: &Run) -> Said<Button> {
 
 /// The run changed what customers see, and there is somebody to tell.
 pub(super) fn tells_customers(pen: &Pen<'_>, run: &Run) -> bool {
-    run.action.is_rollback && went_well(run) && !pen.rules.audiences.customer.is_empty()
+    run.action.is_rollback && run.went_well() && !pen.rules.audiences.customer.is_empty()
 }

@@ -150,7 +150,7 @@ pub(super) fn of_steps(pen: &Pen<'_>, incident: IncidentId, buttons: &[Step], me
 fn likely(pen: &Pen<'_>, incident: &Incident) -> Step {
     let newest = incident.runs.values().next_back();
     let waiting = incident.runs.values().any(Run::is_live);
-    if newest.is_some_and(super::run::went_well) {
+    if newest.is_some_and(Run::went_well) {
         Step::Mitigate
     } else if !waiting && incident.diagnostics.is_empty() && can_diagnose(pen, incident) {
         Step::Diagnose

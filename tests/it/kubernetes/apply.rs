@@ -286,3 +286,53 @@ async fn a_plan_of_saved_manifests_says_from_what_to_what_and_from_whom_it_takes
     assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
     team.close().await;
 }
+
+/// K3, K4, K7, K11 · What was paused in haste gets its saved manifests and goes on with those; a number of pods that both say is
+/// refused, for one of the two would be lost.
+#[tokio::test]
+async fn later_steps_go_on_from_what_saved_manifests_leave_or_refuse_it_before_anybody_is_asked() {
+    let Some(space) = Namespace::open().await else { return };
+    let folders = [deployment("example/web:1", ""), deployment("example/web:1", "").replace("  replicas: 2\n", "")]
+        .map(|web| {
+            let folder = tempfile::tempdir().expect("a folder can be made");
+            std::fs::write(folder.path().join("web.yaml"), web).expect("it can be written");
+            folder
+        });
+    let step = |what: &str| {
+        let begin = "\n      - within: 1m\n        kubernetes:\n          cluster: production\n          namespace: ";
+        format!("{begin}{}\n          {what}: {{ workloads: [deployment/web] }}", space.name)
+    };
+    let apply = |folder: usize| format!("apply: {{ folder: {}, force: true }}", folders[folder].path().display());
+    let resume = format!("{}{}{}", apply(1), step("resume"), step("wait"));
+    let (number, others) =
+        (format!("{}{}", apply(0), step("scale_back")), format!("{}{}", apply(1), step("scale_back")));
+    let actions = [
+        ("resume", "destructive", resume.as_str()),
+        ("number", "destructive", &number),
+        ("others", "destructive", &others),
+        ("none", "reversible", "scale: { workloads: [deployment/web], to: 0 }"),
+    ];
+    let setting = Setting { actions: &actions, check: "get, deployment/web", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    team.space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    team.space.kubectl(&["rollout", "pause", "deployment/web"]).await;
+    let (plan, done) = team.through(1, "resume").await;
+    assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
+    assert!(plan.contains("3. Wait for the roll-out of web · → complete"), "{plan}");
+    let web = team.space.get("deployment/web").await;
+    assert!(web["spec"]["paused"].is_null() && done.contains("web runs example/web:1"), "{done}");
+    assert_eq!(
+        (team.space.image("web").await.as_str(), web["status"]["updatedReplicas"].clone()),
+        ("example/web:1", json!(1))
+    );
+
+    team.through(2, "none").await;
+    team.space.set_image("web", "example/web:2").await;
+    let channel = team.asks_for(3, "number").await;
+    team.world.message(&channel, "applies another number of pods of web");
+    let (_, done) = team.through(4, "others").await;
+    assert_eq!(team.outcome(4).await, Outcome::Done, "{done}");
+    assert_eq!(team.space.get("deployment/web").await["spec"]["replicas"], 1);
+    team.close().await;
+}

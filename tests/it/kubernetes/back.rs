@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 
-use super::team::Team;
+use super::plane::Namespace;
+use super::team::{Setting, Team};
 
 /// K4, K6, K8, K9, P7 · One after the other, each from how the cluster is by then.
 #[tokio::test]
@@ -100,5 +101,82 @@ async fn a_selector_that_had_no_colour_has_none_again() {
     assert!(plan.contains("version=blue → version=*"), "{plan}");
     assert!(done.contains("web sends to 4 pods of version=*"), "{done}");
     assert_eq!(team.space.get("service/web").await["spec"]["selector"], json!({"app": "web"}));
+    team.close().await;
+}
+
+/// One more step of an action.
+fn then(space: &Namespace, what: &str) -> String {
+    let more = "\n      - within: 1m\n        kubernetes:\n          cluster: production\n          namespace: ";
+    format!("{more}{}\n          {what}", space.name)
+}
+
+/// K1, K3, K5, K9, P7 · Only what brings an earlier step back, as a number of pods does, leaves nothing of it to take back. A
+/// restart of the same plan is none of somebody else's changes.
+#[tokio::test]
+async fn what_was_waited_for_or_restarted_after_it_was_rolled_back_is_taken_back() {
+    let Some(space) = Namespace::open().await else { return };
+    let flags = "flags: { config_map: features, set: { checkout: \"off\" }, restart: [deployment/web] }";
+    let web = "undo: { workloads: [deployment/web] }";
+    let wait = format!("{web}{}", then(&space, "wait: { workloads: [deployment/web] }"));
+    let restart = format!("{web}{}", then(&space, "restart: { workloads: [deployment/web] }"));
+    let both = format!("undo: {{ workloads: [deployment/web, deployment/api] }}{}", then(&space, flags));
+    let actions =
+        [("wait", "reversible", wait.as_str()), ("restart", "reversible", &restart), ("both", "reversible", &both)];
+    let setting = Setting { actions: &actions, check: "rollout, status, deployment/web", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    let space = &team.space;
+    space.kubectl(&["create", "configmap", "features", "--from-literal=checkout=on"]).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    space.deployed("api", &["example/api:1", "example/api:2"], 1).await;
+    let state = async || {
+        let flags = space.get("configmap/features").await["data"].take();
+        (space.image("web").await, space.image("api").await, flags)
+    };
+    let before = state().await;
+    for (incident, action) in [(1, "wait"), (2, "restart"), (3, "both")] {
+        let (_, done) = team.through(incident, action).await;
+        assert_eq!(team.outcome(incident).await, Outcome::Done, "{done}");
+        assert_eq!(space.image("web").await, "example/web:1", "{action}");
+        let (plan, done) = team.taken_back(incident).await;
+        assert!(plan.contains("example/web:2"), "{plan}");
+        assert_eq!(plan.contains("Cannot be taken back"), action == "restart", "{plan}");
+        assert_eq!(state().await, before, "{action} is taken back: {done}");
+    }
+    team.close().await;
+}
+
+/// K1, P7 · What somebody else has changed since, or has put back already, stands in nobody's way.
+#[tokio::test]
+async fn what_can_be_taken_back_is_although_the_rest_cannot() {
+    let Some(space) = Namespace::open().await else { return };
+    let one =
+        format!("undo: {{ workloads: [deployment/web] }}{}", then(&space, "undo: { workloads: [deployment/api] }"));
+    let actions = [
+        ("each", "reversible", one.as_str()),
+        ("both", "reversible", "undo: { workloads: [deployment/web, deployment/api] }"),
+    ];
+    let setting = Setting { actions: &actions, check: "get, deployment/web", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    let team = Team::on(space, setting).await;
+    let space = &team.space;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    space.deployed("api", &["example/api:1", "example/api:2"], 1).await;
+    team.through(1, "each").await;
+    space.set_image("api", "example/api:3").await;
+    let (plan, _) = team.taken_back(1).await;
+    assert!(plan.contains("Cannot be taken back") && plan.contains("api was changed since the plan"), "{plan}");
+    assert_eq!((space.image("web").await, space.image("api").await), ("example/web:2".into(), "example/api:3".into()));
+
+    team.through(2, "both").await;
+    space.kubectl(&["rollout", "undo", "deployment/api"]).await;
+    assert_eq!(space.image("api").await, "example/api:3");
+    team.taken_back(2).await;
+    assert_eq!((space.image("web").await, space.image("api").await), ("example/web:2".into(), "example/api:3".into()));
+
+    // Nothing is left of either.
+    let channel = team.world.channel(2).await;
+    team.world.types("U0ONCALL", &channel, "undo run_2_1").await;
+    team.world.message(&channel, "is already at ");
     team.close().await;
 }

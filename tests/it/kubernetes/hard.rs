@@ -66,6 +66,57 @@ async fn an_api_server_that_is_silent_before_the_first_change_is_told_to_be() {
     drop(plane);
 }
 
+/// Nothing comes of a reading, whatever becomes of its answer: nobody is asked to look for what was never sent.
+#[tokio::test]
+async fn an_api_server_that_is_never_reached_again_after_the_approval_has_changed_nothing() {
+    let Some(plane) = Plane::own().await else { return };
+    let space = plane.namespace().await;
+    let setting = Setting { within: "6s", reached: "answers_within: 1s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.planned(1, "undo-web").await;
+    plane.freeze().await;
+    outside.allowed(1).await;
+    let run = outside.ended(1).await;
+    plane.thaw().await;
+    let Phase::Finished { outcome: Outcome::Failed { step: Some(0), why } } = &run.phase else { panic!("{run:?}") };
+    assert_eq!(why.key, "step.unchanged", "{why}");
+    assert_eq!(run.goes_on_with(), Some(0), "it can be tried again");
+    assert_eq!(space.writes(), Vec::<Value>::new());
+    bot.stop().await;
+    drop(plane);
+}
+
+/// Whoever reads that the cluster does not answer mends the network: once it answers, how things are is told again.
+#[tokio::test]
+async fn that_a_cluster_was_silent_is_no_longer_told_once_it_answers() {
+    let Some(plane) = Plane::own().await else { return };
+    let space = plane.namespace().await;
+    let setting = Setting { within: "5m", reached: "answers_within: 1s", ..Setting::default() };
+    space.grant(&setting.roles(&space)).await;
+    space.deployed("web", &["example/web:1-broken", "example/web:2"], 1).await;
+    let outside = Outside::open(&space, &setting).await;
+    let bot = outside.town.start().await;
+    outside.approves(1, "undo-web").await;
+    let newest_says = async |text: &str| {
+        let says = async || {
+            let edits = outside.town.ws().calls_of("chat.update");
+            let progress = edits.iter().map(|call| shown(&call.args)).rfind(|card| card.contains('↳'));
+            progress.is_some_and(|card| card.contains(text)).then_some(())
+        };
+        until("the card says so", PATIENCE, says).await;
+    };
+    newest_says("↳ web: 1 of 1 updated").await;
+    plane.freeze().await;
+    newest_says("↳ the cluster production does not answer").await;
+    plane.thaw().await;
+    newest_says("↳ web: 1 of 1 updated").await;
+    bot.stop().await;
+    drop(plane);
+}
+
 /// Nobody knows what became of it: the workload stays locked and a person is asked.
 #[tokio::test]
 async fn an_api_server_silent_beyond_the_deadline_leaves_the_run_unknown() {
@@ -176,6 +227,26 @@ async fn a_change_whose_answer_is_lost_is_not_made_twice() {
     assert_eq!(team.outcome(1).await, Outcome::Done, "{done}");
     assert_eq!((relay.lost(), team.space.image("web").await.as_str()), (1, "example/web:1"));
     assert_eq!(team.space.writes(), [json!(["patch", "deployments/web", 200])]);
+    team.close().await;
+}
+
+/// The answer is lost, and somebody else changes it before anybody can look: that nothing was done is not said.
+#[tokio::test]
+async fn a_change_whose_answer_is_lost_before_somebody_elses_is_not_told_as_none() {
+    let Some((team, relay)) = behind_a_relay().await else { return };
+    let (channel, card) = team.planned(1, "undo-web").await;
+    // It looks at the Deployment and at the ReplicaSet, and then sends the change.
+    relay.stand_still_after(2);
+    let deploys = async {
+        let lost = async || (relay.lost() == 1).then_some(());
+        until("the answer is lost", PATIENCE, lost).await;
+        team.space.set_image("web", "example/web:3").await;
+        relay.go_on();
+    };
+    let (done, ()) = tokio::join!(team.approved(&channel, &card), deploys);
+    let outcome = team.outcome(1).await;
+    assert!(matches!(outcome, Outcome::Unknown { step: 0, .. }), "{outcome:?}: {done}");
+    assert_eq!(team.world.incident(1).await.runs.len(), 1, "nothing is planned anew by itself");
     team.close().await;
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Not armed: no answer is lost.
@@ -22,6 +23,9 @@ struct Rules {
     holds: AtomicBool,
     /// All is never well again.
     is_the_end: AtomicBool,
+    /// Nothing passes once an answer is lost.
+    stands_still: AtomicBool,
+    still: watch::Sender<bool>,
 }
 
 pub struct Relay {
@@ -41,6 +45,8 @@ impl Relay {
             lost: 0.into(),
             holds: false.into(),
             is_the_end: false.into(),
+            stands_still: false.into(),
+            still: watch::Sender::new(false),
         };
         let (rules, ours) = (Arc::new(rules), JoinSet::new());
         let accepting = tokio::spawn(accept(listener, server, Arc::clone(&rules), ours));
@@ -72,6 +78,18 @@ impl Relay {
     pub fn fall_silent_after(&self, requests: i64) {
         self.rules.is_the_end.store(true, Ordering::SeqCst);
         self.hold_the_answer_after(requests);
+    }
+
+    /// So many more requests are answered. The answer to the next is lost with its connection, and nothing passes until it goes
+    /// on.
+    pub fn stand_still_after(&self, requests: i64) {
+        self.rules.stands_still.store(true, Ordering::SeqCst);
+        self.lose_the_answer_after(requests);
+    }
+
+    /// All is well again.
+    pub fn go_on(&self) {
+        self.rules.still.send_replace(false);
     }
 
     /// How many answers were lost.
@@ -122,6 +140,7 @@ async fn pass(client: TcpStream, server: TcpStream, rules: &Rules) {
                 if !rules.is_the_end.load(Ordering::SeqCst) {
                     rules.answered.store(NEVER, Ordering::SeqCst);
                 }
+                rules.still.send_replace(rules.stands_still.load(Ordering::SeqCst));
                 rules.lost.fetch_add(1, Ordering::SeqCst);
                 if rules.holds.load(Ordering::SeqCst) {
                     std::future::pending::<()>().await;
@@ -144,4 +163,5 @@ async fn slowly(rules: &Rules) {
     let length = Duration::from_millis(rules.delay_ms.load(Ordering::SeqCst));
     // Nothing comes of it but the time.
     let _ = tokio::time::timeout(length, std::future::pending::<()>()).await;
+    rules.still.subscribe().wait_for(|still| !*still).await.map(drop).expect("the rules hold the other end");
 }

@@ -286,6 +286,26 @@ async fn a_disruption_budget_is_waited_for_and_named() {
     team.close().await;
 }
 
+/// K13 · One budget lets a pod go later; two never do, and the server tells it as its own trouble.
+#[tokio::test]
+async fn pods_of_two_disruption_budgets_are_refused_at_the_plan() {
+    let recreate = [("anew", "reversible", "recreate_pods: { selector: \"app=web\" }")];
+    let Some(team) = Team::doing(&recreate, WEB).await else { return };
+    team.space.deployed("web", &["example/web:1"], 2).await;
+    for name in ["all", "too"] {
+        let budget = format!(
+            "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {{ name: {name} }}\nspec: {{ maxUnavailable: 1, \
+             selector: {{ matchLabels: {{ app: web }} }} }}\n"
+        );
+        team.space.apply(&budget).await;
+        team.space.once(&format!("pdb/{name}"), |budget| budget["status"]["currentHealthy"] == 2).await;
+    }
+    let channel = team.asks_for(1, "anew").await;
+    team.world.message(&channel, "more than one disruption budget selects web-");
+    assert_eq!(team.space.writes(), Vec::<Value>::new());
+    team.close().await;
+}
+
 #[tokio::test]
 async fn a_job_runs_once_its_log_is_followed_and_it_is_tidied_up() {
     let run = [(
