@@ -300,7 +300,8 @@ impl Making<'_> {
         let snapshot = Snapshot::take(self.config, self.within).await.map_err(|trouble| trouble.words())?;
         let arguments = self.arguments(&snapshot, draft);
         let dumping = tools.run("pg_dump", arguments, &self.config.name, watch.left_of(self.within));
-        let finished = self.watched(draft, dumping).await.map_err(|fault| fault.words())?;
+        let tell = |size| (self.cx.progress)(Words::new("postgres.written").with("size", size));
+        let finished = watched(draft, tell, dumping).await.map_err(|fault| fault.words())?;
         if !matches!(finished.ended, Ended::Exit(_))
             && let Err(why) = settle::ended(self.config, &mark).await
         {
@@ -351,20 +352,6 @@ impl Making<'_> {
         arguments
     }
 
-    /// Tells how much is written while a program writes.
-    async fn watched<T>(&self, draft: &Path, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                () = pause(TELLING) => {
-                    let written = std::fs::metadata(draft).map_or(0, |facts| facts.len());
-                    (self.cx.progress)(Words::new("postgres.written").with("size", files::size(written)));
-                }
-            }
-        }
-    }
-
     fn demand_well(&self, program: &str, finished: &Finished) -> Result<(), Unmade> {
         match finished.ended {
             Ended::Exit(0) => Ok(()),
@@ -384,6 +371,21 @@ impl Making<'_> {
         }
         let path = draft.to_owned();
         off_thread(move || files::demand_whole_script(&path)).await.map_err(Unmade::from)
+    }
+
+/// Works, and tells each second how large a file has become meanwhile. A disk that hangs holds up only the telling.
+pub(super) async fn watched<T>(path: &Path, tell: impl Fn(Words), work: impl Future<Output = T>) -> T {
+    let telling = async {
+        loop {
+            pause(TELLING).await;
+            let path = path.to_owned();
+            let written = off_thread(move || Ok(std::fs::metadata(&path).map_or(0, |facts| facts.len()))).await;
+            tell(files::size(written.unwrap_or_default()));
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        never = telling => never,
     }
 }
 

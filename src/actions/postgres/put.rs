@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::backup::{Making, Unmade, made};
+use super::backup::{Making, Unmade, made, watched};
 use super::databases::{DatabaseConfig, literal, quoted, quoted_table};
 use super::files::{self, Kept};
 use super::objects::own_schemas;
@@ -20,7 +20,7 @@ use crate::actions::command::MOST_OUTPUT;
 use crate::actions::disk::{off_thread, removed};
 use crate::actions::process::{Ended, Finished};
 use crate::actions::provider::{StepContext, StepResult};
-use crate::actions::stopwatch::{Patience, Stopwatch, pause};
+use crate::actions::stopwatch::{Patience, Stopwatch};
 use crate::incident::words::Words;
 
 /// From this version on a database can be dropped whoever is connected.
@@ -35,8 +35,6 @@ const HELD: &str = "vigie: a table is held";
 const WRITTEN: &str = "vigie: written to since the copy: ";
 /// The most that is set aside to find out how it ended.
 const SETTLING: Duration = Duration::from_secs(30);
-/// How often it is told how far it is.
-const TELLING: Duration = Duration::from_secs(1);
 
 /// The step that a database's comment names: `… [vigie run_7_1-step-1]`.
 pub(super) fn step_in(comment: &str) -> Option<&str> {
@@ -236,7 +234,8 @@ impl<'a> Putting<'a> {
         let within = self.left_to_work();
         let tools = self.tools(facts);
         let reading = tools.run("pg_restore", arguments, "", within);
-        let finished = self.watched(&script, reading).await.map_err(|fault| failed(fault.words()))?;
+        let tell = |size| self.tell(Words::new("postgres.unpacked").with("size", size));
+        let finished = watched(&script, tell, reading).await.map_err(|fault| failed(fault.words()))?;
         if finished.ended == Ended::Exit(0) {
             return Ok(script);
         }
@@ -245,20 +244,6 @@ impl<'a> Putting<'a> {
         let why = words.with("why", complaint("pg_restore", &finished, within));
         let why = Words::new("step.unchanged").with("why", why);
         Err(StepResult::Failed { why, output: finished.output(MOST_OUTPUT) })
-    }
-
-    /// Tells how much of the script is written.
-    async fn watched<T>(&self, script: &Path, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                () = pause(TELLING) => {
-                    let written = std::fs::metadata(script).map_or(0, |facts| facts.len());
-                    self.tell(Words::new("postgres.unpacked").with("size", files::size(written)));
-                }
-            }
-        }
     }
 
     async fn take_away(&self, script: &Path) {
