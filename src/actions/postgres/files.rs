@@ -84,7 +84,7 @@ pub(super) fn kept(folder: &Path, database: &str) -> Result<Vec<Kept>, Words> {
         let entry = said(folder, "file.not_listed", entry)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_backup = name.ends_with(ARCHIVE) || name.ends_with(PLAIN);
-        if let (true, Some(one)) = (is_backup, one(&entry.path(), name)?)
+        if let (true, Some(one)) = (is_backup, one(&entry.path(), name))
             && one.page.as_ref().is_none_or(|page| page.database == database)
         {
             kept.push(one);
@@ -94,23 +94,17 @@ pub(super) fn kept(folder: &Path, database: &str) -> Result<Vec<Kept>, Words> {
     Ok(kept)
 }
 
-fn one(path: &Path, name: String) -> Result<Option<Kept>, Words> {
-    let facts = said(path, "file.not_read", fs::metadata(path))?;
+/// Nothing where nobody knows what it is, or it went away just now: the others are as good as ever.
+fn one(path: &Path, name: String) -> Option<Kept> {
+    let seen = said(path, "file.not_read", fs::metadata(path)).and_then(|facts| Ok((facts, page(path)?)));
+    let (facts, page) = seen.inspect_err(|why| tracing::warn!(%why, "a backup is passed over")).ok()?;
     if !facts.is_file() {
-        return Ok(None);
+        return None;
     }
-    let page = match page(path) {
-        Ok(page) => page,
-        // Nobody knows what it is, but the others are as good as ever.
-        Err(why) => {
-            tracing::warn!(%why, "a backup is passed over");
-            return Ok(None);
-        }
-    };
     let written = facts.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     let written = written.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     let made_at_ms = page.as_ref().map_or(written, |page| page.made_at_ms);
-    Ok(Some(Kept { name, bytes: facts.len(), made_at_ms, page }))
+    Some(Kept { name, bytes: facts.len(), made_at_ms, page })
 }
 
 /// The page beside a backup, if there is one that can be read.
@@ -251,4 +245,14 @@ mod tests {
         fs::write(&path, format!("CREATE TABLE clé{filling}{}", " ".repeat(DONE.len()))).unwrap();
         assert_eq!(demand_whole_script(&path), Err(Words::new("postgres.cut_short")));
     }
+
+    #[test]
+    fn a_backup_that_nobody_can_look_at_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("shop.dump"), "").unwrap();
+        std::os::unix::fs::symlink("gone", folder.path().join("old.dump")).unwrap();
+        let names: Vec<String> = kept(folder.path(), "shop").unwrap().into_iter().map(|one| one.name).collect();
+        assert_eq!(names, ["shop.dump"]);
+    }
+
 }
