@@ -63,6 +63,11 @@ pub(super) async fn plan(
     let facts = Facts::of(config, "", within).await.map_err(|trouble| unreadable(trouble.words()))?;
     let tools = Tools { config, world, mark: "", server: facts.version_number };
     dumps(&tools, &facts, within).await.map_err(refused)?;
+    if format == Format::Plain
+        && server::has_large_objects(config, within).await.map_err(|trouble| unreadable(trouble.words()))?
+    {
+        return Err(refused(large_objects(&config.name)));
+    }
     let (at, name) = (folder.clone(), config.name.clone());
     let mut kept = off_thread(move || files::kept(&at, &name)).await.map_err(unreadable)?;
     kept.retain(|one| !one.is_foreign(&config.server_at()));
@@ -309,6 +314,9 @@ impl Making<'_> {
         }
         self.demand_well("pg_dump", &finished)?;
         self.demand_readable(&tools, draft, watch.left_of(self.within)).await?;
+        if self.format == Format::Plain {
+            self.demand_one_transaction(draft, facts.version_number).await?;
+        }
         let sealing = draft.to_owned();
         let (bytes, sha256) = off_thread(move || files::sealed(&sealing)).await?;
         let page = Page {
@@ -372,6 +380,22 @@ impl Making<'_> {
         let path = draft.to_owned();
         off_thread(move || files::demand_whole_script(&path)).await.map_err(Unmade::from)
     }
+
+    /// A script is put back as it is: it must be one that its own server takes, all of it at once.
+    async fn demand_one_transaction(&self, draft: &Path, server: i32) -> Result<(), Unmade> {
+        let path = draft.to_owned();
+        let holds = off_thread(move || {
+            files::made_fit(&path, server)?;
+            files::holds_large_objects(&path)
+        });
+        if holds.await? { Err(large_objects(&self.config.name).into()) } else { Ok(()) }
+    }
+}
+
+/// Why a database is not backed up as a script.
+fn large_objects(database: &str) -> Words {
+    Words::new("postgres.large_objects").with("database", database)
+}
 
 /// Works, and tells each second how large a file has become meanwhile. A disk that hangs holds up only the telling.
 pub(super) async fn watched<T>(path: &Path, tell: impl Fn(Words), work: impl Future<Output = T>) -> T {

@@ -55,6 +55,11 @@ fn failed(why: Words) -> StepResult {
     StepResult::failed(Words::new("step.unchanged").with("why", why))
 }
 
+/// Why a script is not put back.
+fn large_objects(name: &str) -> Words {
+    Words::new("postgres.large_in_script").with("name", name)
+}
+
 /// Demands that the tables that are held have the rows that the copy has: whatever came after it would be in no copy.
 fn unwritten(copied: &[Count]) -> Option<String> {
     let rows = copied.iter().filter_map(|count| Some((quoted_table(&count.table), count.rows?)));
@@ -140,10 +145,20 @@ impl<'a> Putting<'a> {
         let (bytes, sha256) = off_thread(move || files::sealed(&path)).await.map_err(failed)?;
         let is_same = bytes == self.spec.bytes && self.spec.sha256.as_ref().is_none_or(|wanted| *wanted == sha256);
         if is_same {
-            return Ok(());
+            return self.demand_one_transaction().await;
         }
         let words = Words::new("postgres.damaged").with("name", self.spec.backup.as_str());
         Err(failed(words.with("why", Words::new("postgres.other_content"))))
+    }
+
+    /// A script with large objects would end the transaction in its middle.
+    async fn demand_one_transaction(&self) -> Result<(), StepResult> {
+        if !self.spec.is_plain() {
+            return Ok(());
+        }
+        let path = self.backup();
+        let holds = off_thread(move || files::holds_large_objects(&path)).await.map_err(failed)?;
+        if holds { Err(failed(large_objects(&self.spec.backup))) } else { Ok(()) }
     }
 
     fn backup(&self) -> PathBuf {
@@ -221,7 +236,8 @@ impl<'a> Putting<'a> {
         let script = files::unfinished(&self.spec.folder, &self.key, &format!("{}.script", self.cx.fence));
         let private = script.clone();
         off_thread(move || files::made_private(&private)).await.map_err(failed)?;
-        let mut arguments = vec![format!("--file={}", script.display())];
+        // Else what holds large objects would end psql's transaction in its middle.
+        let mut arguments = vec![format!("--file={}", script.display()), "--single-transaction".to_owned()];
         if self.spec.into == Place::InPlace {
             arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
         }
@@ -237,7 +253,11 @@ impl<'a> Putting<'a> {
         let tell = |size| self.tell(Words::new("postgres.unpacked").with("size", size));
         let finished = watched(&script, tell, reading).await.map_err(|fault| failed(fault.words()))?;
         if finished.ended == Ended::Exit(0) {
-            return Ok(script);
+            let (written, server) = (script.clone(), facts.version_number);
+            let fit = off_thread(move || files::made_fit(&written, server)).await;
+            let Err(why) = fit else { return Ok(script) };
+            self.take_away(&script).await;
+            return Err(failed(why));
         }
         self.take_away(&script).await;
         let words = Words::new("postgres.unreadable").with("name", self.spec.backup.as_str());
@@ -256,8 +276,8 @@ impl<'a> Putting<'a> {
         }
     }
 
-    /// Runs the script and sets the mark, in one transaction that is done once and never again.
-    /// `copied` is what was counted for the copy.
+    /// Sets the mark and runs the script, in one transaction that is done once and never again. The mark comes first, for
+    /// the script of an archive ends the transaction itself. `copied` is what was counted for the copy.
     async fn psql(
         &self,
         facts: &Facts,
@@ -294,8 +314,8 @@ impl<'a> Putting<'a> {
         }
         let made = |schema: &String| format!("--command=CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
         arguments.extend(self.spec.schemas.iter().map(made));
-        arguments.push(format!("--file={}", script.display()));
         arguments.push(format!("--command={marking}"));
+        arguments.push(format!("--file={}", script.display()));
         let run = self.tools(facts).run("psql", arguments, database, self.left_to_work()).await;
         run.map_err(|fault| failed(fault.words()))
     }

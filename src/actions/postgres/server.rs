@@ -358,6 +358,14 @@ pub(super) async fn counted(
     Ok(counts)
 }
 
+/// Whether the configured database holds large objects.
+pub(super) async fn has_large_objects(config: &DatabaseConfig, within: Duration) -> Result<bool, Trouble> {
+    let mut reading = Reading::open(config, within).await?;
+    let rows = reading.rows("SELECT 1 FROM pg_largeobject_metadata LIMIT 1".to_owned(), &[]).await?;
+    reading.close().await;
+    Ok(!rows.is_empty())
+}
+
 /// Who else is connected to the configured database.
 pub(super) async fn others(config: &DatabaseConfig, mark: &str, within: Duration) -> Result<Vec<Other>, Trouble> {
     let mut reading = Reading::open(config, within).await?;
