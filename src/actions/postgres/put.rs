@@ -76,6 +76,15 @@ fn unwritten(copied: &[Count]) -> Option<String> {
     })
 }
 
+/// The database beside it under the name that it has until it is whole.
+pub(super) enum Draft {
+    None,
+    /// Nobody filled it to its end.
+    Part(String),
+    /// All of it is there, and it only lacks its name.
+    Whole(String),
+}
+
 /// One restore by one step of a run.
 pub(super) struct Putting<'a> {
     spec: &'a Spec,
@@ -136,7 +145,21 @@ impl<'a> Putting<'a> {
     async fn is_marked(&self) -> Result<bool, Words> {
         let at = self.spec.fresh.as_deref().unwrap_or(&self.config.name);
         let comment = settle::comment_of(self.config, at).await?;
-        Ok(comment.as_deref().and_then(step_in) == Some(self.key.as_str()))
+        Ok(comment.is_some_and(|comment| self.is_own(&comment)))
+    }
+
+    fn is_own(&self, comment: &str) -> bool {
+        step_in(comment) == Some(self.key.as_str())
+    }
+
+    /// What there is of the database beside it before that has its name.
+    pub(super) async fn draft(&self) -> Result<Draft, Words> {
+        let draft = draft_name(self.config, &self.mark);
+        Ok(match settle::comment_of(self.config, &draft).await? {
+            Some(comment) if self.is_own(&comment) => Draft::Whole(draft),
+            Some(_) => Draft::Part(draft),
+            None => Draft::None,
+        })
     }
 
     async fn demand_same_file(&self) -> Result<(), StepResult> {
@@ -378,7 +401,7 @@ impl<'a> Putting<'a> {
         }
         match settle::comment_of(self.config, database).await {
             Err(why) => Err(not_settled(why)),
-            Ok(Some(comment)) if step_in(&comment) == Some(self.key.as_str()) => Ok(()),
+            Ok(Some(comment)) if self.is_own(&comment) => Ok(()),
             Ok(_) if finished.ended == Ended::Exit(0) => {
                 Err(StepResult::unknown(Words::new("postgres.not_marked").with("database", database)))
             }
@@ -388,15 +411,20 @@ impl<'a> Putting<'a> {
 
     /// Into a database that has a name of this step's own until it is whole.
     async fn beside(&self, facts: &Facts, name: &str) -> Result<StepResult, StepResult> {
-        let draft = draft_name(self.config, &self.mark);
-        self.drop_draft(facts, &draft).await.map_err(failed)?;
-        let script = self.script(facts).await?;
-        let filled = self.filled(facts, &script, &draft, name).await;
-        self.take_away(&script).await;
-        match filled {
+        let filled = match self.draft().await.map_err(failed)? {
+            // A former owner came so far.
+            Draft::Whole(draft) => Ok(draft),
+            Draft::Part(_) | Draft::None => self.filled(facts, name).await,
+        };
+        let named = match filled {
+            Ok(draft) => self.named(&draft, name).await,
+            Err(halt) => Err(halt),
+        };
+        match named {
             Ok(()) => Ok(self.afterwards().await),
             Err(halt @ StepResult::Unknown { .. }) => Err(halt),
             Err(halt) => {
+                let draft = draft_name(self.config, &self.mark);
                 if let Err(why) = self.drop_draft(facts, &draft).await {
                     tracing::warn!(%why, draft, "a database that is not whole could not be dropped");
                 }
@@ -405,19 +433,31 @@ impl<'a> Putting<'a> {
         }
     }
 
-    async fn filled(&self, facts: &Facts, script: &Path, draft: &str, name: &str) -> Result<(), StepResult> {
+    /// Fills the database that will be called so.
+    async fn filled(&self, facts: &Facts, name: &str) -> Result<String, StepResult> {
         let refused = |trouble: server::Trouble| failed(trouble.words());
-        let creation = server::creation(self.config, draft, LOOK).await.map_err(refused)?;
-        server::change(self.config, &self.config.name, creation, self.left_to_work()).await.map_err(refused)?;
-        self.tell(Words::new("postgres.putting").with("database", name));
-        let finished = self.psql(facts, script, draft, ("", &[])).await?;
-        self.demand_marked(&finished, draft).await?;
+        let draft = draft_name(self.config, &self.mark);
+        self.drop_draft(facts, &draft).await.map_err(failed)?;
+        let script = self.script(facts).await?;
+        let filling = async {
+            let creation = server::creation(self.config, &draft, LOOK).await.map_err(refused)?;
+            server::change(self.config, &self.config.name, creation, self.left_to_work()).await.map_err(refused)?;
+            self.tell(Words::new("postgres.putting").with("database", name));
+            let finished = self.psql(facts, &script, &draft, ("", &[])).await?;
+            self.demand_marked(&finished, &draft).await
+        };
+        let filled = filling.await;
+        self.take_away(&script).await;
+        filled.map(|()| draft)
+    }
+
+    async fn named(&self, draft: &str, name: &str) -> Result<(), StepResult> {
         let renaming = format!("ALTER DATABASE {} RENAME TO {}", quoted(draft), quoted(name));
         match server::change(self.config, &self.config.name, renaming, LOOK).await {
             Ok(()) => Ok(()),
             Err(trouble) => match self.is_marked().await {
                 Ok(true) => Ok(()),
-                Ok(false) => Err(refused(trouble)),
+                Ok(false) => Err(failed(trouble.words())),
                 Err(why) => Err(StepResult::unknown(why)),
             },
         }
@@ -434,7 +474,7 @@ impl<'a> Putting<'a> {
     }
 
     /// It is done: the statistics are made anew, and what is there is held against the backup, row by row (D5).
-    async fn afterwards(&self) -> StepResult {
+    pub(super) async fn afterwards(&self) -> StepResult {
         let at = self.spec.fresh.as_deref().unwrap_or(&self.config.name);
         let analysis = server::change(self.config, at, "ANALYZE".to_owned(), self.left().max(LOOK)).await;
         if let Err(trouble) = analysis {

@@ -12,7 +12,7 @@ use super::backup::{self, age, made};
 use super::databases::DatabaseConfig;
 use super::files::{self, Kept};
 use super::objects::{self, Beside, Objects, Standing, short};
-use super::put;
+use super::put::{self, Draft};
 use super::server::{self, Count, Facts};
 use super::settle;
 use super::tools::{Tools, complaint, dumps};
@@ -496,14 +496,29 @@ pub(super) async fn check(spec: &Spec, config: &DatabaseConfig, cx: &StepContext
     match settle::comment_of(config, at).await {
         Err(why) => unread(why),
         Ok(Some(comment)) if put::step_in(&comment) == Some(cx.idempotency_key().as_str()) => {
-            let note = Words::new("postgres.marked").with("database", at).with("name", spec.backup.as_str());
-            let note = note.with("stay", shortened(&spec.stay));
-            Happened::Yes { note, live: Some(at.to_owned()) }
+            match put::Putting::new(spec, config, cx).afterwards().await {
+                StepResult::Done { note, live, .. } => Happened::Yes { note, live },
+                // It is there, but is not what it should be or could not be counted: whoever takes it up ends so.
+                StepResult::Failed { why, .. } | StepResult::Unknown { why, .. } | StepResult::Stale { found: why } => {
+                    Happened::Begun { note: why }
+                }
+            }
         }
+        Ok(Some(_)) => Happened::No { note: Words::new("postgres.not_marked").with("database", at) },
         Ok(None) if spec.fresh.is_none() => {
             Happened::CannotTell { why: Words::new("postgres.no_database").with("database", at).with("user", "") }
         }
-        Ok(_) => Happened::No { note: Words::new("postgres.not_marked").with("database", at) },
+        Ok(None) => match put::Putting::new(spec, config, cx).draft().await {
+            Err(why) => unread(why),
+            Ok(Draft::Whole(draft)) => {
+                let note = Words::new("postgres.unnamed").with("draft", draft).with("database", at);
+                Happened::Begun { note: note.with("name", spec.backup.as_str()) }
+            }
+            Ok(Draft::Part(draft)) => {
+                Happened::No { note: Words::new("postgres.no_fresh").with("database", at).with("draft", draft) }
+            }
+            Ok(Draft::None) => Happened::No { note: Words::new("postgres.no_fresh").with("database", at) },
+        },
     }
 }
 

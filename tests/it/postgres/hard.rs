@@ -419,6 +419,10 @@ async fn a_bot_killed_in_mid_restore_finds_out_how_it_ended() {
         let run = until("the end of the run", PATIENCE, ended).await;
         assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:#?}");
         assert_eq!(shop.count(ORDERS).await, 100);
+        let note = format!("{:?}", run.steps[0]);
+        for told in ["\"before\": Number(155)", "\"after\": Number(100)", "before-run_1_1-step-1"] {
+            assert!(note.contains(told), "{told} is not in {note}");
+        }
         let copies = kept(&shop).iter().filter(|name| name.contains("before-run_1_1-step-1")).count();
         // Whoever does it anew keeps what is there by then.
         assert_eq!(copies, if goes_on_alone { 1 } else { 2 }, "{:?}", kept(&shop));

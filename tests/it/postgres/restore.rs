@@ -124,13 +124,51 @@ async fn a_restore_in_place_says_what_will_be_lost_and_keeps_a_copy_first() {
         // Taken up again it is found done, and nothing is done twice.
         shop.sql("INSERT INTO orders VALUES (900, 1)").await;
         shop.sql("DELETE FROM orders WHERE id = 900").await;
-        assert_eq!(room.taken_up(&plan).await.line(), "done");
+        let again = room.taken_up(&plan).await;
+        assert_eq!(again.line(), "done");
+        says(&again, &["\"before\": Number(155)", "\"after\": Number(100)", copy]);
         assert_eq!(kept(&shop).len(), 2);
 
         // The way back is the copy.
         let back = room.planned_back(&plan).await;
         assert_eq!(&back.steps[0].to, copy);
+
+        // Whoever takes it up compares what is there, too.
+        shop.sql("DELETE FROM orders WHERE id = 1").await;
+        let line = room.taken_up(&plan).await.line();
+        assert!(line.starts_with("failed: postgres.rows_differ") && line.contains(copy), "{line}");
+        assert_eq!(kept(&shop).len(), 2);
     }
+}
+
+/// Whoever did it was lost after the last row and before the name.
+#[tokio::test]
+async fn a_fresh_database_that_lacks_only_its_name_gets_it_and_half_of_one_is_named() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    shop.admin(&format!("ALTER ROLE {} CREATEDB", shop.name)).await;
+    let draft: String = format!("vigie_run_7_1-step-1-0_{}", shop.name).chars().take(63).collect();
+    shop.admin(&format!("CREATE DATABASE \"{draft}\" TEMPLATE {0} OWNER {0}", shop.name)).await;
+    goes_on(&shop).await;
+    let room_here = room(&shop, "restore: { into: fresh }");
+    let plan = room_here.planned().await;
+    let oid = format!("SELECT oid::bigint FROM pg_database WHERE datname = '{draft}'");
+    let was = shop.count(&oid).await;
+    shop.admin(&format!("COMMENT ON DATABASE \"{draft}\" IS '[vigie run_7_1-step-1-0]'")).await;
+    assert_eq!(room_here.taken_up(&plan).await.line(), "done");
+    let [_, fresh] = shop.databases().await.try_into().expect("the shop and the one beside it");
+    assert_eq!(shop.count(&oid.replace(&draft, &fresh)).await, was, "it was not filled a second time");
+
+    // Nobody knows what became of it: psql says that all is well.
+    shop.admin(&format!("DROP DATABASE \"{fresh}\"")).await;
+    let folder = tools(&shop, "exec /usr/bin/pg_dump \"$@\"");
+    tool(&folder, "psql", "exit 0");
+    let lying = room_with(&shop, "restore: { into: fresh }", &format!(", tools: \"{}\"", folder.display()));
+    let line = lying.goes().await.line();
+    assert!(line.starts_with("failed: ") && line.contains("postgres.no_fresh") && line.contains(&draft), "{line}");
+    // What is left of it is in nobody's way.
+    assert_eq!(room_here.taken_up(&plan).await.line(), "done");
+    assert_eq!(shop.databases().await, [shop.name.clone(), fresh]);
 }
 
 /// What sorts by another locale finds nothing in an index, and lists names in another order.
