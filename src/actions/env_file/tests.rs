@@ -58,7 +58,14 @@ impl Bench {
 }
 
 async fn planned(file: &EnvFile) -> Result<PlannedStep, PlanFault> {
-    file.plan(&PlanContext { world: &world(), within: Duration::from_secs(5), wanted: None, earlier: &[] }).await
+    file.plan(&PlanContext {
+        world: &world(),
+        within: Duration::from_secs(5),
+        wanted: None,
+        earlier: &[],
+        done_by: None,
+    })
+    .await
 }
 
 async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {

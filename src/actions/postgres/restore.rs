@@ -132,7 +132,7 @@ pub(super) async fn choices(
     Ok(kept.into_iter().filter(is_offered).map(choice).collect())
 }
 
-/// The plan that puts the copy from before this very restore back in its place.
+/// The plan that puts the copy from before this very restore back in its place, while no other restore came after it.
 pub(super) async fn plan_back(
     step: &Postgres,
     restore: &Restore,
@@ -146,14 +146,17 @@ pub(super) async fn plan_back(
     let unreadable = |why| PlanFault::Unreadable { target: target.clone(), why };
     let facts = Facts::of(config, "", cx.within).await.map_err(|trouble| fault_of(&target, &trouble))?;
     let folder = folder_of(config).map_err(unreadable)?;
-    let copy = match facts.comment.as_deref().and_then(put::step_in) {
-        Some(key) => made(folder, config.name.clone(), key.to_owned(), true).await.map_err(unreadable)?,
-        None => None,
+    // Any other restore since then has left its own mark, and one that was not done left none.
+    let key = facts.comment.as_deref().and_then(put::step_in).filter(|key| cx.done_by == Some(key));
+    let Some(key) = key else {
+        let why = Words::new("postgres.not_latest").with("database", config.name.as_str());
+        return Err(PlanFault::NothingToGoBackTo(why));
     };
+    let copy = made(folder, config.name.clone(), key.to_owned(), true).await.map_err(unreadable)?;
     let Some(copy) = copy else {
         return Err(PlanFault::NothingToGoBackTo(Words::new("postgres.no_copy")));
     };
-    let cx = PlanContext { world: cx.world, within: cx.within, wanted: Some(&copy.name), earlier: &[] };
+    let cx = PlanContext { wanted: Some(&copy.name), ..*cx };
     plan(step, restore, config, &cx, cx.within * 3 / 4).await
 }
 

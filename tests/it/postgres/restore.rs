@@ -141,6 +141,43 @@ async fn a_restore_in_place_says_what_will_be_lost_and_keeps_a_copy_first() {
     }
 }
 
+/// The copy of another restore would take away what came after that one.
+#[tokio::test]
+async fn only_the_latest_restore_is_taken_back_and_only_by_its_own_copy() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let room = room(&shop, "restore: { into: in_place }");
+    let plan = room.planned().await;
+    // It was not done; the one before it is of another run.
+    let comment = |run: &str| format!("COMMENT ON DATABASE {} IS '[vigie {run}-step-1-0]'", shop.name);
+    shop.sql(&comment("run_3_1")).await;
+    let copy = backup_named(&shop, "before-run_3_1-step-1-0");
+    let refusal = room.refusal_back(&plan).await;
+    assert!(refusal.contains("postgres.not_latest"), "{refusal}");
+
+    assert_eq!(room.run(&plan).await.line(), "done");
+    let back = room.planned_back(&plan).await;
+    assert!(back.steps[0].to.contains("before-run_7_1-step-1-0"), "{back:#?}");
+    // Another run has put back another backup since.
+    shop.sql(&comment("run_9_1")).await;
+    let refusal = room.refusal_back(&plan).await;
+    assert!(refusal.contains("postgres.not_latest"), "{refusal}");
+    assert!(kept(&shop).contains(&copy), "it was there to be taken");
+}
+
+/// A copy as another run makes one.
+fn backup_named(shop: &Shop, kind: &str) -> String {
+    let [name] = kept(shop).try_into().expect("there is one backup");
+    let (stem, _) = name.rsplit_once(".run_7_1").expect("it is of this run");
+    let copy = format!("{stem}.{kind}.dump");
+    std::fs::copy(shop.backups().join(&name), shop.backups().join(&copy)).expect("it can be copied");
+    let page = std::fs::read_to_string(shop.backups().join(format!("{name}.json"))).expect("there is a page");
+    let page = page.replace("run_7_1", "run_3_1").replace("\"is_safety_copy\": false", "\"is_safety_copy\": true");
+    std::fs::write(shop.backups().join(format!("{copy}.json")), page).expect("it can be written");
+    copy
+}
+
 /// Whoever did it was lost after the last row and before the name.
 #[tokio::test]
 async fn a_fresh_database_that_lacks_only_its_name_gets_it_and_half_of_one_is_named() {
