@@ -253,6 +253,16 @@ pub(super) fn made_fit(script: &Path, server: i32) -> Result<(), Words> {
     said(script, "file.not_written", blank())
 }
 
+/// Takes these lines out of a file of ours.
+pub(super) fn without(list: &Path, lines: &[String]) -> Result<(), Words> {
+    let shorten = || -> io::Result<()> {
+        let text = fs::read_to_string(list)?;
+        let kept = text.lines().filter(|line| !lines.iter().any(|gone| gone == line));
+        fs::write(list, kept.map(|line| format!("{line}\n")).collect::<String>())
+    };
+    said(list, "file.not_written", shorten())
+}
+
 /// Whether a script fills large objects, which it does in transactions of its own.
 pub(super) fn holds_large_objects(script: &Path) -> Result<bool, Words> {
     const OPENS: &[u8] = b"SELECT pg_catalog.lo_open(";

@@ -269,12 +269,18 @@ impl<'a> Putting<'a> {
         if self.spec.owners == Owners::Leave {
             arguments.extend(["--no-owner", "--no-privileges"].map(str::to_owned));
         }
-        arguments.push(backup.display().to_string());
         let within = self.left_to_work();
         let tools = self.tools(facts);
+        let list = self.list(&tools).await?;
+        arguments.extend(list.iter().map(|list| format!("--use-list={}", list.display())));
+        arguments.push(backup.display().to_string());
         let reading = tools.run("pg_restore", arguments, "", within);
         let tell = |size| self.tell(Words::new("postgres.unpacked").with("size", size));
-        let finished = watched(&script, tell, reading).await.map_err(|fault| failed(fault.words()))?;
+        let finished = watched(&script, tell, reading).await;
+        if let Some(list) = &list {
+            self.take_away(list).await;
+        }
+        let finished = finished.map_err(|fault| failed(fault.words()))?;
         if finished.ended == Ended::Exit(0) {
             let (written, server) = (script.clone(), facts.version_number);
             let fit = off_thread(move || files::made_fit(&written, server)).await;
@@ -289,13 +295,37 @@ impl<'a> Putting<'a> {
         Err(StepResult::Failed { why, output: finished.output(MOST_OUTPUT) })
     }
 
-    async fn take_away(&self, script: &Path) {
-        if self.spec.is_plain() {
+    /// The archive's list without what is passed over, where that is something.
+    async fn list(&self, tools: &Tools<'_>) -> Result<Option<PathBuf>, StepResult> {
+        if self.spec.left_out.is_empty() {
+            return Ok(None);
+        }
+        let list = files::unfinished(&self.spec.folder, &self.key, &format!("{}.list", self.cx.fence));
+        let private = list.clone();
+        off_thread(move || files::made_private(&private)).await.map_err(failed)?;
+        let within = self.left_to_work();
+        let file = format!("--file={}", list.display());
+        let arguments = vec!["--list".to_owned(), file, self.backup().display().to_string()];
+        let listed = tools.run("pg_restore", arguments, "", within).await.map_err(|fault| failed(fault.words()))?;
+        let shortened = if listed.ended == Ended::Exit(0) {
+            let (list, left_out) = (list.clone(), self.spec.left_out.clone());
+            off_thread(move || files::without(&list, &left_out)).await
+        } else {
+            Err(complaint("pg_restore", &listed, within))
+        };
+        let Err(why) = shortened else { return Ok(Some(list)) };
+        self.take_away(&list).await;
+        Err(failed(why))
+    }
+
+    /// Takes away what was written on the way, and never the backup itself.
+    async fn take_away(&self, file: &Path) {
+        if file == self.backup() {
             return;
         }
-        let script = script.to_owned();
-        if let Err(why) = off_thread(move || removed(&script)).await {
-            tracing::warn!(%why, "the script of a restore could not be taken away");
+        let file = file.to_owned();
+        if let Err(why) = off_thread(move || removed(&file)).await {
+            tracing::warn!(%why, "what a restore wrote on its way could not be taken away");
         }
     }
 

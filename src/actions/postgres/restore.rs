@@ -95,6 +95,9 @@ pub(super) struct Spec {
     /// It has no page.
     #[serde(default)]
     pub is_stranger: bool,
+    /// The lines of the archive's list that are passed over, for they are about what is somebody else's.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
 
 impl Spec {
@@ -199,6 +202,7 @@ impl Planning<'_> {
         self.demand_tools(&facts, &chosen).await?;
         let contents = self.demand_whole(&facts, &folder, &chosen).await?;
         let beside = self.beside(&contents).await?;
+        let left_out = self.left_out(&contents).await?;
         let page = chosen.page.as_ref();
         let spec = Spec {
             server_at: config.server_at(),
@@ -218,6 +222,7 @@ impl Planning<'_> {
             schemas: config.schemas.clone(),
             stay: beside.stay.clone(),
             is_stranger: page.is_none() || chosen.is_foreign(&config.server_at()),
+            left_out,
         };
         let key = if spec.fresh.is_some() { "postgres.title_fresh" } else { "postgres.title_restore" };
         let at = spec.fresh.as_deref().unwrap_or(&config.name);
@@ -343,7 +348,7 @@ impl Planning<'_> {
         let within = |objects| objects::within(self.config, objects);
         let known = chosen.page.as_ref().and_then(|page| page.objects.clone()).map(within);
         if chosen.is_plain() {
-            return Ok(Contents { objects: known, origin: None });
+            return Ok(Contents { objects: known, origin: None, list: None });
         }
         let tools = self.tools(facts);
         let arguments = vec!["--list".to_owned(), path.display().to_string()];
@@ -355,7 +360,9 @@ impl Planning<'_> {
         let list = &listed.stdout;
         // Of a list that is too long only the end is there.
         let told = (list.left_out == 0).then(|| within(objects::listed(&list.text)));
-        Ok(Contents { objects: known.or(told), origin: objects::origin(&list.text).map(str::to_owned) })
+        let origin = objects::origin(&list.text).map(str::to_owned);
+        let objects = known.or(told);
+        Ok(Contents { objects, origin, list: (list.left_out == 0).then_some(listed.stdout.text) })
     }
 
     /// What came after the backup. What would make the server refuse it is said before anybody waits for it.
@@ -365,12 +372,27 @@ impl Planning<'_> {
         };
         let standing = Standing::of(self.config, self.within).await;
         let beside = standing.map_err(|trouble| fault_of(&self.target, &trouble))?.beside(objects);
+        if !beside.foreign.is_empty() {
+            let names: Vec<&str> = beside.foreign.iter().take(MOST_NAMED).map(|name| short(name)).collect();
+            let words = Words::new("postgres.not_own_tables").with("user", self.config.user.as_str());
+            let more = beside.foreign.len().saturating_sub(MOST_NAMED);
+            return Err(self.refused(words.with("names", names).with("more", more)));
+        }
         if beside.held.is_empty() {
             return Ok(beside);
         }
         let ties: Vec<serde_json::Value> = beside.held.iter().take(MOST_NAMED).map(|tie| tie.words().into()).collect();
         let words = Words::new("postgres.held").with("ties", ties);
         Err(self.refused(words.with("more", beside.held.len().saturating_sub(MOST_NAMED))))
+    }
+
+    /// What the server would refuse because it is somebody else's, and what nobody misses where it is left as it is.
+    async fn left_out(&self, contents: &Contents) -> Result<Vec<String>, PlanFault> {
+        let Some(list) = &contents.list else { return Ok(Vec::new()) };
+        let limits = objects::Limits::of(self.config, self.within).await;
+        let limits = limits.map_err(|trouble| fault_of(&self.target, &trouble))?;
+        let refused = limits.refused(list, self.restore.into == Place::InPlace);
+        Ok(refused.into_iter().map(str::to_owned).collect())
     }
 
     /// What an approver must read, the losses first.
@@ -394,6 +416,9 @@ impl Planning<'_> {
         if !spec.schemas.is_empty() {
             lines.push(Words::new("postgres.only_schemas").with("schemas", spec.schemas.clone()));
         }
+        let left_out: Vec<String> = spec.left_out.iter().map(|line| objects::shown(line)).collect();
+        let left_out = named("postgres.left_out", &left_out);
+        lines.extend(left_out.map(|words| words.with("user", self.config.user.as_str())));
         for now in &facts.counts {
             let then = spec.counts.iter().find(|then| then.table == now.table).and_then(|then| then.rows);
             let words = Words::new("postgres.rows_then").with("table", now.table.as_str());
@@ -446,6 +471,8 @@ struct Contents {
     objects: Option<Objects>,
     /// The database that it says that it is of.
     origin: Option<String>,
+    /// The whole list of an archive.
+    list: Option<String>,
 }
 
 /// How many names a line has.
