@@ -97,7 +97,7 @@ pub(super) async fn plan(
     Ok(PlannedStep {
         title: Words::new("postgres.title_backup").with("database", config.name.as_str()),
         target,
-        locks: step.locks(),
+        locks: step.locks(config),
         from,
         to: format!("{}.{}{}", config.name, "…", ending(format)),
         diff,

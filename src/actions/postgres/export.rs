@@ -87,7 +87,7 @@ pub(super) async fn plan(
     Ok(PlannedStep {
         title: title.with("database", config.name.as_str()),
         target,
-        locks: step.locks(),
+        locks: step.locks(config),
         from: None,
         to: export.tables.iter().map(|table| format!("{table}.….csv")).collect::<Vec<_>>().join(", "),
         diff,

@@ -231,7 +231,7 @@ impl Planning<'_> {
         Ok(PlannedStep {
             title,
             target: self.target.clone(),
-            locks: self.step.locks(),
+            locks: self.step.locks(config),
             from: (spec.fresh.is_none()).then(|| standing(&facts.counts, &config.name)),
             to: chosen.name.clone(),
             diff: self.lines(&facts, &chosen, &spec, (&contents, &beside)),

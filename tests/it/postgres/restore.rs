@@ -469,6 +469,19 @@ async fn a_table_that_somebody_dropped_comes_back() {
     says(&ran, &["\"migration\": String(\"42\")"]);
 }
 
+/// One role reads it, another owns it; it is one database all the same.
+#[tokio::test]
+async fn one_database_of_two_names_in_the_configuration_is_changed_by_one_run_at_a_time() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    let locked = async |key: &str| {
+        let sections = format!("databases: {{ {key}: {} }}\n", shop.described(PASSWORD, &counting(&shop)));
+        let step = format!("postgres: {{ database: {key}, restore: {{ into: in_place }} }}");
+        Room::with_sections(&sections, &step, CHECK).planned().await.steps[0].locks().to_vec()
+    };
+    assert_eq!(locked("shop").await, locked("shop-owner").await);
+}
+
 #[tokio::test]
 async fn rows_that_differ_from_the_backup_fail_the_step_with_the_copys_name() {
     let shop = Shop::open().await;
