@@ -60,7 +60,7 @@ pub(super) async fn plan(
     let unreadable = |why| PlanFault::Unreadable { target: target.clone(), why };
     let refused = |why| PlanFault::Refused { target: target.clone(), why };
     let folder = folder_of(config).map_err(refused)?;
-    let facts = Facts::of(config, "", within).await.map_err(|trouble| unreadable(trouble.words()))?;
+    let facts = Facts::planned(config, within).await.map_err(|trouble| unreadable(trouble.words()))?;
     let tools = Tools { config, world, mark: "", server: facts.version_number };
     dumps(&tools, &facts, within).await.map_err(refused)?;
     if format == Format::Plain

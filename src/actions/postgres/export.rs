@@ -60,7 +60,7 @@ pub(super) async fn plan(
     let facts = Facts::of(config, "", within).await.map_err(|trouble| fault_of(&target, &trouble))?;
     let counts = server::counted(config, &export.tables, within).await;
     let counts = counts.map_err(|trouble| fault_of(&target, &trouble))?;
-    if let Some(absent) = counts.iter().find(|count| count.rows.is_none()) {
+    if let Some(absent) = counts.iter().find(|count| count.rows.is_none() && !count.is_late) {
         let why = Words::new("postgres.no_table").with("table", absent.table.as_str());
         return Err(PlanFault::Refused { target, why });
     }
@@ -144,8 +144,12 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
     }
     let rows =
         finished.stdout.text.lines().filter_map(|line| line.strip_prefix("COPY ")?.trim().parse().ok()).map(Some);
-    let counts: Vec<Count> =
-        spec.tables.iter().zip(rows).map(|(table, rows)| Count { table: table.clone(), rows }).collect();
+    let counts: Vec<Count> = spec
+        .tables
+        .iter()
+        .zip(rows)
+        .map(|(table, rows)| Count { table: table.clone(), rows, is_late: false })
+        .collect();
     let stamp = files::stamp(facts.now_ms);
     let names: Vec<String> = spec.tables.iter().map(|table| format!("{table}.{stamp}.{key}{CSV}")).collect();
     let (finals, at) = (names.clone(), folder.clone());

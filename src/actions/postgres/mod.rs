@@ -315,6 +315,9 @@ fn folder_of(config: &DatabaseConfig) -> Result<PathBuf, Words> {
 /// Rows by table, for a list; nothing of tables that are not there.
 fn counted(counts: &[Count]) -> Vec<Value> {
     let line = |count: &Count| {
+        if count.is_late {
+            return Some(Words::new("postgres.late").with("table", count.table.as_str()));
+        }
         let words = Words::new("postgres.rows").with("table", count.table.as_str());
         Some(words.with("rows", count.rows?))
     };

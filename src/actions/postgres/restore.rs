@@ -13,7 +13,7 @@ use super::databases::DatabaseConfig;
 use super::files::{self, Kept};
 use super::objects::{self, Beside, Objects, Standing, short};
 use super::put::{self, Draft};
-use super::server::{self, Count, Facts};
+use super::server::{self, Count, Facts, Trouble};
 use super::settle;
 use super::tools::{Tools, complaint, dumps};
 use super::{LONGEST_NAME, Postgres, Restore, fault_of, folder_of, mark};
@@ -192,10 +192,20 @@ impl Planning<'_> {
         PlanFault::Unreadable { target: self.target.clone(), why }
     }
 
+    /// Where the database itself is gone, it takes an empty one to put a backup in its place.
+    fn gone(&self, trouble: &Trouble) -> PlanFault {
+        match trouble {
+            Trouble::Refused(why) if why.key == "postgres.no_database" => {
+                self.refused(Words { key: "postgres.make_database".to_owned(), vars: why.vars.clone() })
+            }
+            _ => fault_of(&self.target, trouble),
+        }
+    }
+
     async fn step(&self) -> Result<PlannedStep, PlanFault> {
         let Self { config, restore, .. } = *self;
         let folder = folder_of(config).map_err(|why| self.refused(why))?;
-        let facts = Facts::of(config, "", self.within).await.map_err(|trouble| fault_of(&self.target, &trouble))?;
+        let facts = Facts::planned(config, self.within).await.map_err(|trouble| self.gone(&trouble))?;
         let chosen = self.chosen(&folder).await?;
         let fresh = (restore.into == Place::Fresh).then(|| fresh_name(&config.name, chosen.made_at_ms));
         self.demand_rights(&facts, fresh.as_deref()).await?;
@@ -422,7 +432,7 @@ impl Planning<'_> {
         for now in &facts.counts {
             let then = spec.counts.iter().find(|then| then.table == now.table).and_then(|then| then.rows);
             let words = Words::new("postgres.rows_then").with("table", now.table.as_str());
-            let words = words.with("is_there", now.rows.is_some()).with("there", now.rows);
+            let words = words.with("is_late", now.is_late).with("is_there", now.rows.is_some()).with("there", now.rows);
             let fewer = now.rows.zip(then).map(|(now, then)| now - then).filter(|fewer| *fewer > 0 && in_place);
             lines.push(words.with("known", then.is_some()).with("then", then).with("fewer", fewer));
         }
@@ -431,7 +441,8 @@ impl Planning<'_> {
         }
         if in_place {
             lines.push(Words::new("postgres.copy_first").with("path", spec.folder.display().to_string()));
-            let compared = facts.counts.iter().filter(|count| count.rows.is_some()).map(|count| count.table.clone());
+            let compared = facts.counts.iter().filter(|count| count.rows.is_some() || count.is_late);
+            let compared = compared.map(|count| count.table.clone());
             lines.push(Words::new("postgres.compared").with("tables", compared.collect::<Vec<String>>()));
             let who = |may_be_ended: bool| -> Vec<serde_json::Value> {
                 let others = facts.others.iter().filter(|other| other.may_be_ended == may_be_ended);
@@ -487,7 +498,8 @@ fn named(key: &'static str, names: &[String]) -> Option<Words> {
 
 /// How the database stands, in one line.
 fn standing(counts: &[Count], name: &str) -> String {
-    let rows = |count: &Count| count.rows.map_or_else(|| "–".to_owned(), |rows| rows.to_string());
+    let none = |count: &Count| if count.is_late { "?" } else { "–" }.to_owned();
+    let rows = |count: &Count| count.rows.map_or_else(|| none(count), |rows| rows.to_string());
     let counted: Vec<String> = counts.iter().map(|count| format!("{} {}", count.table, rows(count))).collect();
     if counted.is_empty() { name.to_owned() } else { counted.join(", ") }
 }

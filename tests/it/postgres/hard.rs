@@ -304,7 +304,9 @@ async fn what_a_password_a_name_or_a_right_lacks_is_said_and_no_secret_shown() {
         (good.replace(&shop.backups().display().to_string(), "/no/such/folder"), "reason.not_found"),
     ];
     for (database, words) in cases {
-        for what in steps {
+        // Whoever wants a backup back is told what it takes.
+        let restoring = if words == "postgres.no_database" { "postgres.make_database" } else { words };
+        for (what, words) in steps.map(|what| (what, if what == "backup: {}" { words } else { restoring })) {
             let step = format!("postgres: {{ database: shop, {what} }}");
             let room = Room::with_sections(&format!("databases: {{ shop: {database} }}\n"), &step, CHECK);
             let refusal = room.refusal().await;

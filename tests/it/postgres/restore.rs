@@ -469,6 +469,40 @@ async fn a_table_that_somebody_dropped_comes_back() {
     says(&ran, &["\"migration\": String(\"42\")"]);
 }
 
+/// The night that backups are for.
+#[tokio::test]
+async fn a_database_that_is_gone_is_put_back_into_an_empty_one() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    let room = room(&shop, "restore: { into: in_place }");
+    shop.admin(&format!("DROP DATABASE {}", shop.name)).await;
+    let refusal = room.refusal().await;
+    assert!(refusal.contains("postgres.make_database") && refusal.contains(&shop.name), "{refusal}");
+    shop.admin(&format!("CREATE DATABASE {0} OWNER {0}", shop.name)).await;
+    let ran = room.goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!(shop.count(ORDERS).await, 100);
+}
+
+/// On the worst night the server is slow, too.
+#[tokio::test]
+async fn a_table_that_takes_long_to_count_holds_up_no_plan() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    shop.sql("CREATE VIEW waits AS SELECT pg_sleep(600)::text AS slept").await;
+    let counts = format!(", backups: \"{}\", counts: [orders, users, waits]", shop.backups().display());
+    let planned = async |what: &str| {
+        let step = format!("postgres: {{ database: shop, {what} }}");
+        let plan = shop.room(&step, CHECK, &counts).planned().await;
+        (plan.steps[0].from.clone(), lines(&plan))
+    };
+    let (from, told) = planned("restore: { into: in_place }").await;
+    assert_eq!(from.as_deref(), Some("orders 100, users 3, waits ?"));
+    assert!(told.contains("\"is_late\":true") && told.contains("\"there\":100"), "{told}");
+    let (_, told) = planned("backup: {}").await;
+    assert!(told.contains("postgres.late") && told.contains("\"waits\""), "{told}");
+}
+
 /// One role reads it, another owns it; it is one database all the same.
 #[tokio::test]
 async fn one_database_of_two_names_in_the_configuration_is_changed_by_one_run_at_a_time() {
