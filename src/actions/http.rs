@@ -350,13 +350,13 @@ pub fn yes() -> Vec<u16> {
 }
 
 /// The first rule that an answer breaks.
-pub fn broken_rule(rules: &[FieldRule], body: &str) -> Option<Words> {
+pub fn broken_rule(rules: &[FieldRule], answer: &Answer) -> Option<Words> {
     if rules.is_empty() {
         return None;
     }
-    match serde_json::from_str::<Value>(body) {
+    match answer.json() {
         Ok(body) => rules.iter().find_map(|rule| rule.broken_by(&body)),
-        Err(_) => Some(no_json()),
+        Err(why) => Some(why),
     }
 }
 

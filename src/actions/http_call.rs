@@ -248,7 +248,7 @@ impl HttpCall {
         let said = self.says("step.answered").with("status", answer.status);
         let said = said.with("said", cx.world.redactor.short(&answer.body, 200));
         if self.expect.contains(&answer.status) {
-            return match broken_rule(&self.fields, &answer.body) {
+            return match broken_rule(&self.fields, &answer) {
                 None => self.confirm(answer.status, cx).await,
                 Some(broken) => {
                     let words = self.says("step.yes_but").with("broken", broken);

@@ -41,7 +41,7 @@ pub struct StateFile {
 impl Actions {
     /// Keeps the state of every place that the plan would change and that can be kept. Only reads.
     pub async fn keep_state(&self, plan: &ActionPlan) -> State {
-        let cx = PlanContext { world: &self.inner.world, within: WITHIN, wanted: None, earlier: &[] };
+        let cx = PlanContext { world: &self.inner.world, within: WITHIN, wanted: None, earlier: &[], done_by: None };
         let places = self.places(plan);
         let kept = places.iter().map(|(place, (provider, steps))| {
             let keeping = within(WITHIN, provider.keep_state(steps, &cx));

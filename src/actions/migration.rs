@@ -17,7 +17,7 @@ use super::provider::{
     ActionProvider, Happened, PlanContext, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
 use super::stopwatch::Patience;
-use super::template::Filling;
+use super::template::{Filling, placeholders};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
@@ -39,6 +39,7 @@ pub struct Migration {
     /// A regular expression with one group: the name of an applied migration.
     pub applied: String,
     /// The tool, told to undo the last one. `{{from}}` is that one and `{{to}}` the one before it, as whole arguments.
+    /// Where there is none before it, an undo that needs `{{to}}` is refused.
     pub undo: Vec<String>,
     /// The tool, told to apply it again: the way back. `{{to}}` is the one to apply.
     pub redo: Option<Vec<String>>,
@@ -127,7 +128,7 @@ impl ActionProvider for Migration {
             let why = Words::new("migration.none_applied").with("pattern", self.applied.as_str());
             return Err(PlanFault::NothingToGoBackTo(why));
         };
-        Ok(self.planned(Way::Undo, Some(from), applied.pop()))
+        self.planned(Way::Undo, Some(from), applied.pop())
     }
 
     async fn plan_back(&self, done: &PlannedStep, cx: &PlanContext<'_>) -> Result<PlannedStep, PlanFault> {
@@ -147,7 +148,7 @@ impl ActionProvider for Migration {
                 why: self.says("step.elsewhere", now.as_ref()),
             });
         }
-        Ok(self.planned(Way::Redo, now, spec.from))
+        self.planned(Way::Redo, now, spec.from)
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
@@ -201,14 +202,25 @@ impl Migration {
         Words::new(key).with("target", self.target.as_str()).with("at", at(migration))
     }
 
-    fn planned(&self, way: Way, from: Option<String>, to: Option<String>) -> PlannedStep {
+    /// # Errors
+    /// [`PlanFault`]: the tool is to be told a migration that is none. What it makes of an empty argument nobody knows; it
+    /// may be all of them.
+    fn planned(&self, way: Way, from: Option<String>, to: Option<String>) -> Result<PlannedStep, PlanFault> {
+        let named = [("from", &from), ("to", &to)];
+        let lacks = |(name, migration): &(&str, &Option<String>)| {
+            migration.is_none() && self.argv(way).iter().any(|argument| placeholders(argument).contains(name))
+        };
+        if named.iter().any(lacks) {
+            let why = Words::new("migration.nameless").with("migration", from.or(to));
+            return Err(PlanFault::Refused { target: self.target.clone(), why });
+        }
         let argv = self.arguments(way, from.as_ref(), to.as_ref());
         let title = match way {
             Way::Undo => Words::new("migration.title_undo").with("migration", at(from.as_ref())),
             Way::Redo => Words::new("migration.title_redo").with("migration", at(to.as_ref())),
         };
         let spec = Spec { from: from.clone(), to: to.clone(), way, argv: argv.clone() };
-        PlannedStep {
+        Ok(PlannedStep {
             title: title.with("target", self.target.as_str()),
             target: self.target.clone(),
             locks: Vec::new(),
@@ -222,17 +234,20 @@ impl Migration {
             after: Vec::new(),
             provider: String::new(),
             spec: serde_json::to_value(&spec).unwrap_or_default(),
+        })
+    }
+
+    fn argv(&self, way: Way) -> &[String] {
+        match way {
+            Way::Undo => &self.undo,
+            Way::Redo => self.redo.as_deref().unwrap_or_default(),
         }
     }
 
     fn arguments(&self, way: Way, from: Option<&String>, to: Option<&String>) -> Vec<String> {
-        let argv = match way {
-            Way::Undo => &self.undo[..],
-            Way::Redo => self.redo.as_deref().unwrap_or_default(),
-        };
         let to = to.map_or("", String::as_str);
         let filling = Filling { from: from.map(String::as_str), to, target: &self.target };
-        argv.iter().map(|argument| filling.text(argument)).collect()
+        self.argv(way).iter().map(|argument| filling.text(argument)).collect()
     }
 
     /// The approved facts, if today's configuration still means the same.

@@ -8,12 +8,16 @@ use serde_json::Value;
 
 use super::config::ActionConfig;
 use super::length;
-use super::provider::{MOST_SHOWN, PlanContext, PlanFault, StepConfig, StepResult, choosers, choosing};
+use super::provider::{
+    MOST_SHOWN, PlanContext, PlanFault, StepConfig, StepResult, choosers, choosing, idempotency_key, reconfigured,
+};
 use super::stopwatch::within;
 use super::{Actions, Inner};
 use crate::incident::approval::{
     ActionPlan, CheckResult, Choice, Choosing, PlanPhase, PlannedStep, Risk, Verdict, Verification,
 };
+use crate::incident::id::RunId;
+use crate::incident::time::Instant;
 use crate::incident::words::Words;
 
 impl Actions {
@@ -61,18 +65,26 @@ impl Actions {
         })
     }
 
-    /// The plan that takes back what steps of another plan did, the last one first. Only reads.
+    /// The plan that takes back what steps of another plan did, the last one first. `run` is the one that did them, and
+    /// when it was asked for. Only reads.
     ///
     /// # Errors
     /// [`PlanFault`], a sentence for the person who asked: nothing can be taken back, or it cannot be looked at.
-    pub async fn plan_back(&self, plan: &ActionPlan, begun: &[usize]) -> Result<ActionPlan, PlanFault> {
+    pub async fn plan_back(
+        &self,
+        plan: &ActionPlan,
+        begun: &[usize],
+        (run, asked_at): (RunId, Instant),
+    ) -> Result<ActionPlan, PlanFault> {
         let config = self.inner.action(&plan.action)?;
-        let (mut steps, mut stays_done, mut refused) = (Vec::new(), Vec::new(), None);
+        let (mut back, mut stays_done, mut refused) = (Vec::new(), Vec::new(), None);
         for (place, done) in begun.iter().rev().filter_map(|place| Some((*place, plan.steps.get(*place)?))) {
-            let place = done.configured_at.unwrap_or(place);
-            let Some(step) = config.steps.get(place).filter(|_| !done.has_nothing_to_do()) else { continue };
-            match self.inner.in_time(step, step.plan_back(done, &self.inner.context(None, &[]))).await {
-                Ok(step) => steps.push(PlannedStep { configured_at: Some(place), ..step }),
+            let key = idempotency_key(run, asked_at, place);
+            let cx = PlanContext { done_by: Some(&key), ..self.inner.context(None, &[]) };
+            let at = done.configured_at.unwrap_or(place);
+            let Some(step) = config.steps.get(at).filter(|_| !done.has_nothing_to_do()) else { continue };
+            match self.inner.in_time(step, step.plan_back(done, &cx)).await {
+                Ok(step) => back.push((place, PlannedStep { configured_at: Some(at), ..step })),
                 Err(fault @ PlanFault::AlreadyThere { .. }) => refused = refused.or(Some(fault)),
                 // What somebody else has changed since stays as they left it, and the others are taken back all the same.
                 Err(PlanFault::Refused { target, why }) => {
@@ -83,12 +95,13 @@ impl Actions {
                 Err(fault) => return Err(fault),
             }
         }
-        if steps.is_empty() {
+        if back.is_empty() {
             let why = Words::new("step.nothing_back").with("kept", stays_done.clone());
             // Its own words, where there is one reason.
             let only = refused.filter(|_| stays_done.len() <= 1);
             return Err(only.unwrap_or(PlanFault::NothingToGoBackTo(why)));
         }
+        let mut steps = self.inner.with_writers_stopped(config, plan, back).await?;
         tell_of_writers(config, &mut steps);
         refuse_too_much(&steps, config.risk)?;
         let seen = self.seen_now(config).await;
@@ -210,6 +223,52 @@ impl Inner {
         self.in_time(step, step.plan(&self.context(wanted, earlier))).await
     }
 
+    /// The way back, each with its place in the plan that is taken back, the last one first. Who was stopped for a step
+    /// that replaces data is stopped for its way back, too, and starts again afterwards.
+    async fn with_writers_stopped(
+        &self,
+        config: &ActionConfig,
+        plan: &ActionPlan,
+        back: Vec<(usize, PlannedStep)>,
+    ) -> Result<Vec<PlannedStep>, PlanFault> {
+        let replaces =
+            |place: &usize| config.steps.get(configured_at(plan, *place)).is_some_and(StepConfig::replaces_data);
+        let places: Vec<usize> = back.iter().map(|(place, _)| *place).collect();
+        let pauses: Vec<Pause> = pauses(plan, &places).filter(|pause| pause.inside.iter().any(replaces)).collect();
+        let (mut steps, mut stopped_at) = (Vec::new(), BTreeMap::new());
+        for (place, step) in back {
+            let begins = pauses.iter().filter(|pause| pause.inside.first() == Some(&place));
+            for stop in begins.flat_map(|pause| &pause.stops) {
+                stopped_at.insert(*stop, steps.len());
+                steps.push(self.plan_again(config, plan, *stop, &[]).await?);
+            }
+            steps.push(step);
+            for pause in pauses.iter().filter(|pause| pause.inside.last() == Some(&place)) {
+                let start = self.plan_again(config, plan, pause.start, &steps).await?;
+                let after = pause.stops.iter().filter_map(|stop| stopped_at.get(stop).copied()).collect();
+                steps.push(PlannedStep { after, ..start });
+            }
+        }
+        Ok(steps)
+    }
+
+    /// A step of a plan, planned once more from the world as it is now.
+    async fn plan_again(
+        &self,
+        config: &ActionConfig,
+        plan: &ActionPlan,
+        place: usize,
+        earlier: &[PlannedStep],
+    ) -> Result<PlannedStep, PlanFault> {
+        let at = configured_at(plan, place);
+        let step = config.steps.get(at).ok_or_else(|| PlanFault::NothingToGoBackTo(reconfigured()))?;
+        let planned = match self.plan_step(step, None, earlier).await {
+            Err(PlanFault::AlreadyThere { to, .. }) => self.nothing_to_do(step, &to),
+            planned => planned?,
+        };
+        Ok(PlannedStep { configured_at: Some(at), ..planned })
+    }
+
     async fn choices(&self, step: &StepConfig) -> Result<Vec<Choice>, PlanFault> {
         let Some((_, provider)) = step.provider() else { return Ok(Vec::new()) };
         let choices = self.in_time(step, provider.choices(&self.context(None, &[]))).await?;
@@ -220,7 +279,7 @@ impl Inner {
 
     fn context<'c>(&'c self, wanted: Option<&'c str>, earlier: &'c [PlannedStep]) -> PlanContext<'c> {
         let within = length::duration(self.config.limits.plan_within);
-        PlanContext { world: &self.world, within, wanted, earlier }
+        PlanContext { world: &self.world, within, wanted, earlier, done_by: None }
     }
 
     async fn in_time<T>(
@@ -286,6 +345,29 @@ fn chained(steps: Vec<PlannedStep>, configured: &[StepConfig]) -> Result<Vec<Pla
         chained.push(step);
     }
     Ok(chained)
+}
+
+/// Where the step at this place of a plan stands in the configuration.
+fn configured_at(plan: &ActionPlan, place: usize) -> usize {
+    plan.steps.get(place).and_then(|step| step.configured_at).unwrap_or(place)
+}
+
+/// Something is stopped for a while.
+struct Pause {
+    stops: Vec<usize>,
+    /// The step that starts it again whatever happens.
+    start: usize,
+    /// Those of some places that are in between.
+    inside: Vec<usize>,
+}
+
+fn pauses<'p>(plan: &'p ActionPlan, places: &'p [usize]) -> impl Iterator<Item = Pause> + 'p {
+    let starts = plan.steps.iter().enumerate().filter(|(_, step)| step.always && !step.after.is_empty());
+    starts.map(|(start, step)| {
+        let stopped = |place: &usize| *place < start && step.after.iter().all(|stop| stop < place);
+        let inside = places.iter().copied().filter(stopped).collect();
+        Pause { stops: step.after.clone(), start, inside }
+    })
 }
 
 /// Where nothing before it changes anything, nobody who writes was stopped for a step that replaces data.

@@ -134,6 +134,8 @@ pub struct PlanContext<'a> {
     pub wanted: Option<&'a str>,
     /// The steps before it, for one that can take up what they leave; nothing for all others.
     pub earlier: &'a [PlannedStep],
+    /// What the step that is taken back was known by ([`StepContext::idempotency_key`]); nothing for all others.
+    pub done_by: Option<&'a str>,
 }
 
 /// What a provider may use while executing and checking.
@@ -174,8 +176,13 @@ impl StepContext<'_> {
     /// counted in each database from one, so the moment (milliseconds in hexadecimal) tells those of a new or restored
     /// database from those that left their marks in the world before.
     pub fn idempotency_key(&self) -> String {
-        format!("{}-step-{}-{:x}", self.run, self.step + 1, self.asked_at.0)
+        idempotency_key(self.run, self.asked_at, self.step)
     }
+}
+
+/// What a step, from 0, of a run is known by wherever it leaves its name.
+pub(super) fn idempotency_key(run: RunId, asked_at: Instant, step: usize) -> String {
+    format!("{run}-step-{}-{:x}", step + 1, asked_at.0)
 }
 
 /// What became of a step.

@@ -54,8 +54,8 @@ impl Engine {
         };
         let actions = &self.parts.actions;
         let undone = state.request.undo_of.and_then(|run| setting.incident.as_ref()?.runs.get(&run));
-        let plan = match undone.and_then(|run| Some((run.plan.as_ref()?, run.steps_to_take_back()))) {
-            Some((plan, begun)) => actions.plan_back(plan, &begun).await,
+        let plan = match undone.and_then(|run| Some((run.plan.as_ref()?, run))) {
+            Some((plan, done)) => actions.plan_back(plan, &done.steps_to_take_back(), (done.id, done.asked.at)).await,
             None => actions.make_plan(&state.action.key, state.request.to.as_deref()).await,
         };
         vec![Report::Planned { run, plan: plan.map(Box::new).map_err(|fault| fault.words()) }]

@@ -10,7 +10,7 @@ use vigie::incident::approval::{
     ActionPlan, Approval, ApprovalRule, CheckResult, Choosing, Class, KeepState, Outcome, Risk,
 };
 use vigie::incident::decision::Report;
-use vigie::incident::id::UserId;
+use vigie::incident::id::{RunId, UserId};
 use vigie::incident::people::Actor;
 use vigie::incident::rules::RunbookAction;
 use vigie::incident::state::{Mark, Phase, Run};
@@ -123,12 +123,12 @@ services:
 
     /// The plan that takes a done one back.
     pub async fn planned_back(&self, done: &ActionPlan) -> ActionPlan {
-        self.actions.plan_back(done, &[0]).await.unwrap_or_else(|fault| panic!("{fault}"))
+        self.actions.plan_back(done, &[0], (id(), Instant(0))).await.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
     /// The fault of a way back that cannot be planned.
     pub async fn refusal_back(&self, done: &ActionPlan) -> String {
-        match self.actions.plan_back(done, &[0]).await {
+        match self.actions.plan_back(done, &[0], (id(), Instant(0))).await {
             Err(fault) => fault.to_string(),
             Ok(plan) => panic!("there is a way back: {plan:#?}"),
         }
@@ -197,6 +197,10 @@ services:
     }
 }
 
+fn id() -> RunId {
+    RUN.parse().expect("it is a run's name")
+}
+
 /// What an approved run of this plan looks like.
 fn approve(plan: &ActionPlan) -> Run {
     let mark = Mark { by: Actor::Person(UserId::from("U1")), at: Instant(0) };
@@ -218,7 +222,7 @@ fn approve(plan: &ActionPlan) -> Run {
         keep_state: KeepState::Off,
     };
     Run {
-        id: RUN.parse().expect("it is a run's name"),
+        id: id(),
         action,
         request: Default::default(),
         asked: mark.clone(),

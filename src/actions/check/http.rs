@@ -127,7 +127,7 @@ impl HttpCheck {
             let wanted = self.status.iter().map(u16::to_string).collect::<Vec<_>>().join(" / ");
             return Seen::fail(value.with("broken", Value::Null)).with_limit(Some(Words::verbatim(wanted)));
         }
-        if let Some(broken) = broken_rule(&self.fields, &answer.body) {
+        if let Some(broken) = broken_rule(&self.fields, answer) {
             return Seen::fail(value.with("broken", broken));
         }
         let seen = self.judged_by_latency(value.with("broken", Value::Null), took);

@@ -31,7 +31,8 @@ pub struct LogCheck {
     pub command: Option<Printer>,
     /// The log itself: a whole path. At most its last 64 MiB are read.
     pub file: Option<PathBuf>,
-    /// Of the file only the lines of so long a time before its newest; its lines must have times as RFC 3339 writes them.
+    /// Of the file only the lines of so long a time before now; its lines must have times as RFC 3339 writes them. Checked
+    /// after an action, it should be no longer than `verify_within`, or errors from before still count.
     #[serde(default, deserialize_with = "length::read_some")]
     pub within: Option<Millis>,
     /// Lines that match are counted: a regular expression.

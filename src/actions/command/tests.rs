@@ -43,8 +43,14 @@ impl Bench {
     }
 
     async fn plan(&self, step: &CommandStep) -> Result<PlannedStep, PlanFault> {
-        step.plan(&PlanContext { world: &self.world, within: Duration::from_secs(10), wanted: None, earlier: &[] })
-            .await
+        step.plan(&PlanContext {
+            world: &self.world,
+            within: Duration::from_secs(10),
+            wanted: None,
+            earlier: &[],
+            done_by: None,
+        })
+        .await
     }
 
     fn context(&self, within: Duration) -> StepContext<'_> {

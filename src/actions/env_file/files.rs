@@ -137,7 +137,7 @@ pub(super) fn save(path: &Path, folder: &Path, key: &str) -> Result<PathBuf, Wor
     let written = said(&beside, "file.not_read", fs::metadata(&beside).and_then(|facts| facts.modified()))?;
     let stamp = DateTime::<Utc>::from(written).format(STAMP);
     let copy = folder.join(format!("{name}.{stamp}.{key}"));
-    said(&copy, "file.not_written", fs::rename(&beside, &copy))?;
+    said(&copy, "file.not_written", renamed(&beside, &copy))?;
     flush_folder(&copy)?;
     Ok(copy)
 }
@@ -152,9 +152,20 @@ pub(super) fn replace(path: &Path, with: &Path, key: &str) -> Result<(), Words> 
 /// The one move. What is moved is there for everybody: a folder that cannot be flushed is no reason to say that nothing was
 /// changed.
 pub(super) fn moved(beside: &Path, path: &Path, flush: impl Fn(&Path) -> Result<(), Words>) -> Result<(), Words> {
-    said(path, "file.not_replaced", fs::rename(beside, path))?;
+    said(path, "file.not_replaced", renamed(beside, path))?;
     told(flush(path));
     Ok(())
+}
+
+/// Gives a finished file its name. One that does not get it is taken away, for it holds every value.
+fn renamed(beside: &Path, path: &Path) -> io::Result<()> {
+    let done = fs::rename(beside, path);
+    if done.is_err()
+        && let Err(why) = removed(beside)
+    {
+        tracing::warn!(%why, "a copy of an environment file is left");
+    }
+    done
 }
 
 /// Tells of a change that is done and might not survive a power cut.

@@ -142,22 +142,19 @@ impl ActionProvider for EnvFile {
     }
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
-        let spec = match self.approved(step) {
-            Ok(spec) => spec,
-            Err(found) => return StepResult::stale(found),
-        };
-        let (this, key) = (self.clone(), cx.idempotency_key());
-        let acted = off_thread(move || Ok(this.act(&spec, &key))).await;
-        acted.unwrap_or_else(StepResult::unknown)
+        let (this, key, step) = (self.clone(), cx.idempotency_key(), step.clone());
+        let acted = off_thread(move || {
+            Ok(match this.approved(&step) {
+                Ok(spec) => this.act(&spec, &key),
+                Err(found) => StepResult::stale(found),
+            })
+        });
+        acted.await.unwrap_or_else(StepResult::unknown)
     }
 
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
-        let spec = match self.approved(step) {
-            Ok(spec) => spec,
-            Err(why) => return Happened::CannotTell { why },
-        };
-        let (this, key) = (self.clone(), cx.idempotency_key());
-        let looked = off_thread(move || this.happened(&spec, &key)).await;
+        let (this, key, step) = (self.clone(), cx.idempotency_key(), step.clone());
+        let looked = off_thread(move || this.happened(&this.approved(&step)?, &key)).await;
         looked.unwrap_or_else(|why| Happened::CannotTell { why })
     }
 }
@@ -276,6 +273,7 @@ impl EnvFile {
         }
     }
 
+    /// The approved facts, if today's configuration still means the same. Waits for the disk.
     fn approved(&self, step: &PlannedStep) -> Result<Spec, Words> {
         let spec: Spec = spec_of(step)?;
         let same_copy = match (&spec.copy, &self.copy) {

@@ -58,7 +58,14 @@ impl Bench {
 }
 
 async fn planned(file: &EnvFile) -> Result<PlannedStep, PlanFault> {
-    file.plan(&PlanContext { world: &world(), within: Duration::from_secs(5), wanted: None, earlier: &[] }).await
+    file.plan(&PlanContext {
+        world: &world(),
+        within: Duration::from_secs(5),
+        wanted: None,
+        earlier: &[],
+        done_by: None,
+    })
+    .await
 }
 
 async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
@@ -237,4 +244,18 @@ async fn a_file_that_was_replaced_is_not_told_as_unchanged_because_its_folder_ca
     fs::set_permissions(bench.path("live"), fs::Permissions::from_mode(0o700)).unwrap();
     assert!(matches!(result, StepResult::Done { .. }), "{result:?}");
     assert_eq!(bench.read("live/.env"), BEFORE);
+}
+
+/// A file that is mounted into a container by itself cannot be replaced; a folder of that name cannot, either.
+#[test]
+fn a_file_that_cannot_be_replaced_leaves_no_second_file_of_secrets() {
+    let bench = Bench::new();
+    let held = bench.path("held.env");
+    fs::create_dir(&held).unwrap();
+    bench.write("held.env/lock", "", 0);
+    let before = bench.names();
+    bench.write(".vigie-run_7_1-step-1-0-held.env", NOW, 0);
+    let why = files::moved(&bench.path(".vigie-run_7_1-step-1-0-held.env"), &held, |_| Ok(())).unwrap_err();
+    assert_eq!(why.key, "file.not_replaced");
+    assert_eq!(bench.names(), before);
 }

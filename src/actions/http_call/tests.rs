@@ -39,7 +39,7 @@ fn context(world: &World) -> StepContext<'_> {
 }
 
 async fn planned(call: &HttpCall) -> Result<PlannedStep, PlanFault> {
-    call.plan(&PlanContext { world: &world(), within: WITHIN, wanted: None, earlier: &[] }).await
+    call.plan(&PlanContext { world: &world(), within: WITHIN, wanted: None, earlier: &[], done_by: None }).await
 }
 
 #[tokio::test]

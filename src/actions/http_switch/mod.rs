@@ -304,7 +304,7 @@ impl HttpSwitch {
             let is_open = may_have_happened(answer.status);
             return if is_open { StepResult::unknown(said) } else { StepResult::failed(said) };
         }
-        if let Some(broken) = self.set.broken_by(&answer.body) {
+        if let Some(broken) = self.set.broken_by(&answer) {
             let words = self.says("step.yes_but").with("broken", broken);
             // A yes that cannot be read says nothing; where it stands does.
             return if answer.json().is_ok() { StepResult::failed(words) } else { StepResult::unknown(words) };

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::actions::config::{ConfigFault, fault};
-use crate::actions::http::{Headers, Method, broken_rule, validate_body, validate_headers, validate_url, yes};
+use crate::actions::http::{Answer, Headers, Method, broken_rule, validate_body, validate_headers, validate_url, yes};
 use crate::actions::json::{FieldRule, pointer, same, text};
 use crate::actions::provider::PlanFault;
 use crate::incident::words::Words;
@@ -226,8 +226,8 @@ impl Set {
         }
     }
 
-    pub(super) fn broken_by(&self, body: &str) -> Option<Words> {
-        broken_rule(&self.fields, body)
+    pub(super) fn broken_by(&self, answer: &Answer) -> Option<Words> {
+        broken_rule(&self.fields, answer)
     }
 }
 

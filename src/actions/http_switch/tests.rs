@@ -29,7 +29,7 @@ fn switch_at(url: &str, more: Value) -> HttpSwitch {
 }
 
 async fn plan_in(switch: &HttpSwitch, world: &World) -> Result<PlannedStep, PlanFault> {
-    switch.plan(&PlanContext { world, within: WITHIN, wanted: None, earlier: &[] }).await
+    switch.plan(&PlanContext { world, within: WITHIN, wanted: None, earlier: &[], done_by: None }).await
 }
 
 async fn planned(switch: &HttpSwitch) -> Result<PlannedStep, PlanFault> {
@@ -137,7 +137,7 @@ async fn a_person_chooses_by_value_or_by_a_name_that_only_one_has() {
     assert_eq!((must.choosing(), may.choosing()), (Choosing::Must, Choosing::May));
     assert_eq!(switch(&shop).choosing(), Choosing::Nothing);
     let world = world();
-    let context = |wanted| PlanContext { world: &world, within: WITHIN, wanted, earlier: &[] };
+    let context = |wanted| PlanContext { world: &world, within: WITHIN, wanted, earlier: &[], done_by: None };
     let choices = must.choices(&context(None)).await.unwrap();
     let shown: Vec<(&str, String)> = choices.iter().map(|one| (one.value.as_str(), one.label.to_string())).collect();
     assert_eq!(shown, [("d2", "1.2.9 (d2)".to_owned()), ("d1", "1.2.3 (d1)".to_owned())]);

@@ -60,9 +60,14 @@ pub(super) async fn plan(
     let unreadable = |why| PlanFault::Unreadable { target: target.clone(), why };
     let refused = |why| PlanFault::Refused { target: target.clone(), why };
     let folder = folder_of(config).map_err(refused)?;
-    let facts = Facts::of(config, "", within).await.map_err(|trouble| unreadable(trouble.words()))?;
+    let facts = Facts::planned(config, within).await.map_err(|trouble| unreadable(trouble.words()))?;
     let tools = Tools { config, world, mark: "", server: facts.version_number };
     dumps(&tools, &facts, within).await.map_err(refused)?;
+    if format == Format::Plain
+        && server::has_large_objects(config, within).await.map_err(|trouble| unreadable(trouble.words()))?
+    {
+        return Err(refused(large_objects(&config.name)));
+    }
     let (at, name) = (folder.clone(), config.name.clone());
     let mut kept = off_thread(move || files::kept(&at, &name)).await.map_err(unreadable)?;
     kept.retain(|one| !one.is_foreign(&config.server_at()));
@@ -92,7 +97,7 @@ pub(super) async fn plan(
     Ok(PlannedStep {
         title: Words::new("postgres.title_backup").with("database", config.name.as_str()),
         target,
-        locks: step.locks(),
+        locks: step.locks(config),
         from,
         to: format!("{}.{}{}", config.name, "…", ending(format)),
         diff,
@@ -300,7 +305,8 @@ impl Making<'_> {
         let snapshot = Snapshot::take(self.config, self.within).await.map_err(|trouble| trouble.words())?;
         let arguments = self.arguments(&snapshot, draft);
         let dumping = tools.run("pg_dump", arguments, &self.config.name, watch.left_of(self.within));
-        let finished = self.watched(draft, dumping).await.map_err(|fault| fault.words())?;
+        let tell = |size| (self.cx.progress)(Words::new("postgres.written").with("size", size));
+        let finished = watched(draft, tell, dumping).await.map_err(|fault| fault.words())?;
         if !matches!(finished.ended, Ended::Exit(_))
             && let Err(why) = settle::ended(self.config, &mark).await
         {
@@ -308,6 +314,9 @@ impl Making<'_> {
         }
         self.demand_well("pg_dump", &finished)?;
         self.demand_readable(&tools, draft, watch.left_of(self.within)).await?;
+        if self.format == Format::Plain {
+            self.demand_one_transaction(draft, facts.version_number).await?;
+        }
         let sealing = draft.to_owned();
         let (bytes, sha256) = off_thread(move || files::sealed(&sealing)).await?;
         let page = Page {
@@ -351,20 +360,6 @@ impl Making<'_> {
         arguments
     }
 
-    /// Tells how much is written while a program writes.
-    async fn watched<T>(&self, draft: &Path, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                () = pause(TELLING) => {
-                    let written = std::fs::metadata(draft).map_or(0, |facts| facts.len());
-                    (self.cx.progress)(Words::new("postgres.written").with("size", files::size(written)));
-                }
-            }
-        }
-    }
-
     fn demand_well(&self, program: &str, finished: &Finished) -> Result<(), Unmade> {
         match finished.ended {
             Ended::Exit(0) => Ok(()),
@@ -384,6 +379,37 @@ impl Making<'_> {
         }
         let path = draft.to_owned();
         off_thread(move || files::demand_whole_script(&path)).await.map_err(Unmade::from)
+    }
+
+    /// A script is put back as it is: it must be one that its own server takes, all of it at once.
+    async fn demand_one_transaction(&self, draft: &Path, server: i32) -> Result<(), Unmade> {
+        let path = draft.to_owned();
+        let holds = off_thread(move || {
+            files::made_fit(&path, server)?;
+            files::holds_large_objects(&path)
+        });
+        if holds.await? { Err(large_objects(&self.config.name).into()) } else { Ok(()) }
+    }
+}
+
+/// Why a database is not backed up as a script.
+fn large_objects(database: &str) -> Words {
+    Words::new("postgres.large_objects").with("database", database)
+}
+
+/// Works, and tells each second how large a file has become meanwhile. A disk that hangs holds up only the telling.
+pub(super) async fn watched<T>(path: &Path, tell: impl Fn(Words), work: impl Future<Output = T>) -> T {
+    let telling = async {
+        loop {
+            pause(TELLING).await;
+            let path = path.to_owned();
+            let written = off_thread(move || Ok(std::fs::metadata(&path).map_or(0, |facts| facts.len()))).await;
+            tell(files::size(written.unwrap_or_default()));
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        never = telling => never,
     }
 }
 

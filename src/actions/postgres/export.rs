@@ -60,7 +60,7 @@ pub(super) async fn plan(
     let facts = Facts::of(config, "", within).await.map_err(|trouble| fault_of(&target, &trouble))?;
     let counts = server::counted(config, &export.tables, within).await;
     let counts = counts.map_err(|trouble| fault_of(&target, &trouble))?;
-    if let Some(absent) = counts.iter().find(|count| count.rows.is_none()) {
+    if let Some(absent) = counts.iter().find(|count| count.rows.is_none() && !count.is_late) {
         let why = Words::new("postgres.no_table").with("table", absent.table.as_str());
         return Err(PlanFault::Refused { target, why });
     }
@@ -87,7 +87,7 @@ pub(super) async fn plan(
     Ok(PlannedStep {
         title: title.with("database", config.name.as_str()),
         target,
-        locks: step.locks(),
+        locks: step.locks(config),
         from: None,
         to: export.tables.iter().map(|table| format!("{table}.….csv")).collect::<Vec<_>>().join(", "),
         diff,
@@ -120,10 +120,7 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
     let drafts: Vec<PathBuf> = spec.tables.iter().map(|table| draft(spec, cx, table)).collect();
     let (folder, key, private) = (spec.folder.clone(), cx.idempotency_key(), drafts.clone());
     let ready = off_thread(move || {
-        files::swept(&folder, &key)?;
-        for name in exported(&folder, &key)? {
-            removed(&folder.join(name))?;
-        }
+        cleared(&folder, &key)?;
         private.iter().try_for_each(|draft| files::made_private(draft))
     });
     if let Err(why) = ready.await {
@@ -137,7 +134,7 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
     };
     let (folder, key) = (spec.folder.clone(), cx.idempotency_key());
     if finished.ended != Ended::Exit(0) {
-        let left = off_thread(move || files::swept(&folder, &key)).await.err();
+        let left = off_thread(move || cleared(&folder, &key)).await.err();
         let over = ended(config, &mark).await.err();
         for why in left.into_iter().chain(over) {
             tracing::warn!(%why, "an export that failed left something behind");
@@ -147,15 +144,19 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
     }
     let rows =
         finished.stdout.text.lines().filter_map(|line| line.strip_prefix("COPY ")?.trim().parse().ok()).map(Some);
-    let counts: Vec<Count> =
-        spec.tables.iter().zip(rows).map(|(table, rows)| Count { table: table.clone(), rows }).collect();
+    let counts: Vec<Count> = spec
+        .tables
+        .iter()
+        .zip(rows)
+        .map(|(table, rows)| Count { table: table.clone(), rows, is_late: false })
+        .collect();
     let stamp = files::stamp(facts.now_ms);
     let names: Vec<String> = spec.tables.iter().map(|table| format!("{table}.{stamp}.{key}{CSV}")).collect();
-    let finals = names.clone();
+    let (finals, at) = (names.clone(), folder.clone());
     let named = off_thread(move || {
         for (draft, name) in drafts.iter().zip(finals) {
             files::sealed(draft)?;
-            let path = folder.join(name);
+            let path = at.join(name);
             said(&path, "file.not_written", std::fs::rename(draft, &path))?;
             flush_folder(&path)?;
         }
@@ -167,8 +168,18 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
             output: None,
             live: None,
         },
-        Err(why) => StepResult::failed(why),
+        // Some of the tables would pass for all of them.
+        Err(why) => match off_thread(move || cleared(&folder, &key)).await {
+            Ok(()) => unchanged(why),
+            Err(left) => StepResult::failed(Words::new("step.both").with("first", why).with("then", left)),
+        },
     }
+}
+
+/// Takes away every file that a step has made.
+fn cleared(folder: &Path, key: &str) -> Result<(), Words> {
+    files::swept(folder, key)?;
+    exported(folder, key)?.iter().try_for_each(|name| removed(&folder.join(name)))
 }
 
 fn draft(spec: &Spec, cx: &StepContext<'_>, table: &str) -> PathBuf {

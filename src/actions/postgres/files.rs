@@ -2,7 +2,7 @@
 //! none is not finished, or not of Vigie. Blocking; no decision is made here.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -84,7 +84,7 @@ pub(super) fn kept(folder: &Path, database: &str) -> Result<Vec<Kept>, Words> {
         let entry = said(folder, "file.not_listed", entry)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_backup = name.ends_with(ARCHIVE) || name.ends_with(PLAIN);
-        if let (true, Some(one)) = (is_backup, one(&entry.path(), name)?)
+        if let (true, Some(one)) = (is_backup, one(&entry.path(), name))
             && one.page.as_ref().is_none_or(|page| page.database == database)
         {
             kept.push(one);
@@ -94,23 +94,17 @@ pub(super) fn kept(folder: &Path, database: &str) -> Result<Vec<Kept>, Words> {
     Ok(kept)
 }
 
-fn one(path: &Path, name: String) -> Result<Option<Kept>, Words> {
-    let facts = said(path, "file.not_read", fs::metadata(path))?;
+/// Nothing where nobody knows what it is, or it went away just now: the others are as good as ever.
+fn one(path: &Path, name: String) -> Option<Kept> {
+    let seen = said(path, "file.not_read", fs::metadata(path)).and_then(|facts| Ok((facts, page(path)?)));
+    let (facts, page) = seen.inspect_err(|why| tracing::warn!(%why, "a backup is passed over")).ok()?;
     if !facts.is_file() {
-        return Ok(None);
+        return None;
     }
-    let page = match page(path) {
-        Ok(page) => page,
-        // Nobody knows what it is, but the others are as good as ever.
-        Err(why) => {
-            tracing::warn!(%why, "a backup is passed over");
-            return Ok(None);
-        }
-    };
     let written = facts.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     let written = written.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     let made_at_ms = page.as_ref().map_or(written, |page| page.made_at_ms);
-    Ok(Some(Kept { name, bytes: facts.len(), made_at_ms, page }))
+    Some(Kept { name, bytes: facts.len(), made_at_ms, page })
 }
 
 /// The page beside a backup, if there is one that can be read.
@@ -235,6 +229,69 @@ pub(super) fn demand_whole_script(path: &Path) -> Result<(), Words> {
     }
 }
 
+/// From this version on the server knows the setting.
+const KNOWS_TRANSACTION_TIMEOUT: i32 = 170_000;
+/// What programs of that version write into every script, whichever server it is for. An older one stops at it.
+const TRANSACTION_TIMEOUT: &[u8] = b"\nSET transaction_timeout = 0;\n";
+/// A script's settings are within so much of its beginning.
+const HEAD: u64 = 8 * 1024;
+
+/// Takes out of a script what its server is too old for; nothing else of it moves.
+pub(super) fn made_fit(script: &Path, server: i32) -> Result<(), Words> {
+    if server >= KNOWS_TRANSACTION_TIMEOUT {
+        return Ok(());
+    }
+    let blank = || -> io::Result<()> {
+        let mut file = OpenOptions::new().read(true).write(true).open(script)?;
+        let mut head = Vec::new();
+        (&mut file).take(HEAD).read_to_end(&mut head)?;
+        let found = head.windows(TRANSACTION_TIMEOUT.len()).position(|part| part == TRANSACTION_TIMEOUT);
+        let Some(place) = found else { return Ok(()) };
+        file.seek(SeekFrom::Start(place as u64 + 1))?;
+        file.write_all(&vec![b' '; TRANSACTION_TIMEOUT.len() - 2])
+    };
+    said(script, "file.not_written", blank())
+}
+
+/// Takes these lines out of a file of ours.
+pub(super) fn without(list: &Path, lines: &[String]) -> Result<(), Words> {
+    let shorten = || -> io::Result<()> {
+        let text = fs::read_to_string(list)?;
+        let kept = text.lines().filter(|line| !lines.iter().any(|gone| gone == line));
+        fs::write(list, kept.map(|line| format!("{line}\n")).collect::<String>())
+    };
+    said(list, "file.not_written", shorten())
+}
+
+/// Whether a script fills large objects, which it does in transactions of its own.
+pub(super) fn holds_large_objects(script: &Path) -> Result<bool, Words> {
+    const OPENS: &[u8] = b"SELECT pg_catalog.lo_open(";
+    let look = || -> io::Result<bool> {
+        let mut script = BufReader::new(File::open(script)?);
+        // How much of it the line has had so far, if nothing else; a line can be as long as the longest value.
+        let mut had = Some(0);
+        loop {
+            let part = script.fill_buf()?;
+            let length = part.len();
+            if length == 0 {
+                return Ok(false);
+            }
+            for byte in part {
+                had = match had {
+                    _ if *byte == b'\n' => Some(0),
+                    Some(had) if OPENS.get(had) == Some(byte) => Some(had + 1),
+                    _ => None,
+                };
+                if had == Some(OPENS.len()) {
+                    return Ok(true);
+                }
+            }
+            script.consume(length);
+        }
+    };
+    said(script, "file.not_read", look())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,5 +307,49 @@ mod tests {
         assert_eq!(demand_whole_script(&path), Ok(()));
         fs::write(&path, format!("CREATE TABLE clé{filling}{}", " ".repeat(DONE.len()))).unwrap();
         assert_eq!(demand_whole_script(&path), Err(Words::new("postgres.cut_short")));
+    }
+
+    #[test]
+    fn a_backup_that_nobody_can_look_at_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("shop.dump"), "").unwrap();
+        std::os::unix::fs::symlink("gone", folder.path().join("old.dump")).unwrap();
+        let names: Vec<String> = kept(folder.path(), "shop").unwrap().into_iter().map(|one| one.name).collect();
+        assert_eq!(names, ["shop.dump"]);
+    }
+
+    #[test]
+    fn a_script_loses_only_the_setting_that_its_server_does_not_know() {
+        const SCRIPT: &str = "SET lock_timeout = 0;\nSET transaction_timeout = 0;\nSET client_encoding = 'UTF8';\n";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.sql");
+        let made_fit_for = |server: i32| {
+            fs::write(&path, SCRIPT).unwrap();
+            made_fit(&path, server).unwrap();
+            fs::read_to_string(&path).unwrap()
+        };
+        let blank = " ".repeat("SET transaction_timeout = 0;".len());
+        assert_eq!(made_fit_for(150_018), SCRIPT.replace("SET transaction_timeout = 0;", &blank));
+        assert_eq!(made_fit_for(170_000), SCRIPT);
+        fs::write(&path, "").unwrap();
+        assert_eq!(made_fit(&path, 150_018), Ok(()));
+    }
+
+    #[test]
+    fn large_objects_are_found_in_a_script_and_not_in_what_speaks_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.sql");
+        let filling = "x".repeat(100_000);
+        let cases = [
+            (format!("{filling}\nBEGIN;\n\nSELECT pg_catalog.lo_open('16401', 131072);\n"), true),
+            ("SELECT pg_catalog.lo_open(pg_catalog.lo_create('1'), 131072);".to_owned(), true),
+            (format!("{filling}SELECT pg_catalog.lo_open('16401', 131072);\n"), false),
+            ("SELECT pg_catalog.set_config('search_path', '', false);\nSELECT pg_catalog.lo_o".to_owned(), false),
+            (String::new(), false),
+        ];
+        for (script, holds) in cases {
+            fs::write(&path, &script).unwrap();
+            assert_eq!(holds_large_objects(&path), Ok(holds));
+        }
     }
 }

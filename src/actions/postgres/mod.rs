@@ -224,13 +224,14 @@ impl Postgres {
     }
 
     /// A backup is made beside whatever happens to the database, but two at once would delete each other's old ones.
-    fn locks(&self) -> Vec<String> {
+    /// The database itself is meant, whatever it is called in the configuration.
+    fn locks(&self, config: &DatabaseConfig) -> Vec<String> {
         let what = match (&self.backup, &self.export) {
             (Some(_), _) => "/backups",
             (_, Some(_)) => "/exports",
             _ => "",
         };
-        vec![format!("postgres/{}{what}", self.database)]
+        vec![format!("postgres/{}/{}{what}", config.server_at(), config.name)]
     }
 
     fn described<'c>(&self, cx: &PlanContext<'c>) -> Result<&'c DatabaseConfig, PlanFault> {
@@ -242,7 +243,7 @@ impl Postgres {
 
     /// The approved facts, if today's configuration still means the same.
     fn approved(&self, step: &PlannedStep, config: &DatabaseConfig) -> Result<Approved, Words> {
-        if step.locks != self.locks() {
+        if step.locks != self.locks(config) {
             return Err(reconfigured());
         }
         let approved = match (&self.backup, &self.export, &self.restore) {
@@ -314,6 +315,9 @@ fn folder_of(config: &DatabaseConfig) -> Result<PathBuf, Words> {
 /// Rows by table, for a list; nothing of tables that are not there.
 fn counted(counts: &[Count]) -> Vec<Value> {
     let line = |count: &Count| {
+        if count.is_late {
+            return Some(Words::new("postgres.late").with("table", count.table.as_str()));
+        }
         let words = Words::new("postgres.rows").with("table", count.table.as_str());
         Some(words.with("rows", count.rows?))
     };

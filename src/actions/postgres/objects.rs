@@ -38,6 +38,8 @@ enum How {
 pub(super) struct Standing {
     objects: Objects,
     ties: Vec<Tie>,
+    /// Tables of somebody else, whose keys only they can take away.
+    foreign: BTreeSet<String>,
 }
 
 /// What a backup in the place of a database means for what it does not hold.
@@ -49,6 +51,8 @@ pub(super) struct Beside {
     pub gone: Vec<String>,
     /// What makes it impossible.
     pub held: Vec<Tie>,
+    /// Tables that it would replace and that are somebody else's.
+    pub foreign: Vec<String>,
 }
 
 impl Tie {
@@ -82,8 +86,9 @@ impl Standing {
         let mut reading = Reading::open(config, within).await?;
         let objects = objects(&mut reading, config).await?;
         let ties = ties(&mut reading).await?;
+        let foreign = foreign(&mut reading, config).await?;
         reading.close().await;
-        Ok(Self { objects, ties })
+        Ok(Self { objects, ties, foreign })
     }
 
     /// Held against what a backup holds.
@@ -117,7 +122,8 @@ impl Standing {
             is_new && backup.contains(&tie.held)
         };
         let held = self.ties.iter().filter(holds_on).cloned().collect();
-        Beside { stay, gone: gone.into_iter().map(str::to_owned).collect(), held }
+        let foreign = self.foreign.iter().filter(|name| holds(name)).cloned().collect();
+        Beside { stay, gone: gone.into_iter().map(str::to_owned).collect(), held, foreign }
     }
 }
 
@@ -183,6 +189,67 @@ async fn ties(reading: &mut Reading<'_>) -> Result<Vec<Tie>, Trouble> {
     Ok(rows.iter().filter_map(tie).collect())
 }
 
+/// The tables with keys that belong to nobody whose role we have. A backup takes the keys away first, which only the owner
+/// may.
+async fn foreign(reading: &mut Reading<'_>, config: &DatabaseConfig) -> Result<BTreeSet<String>, Trouble> {
+    let query = format!(
+        "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p') AND {} AND NOT pg_has_role(c.relowner, 'USAGE') \
+         AND EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'x')) \
+         AND {NOT_OF_EXTENSIONS} AND e.classid = 'pg_class'::regclass AND e.objid = c.oid)",
+        own_schemas(config)
+    );
+    let rows = reading.rows(query, &[]).await?;
+    Ok(rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
+}
+
+/// Whom and what the configured role may not change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Limits {
+    /// Extensions that somebody else has put there.
+    extensions: BTreeSet<String>,
+    /// The roles that it has.
+    roles: BTreeSet<String>,
+}
+
+impl Limits {
+    /// Looks at the configured database.
+    pub(super) async fn of(config: &DatabaseConfig, within: Duration) -> Result<Self, Trouble> {
+        const LIMITS: &str = "SELECT 'extension', extname::text FROM pg_extension WHERE NOT pg_has_role(extowner, 'USAGE') \
+            UNION ALL SELECT 'role', rolname::text FROM pg_roles WHERE pg_has_role(oid, 'USAGE')";
+        let mut reading = Reading::open(config, within).await?;
+        let rows = reading.rows(LIMITS.to_owned(), &[]).await?;
+        reading.close().await;
+        let mut limits = Self::default();
+        for row in &rows {
+            let (Ok(kind), Ok(name)) = (row.try_get::<&str, _>(0), row.try_get::<String, _>(1)) else { continue };
+            let names = if kind == "role" { &mut limits.roles } else { &mut limits.extensions };
+            names.insert(name);
+        }
+        Ok(limits)
+    }
+
+    /// The lines of an archive's list that the server would refuse: `2; 3079 16385 EXTENSION - pg_trgm ` and
+    /// `3355; 826 16484 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES admin`.
+    pub(super) fn refused<'l>(&self, list: &'l str, in_place: bool) -> Vec<&'l str> {
+        let is_refused = |line: &&str| {
+            let Some(entry) = entry(line) else { return false };
+            let extension = entry.strip_prefix("EXTENSION - ").or_else(|| entry.strip_prefix("COMMENT - EXTENSION "));
+            if let Some(name) = extension {
+                return in_place && self.extensions.contains(name.trim_end());
+            }
+            let is_own = |role: &String| entry.strip_suffix(role.as_str()).is_some_and(|rest| rest.ends_with(' '));
+            entry.starts_with("DEFAULT ACL ") && !self.roles.iter().any(is_own)
+        };
+        list.lines().filter(is_refused).collect()
+    }
+}
+
+/// Such a line as people read it: `EXTENSION pg_trgm`.
+pub(super) fn shown(line: &str) -> String {
+    entry(line).unwrap_or(line).replace(" - ", " ").trim_end().to_owned()
+}
+
 /// Only what is in the configured schemas; all of it where none is.
 pub(super) fn within(config: &DatabaseConfig, objects: Objects) -> Objects {
     let is_within = |object: &String| {
@@ -197,11 +264,14 @@ pub(super) fn listed(list: &str) -> Objects {
     list.lines().filter_map(object).collect()
 }
 
-/// `215; 1259 16385 TABLE public orders shop`
-fn object(line: &str) -> Option<String> {
+/// `TABLE public orders shop` of `215; 1259 16385 TABLE public orders shop`
+fn entry(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("; ")?;
-    let mut words = rest.splitn(3, ' ').skip(2);
-    let entry = words.next()?;
+    rest.splitn(3, ' ').nth(2)
+}
+
+fn object(line: &str) -> Option<String> {
+    let entry = entry(line)?;
     let kinds = [
         ("TABLE ", "relation"),
         ("VIEW ", "relation"),
@@ -277,10 +347,29 @@ mod tests {
             tie("public.orders_2027_01", How::Part, "relation public.orders_2027"),
             tie("public.orders_2027", How::Other, "type public.state"),
         ];
-        let found = Standing { objects, ties: ties.clone() }.beside(&listed(LIST));
+        let foreign = ["public.orders", "public.notes"].map(str::to_owned).into();
+        let found = Standing { objects, ties: ties.clone(), foreign }.beside(&listed(LIST));
         assert_eq!(found.stay, ["public.coupons", "public.latest", "public.notes"]);
         assert_eq!(found.gone, ["public.orders_2027", "public.orders_2027_01"]);
         assert_eq!(found.held, [1, 3, 5, 7].map(|at: usize| ties[at].clone()));
+        assert_eq!(found.foreign, ["public.orders"]);
         assert_eq!(Standing::default().beside(&listed(LIST)), Beside::default());
+    }
+
+    #[test]
+    fn what_belongs_to_others_is_found_in_an_archives_list() {
+        const OTHERS: [&str; 3] = [
+            "2; 3079 16385 EXTENSION - pg_trgm ",
+            "3350; 0 0 COMMENT - EXTENSION pg_trgm ",
+            "3355; 826 16484 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES the admin",
+        ];
+        const OWN: &str = "3356; 826 16485 DEFAULT ACL public DEFAULT PRIVILEGES FOR TABLES shop\n\
+            3; 3079 16400 EXTENSION - citext \n";
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let limits = Limits { extensions: names(&["pg_trgm"]), roles: names(&["shop", "min"]) };
+        let list = format!("{LIST}{}\n{OWN}", OTHERS.join("\n"));
+        assert_eq!(limits.refused(&list, true), OTHERS);
+        assert_eq!(limits.refused(&list, false), OTHERS[2..], "a fresh database has no extensions of others");
+        assert_eq!(shown(OTHERS[0]), "EXTENSION pg_trgm");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::backup::{Making, Unmade, made};
+use super::backup::{Making, Unmade, made, watched};
 use super::databases::{DatabaseConfig, literal, quoted, quoted_table};
 use super::files::{self, Kept};
 use super::objects::own_schemas;
@@ -20,7 +20,7 @@ use crate::actions::command::MOST_OUTPUT;
 use crate::actions::disk::{off_thread, removed};
 use crate::actions::process::{Ended, Finished};
 use crate::actions::provider::{StepContext, StepResult};
-use crate::actions::stopwatch::{Patience, Stopwatch, pause};
+use crate::actions::stopwatch::{Patience, Stopwatch};
 use crate::incident::words::Words;
 
 /// From this version on a database can be dropped whoever is connected.
@@ -35,8 +35,6 @@ const HELD: &str = "vigie: a table is held";
 const WRITTEN: &str = "vigie: written to since the copy: ";
 /// The most that is set aside to find out how it ended.
 const SETTLING: Duration = Duration::from_secs(30);
-/// How often it is told how far it is.
-const TELLING: Duration = Duration::from_secs(1);
 
 /// The step that a database's comment names: `… [vigie run_7_1-step-1]`.
 pub(super) fn step_in(comment: &str) -> Option<&str> {
@@ -57,6 +55,11 @@ fn failed(why: Words) -> StepResult {
     StepResult::failed(Words::new("step.unchanged").with("why", why))
 }
 
+/// Why a script is not put back.
+fn large_objects(name: &str) -> Words {
+    Words::new("postgres.large_in_script").with("name", name)
+}
+
 /// Demands that the tables that are held have the rows that the copy has: whatever came after it would be in no copy.
 fn unwritten(copied: &[Count]) -> Option<String> {
     let rows = copied.iter().filter_map(|count| Some((quoted_table(&count.table), count.rows?)));
@@ -71,6 +74,15 @@ fn unwritten(copied: &[Count]) -> Option<String> {
             rows.join(", ")
         )
     })
+}
+
+/// The database beside it under the name that it has until it is whole.
+pub(super) enum Draft {
+    None,
+    /// Nobody filled it to its end.
+    Part(String),
+    /// All of it is there, and it only lacks its name.
+    Whole(String),
 }
 
 /// One restore by one step of a run.
@@ -133,7 +145,21 @@ impl<'a> Putting<'a> {
     async fn is_marked(&self) -> Result<bool, Words> {
         let at = self.spec.fresh.as_deref().unwrap_or(&self.config.name);
         let comment = settle::comment_of(self.config, at).await?;
-        Ok(comment.as_deref().and_then(step_in) == Some(self.key.as_str()))
+        Ok(comment.is_some_and(|comment| self.is_own(&comment)))
+    }
+
+    fn is_own(&self, comment: &str) -> bool {
+        step_in(comment) == Some(self.key.as_str())
+    }
+
+    /// What there is of the database beside it before that has its name.
+    pub(super) async fn draft(&self) -> Result<Draft, Words> {
+        let draft = draft_name(self.config, &self.mark);
+        Ok(match settle::comment_of(self.config, &draft).await? {
+            Some(comment) if self.is_own(&comment) => Draft::Whole(draft),
+            Some(_) => Draft::Part(draft),
+            None => Draft::None,
+        })
     }
 
     async fn demand_same_file(&self) -> Result<(), StepResult> {
@@ -142,10 +168,20 @@ impl<'a> Putting<'a> {
         let (bytes, sha256) = off_thread(move || files::sealed(&path)).await.map_err(failed)?;
         let is_same = bytes == self.spec.bytes && self.spec.sha256.as_ref().is_none_or(|wanted| *wanted == sha256);
         if is_same {
-            return Ok(());
+            return self.demand_one_transaction().await;
         }
         let words = Words::new("postgres.damaged").with("name", self.spec.backup.as_str());
         Err(failed(words.with("why", Words::new("postgres.other_content"))))
+    }
+
+    /// A script with large objects would end the transaction in its middle.
+    async fn demand_one_transaction(&self) -> Result<(), StepResult> {
+        if !self.spec.is_plain() {
+            return Ok(());
+        }
+        let path = self.backup();
+        let holds = off_thread(move || files::holds_large_objects(&path)).await.map_err(failed)?;
+        if holds { Err(failed(large_objects(&self.spec.backup))) } else { Ok(()) }
     }
 
     fn backup(&self) -> PathBuf {
@@ -223,7 +259,8 @@ impl<'a> Putting<'a> {
         let script = files::unfinished(&self.spec.folder, &self.key, &format!("{}.script", self.cx.fence));
         let private = script.clone();
         off_thread(move || files::made_private(&private)).await.map_err(failed)?;
-        let mut arguments = vec![format!("--file={}", script.display())];
+        // Else what holds large objects would end psql's transaction in its middle.
+        let mut arguments = vec![format!("--file={}", script.display()), "--single-transaction".to_owned()];
         if self.spec.into == Place::InPlace {
             arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
         }
@@ -232,13 +269,24 @@ impl<'a> Putting<'a> {
         if self.spec.owners == Owners::Leave {
             arguments.extend(["--no-owner", "--no-privileges"].map(str::to_owned));
         }
-        arguments.push(backup.display().to_string());
         let within = self.left_to_work();
         let tools = self.tools(facts);
+        let list = self.list(&tools).await?;
+        arguments.extend(list.iter().map(|list| format!("--use-list={}", list.display())));
+        arguments.push(backup.display().to_string());
         let reading = tools.run("pg_restore", arguments, "", within);
-        let finished = self.watched(&script, reading).await.map_err(|fault| failed(fault.words()))?;
+        let tell = |size| self.tell(Words::new("postgres.unpacked").with("size", size));
+        let finished = watched(&script, tell, reading).await;
+        if let Some(list) = &list {
+            self.take_away(list).await;
+        }
+        let finished = finished.map_err(|fault| failed(fault.words()))?;
         if finished.ended == Ended::Exit(0) {
-            return Ok(script);
+            let (written, server) = (script.clone(), facts.version_number);
+            let fit = off_thread(move || files::made_fit(&written, server)).await;
+            let Err(why) = fit else { return Ok(script) };
+            self.take_away(&script).await;
+            return Err(failed(why));
         }
         self.take_away(&script).await;
         let words = Words::new("postgres.unreadable").with("name", self.spec.backup.as_str());
@@ -247,32 +295,42 @@ impl<'a> Putting<'a> {
         Err(StepResult::Failed { why, output: finished.output(MOST_OUTPUT) })
     }
 
-    /// Tells how much of the script is written.
-    async fn watched<T>(&self, script: &Path, work: impl Future<Output = T>) -> T {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return done,
-                () = pause(TELLING) => {
-                    let written = std::fs::metadata(script).map_or(0, |facts| facts.len());
-                    self.tell(Words::new("postgres.unpacked").with("size", files::size(written)));
-                }
-            }
+    /// The archive's list without what is passed over, where that is something.
+    async fn list(&self, tools: &Tools<'_>) -> Result<Option<PathBuf>, StepResult> {
+        if self.spec.left_out.is_empty() {
+            return Ok(None);
         }
+        let list = files::unfinished(&self.spec.folder, &self.key, &format!("{}.list", self.cx.fence));
+        let private = list.clone();
+        off_thread(move || files::made_private(&private)).await.map_err(failed)?;
+        let within = self.left_to_work();
+        let file = format!("--file={}", list.display());
+        let arguments = vec!["--list".to_owned(), file, self.backup().display().to_string()];
+        let listed = tools.run("pg_restore", arguments, "", within).await.map_err(|fault| failed(fault.words()))?;
+        let shortened = if listed.ended == Ended::Exit(0) {
+            let (list, left_out) = (list.clone(), self.spec.left_out.clone());
+            off_thread(move || files::without(&list, &left_out)).await
+        } else {
+            Err(complaint("pg_restore", &listed, within))
+        };
+        let Err(why) = shortened else { return Ok(Some(list)) };
+        self.take_away(&list).await;
+        Err(failed(why))
     }
 
-    async fn take_away(&self, script: &Path) {
-        if self.spec.is_plain() {
+    /// Takes away what was written on the way, and never the backup itself.
+    async fn take_away(&self, file: &Path) {
+        if file == self.backup() {
             return;
         }
-        let script = script.to_owned();
-        if let Err(why) = off_thread(move || removed(&script)).await {
-            tracing::warn!(%why, "the script of a restore could not be taken away");
+        let file = file.to_owned();
+        if let Err(why) = off_thread(move || removed(&file)).await {
+            tracing::warn!(%why, "what a restore wrote on its way could not be taken away");
         }
     }
 
-    /// Runs the script and sets the mark, in one transaction that is done once and never again.
-    /// `copied` is what was counted for the copy.
+    /// Sets the mark and runs the script, in one transaction that is done once and never again. The mark comes first, for
+    /// the script of an archive ends the transaction itself. `copied` is what was counted for the copy.
     async fn psql(
         &self,
         facts: &Facts,
@@ -309,8 +367,8 @@ impl<'a> Putting<'a> {
         }
         let made = |schema: &String| format!("--command=CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
         arguments.extend(self.spec.schemas.iter().map(made));
-        arguments.push(format!("--file={}", script.display()));
         arguments.push(format!("--command={marking}"));
+        arguments.push(format!("--file={}", script.display()));
         let run = self.tools(facts).run("psql", arguments, database, self.left_to_work()).await;
         run.map_err(|fault| failed(fault.words()))
     }
@@ -373,7 +431,7 @@ impl<'a> Putting<'a> {
         }
         match settle::comment_of(self.config, database).await {
             Err(why) => Err(not_settled(why)),
-            Ok(Some(comment)) if step_in(&comment) == Some(self.key.as_str()) => Ok(()),
+            Ok(Some(comment)) if self.is_own(&comment) => Ok(()),
             Ok(_) if finished.ended == Ended::Exit(0) => {
                 Err(StepResult::unknown(Words::new("postgres.not_marked").with("database", database)))
             }
@@ -383,15 +441,20 @@ impl<'a> Putting<'a> {
 
     /// Into a database that has a name of this step's own until it is whole.
     async fn beside(&self, facts: &Facts, name: &str) -> Result<StepResult, StepResult> {
-        let draft = draft_name(self.config, &self.mark);
-        self.drop_draft(facts, &draft).await.map_err(failed)?;
-        let script = self.script(facts).await?;
-        let filled = self.filled(facts, &script, &draft, name).await;
-        self.take_away(&script).await;
-        match filled {
+        let filled = match self.draft().await.map_err(failed)? {
+            // A former owner came so far.
+            Draft::Whole(draft) => Ok(draft),
+            Draft::Part(_) | Draft::None => self.filled(facts, name).await,
+        };
+        let named = match filled {
+            Ok(draft) => self.named(&draft, name).await,
+            Err(halt) => Err(halt),
+        };
+        match named {
             Ok(()) => Ok(self.afterwards().await),
             Err(halt @ StepResult::Unknown { .. }) => Err(halt),
             Err(halt) => {
+                let draft = draft_name(self.config, &self.mark);
                 if let Err(why) = self.drop_draft(facts, &draft).await {
                     tracing::warn!(%why, draft, "a database that is not whole could not be dropped");
                 }
@@ -400,19 +463,31 @@ impl<'a> Putting<'a> {
         }
     }
 
-    async fn filled(&self, facts: &Facts, script: &Path, draft: &str, name: &str) -> Result<(), StepResult> {
+    /// Fills the database that will be called so.
+    async fn filled(&self, facts: &Facts, name: &str) -> Result<String, StepResult> {
         let refused = |trouble: server::Trouble| failed(trouble.words());
-        let creation = server::creation(self.config, draft, LOOK).await.map_err(refused)?;
-        server::change(self.config, &self.config.name, creation, self.left_to_work()).await.map_err(refused)?;
-        self.tell(Words::new("postgres.putting").with("database", name));
-        let finished = self.psql(facts, script, draft, ("", &[])).await?;
-        self.demand_marked(&finished, draft).await?;
+        let draft = draft_name(self.config, &self.mark);
+        self.drop_draft(facts, &draft).await.map_err(failed)?;
+        let script = self.script(facts).await?;
+        let filling = async {
+            let creation = server::creation(self.config, &draft, LOOK).await.map_err(refused)?;
+            server::change(self.config, &self.config.name, creation, self.left_to_work()).await.map_err(refused)?;
+            self.tell(Words::new("postgres.putting").with("database", name));
+            let finished = self.psql(facts, &script, &draft, ("", &[])).await?;
+            self.demand_marked(&finished, &draft).await
+        };
+        let filled = filling.await;
+        self.take_away(&script).await;
+        filled.map(|()| draft)
+    }
+
+    async fn named(&self, draft: &str, name: &str) -> Result<(), StepResult> {
         let renaming = format!("ALTER DATABASE {} RENAME TO {}", quoted(draft), quoted(name));
         match server::change(self.config, &self.config.name, renaming, LOOK).await {
             Ok(()) => Ok(()),
             Err(trouble) => match self.is_marked().await {
                 Ok(true) => Ok(()),
-                Ok(false) => Err(refused(trouble)),
+                Ok(false) => Err(failed(trouble.words())),
                 Err(why) => Err(StepResult::unknown(why)),
             },
         }
@@ -429,7 +504,7 @@ impl<'a> Putting<'a> {
     }
 
     /// It is done: the statistics are made anew, and what is there is held against the backup, row by row (D5).
-    async fn afterwards(&self) -> StepResult {
+    pub(super) async fn afterwards(&self) -> StepResult {
         let at = self.spec.fresh.as_deref().unwrap_or(&self.config.name);
         let analysis = server::change(self.config, at, "ANALYZE".to_owned(), self.left().max(LOOK)).await;
         if let Err(trouble) = analysis {

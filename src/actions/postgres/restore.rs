@@ -12,8 +12,8 @@ use super::backup::{self, age, made};
 use super::databases::DatabaseConfig;
 use super::files::{self, Kept};
 use super::objects::{self, Beside, Objects, Standing, short};
-use super::put;
-use super::server::{self, Count, Facts};
+use super::put::{self, Draft};
+use super::server::{self, Count, Facts, Trouble};
 use super::settle;
 use super::tools::{Tools, complaint, dumps};
 use super::{LONGEST_NAME, Postgres, Restore, fault_of, folder_of, mark};
@@ -95,6 +95,9 @@ pub(super) struct Spec {
     /// It has no page.
     #[serde(default)]
     pub is_stranger: bool,
+    /// The lines of the archive's list that are passed over, for they are about what is somebody else's.
+    #[serde(default)]
+    pub left_out: Vec<String>,
 }
 
 impl Spec {
@@ -132,7 +135,7 @@ pub(super) async fn choices(
     Ok(kept.into_iter().filter(is_offered).map(choice).collect())
 }
 
-/// The plan that puts the copy from before this very restore back in its place.
+/// The plan that puts the copy from before this very restore back in its place, while no other restore came after it.
 pub(super) async fn plan_back(
     step: &Postgres,
     restore: &Restore,
@@ -146,14 +149,17 @@ pub(super) async fn plan_back(
     let unreadable = |why| PlanFault::Unreadable { target: target.clone(), why };
     let facts = Facts::of(config, "", cx.within).await.map_err(|trouble| fault_of(&target, &trouble))?;
     let folder = folder_of(config).map_err(unreadable)?;
-    let copy = match facts.comment.as_deref().and_then(put::step_in) {
-        Some(key) => made(folder, config.name.clone(), key.to_owned(), true).await.map_err(unreadable)?,
-        None => None,
+    // Any other restore since then has left its own mark, and one that was not done left none.
+    let key = facts.comment.as_deref().and_then(put::step_in).filter(|key| cx.done_by == Some(key));
+    let Some(key) = key else {
+        let why = Words::new("postgres.not_latest").with("database", config.name.as_str());
+        return Err(PlanFault::NothingToGoBackTo(why));
     };
+    let copy = made(folder, config.name.clone(), key.to_owned(), true).await.map_err(unreadable)?;
     let Some(copy) = copy else {
         return Err(PlanFault::NothingToGoBackTo(Words::new("postgres.no_copy")));
     };
-    let cx = PlanContext { world: cx.world, within: cx.within, wanted: Some(&copy.name), earlier: &[] };
+    let cx = PlanContext { wanted: Some(&copy.name), ..*cx };
     plan(step, restore, config, &cx, cx.within * 3 / 4).await
 }
 
@@ -186,16 +192,27 @@ impl Planning<'_> {
         PlanFault::Unreadable { target: self.target.clone(), why }
     }
 
+    /// Where the database itself is gone, it takes an empty one to put a backup in its place.
+    fn gone(&self, trouble: &Trouble) -> PlanFault {
+        match trouble {
+            Trouble::Refused(why) if why.key == "postgres.no_database" => {
+                self.refused(Words { key: "postgres.make_database".to_owned(), vars: why.vars.clone() })
+            }
+            _ => fault_of(&self.target, trouble),
+        }
+    }
+
     async fn step(&self) -> Result<PlannedStep, PlanFault> {
         let Self { config, restore, .. } = *self;
         let folder = folder_of(config).map_err(|why| self.refused(why))?;
-        let facts = Facts::of(config, "", self.within).await.map_err(|trouble| fault_of(&self.target, &trouble))?;
+        let facts = Facts::planned(config, self.within).await.map_err(|trouble| self.gone(&trouble))?;
         let chosen = self.chosen(&folder).await?;
         let fresh = (restore.into == Place::Fresh).then(|| fresh_name(&config.name, chosen.made_at_ms));
         self.demand_rights(&facts, fresh.as_deref()).await?;
         self.demand_tools(&facts, &chosen).await?;
         let contents = self.demand_whole(&facts, &folder, &chosen).await?;
         let beside = self.beside(&contents).await?;
+        let left_out = self.left_out(&contents).await?;
         let page = chosen.page.as_ref();
         let spec = Spec {
             server_at: config.server_at(),
@@ -215,6 +232,7 @@ impl Planning<'_> {
             schemas: config.schemas.clone(),
             stay: beside.stay.clone(),
             is_stranger: page.is_none() || chosen.is_foreign(&config.server_at()),
+            left_out,
         };
         let key = if spec.fresh.is_some() { "postgres.title_fresh" } else { "postgres.title_restore" };
         let at = spec.fresh.as_deref().unwrap_or(&config.name);
@@ -223,7 +241,7 @@ impl Planning<'_> {
         Ok(PlannedStep {
             title,
             target: self.target.clone(),
-            locks: self.step.locks(),
+            locks: self.step.locks(config),
             from: (spec.fresh.is_none()).then(|| standing(&facts.counts, &config.name)),
             to: chosen.name.clone(),
             diff: self.lines(&facts, &chosen, &spec, (&contents, &beside)),
@@ -340,7 +358,7 @@ impl Planning<'_> {
         let within = |objects| objects::within(self.config, objects);
         let known = chosen.page.as_ref().and_then(|page| page.objects.clone()).map(within);
         if chosen.is_plain() {
-            return Ok(Contents { objects: known, origin: None });
+            return Ok(Contents { objects: known, origin: None, list: None });
         }
         let tools = self.tools(facts);
         let arguments = vec!["--list".to_owned(), path.display().to_string()];
@@ -352,7 +370,9 @@ impl Planning<'_> {
         let list = &listed.stdout;
         // Of a list that is too long only the end is there.
         let told = (list.left_out == 0).then(|| within(objects::listed(&list.text)));
-        Ok(Contents { objects: known.or(told), origin: objects::origin(&list.text).map(str::to_owned) })
+        let origin = objects::origin(&list.text).map(str::to_owned);
+        let objects = known.or(told);
+        Ok(Contents { objects, origin, list: (list.left_out == 0).then_some(listed.stdout.text) })
     }
 
     /// What came after the backup. What would make the server refuse it is said before anybody waits for it.
@@ -362,12 +382,27 @@ impl Planning<'_> {
         };
         let standing = Standing::of(self.config, self.within).await;
         let beside = standing.map_err(|trouble| fault_of(&self.target, &trouble))?.beside(objects);
+        if !beside.foreign.is_empty() {
+            let names: Vec<&str> = beside.foreign.iter().take(MOST_NAMED).map(|name| short(name)).collect();
+            let words = Words::new("postgres.not_own_tables").with("user", self.config.user.as_str());
+            let more = beside.foreign.len().saturating_sub(MOST_NAMED);
+            return Err(self.refused(words.with("names", names).with("more", more)));
+        }
         if beside.held.is_empty() {
             return Ok(beside);
         }
         let ties: Vec<serde_json::Value> = beside.held.iter().take(MOST_NAMED).map(|tie| tie.words().into()).collect();
         let words = Words::new("postgres.held").with("ties", ties);
         Err(self.refused(words.with("more", beside.held.len().saturating_sub(MOST_NAMED))))
+    }
+
+    /// What the server would refuse because it is somebody else's, and what nobody misses where it is left as it is.
+    async fn left_out(&self, contents: &Contents) -> Result<Vec<String>, PlanFault> {
+        let Some(list) = &contents.list else { return Ok(Vec::new()) };
+        let limits = objects::Limits::of(self.config, self.within).await;
+        let limits = limits.map_err(|trouble| fault_of(&self.target, &trouble))?;
+        let refused = limits.refused(list, self.restore.into == Place::InPlace);
+        Ok(refused.into_iter().map(str::to_owned).collect())
     }
 
     /// What an approver must read, the losses first.
@@ -391,10 +426,13 @@ impl Planning<'_> {
         if !spec.schemas.is_empty() {
             lines.push(Words::new("postgres.only_schemas").with("schemas", spec.schemas.clone()));
         }
+        let left_out: Vec<String> = spec.left_out.iter().map(|line| objects::shown(line)).collect();
+        let left_out = named("postgres.left_out", &left_out);
+        lines.extend(left_out.map(|words| words.with("user", self.config.user.as_str())));
         for now in &facts.counts {
             let then = spec.counts.iter().find(|then| then.table == now.table).and_then(|then| then.rows);
             let words = Words::new("postgres.rows_then").with("table", now.table.as_str());
-            let words = words.with("is_there", now.rows.is_some()).with("there", now.rows);
+            let words = words.with("is_late", now.is_late).with("is_there", now.rows.is_some()).with("there", now.rows);
             let fewer = now.rows.zip(then).map(|(now, then)| now - then).filter(|fewer| *fewer > 0 && in_place);
             lines.push(words.with("known", then.is_some()).with("then", then).with("fewer", fewer));
         }
@@ -403,7 +441,8 @@ impl Planning<'_> {
         }
         if in_place {
             lines.push(Words::new("postgres.copy_first").with("path", spec.folder.display().to_string()));
-            let compared = facts.counts.iter().filter(|count| count.rows.is_some()).map(|count| count.table.clone());
+            let compared = facts.counts.iter().filter(|count| count.rows.is_some() || count.is_late);
+            let compared = compared.map(|count| count.table.clone());
             lines.push(Words::new("postgres.compared").with("tables", compared.collect::<Vec<String>>()));
             let who = |may_be_ended: bool| -> Vec<serde_json::Value> {
                 let others = facts.others.iter().filter(|other| other.may_be_ended == may_be_ended);
@@ -443,6 +482,8 @@ struct Contents {
     objects: Option<Objects>,
     /// The database that it says that it is of.
     origin: Option<String>,
+    /// The whole list of an archive.
+    list: Option<String>,
 }
 
 /// How many names a line has.
@@ -457,7 +498,8 @@ fn named(key: &'static str, names: &[String]) -> Option<Words> {
 
 /// How the database stands, in one line.
 fn standing(counts: &[Count], name: &str) -> String {
-    let rows = |count: &Count| count.rows.map_or_else(|| "–".to_owned(), |rows| rows.to_string());
+    let none = |count: &Count| if count.is_late { "?" } else { "–" }.to_owned();
+    let rows = |count: &Count| count.rows.map_or_else(|| none(count), |rows| rows.to_string());
     let counted: Vec<String> = counts.iter().map(|count| format!("{} {}", count.table, rows(count))).collect();
     if counted.is_empty() { name.to_owned() } else { counted.join(", ") }
 }
@@ -496,14 +538,29 @@ pub(super) async fn check(spec: &Spec, config: &DatabaseConfig, cx: &StepContext
     match settle::comment_of(config, at).await {
         Err(why) => unread(why),
         Ok(Some(comment)) if put::step_in(&comment) == Some(cx.idempotency_key().as_str()) => {
-            let note = Words::new("postgres.marked").with("database", at).with("name", spec.backup.as_str());
-            let note = note.with("stay", shortened(&spec.stay));
-            Happened::Yes { note, live: Some(at.to_owned()) }
+            match put::Putting::new(spec, config, cx).afterwards().await {
+                StepResult::Done { note, live, .. } => Happened::Yes { note, live },
+                // It is there, but is not what it should be or could not be counted: whoever takes it up ends so.
+                StepResult::Failed { why, .. } | StepResult::Unknown { why, .. } | StepResult::Stale { found: why } => {
+                    Happened::Begun { note: why }
+                }
+            }
         }
+        Ok(Some(_)) => Happened::No { note: Words::new("postgres.not_marked").with("database", at) },
         Ok(None) if spec.fresh.is_none() => {
             Happened::CannotTell { why: Words::new("postgres.no_database").with("database", at).with("user", "") }
         }
-        Ok(_) => Happened::No { note: Words::new("postgres.not_marked").with("database", at) },
+        Ok(None) => match put::Putting::new(spec, config, cx).draft().await {
+            Err(why) => unread(why),
+            Ok(Draft::Whole(draft)) => {
+                let note = Words::new("postgres.unnamed").with("draft", draft).with("database", at);
+                Happened::Begun { note: note.with("name", spec.backup.as_str()) }
+            }
+            Ok(Draft::Part(draft)) => {
+                Happened::No { note: Words::new("postgres.no_fresh").with("database", at).with("draft", draft) }
+            }
+            Ok(Draft::None) => Happened::No { note: Words::new("postgres.no_fresh").with("database", at) },
+        },
     }
 }
 

@@ -194,6 +194,9 @@ pub(in crate::actions) async fn first_row(
 pub(super) struct Count {
     pub table: String,
     pub rows: Option<i64>,
+    /// They were not counted in time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_late: bool,
 }
 
 /// How a database stands.
@@ -236,25 +239,38 @@ const OTHERS: &str = "FROM (SELECT pid, coalesce(nullif(application_name, ''), u
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL \
     AND coalesce(application_name, '') NOT IN ($1, $2)) AS others";
 
+/// The transaction goes on as before what went wrong.
+const UNDO: &str = "ROLLBACK TO SAVEPOINT looking";
+
 impl Facts {
-    /// Looks at the configured database. `mark` is what the run's own programs are known by.
+    /// Looks at the configured database and counts nothing. `mark` is what the run's own programs are known by.
     pub(super) async fn of(config: &DatabaseConfig, mark: &str, within: Duration) -> Result<Self, Trouble> {
-        Self::of_database(config, &config.name, mark, within).await
+        let mut reading = Reading::open(config, within).await?;
+        let facts = reading.facts(mark).await?;
+        reading.close().await;
+        Ok(facts)
     }
 
+    /// The same for a plan, with what can be counted in half of the time: a plan can be made while the server is slow.
+    pub(super) async fn planned(config: &DatabaseConfig, within: Duration) -> Result<Self, Trouble> {
+        Self::counted(Reading::open(config, within).await?, "", Some(within / 2)).await
+    }
+
+    /// The same for any database of the server, with everything that is to be counted.
     pub(super) async fn of_database(
         config: &DatabaseConfig,
         database: &str,
         mark: &str,
         within: Duration,
     ) -> Result<Self, Trouble> {
-        let mut reading = Reading::of(config, database, within).await?;
-        let rows = reading.rows(FACTS.to_owned(), &[]).await?;
-        let row = rows.first().ok_or_else(|| Trouble::Refused(Words::new("look.no_row")))?;
-        let mut facts = read_facts(row).map_err(|error| trouble(error, config, within))?;
-        facts.counts = reading.counts(&config.counts).await?;
+        Self::counted(Reading::of(config, database, within).await?, mark, None).await
+    }
+
+    async fn counted(mut reading: Reading<'_>, mark: &str, most: Option<Duration>) -> Result<Self, Trouble> {
+        let mut facts = reading.facts(mark).await?;
         facts.last_migration = reading.last_migration().await?;
-        facts.others = reading.others(mark).await?;
+        let config = reading.config;
+        facts.counts = reading.counts(&config.counts, most).await?;
         reading.close().await;
         Ok(facts)
     }
@@ -277,13 +293,30 @@ fn read_facts(row: &PgRow) -> Result<Facts, sqlx::Error> {
 }
 
 impl Reading<'_> {
-    /// The rows of tables. That one is gone may be why somebody looks.
-    async fn counts(&mut self, tables: &[String]) -> Result<Vec<Count>, Trouble> {
+    async fn facts(&mut self, mark: &str) -> Result<Facts, Trouble> {
+        let rows = self.rows(FACTS.to_owned(), &[]).await?;
+        let row = rows.first().ok_or_else(|| Trouble::Refused(Words::new("look.no_row")))?;
+        let mut facts = read_facts(row).map_err(|error| trouble(error, self.config, self.within))?;
+        facts.others = self.others(mark).await?;
+        Ok(facts)
+    }
+
+    /// The rows of tables. That one is gone may be why somebody looks. Those that are not counted in `most`, which is for
+    /// all of them, are late; without it all of them are counted.
+    async fn counts(&mut self, tables: &[String], most: Option<Duration>) -> Result<Vec<Count>, Trouble> {
+        let watch = Stopwatch::start();
         let mut counts = Vec::new();
         for table in tables {
-            let rows = self.unless_absent(format!("SELECT count(*) FROM {}", quoted_table(table))).await?;
-            let rows = rows.and_then(|rows| rows.first()?.try_get(0).ok());
-            counts.push(Count { table: table.clone(), rows });
+            if let Some(most) = most {
+                // Never nothing, which would be no limit.
+                let left = watch.left_of(most).as_millis().max(1);
+                self.run(format!("SET LOCAL statement_timeout = {left}")).await?;
+            }
+            let rows = self.unless_absent(format!("SELECT count(*) FROM {}", quoted_table(table))).await;
+            let is_late = most.is_some() && matches!(rows, Err(Trouble::Slow(_)));
+            let rows = if is_late { self.run(UNDO.to_owned()).await.map(|()| None) } else { rows };
+            let rows = rows?.and_then(|rows| rows.first()?.try_get(0).ok());
+            counts.push(Count { table: table.clone(), rows, is_late });
         }
         Ok(counts)
     }
@@ -302,7 +335,7 @@ impl Reading<'_> {
         self.run("SAVEPOINT looking".to_owned()).await?;
         match self.rows(statement, &[]).await {
             Ok(rows) => Ok(Some(rows)),
-            Err(Trouble::Absent(_)) => self.run("ROLLBACK TO SAVEPOINT looking".to_owned()).await.map(|()| None),
+            Err(Trouble::Absent(_)) => self.run(UNDO.to_owned()).await.map(|()| None),
             Err(trouble) => Err(trouble),
         }
     }
@@ -339,23 +372,31 @@ impl<'a> Snapshot<'a> {
         let rows = reading.rows(taken, &[]).await?;
         let row = rows.first().and_then(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?)));
         let (name, at_ms) = row.ok_or_else(|| Trouble::Refused(Words::new("look.no_row")))?;
-        let counts = reading.counts(&config.counts).await?;
+        let counts = reading.counts(&config.counts, None).await?;
         let last_migration = reading.last_migration().await?;
         let objects = objects::objects(&mut reading, config).await?;
         Ok(Self { _holding: reading, name, at_ms, counts, last_migration, objects })
     }
 }
 
-/// The rows of some tables, all in one state.
+/// The rows of some tables, all in one state, for a plan: what can be counted in half of the time.
 pub(super) async fn counted(
     config: &DatabaseConfig,
     tables: &[String],
     within: Duration,
 ) -> Result<Vec<Count>, Trouble> {
     let mut reading = Reading::open(config, within).await?;
-    let counts = reading.counts(tables).await?;
+    let counts = reading.counts(tables, Some(within / 2)).await?;
     reading.close().await;
     Ok(counts)
+}
+
+/// Whether the configured database holds large objects.
+pub(super) async fn has_large_objects(config: &DatabaseConfig, within: Duration) -> Result<bool, Trouble> {
+    let mut reading = Reading::open(config, within).await?;
+    let rows = reading.rows("SELECT 1 FROM pg_largeobject_metadata LIMIT 1".to_owned(), &[]).await?;
+    reading.close().await;
+    Ok(!rows.is_empty())
 }
 
 /// Who else is connected to the configured database.

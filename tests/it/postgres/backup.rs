@@ -238,6 +238,22 @@ async fn chosen_tables_are_exported_as_csv() {
     assert!(refusal.contains("postgres.no_table") && refusal.contains("gone"), "{refusal}");
 }
 
+/// One of two tables would pass for the whole export.
+#[tokio::test]
+async fn an_export_that_comes_to_half_leaves_none_of_it() {
+    let shop = Shop::open().await;
+    let folder = shop.folder().join("exports");
+    std::fs::create_dir(&folder).expect("a folder can be made");
+    let programs = tools(&shop, "exit 1");
+    // Somebody tidies up too much, between the last row and the name.
+    let lost = format!("/usr/bin/psql \"$@\" || exit 1; rm {}/.vigie-*-users.csv", folder.display());
+    tool(&programs, "psql", &lost);
+    let export = format!("export: {{ tables: [orders, users], folder: \"{}\" }}", folder.display());
+    let line = room(&shop, &export, &format!(", tools: \"{}\"", programs.display())).goes().await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("file.not_read"), "{line}");
+    assert_eq!(names(&folder, ""), Vec::<String>::new());
+}
+
 /// P6 · the customers' data goes into a file: that changes nothing, and yet somebody says yes to it first.
 #[tokio::test]
 async fn tables_are_exported_only_after_somebody_approved() {

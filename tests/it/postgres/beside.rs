@@ -179,6 +179,39 @@ async fn only_the_configured_schemas_are_backed_up_and_replaced() {
     assert!(faults.iter().any(|fault| fault.path.ends_with("backup.format")), "{faults:?}");
 }
 
+/// A platform's own role has put them there, and nobody else may touch them.
+#[tokio::test]
+async fn extensions_and_default_rights_of_others_are_named_and_left_as_they_are() {
+    let shop = Shop::open().await;
+    let others = "CREATE EXTENSION pg_trgm;
+        ALTER DEFAULT PRIVILEGES FOR ROLE vigie IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC";
+    shop.admin_in(&shop.name, others).await;
+    shop.sql("CREATE INDEX alike ON users USING gin (name gin_trgm_ops)").await;
+    backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let room_here = room(&shop, IN_PLACE);
+    let plan = room_here.planned().await;
+    let left = named(&plan, "postgres.left_out").map(|names| names.to_string()).unwrap_or_default();
+    for name in ["EXTENSION pg_trgm", "DEFAULT PRIVILEGES FOR TABLES vigie"] {
+        assert!(left.contains(name), "{name} is not in {left}");
+    }
+    let ran = room_here.run(&plan).await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!(shop.count(ORDERS).await, 100);
+    let there = "SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'";
+    let rights = "SELECT count(*) FROM pg_default_acl";
+    let index = "SELECT count(*) FROM pg_class WHERE relname = 'alike'";
+    for still in [there, rights, index] {
+        assert_eq!(shop.count(still).await, 1, "{still}");
+    }
+    // A fresh database has nothing of others yet.
+    shop.admin(&format!("ALTER ROLE {} CREATEDB", shop.name)).await;
+    let ran = room(&shop, "restore: { into: fresh }").goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    let fresh = shop.databases().await.pop().expect("there is one beside it");
+    assert_eq!(shop.count_in(&fresh, there).await, 1);
+}
+
 #[tokio::test]
 async fn who_may_not_be_cut_off_is_named_and_hinders_only_by_holding_a_table() {
     let shop = Shop::open().await;

@@ -191,6 +191,100 @@ async fn an_end_that_was_lost_is_settled_by_the_mark_in_the_database() {
     assert_eq!(shop.count(ORDERS).await, 100);
 }
 
+/// What the database does not take while Vigie fills it, and takes otherwise. Indexes come after all rows.
+const TRAP: &str = "CREATE FUNCTION trap(id integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN IF current_setting('application_name') LIKE 'vigie run%' THEN RAISE EXCEPTION 'no index today'; END IF;
+    RETURN id; END $$; CREATE INDEX trapped ON orders (trap(id))";
+
+/// Programs of PostgreSQL write large objects in transactions of their own, where nobody tells them not to.
+#[tokio::test]
+async fn a_backup_with_large_objects_is_put_back_whole_or_not_at_all() {
+    const LARGE: &str = "SELECT length(lo_get(4711))::bigint";
+    for is_trapped in [false, true] {
+        let shop = Shop::open().await;
+        shop.sql("SELECT lo_from_bytea(4711, 'a picture')").await;
+        if is_trapped {
+            shop.sql(TRAP).await;
+        }
+        backed_up(&shop, "custom").await;
+        goes_on(&shop).await;
+        shop.sql("SELECT lo_put(4711, 9, ' and more')").await;
+        let ran = room(&shop, IN_PLACE).goes().await;
+        let line = ran.line();
+        if is_trapped {
+            assert!(line.starts_with("failed: step.unchanged") && line.contains("no index today"), "{line}");
+            is_untouched(&shop).await;
+            assert_eq!(shop.count(LARGE).await, 18);
+        } else {
+            assert_eq!(line, "done", "{}", ran.everything());
+            assert_eq!((shop.count(ORDERS).await, shop.count(LARGE).await), (100, 9));
+        }
+    }
+}
+
+/// A script has nobody who tells it not to.
+#[tokio::test]
+async fn a_script_with_large_objects_is_neither_made_nor_put_back() {
+    let shop = Shop::open().await;
+    let script = backed_up(&shop, "plain").await;
+    goes_on(&shop).await;
+    // As former versions made them.
+    spoil(&script, |mut text| {
+        text.extend(b"\nBEGIN;\n\nSELECT pg_catalog.lo_open('4711', 131072);\n\nCOMMIT;\n");
+        text
+    });
+    let sum = std::process::Command::new("sha256sum").arg(&script).output().expect("sha256sum starts");
+    let bytes = std::fs::metadata(&script).expect("it is there").len();
+    spoil(&script.with_extension("sql.json"), |page| {
+        let mut page: serde_json::Value = serde_json::from_slice(&page).expect("it is JSON");
+        page["sha256"] = String::from_utf8_lossy(&sum.stdout[..64]).into();
+        page["bytes"] = bytes.into();
+        page.to_string().into_bytes()
+    });
+    let line = room(&shop, IN_PLACE).goes().await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("postgres.large_in_script"), "{line}");
+    is_untouched(&shop).await;
+
+    let shop = Shop::open().await;
+    let room_of_scripts = room(&shop, "backup: { format: plain }");
+    let plan = room_of_scripts.planned().await;
+    shop.sql("SELECT lo_from_bytea(4711, 'a picture')").await;
+    let line = room_of_scripts.run(&plan).await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("postgres.large_objects"), "{line}");
+    let refusal = room_of_scripts.refusal().await;
+    assert!(refusal.contains("postgres.large_objects"), "{refusal}");
+    assert_eq!(kept(&shop), Vec::<String>::new());
+}
+
+/// Programs of version 17 write a setting into each script that no server before 17 knows.
+#[tokio::test]
+async fn newer_programs_put_back_what_an_older_server_gave_them() {
+    let newer = |name: &str| {
+        let written = "for file in \"$@\"; do case \"$file\" in --file=*) ;; *) continue;; esac
+            sed '0,/^SET lock_timeout = 0;$/s//&\\nSET transaction_timeout = 0;/' \"${file#--file=}\" >\"$0.script\"
+            cat \"$0.script\" >\"${file#--file=}\"; done";
+        format!("/usr/bin/{name} \"$@\" || exit 1\n{written}")
+    };
+    for (format, program) in [("custom", "pg_restore"), ("plain", "pg_dump")] {
+        let shop = Shop::open().await;
+        let folder = tools(&shop, "exec /usr/bin/pg_dump \"$@\"");
+        tool(&folder, program, &newer(program));
+        let more = format!(", tools: \"{}\"", folder.display());
+        let ran = room_with(&shop, &format!("backup: {{ format: {format} }}"), &more).goes().await;
+        assert_eq!(ran.line(), "done", "{}", ran.everything());
+        goes_on(&shop).await;
+        if program == "pg_dump" {
+            // The copy is an archive, which such a program does not spoil.
+            tool(&folder, program, "exec /usr/bin/pg_dump \"$@\"");
+        }
+        let ran = room_with(&shop, IN_PLACE, &more).goes().await;
+        assert_eq!(ran.line(), "done", "{}", ran.everything());
+        assert_eq!(shop.count(ORDERS).await, 100);
+        let written = std::fs::read_to_string(folder.join(format!("{program}.script"))).expect("it wrote one");
+        assert!(written.contains("\nSET transaction_timeout = 0;\n"), "{written}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_password_a_name_or_a_right_lacks_is_said_and_no_secret_shown() {
     let shop = Shop::open().await;
@@ -210,7 +304,9 @@ async fn what_a_password_a_name_or_a_right_lacks_is_said_and_no_secret_shown() {
         (good.replace(&shop.backups().display().to_string(), "/no/such/folder"), "reason.not_found"),
     ];
     for (database, words) in cases {
-        for what in steps {
+        // Whoever wants a backup back is told what it takes.
+        let restoring = if words == "postgres.no_database" { "postgres.make_database" } else { words };
+        for (what, words) in steps.map(|what| (what, if what == "backup: {}" { words } else { restoring })) {
             let step = format!("postgres: {{ database: shop, {what} }}");
             let room = Room::with_sections(&format!("databases: {{ shop: {database} }}\n"), &step, CHECK);
             let refusal = room.refusal().await;
@@ -220,8 +316,8 @@ async fn what_a_password_a_name_or_a_right_lacks_is_said_and_no_secret_shown() {
     }
 
     shop.admin_in(&shop.name, "ALTER TABLE orders OWNER TO vigie; GRANT SELECT ON orders TO PUBLIC").await;
-    let line = room(&shop, IN_PLACE).goes().await.line();
-    assert!(line.starts_with("failed: step.unchanged") && line.contains("must be owner of table orders"), "{line}");
+    let refusal = room(&shop, IN_PLACE).refusal().await;
+    assert!(refusal.contains("postgres.not_own_tables") && refusal.contains("orders"), "{refusal}");
     is_untouched(&shop).await;
     shop.admin(&format!("ALTER DATABASE {} OWNER TO vigie", shop.name)).await;
     let refusal = room(&shop, IN_PLACE).refusal().await;
@@ -325,6 +421,10 @@ async fn a_bot_killed_in_mid_restore_finds_out_how_it_ended() {
         let run = until("the end of the run", PATIENCE, ended).await;
         assert_eq!(run.phase, Phase::Finished { outcome: Outcome::Done }, "{run:#?}");
         assert_eq!(shop.count(ORDERS).await, 100);
+        let note = format!("{:?}", run.steps[0]);
+        for told in ["\"before\": Number(155)", "\"after\": Number(100)", "before-run_1_1-step-1"] {
+            assert!(note.contains(told), "{told} is not in {note}");
+        }
         let copies = kept(&shop).iter().filter(|name| name.contains("before-run_1_1-step-1")).count();
         // Whoever does it anew keeps what is there by then.
         assert_eq!(copies, if goes_on_alone { 1 } else { 2 }, "{:?}", kept(&shop));

@@ -78,6 +78,18 @@ async fn the_last_migration_is_undone_by_the_teams_own_tool() {
     assert!(room.refusal().await.contains("migration.none_applied"));
 }
 
+/// What a tool makes of an empty name nobody knows: it may be all migrations.
+#[tokio::test]
+async fn the_only_migration_is_not_undone_by_a_tool_that_wants_the_one_before() {
+    let shop = Shop::open().await;
+    let to_before = step(&shop, &tool(&shop, "true"), PASSWORD).replace("{{from}}", "{{ to }}");
+    let room = Room::with_step_and_check(&format!("within: 5s\n{to_before}").replace("\n    ", "\n  "), CHECK);
+    assert!(room.planned().await.steps[0].diff[0].to_string().contains("undo 41"));
+    shop.sql("DELETE FROM migrations WHERE version = 41").await;
+    let refusal = room.refusal().await;
+    assert!(refusal.contains("migration.nameless") && refusal.contains("42"), "{refusal}");
+}
+
 #[tokio::test]
 async fn a_migration_somebody_else_undid_is_stale() {
     let shop = Shop::open().await;

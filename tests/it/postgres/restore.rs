@@ -124,13 +124,88 @@ async fn a_restore_in_place_says_what_will_be_lost_and_keeps_a_copy_first() {
         // Taken up again it is found done, and nothing is done twice.
         shop.sql("INSERT INTO orders VALUES (900, 1)").await;
         shop.sql("DELETE FROM orders WHERE id = 900").await;
-        assert_eq!(room.taken_up(&plan).await.line(), "done");
+        let again = room.taken_up(&plan).await;
+        assert_eq!(again.line(), "done");
+        says(&again, &["\"before\": Number(155)", "\"after\": Number(100)", copy]);
         assert_eq!(kept(&shop).len(), 2);
 
         // The way back is the copy.
         let back = room.planned_back(&plan).await;
         assert_eq!(&back.steps[0].to, copy);
+
+        // Whoever takes it up compares what is there, too.
+        shop.sql("DELETE FROM orders WHERE id = 1").await;
+        let line = room.taken_up(&plan).await.line();
+        assert!(line.starts_with("failed: postgres.rows_differ") && line.contains(copy), "{line}");
+        assert_eq!(kept(&shop).len(), 2);
     }
+}
+
+/// The copy of another restore would take away what came after that one.
+#[tokio::test]
+async fn only_the_latest_restore_is_taken_back_and_only_by_its_own_copy() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let room = room(&shop, "restore: { into: in_place }");
+    let plan = room.planned().await;
+    // It was not done; the one before it is of another run.
+    let comment = |run: &str| format!("COMMENT ON DATABASE {} IS '[vigie {run}-step-1-0]'", shop.name);
+    shop.sql(&comment("run_3_1")).await;
+    let copy = backup_named(&shop, "before-run_3_1-step-1-0");
+    let refusal = room.refusal_back(&plan).await;
+    assert!(refusal.contains("postgres.not_latest"), "{refusal}");
+
+    assert_eq!(room.run(&plan).await.line(), "done");
+    let back = room.planned_back(&plan).await;
+    assert!(back.steps[0].to.contains("before-run_7_1-step-1-0"), "{back:#?}");
+    // Another run has put back another backup since.
+    shop.sql(&comment("run_9_1")).await;
+    let refusal = room.refusal_back(&plan).await;
+    assert!(refusal.contains("postgres.not_latest"), "{refusal}");
+    assert!(kept(&shop).contains(&copy), "it was there to be taken");
+}
+
+/// A copy as another run makes one.
+fn backup_named(shop: &Shop, kind: &str) -> String {
+    let [name] = kept(shop).try_into().expect("there is one backup");
+    let (stem, _) = name.rsplit_once(".run_7_1").expect("it is of this run");
+    let copy = format!("{stem}.{kind}.dump");
+    std::fs::copy(shop.backups().join(&name), shop.backups().join(&copy)).expect("it can be copied");
+    let page = std::fs::read_to_string(shop.backups().join(format!("{name}.json"))).expect("there is a page");
+    let page = page.replace("run_7_1", "run_3_1").replace("\"is_safety_copy\": false", "\"is_safety_copy\": true");
+    std::fs::write(shop.backups().join(format!("{copy}.json")), page).expect("it can be written");
+    copy
+}
+
+/// Whoever did it was lost after the last row and before the name.
+#[tokio::test]
+async fn a_fresh_database_that_lacks_only_its_name_gets_it_and_half_of_one_is_named() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    shop.admin(&format!("ALTER ROLE {} CREATEDB", shop.name)).await;
+    let draft: String = format!("vigie_run_7_1-step-1-0_{}", shop.name).chars().take(63).collect();
+    shop.admin(&format!("CREATE DATABASE \"{draft}\" TEMPLATE {0} OWNER {0}", shop.name)).await;
+    goes_on(&shop).await;
+    let room_here = room(&shop, "restore: { into: fresh }");
+    let plan = room_here.planned().await;
+    let oid = format!("SELECT oid::bigint FROM pg_database WHERE datname = '{draft}'");
+    let was = shop.count(&oid).await;
+    shop.admin(&format!("COMMENT ON DATABASE \"{draft}\" IS '[vigie run_7_1-step-1-0]'")).await;
+    assert_eq!(room_here.taken_up(&plan).await.line(), "done");
+    let [_, fresh] = shop.databases().await.try_into().expect("the shop and the one beside it");
+    assert_eq!(shop.count(&oid.replace(&draft, &fresh)).await, was, "it was not filled a second time");
+
+    // Nobody knows what became of it: psql says that all is well.
+    shop.admin(&format!("DROP DATABASE \"{fresh}\"")).await;
+    let folder = tools(&shop, "exec /usr/bin/pg_dump \"$@\"");
+    tool(&folder, "psql", "exit 0");
+    let lying = room_with(&shop, "restore: { into: fresh }", &format!(", tools: \"{}\"", folder.display()));
+    let line = lying.goes().await.line();
+    assert!(line.starts_with("failed: ") && line.contains("postgres.no_fresh") && line.contains(&draft), "{line}");
+    // What is left of it is in nobody's way.
+    assert_eq!(room_here.taken_up(&plan).await.line(), "done");
+    assert_eq!(shop.databases().await, [shop.name.clone(), fresh]);
 }
 
 /// What sorts by another locale finds nothing in an index, and lists names in another order.
@@ -392,6 +467,53 @@ async fn a_table_that_somebody_dropped_comes_back() {
     assert_eq!(ran.line(), "done", "{}", ran.everything());
     assert_eq!(shop.count(ORDERS).await, 100);
     says(&ran, &["\"migration\": String(\"42\")"]);
+}
+
+/// The night that backups are for.
+#[tokio::test]
+async fn a_database_that_is_gone_is_put_back_into_an_empty_one() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    let room = room(&shop, "restore: { into: in_place }");
+    shop.admin(&format!("DROP DATABASE {}", shop.name)).await;
+    let refusal = room.refusal().await;
+    assert!(refusal.contains("postgres.make_database") && refusal.contains(&shop.name), "{refusal}");
+    shop.admin(&format!("CREATE DATABASE {0} OWNER {0}", shop.name)).await;
+    let ran = room.goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    assert_eq!(shop.count(ORDERS).await, 100);
+}
+
+/// On the worst night the server is slow, too.
+#[tokio::test]
+async fn a_table_that_takes_long_to_count_holds_up_no_plan() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    shop.sql("CREATE VIEW waits AS SELECT pg_sleep(600)::text AS slept").await;
+    let counts = format!(", backups: \"{}\", counts: [orders, users, waits]", shop.backups().display());
+    let planned = async |what: &str| {
+        let step = format!("postgres: {{ database: shop, {what} }}");
+        let plan = shop.room(&step, CHECK, &counts).planned().await;
+        (plan.steps[0].from.clone(), lines(&plan))
+    };
+    let (from, told) = planned("restore: { into: in_place }").await;
+    assert_eq!(from.as_deref(), Some("orders 100, users 3, waits ?"));
+    assert!(told.contains("\"is_late\":true") && told.contains("\"there\":100"), "{told}");
+    let (_, told) = planned("backup: {}").await;
+    assert!(told.contains("postgres.late") && told.contains("\"waits\""), "{told}");
+}
+
+/// One role reads it, another owns it; it is one database all the same.
+#[tokio::test]
+async fn one_database_of_two_names_in_the_configuration_is_changed_by_one_run_at_a_time() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    let locked = async |key: &str| {
+        let sections = format!("databases: {{ {key}: {} }}\n", shop.described(PASSWORD, &counting(&shop)));
+        let step = format!("postgres: {{ database: {key}, restore: {{ into: in_place }} }}");
+        Room::with_sections(&sections, &step, CHECK).planned().await.steps[0].locks().to_vec()
+    };
+    assert_eq!(locked("shop").await, locked("shop-owner").await);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 use vigie::incident::approval::Outcome;
+use vigie::incident::state::Phase;
 
 use super::restore::{ORDERS, backed_up, counting, goes_on};
 use super::shop::Shop;
@@ -67,18 +68,8 @@ impl Drop for Worker {
     }
 }
 
-async fn restored_from_slack(locale: &str, is_damaged: bool) {
-    let shop = Shop::open().await;
-    let backup = backed_up(&shop, "custom").await;
-    goes_on(&shop).await;
-    let worker = Worker::begins(&shop);
-    worker.has_written(&shop).await;
-    if is_damaged {
-        // Somebody else's archive without an end: that shows when it is unpacked.
-        std::fs::remove_file(backup.with_extension("dump.json")).expect("there is a page");
-        let bytes = std::fs::read(&backup).expect("it can be read");
-        std::fs::write(&backup, &bytes[..bytes.len() - 100]).expect("it can be written");
-    }
+/// The runbook of a restore around which the worker stands still.
+async fn runbook(locale: &str, shop: &Shop, worker: &Worker) -> Runbook {
     let script = shop.folder().join("switch");
     std::fs::write(&script, format!("#!/bin/sh\necho $1 >{}\n", worker.switch.display())).expect("it can be written");
     std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("it can be made to run");
@@ -91,13 +82,29 @@ async fn restored_from_slack(locale: &str, is_damaged: bool) {
   command: {{ target: worker, risk: reversible, again: true, to: running, argv: [\"{script}\", on] }}
 "
     );
-    let sections = format!("databases:\n  shop: {}\n\n", shop.described(TOKEN, &counting(&shop)));
+    let sections = format!("databases:\n  shop: {}\n\n", shop.described(TOKEN, &counting(shop)));
     let runbook = Runbook::open_with(
         locale,
         &Sheet { sections: &sections, risk: "destructive", steps: &steps, ..Sheet::default() },
     )
     .await;
     shop.admin(&format!("ALTER ROLE {} PASSWORD '{}'", shop.name, runbook.token())).await;
+    runbook
+}
+
+async fn restored_from_slack(locale: &str, is_damaged: bool) {
+    let shop = Shop::open().await;
+    let backup = backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let worker = Worker::begins(&shop);
+    worker.has_written(&shop).await;
+    if is_damaged {
+        // Somebody else's archive without an end: that shows when it is unpacked.
+        std::fs::remove_file(backup.with_extension("dump.json")).expect("there is a page");
+        let bytes = std::fs::read(&backup).expect("it can be read");
+        std::fs::write(&backup, &bytes[..bytes.len() - 100]).expect("it can be written");
+    }
+    let runbook = runbook(locale, &shop, &worker).await;
     let (channel, card) = runbook.planned().await;
     let text = shown(&card);
     assert!(text.contains("switch on"), "{text}");
@@ -130,4 +137,32 @@ async fn writers_are_stopped_before_a_restore_and_started_after_it() {
 #[tokio::test]
 async fn writers_are_started_again_when_the_restore_fails() {
     restored_from_slack("en", true).await;
+}
+
+/// P7, D3 · the way back replaces data, too.
+#[tokio::test]
+async fn writers_are_stopped_for_the_way_back_of_a_restore_as_well() {
+    let shop = Shop::open().await;
+    backed_up(&shop, "custom").await;
+    goes_on(&shop).await;
+    let worker = Worker::begins(&shop);
+    worker.has_written(&shop).await;
+    let runbook = runbook("en", &shop, &worker).await;
+    let (channel, card) = runbook.planned().await;
+    let done = runbook.approved_by_two(&channel, &card).await;
+    assert_eq!(runbook.outcome().await, Outcome::Done, "{done}");
+    let came_since = "SELECT count(*) FROM orders WHERE id BETWEEN 101 AND 155";
+    assert_eq!(shop.count(came_since).await, 0);
+
+    runbook.world.types("U0ONCALL", &channel, "undo run_1_1").await;
+    let card = runbook.world.message(&channel, "approve run_1_2");
+    let text = shown(&card);
+    assert!(text.contains("switch off") && text.contains("switch on"), "{text}");
+    assert!(!text.contains("no step before this one stops"), "{text}");
+    let done = runbook.approved_by_two(&channel, &card).await;
+    let back = runbook.world.incident(1).await.runs.into_values().nth(1).expect("there is a second run");
+    assert_eq!(back.phase, Phase::Finished { outcome: Outcome::Done }, "{done}");
+    assert_eq!(shop.count(came_since).await, 55);
+    assert!(worker.is_on(), "the worker was started again: {done}");
+    runbook.close_without(&["Ana", "Cléo"]).await;
 }

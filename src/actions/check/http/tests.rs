@@ -40,6 +40,16 @@ async fn a_wrong_status_or_field_fails_and_says_what_was_wanted() {
     assert!(second.value.ends_with(", /status is degraded, not ok"), "{second:?}");
 }
 
+#[tokio::test]
+async fn an_answer_too_long_to_be_read_whole_is_said_to_be_that() {
+    let shop = Shop::open().await;
+    shop.with(|shop| shop.health = vec![(200, json!({"filling": "x".repeat(2 * 1024 * 1024), "status": "ok"}))]);
+    let check = check(&format!("{}/health", shop.url), json!({"fields": [{"field": "/status", "equals": "ok"}]}));
+    let seen = seen(&check).await;
+    assert_eq!(seen.verdict, Verdict::Fail);
+    assert!(english(&seen.value).contains("longer than 1024 KiB"), "{seen:?}");
+}
+
 #[test]
 fn a_slow_answer_is_worth_a_look_and_a_very_slow_one_is_bad() {
     let check = check("http://shop.example.com", json!({"warn_after": "200ms", "fail_after": "2s"}));

@@ -22,18 +22,22 @@ const END: u64 = 256 * 1024;
 static TIME: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:Z|[+-]\d{2}:?\d{2})?").ok());
 
-/// How many lines match; with a window, of those that are no older than the newest time in the file less the window.
-/// A line without a time is as old as the one before it. Nothing when the file's end has no time to go by.
+/// How many lines match; with a window, only of those that came within so long a time before this moment. Which moment
+/// that is in the file's own time, whatever its zone, is told by the newest time in it and by how long ago it was written
+/// to. A line without a time is as old as the one before it. Nothing when the file's end has no time to go by.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub(super) fn count(path: &Path, filter: &Regex, window: Option<Millis>) -> io::Result<Option<Counted>> {
     let mut file = opened(path)?;
-    let length = file.metadata()?.len();
+    let facts = file.metadata()?;
+    let length = facts.len();
+    // Written to by a clock that is ahead is written to just now.
+    let silent = facts.modified()?.elapsed().map_or(0, |silent| i64::try_from(silent.as_millis()).unwrap_or(i64::MAX));
     let oldest = match window {
         None => None,
         Some(window) => match newest_time(&mut file, length)? {
-            Some(newest) => Some(newest.saturating_sub(window.0)),
+            Some(newest) => Some(newest.saturating_add(silent).saturating_sub(window.0)),
             None => return Ok((length == 0).then(Counted::default)),
         },
     };

@@ -59,13 +59,31 @@ async fn a_program_that_fails_or_does_not_end_counts_nothing() {
 #[tokio::test]
 async fn errors_are_counted_within_their_window_only() {
     let file = log("2026-01-01T07:49:59Z ERROR long ago\n\
-        2026-01-01T09:50:00.5+02:00 ERROR as a zone says it\n    ERROR in the trace below it\n\
+        2026-01-01T09:55:00.5+02:00 ERROR as a zone says it\n    ERROR in the trace below it\n\
         2026-01-01 07:59:00 INFO fine\n{\"time\":\"2026-01-01T08:00:00Z\",\"level\":\"ERROR\"}\n");
     let seen = of_file(&file, Some("10m")).look(&world(), LONG).await;
     assert_eq!(seen.figure.as_ref().map(|figure| figure.number), Some(3.0), "{seen:?}");
     assert!(english(&seen.value).starts_with("3 lines in 10 min: "), "{}", english(&seen.value));
     let whole = of_file(&file, None).look(&world(), LONG).await;
     assert_eq!(whole.figure.map(|figure| figure.number), Some(4.0));
+}
+
+/// Whoever died an hour ago logs no errors any more, and those that were there are not of the last ten minutes.
+#[tokio::test]
+async fn a_log_that_fell_silent_has_no_errors_of_now() {
+    for zone in ["Z", ""] {
+        let file = log(&format!("2026-01-01T07:59:00{zone} ERROR one\n2026-01-01T08:00:00{zone} ERROR two\n"));
+        let written = file.as_file().metadata().unwrap().modified().unwrap();
+        for (silent, errors) in [(0, 2.0), (9 * 60 + 30, 1.0), (60 * 60, 0.0)] {
+            file.as_file().set_modified(written - Duration::from_secs(silent)).unwrap();
+            let seen = of_file(&file, Some("10m")).look(&world(), LONG).await;
+            assert_eq!(seen.figure.as_ref().map(|figure| figure.number), Some(errors), "{silent}: {seen:?}");
+        }
+        let ahead = written + Duration::from_secs(3_600);
+        file.as_file().set_modified(ahead).unwrap();
+        let seen = of_file(&file, Some("10m")).look(&world(), LONG).await;
+        assert_eq!(seen.figure.map(|figure| figure.number), Some(2.0));
+    }
 }
 
 #[tokio::test]
