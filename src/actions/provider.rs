@@ -142,6 +142,8 @@ pub struct StepContext<'a> {
     pub step: usize,
     /// Grows with every execution of anything; a system that knows fences may refuse an older one.
     pub fence: i64,
+    /// The fence that this attempt at the run began with ([`StepContext::attempt_key`]).
+    pub attempt: i64,
     /// A look has found that this very run had begun it: what it does is taken up, and nothing is begun a second time.
     pub begun: bool,
     /// How long the step may take altogether.
@@ -169,6 +171,12 @@ impl StepContext<'_> {
     /// database from those that left their marks in the world before.
     pub fn idempotency_key(&self) -> String {
         format!("{}-step-{}-{:x}", self.run, self.step + 1, self.asked_at.0)
+    }
+
+    /// The same however often the owner of one attempt is lost, and another one when a person has the run tried again. It
+    /// begins with [`StepContext::idempotency_key`] and a hyphen.
+    pub(super) fn attempt_key(&self) -> String {
+        format!("{}-{}", self.idempotency_key(), self.attempt)
     }
 }
 

@@ -55,6 +55,7 @@ impl Bench {
             asked_at: Instant(0),
             step: 0,
             fence: 42,
+            attempt: 42,
             begun: false,
             within,
             progress: &|_| {},

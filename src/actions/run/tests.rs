@@ -77,6 +77,7 @@ impl Setup {
         let stop_asked = || self.stop_asked();
         let execution = Execution {
             fence: 7,
+            attempt: 7,
             ended,
             halted,
             in_doubt,
@@ -230,6 +231,7 @@ async fn a_lost_answer_that_cannot_be_settled_is_unknown() {
     let stop_asked = || setup.stop_asked();
     let execution = Execution {
         fence: 7,
+        attempt: 7,
         ended: BTreeSet::new(),
         halted: None,
         in_doubt: None,
