@@ -108,8 +108,10 @@ impl Container {
         self.is_running() && self.health.as_deref() == Some("healthy")
     }
 
-    fn has_died(&self) -> bool {
-        self.restarts > 0 || matches!(self.status.as_str(), "exited" | "dead" | "restarting")
+    /// It ended, or was started again, since this was seen of it; what happened before that is history.
+    fn has_died(&self, before: Option<&Container>) -> bool {
+        let known = before.filter(|before| before.is_running() || before.status == "restarting");
+        self.restarts > known.map_or(0, |known| known.restarts) || matches!(self.status.as_str(), "exited" | "dead")
     }
 }
 
@@ -228,8 +230,15 @@ impl<'a> Engine<'a> {
         self.world.redactor.short(finished.last_line().unwrap_or_default(), 200)
     }
 
-    /// Waits until these many containers of the image are healthy, or one of them shows that it will not be.
-    pub(super) async fn came_up(&self, image: Option<&str>, count: usize, cx: &StepContext<'_>) -> CameUp {
+    /// Waits until these many containers of the image are healthy, or one of them shows that it will not be. What a container
+    /// had been through before is not held against it.
+    pub(super) async fn came_up(
+        &self,
+        (image, count): (Option<&str>, usize),
+        before: &[Container],
+        cx: &StepContext<'_>,
+    ) -> CameUp {
+        let has_died = |one: &Container| one.has_died(before.iter().find(|former| former.id == one.id));
         let patience = length::duration(self.config.healthy_within());
         let (whole, mut since, mut told) = (Stopwatch::start(), None::<(Stopwatch, Vec<String>)>, None);
         loop {
@@ -242,8 +251,8 @@ impl<'a> Engine<'a> {
                 }
             };
             let ours: Vec<&Container> = all.iter().filter(|one| image.is_none_or(|image| one.image == image)).collect();
-            if let Some(dead) = ours.iter().find(|one| one.has_died() || one.health.as_deref() == Some("unhealthy")) {
-                let key = if dead.has_died() { "compose.died" } else { "compose.ill" };
+            if let Some(dead) = ours.iter().find(|one| has_died(one) || one.health.as_deref() == Some("unhealthy")) {
+                let key = if has_died(dead) { "compose.died" } else { "compose.ill" };
                 let why = self.config.says(key).with("at", dead.name.as_str()).with("code", dead.exit);
                 return CameUp::Not { why, log: self.log(&dead.id).await };
             }

@@ -111,7 +111,7 @@ pub(super) async fn execute(
         }
     }
     if spec.on {
-        return match engine.came_up(None, spec.ids.len(), cx).await {
+        return match engine.came_up((None, spec.ids.len()), &containers, cx).await {
             CameUp::Well => StepResult::done(count(config, spec.ids.len())),
             CameUp::Not { why, log } => StepResult::Failed { why, output: log },
             CameUp::Unseen(why) => StepResult::unknown(why),
