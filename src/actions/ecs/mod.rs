@@ -206,7 +206,8 @@ impl ActionProvider for Ecs {
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
         match self.approved(step) {
-            Ok(spec) => lever::throw(&self.lever(step, spec, cx), cx).await,
+            Ok(spec) if cx.begun => lever::throw(&self.lever(step, spec, cx), cx).await,
+            Ok(spec) => lever::throw(&self.lever(step, spec, cx).anew(), cx).await,
             Err(found) => StepResult::stale(found),
         }
     }
@@ -238,7 +239,7 @@ impl Ecs {
     }
 
     fn lever<'a>(&'a self, step: &'a PlannedStep, spec: Spec, cx: &'a StepContext<'_>) -> ServiceLever<'a> {
-        ServiceLever::new(self, self.client(cx.world, cx.within), spec, &step.target)
+        ServiceLever::new(self, self.client(cx.world, cx.within), spec, step)
     }
 
     /// A sentence about the service.

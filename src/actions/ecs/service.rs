@@ -1,17 +1,20 @@
 //! A service as ECS tells it, and how it is moved: by one request, followed until its roll-out is over.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Ecs;
 use super::client::{Client, VENDOR, words};
 use crate::actions::api::Trouble;
 use crate::actions::lever::{Halt, Lever, Stand};
+use crate::incident::approval::PlannedStep;
 use crate::incident::words::Words;
 
 /// A revision of a family of task definitions.
@@ -272,24 +275,44 @@ pub(super) struct ServiceLever<'a> {
     client: Client<'a>,
     spec: Spec,
     target: &'a str,
+    /// Nothing is taken up: what was over before its first look is history.
+    is_anew: bool,
+    /// The deployments of which none is ours.
+    known: OnceLock<Vec<String>>,
     /// It was seen where it should go; what goes back from there goes back by itself.
     was_there: AtomicBool,
+    /// It stands where it should go with a roll-out that failed before; ECS tries again only when it is told to.
+    is_stuck: AtomicBool,
 }
 
 impl<'a> ServiceLever<'a> {
-    pub(super) fn new(config: &'a Ecs, client: Client<'a>, spec: Spec, target: &'a str) -> Self {
-        Self { config, client, spec, target, was_there: AtomicBool::new(false) }
+    pub(super) fn new(config: &'a Ecs, client: Client<'a>, spec: Spec, step: &'a PlannedStep) -> Self {
+        let (known, was_there, is_stuck) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
+        Self { config, client, spec, target: &step.target, is_anew: false, known, was_there, is_stuck }
+    }
+
+    /// The same for an execution that takes nothing up.
+    pub(super) fn anew(self) -> Self {
+        Self { is_anew: true, ..self }
     }
 
     fn by_revision(&self, service: &Service, from: &str, to: &str) -> Stand {
         let here = service.primary.task_definition.as_str();
-        let ours = |one: &&Deployment| one.task_definition == to && !self.spec.known.contains(&one.id);
+        let over = |one: &&Deployment| one.rollout_state.as_deref() != Some("IN_PROGRESS");
+        let known = self.known.get_or_init(|| match self.is_anew {
+            true => service.deployments.iter().filter(over).map(|one| one.id.clone()).collect(),
+            false => self.spec.known.clone(),
+        });
+        let ours = |one: &&Deployment| one.task_definition == to && !known.contains(&one.id);
         let failed = |one: &&Deployment| one.rollout_state.as_deref() == Some("FAILED");
         let broken = service.deployments.iter().filter(ours).find(failed);
         let why = |one: &Deployment| one.rollout_state_reason.clone();
         if here == to {
             self.was_there.store(true, Ordering::Relaxed);
-            return match broken {
+            let is_old = known.contains(&service.primary.id);
+            self.is_stuck.store(is_old && failed(&&service.primary), Ordering::Relaxed);
+            return match Some(&service.primary).filter(failed) {
+                Some(_) if is_old => Stand::Half(service.shown()),
                 Some(one) => Stand::Broken(self.config.says("ecs.failed").with("said", why(one))),
                 None if service.is_steady() => Stand::There(self.spec.to_shown.clone()),
                 None => Stand::Moving(service.shown()),
@@ -340,8 +363,14 @@ impl Lever for ServiceLever<'_> {
     async fn throw(&self) -> Result<(), Halt> {
         let Ecs { cluster, service, .. } = self.config;
         let body = match &self.spec.what {
-            // Without a new deployment where it is the same one: nothing is restarted for nothing.
-            What::Revision { to, .. } => json!({"cluster": cluster, "service": service, "taskDefinition": to}),
+            What::Revision { to, .. } => {
+                let mut body = json!({"cluster": cluster, "service": service, "taskDefinition": to});
+                // Without a new deployment where it is the same one: nothing is restarted for nothing.
+                if let (true, Some(body)) = (self.is_stuck.load(Ordering::Relaxed), body.as_object_mut()) {
+                    body.insert("forceNewDeployment".to_owned(), true.into());
+                }
+                body
+            }
             What::Count { to, .. } => json!({"cluster": cluster, "service": service, "desiredCount": to}),
         };
         self.client.change("UpdateService", body).await?;
