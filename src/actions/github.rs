@@ -159,6 +159,12 @@ impl ActionProvider for GithubWorkflow {
         format!("{} {} ({})", self.repository, self.workflow, self.reference).into()
     }
 
+    /// Another branch and other inputs are other work: staging first, for instance, then production.
+    fn locks(&self) -> Vec<String> {
+        let inputs: Vec<String> = self.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        vec![format!("github/{}/{}/{}/{}", self.repository, self.workflow, self.reference, inputs.join("&"))]
+    }
+
     fn risk(&self) -> Risk {
         self.risk.unwrap_or(Risk::Destructive)
     }
@@ -197,7 +203,7 @@ impl ActionProvider for GithubWorkflow {
         // Half of the time: a vendor that does not answer is to be named, and not only the planning that took too long.
         let site = self.site(cx.world, cx.within / 2);
         let runs = site.runs().await.map_err(|trouble| trouble.as_plan_fault(&target, VENDOR, &self.workflow))?;
-        if let Some(busy) = self.busy(&runs) {
+        if let Some(busy) = self.busy(runs.iter()) {
             return Err(PlanFault::Refused { target, why: busy });
         }
         let last = runs.first();
@@ -248,7 +254,10 @@ impl ActionProvider for GithubWorkflow {
         if cx.begun {
             return StepResult::unknown(Words::new("workflow.started_unseen"));
         }
-        if let Some(busy) = self.busy(&runs) {
+        // What an earlier step of this very run started was followed to its end, whatever a late list says.
+        let own = format!("{}-step-", cx.run);
+        let others = runs.iter().filter(|run| !run.words().any(|word| word.starts_with(&own)));
+        if let Some(busy) = self.busy(others) {
             return StepResult::failed(Words::new("step.unchanged").with("why", busy));
         }
         // What began since the plan is not ours either.
@@ -289,10 +298,6 @@ impl GithubWorkflow {
         self.repository.split_once('/')
     }
 
-    fn locks(&self) -> Vec<String> {
-        vec![format!("github/{}/{}", self.repository, self.workflow)]
-    }
-
     fn spec(&self, since: i64) -> Spec {
         Spec {
             repository: self.repository.clone(),
@@ -316,11 +321,11 @@ impl GithubWorkflow {
     }
 
     /// Why it is not to be started: it runs already.
-    fn busy(&self, runs: &[Run]) -> Option<Words> {
+    fn busy<'r>(&self, mut runs: impl Iterator<Item = &'r Run>) -> Option<Words> {
         if self.when_busy == WhenBusy::JoinQueue {
             return None;
         }
-        let running = runs.iter().find(|run| !run.is_over())?;
+        let running = runs.find(|run| !run.is_over())?;
         Some(running.says("workflow.busy", &self.workflow))
     }
 

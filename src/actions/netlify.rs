@@ -125,6 +125,10 @@ impl ActionProvider for Netlify {
         format!("{} (Netlify)", self.site).into()
     }
 
+    fn locks(&self) -> Vec<String> {
+        vec![format!("netlify/{}", self.site)]
+    }
+
     fn risk(&self) -> Risk {
         self.risk.unwrap_or(Risk::Reversible)
     }
@@ -199,10 +203,6 @@ impl ActionProvider for Netlify {
 }
 
 impl Netlify {
-    fn locks(&self) -> Vec<String> {
-        vec![format!("netlify/{}", self.site)]
-    }
-
     fn api<'a>(&'a self, world: &'a World, within: Duration) -> Api<'a> {
         Api::bearer(self.base_url.as_deref().unwrap_or(BASE), &self.token, world, within)
     }

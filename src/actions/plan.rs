@@ -196,7 +196,7 @@ impl Inner {
         let wanted = wanted.filter(|_| !step.choosing().is_nothing());
         if wanted.is_none() && step.choosing() == Choosing::Must {
             let why = Words::new("step.not_chosen");
-            return Err(PlanFault::Refused { target: target(step), why });
+            return Err(PlanFault::Refused { target: step.target(), why });
         }
         self.in_time(step, step.plan(&self.context(wanted, earlier))).await
     }
@@ -221,7 +221,7 @@ impl Inner {
     ) -> Result<T, PlanFault> {
         let limit = self.config.limits.plan_within;
         let seen = within(length::duration(limit), looking).await;
-        seen.unwrap_or_else(|_| Err(PlanFault::TooSlow { target: target(step), within: limit }))
+        seen.unwrap_or_else(|_| Err(PlanFault::TooSlow { target: step.target(), within: limit }))
     }
 
     /// The checks afterwards; those whose figure is held against the one from before, with that.
@@ -248,10 +248,6 @@ fn phases(steps: &[StepConfig]) -> Vec<PlanPhase> {
     begun.map(|(first, phase)| PlanPhase { title: phase.title.clone(), within: phase.within, first }).collect()
 }
 
-fn target(step: &StepConfig) -> String {
-    step.provider().map(|(_, provider)| provider.target().into_owned()).unwrap_or_default()
-}
-
 fn figure(result: &CheckResult) -> Words {
     let words = Words::new("look.figure_of").with("title", result.title.as_str()).with("value", result.value.clone());
     words.with("limit", result.limit.clone())
@@ -265,7 +261,7 @@ fn chained(mut steps: Vec<PlannedStep>, takes_up: impl Fn(usize) -> bool) -> Res
         for lock in step.locks().to_vec() {
             let Some(earlier) = changed_by.insert(lock.clone(), place) else { continue };
             if earlier == place || !takes_up(place) {
-                return Err(PlanFault::SameTarget(lock));
+                return Err(PlanFault::SameTarget(step.target.clone()));
             }
             if !step.after.contains(&earlier) {
                 step.after.push(earlier);

@@ -39,6 +39,11 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
     /// What it changes, named so that nothing else can be meant.
     fn target(&self) -> Cow<'_, str>;
 
+    /// What nobody else may change meanwhile, as far as that is known without a look; its target when nothing is named.
+    fn locks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The worst it can do to the world.
     fn risk(&self) -> Risk;
 
@@ -504,6 +509,18 @@ impl StepConfig {
     /// Whether it can take up what an earlier step leaves.
     pub(super) fn takes_up(&self) -> bool {
         self.provider().is_some_and(|(_, provider)| provider.takes_up())
+    }
+
+    /// What it changes that nobody else may change meanwhile, as far as that is known without a look.
+    pub(super) fn locks(&self) -> Vec<String> {
+        let Some((_, provider)) = self.provider() else { return Vec::new() };
+        let locks = provider.locks();
+        if locks.is_empty() { vec![provider.target().into_owned()] } else { locks }
+    }
+
+    /// What a person knows its target by.
+    pub(super) fn target(&self) -> String {
+        self.provider().map(|(_, provider)| provider.target().into_owned()).unwrap_or_default()
     }
 
     /// The step that takes a done one back, filled in alike.

@@ -6,7 +6,9 @@ use super::Compose;
 use super::engine::{CameUp, Container, Engine};
 use crate::actions::command::{MOST_OUTPUT, unchanged};
 use crate::actions::process::Ended;
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of};
+use crate::actions::provider::{
+    ActionProvider as _, Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of,
+};
 use crate::incident::approval::PlannedStep;
 use crate::incident::time::Millis;
 use crate::incident::words::Words;

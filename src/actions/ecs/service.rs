@@ -46,12 +46,23 @@ impl fmt::Display for Revision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spec {
     pub what: What,
+    #[serde(default)]
+    pub place: Place,
     pub from_shown: String,
     pub to_shown: String,
     /// The deployments there were: what became of them is none of ours.
     pub known: Vec<String>,
     /// It takes back what the configuration says.
     pub is_back: bool,
+}
+
+/// As whom ECS is asked, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// Its whole name.
+    pub role: Option<String>,
+    pub profile: Option<String>,
+    pub endpoint: Option<String>,
 }
 
 /// What is changed.

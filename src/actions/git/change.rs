@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Git;
 use super::mirror::{Mirror, Refused};
 use crate::actions::World;
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, spec_of};
+use crate::actions::provider::{ActionProvider as _, Happened, PlanFault, StepContext, StepResult, spec_of};
 use crate::actions::stopwatch::{Stopwatch, pause};
 use crate::incident::approval::{Choice, PlannedStep};
 use crate::incident::words::Words;

@@ -108,6 +108,10 @@ impl ActionProvider for Git {
         self.name().into()
     }
 
+    fn locks(&self) -> Vec<String> {
+        vec![format!("git/{}/{}", self.repository, self.branch)]
+    }
+
     fn risk(&self) -> Risk {
         self.usual_risk()
     }
@@ -234,10 +238,6 @@ impl Git {
 
     fn usual_risk(&self) -> Risk {
         self.risk.unwrap_or(if self.reset.is_some() { Risk::Destructive } else { Risk::Reversible })
-    }
-
-    fn locks(&self) -> Vec<String> {
-        vec![format!("git/{}/{}", self.repository, self.branch)]
     }
 
     /// The committer's name and address.

@@ -102,6 +102,16 @@ impl ActionProvider for Postgres {
         self.name().into()
     }
 
+    /// A backup is made beside whatever happens to the database, but two at once would delete each other's old ones.
+    fn locks(&self) -> Vec<String> {
+        let what = match (&self.backup, &self.export) {
+            (Some(_), _) => "/backups",
+            (_, Some(_)) => "/exports",
+            _ => "",
+        };
+        vec![format!("postgres/{}{what}", self.database)]
+    }
+
     fn risk(&self) -> Risk {
         self.least_risk()
     }
@@ -221,16 +231,6 @@ impl Postgres {
             None => Risk::ReadOnly,
         };
         self.risk.unwrap_or(usual)
-    }
-
-    /// A backup is made beside whatever happens to the database, but two at once would delete each other's old ones.
-    fn locks(&self) -> Vec<String> {
-        let what = match (&self.backup, &self.export) {
-            (Some(_), _) => "/backups",
-            (_, Some(_)) => "/exports",
-            _ => "",
-        };
-        vec![format!("postgres/{}{what}", self.database)]
     }
 
     fn described<'c>(&self, cx: &PlanContext<'c>) -> Result<&'c DatabaseConfig, PlanFault> {
