@@ -74,7 +74,7 @@ pub struct Access {
 pub struct Revert {
     /// `newest`, or the commit; when it is not said, the one that a person chooses, else the newest.
     pub commit: Option<String>,
-    /// Only for a merge: which of its sides stays, 1 being the branch that was merged into.
+    /// Only for a merge: which of its sides stays, 1 being the branch that was merged into. The newest is then the newest merge.
     pub mainline: Option<u32>,
 }
 

@@ -128,7 +128,7 @@ async fn the_last_commit_is_reverted_and_pushed_with_a_tag() {
     assert_eq!(step.from.as_deref(), Some(format!("{short} “Prix double”").as_str()));
     assert_eq!((step.risk, step.title.key.as_str()), (Risk::Reversible, "git.title_revert"));
     let lines: Vec<String> = step.diff.iter().map(ToString::to_string).collect();
-    assert!(lines.iter().any(|line| line.starts_with("price | 2")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "price +1 −1"), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("Ana: Prix initial")), "{lines:#?}");
     assert_eq!(remote.at("main"), head, "planning changes nothing there");
 
@@ -157,8 +157,50 @@ async fn a_merge_is_reverted_on_its_first_parent() {
     assert_eq!(ran.line(), "done", "{}", ran.everything());
     let files = remote.git(&remote.bare(), &["ls-tree", "--name-only", "main"]);
     assert_eq!((files.as_str(), remote.file("price").as_str()), ("price", "20"));
+}
+
+/// G1 · the newest merge, however many commits came after it.
+#[tokio::test]
+async fn the_newest_merge_is_taken_back_also_when_somebody_went_on() {
+    let remote = Remote::open();
     let refusal = remote.room("revert: { mainline: 1 }").refusal().await;
     assert!(refusal.contains("git.no_merge"), "{refusal}");
+    remote.merges();
+    let merge = remote.at("main");
+    remote.commits("price", "30", "Prix triple");
+    let room = remote.room("revert: { mainline: 1 }");
+    assert_eq!(room.choices().await, [merge]);
+    let ran = room.goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    let files = remote.git(&remote.bare(), &["ls-tree", "--name-only", "main"]);
+    assert_eq!((files.as_str(), remote.file("price").as_str()), ("price", "30"));
+}
+
+/// G1, P3 · nobody approves what they do not see.
+#[tokio::test]
+async fn every_file_that_a_revert_changes_is_named_and_all_are_counted() {
+    let remote = Remote::open();
+    for number in 0..11 {
+        std::fs::write(remote.clone().join(format!("page-{number:02}")), "new").expect("it can be written");
+    }
+    remote.commits("déjà vu", "new", "Douze pages");
+    let plan = remote.room("revert: {}").planned().await;
+    let lines: Vec<String> = plan.steps[0].diff.iter().map(ToString::to_string).collect();
+    let count = plan.steps[0].diff.iter().find(|line| line.key == "git.files").expect("they are counted");
+    assert_eq!(count.vars["count"], 12);
+    assert_eq!(lines.iter().filter(|line| line.ends_with(" +0 −1")).count(), 12, "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "déjà vu +0 −1"), "{lines:#?}");
+
+    for number in 0..300 {
+        std::fs::write(remote.clone().join(format!("image-{number:03}")), "new").expect("it can be written");
+    }
+    remote.commits("page-00", "newer", "Beaucoup d’images");
+    let plan = remote.room("revert: {}").planned().await;
+    let counted = |key: &str| {
+        let line = plan.steps[0].diff.iter().find(|line| line.key == key).expect("they are counted");
+        line.vars["count"].clone()
+    };
+    assert_eq!((counted("git.files"), counted("git.more_files")), (301.into(), 101.into()));
 }
 
 #[tokio::test]
@@ -168,11 +210,16 @@ async fn a_conflict_is_refused_with_the_files_named() {
     remote.commits("price", "30", "Prix triple");
     let refusal = remote.room(&format!("revert: {{ commit: {commit} }}")).refusal().await;
     assert!(refusal.contains("git.conflict") && refusal.contains("\"price\""), "{refusal}");
+    remote.commits("été.txt", "10", "Prix d’été");
+    let summer = remote.at("main");
+    remote.commits("été.txt", "20", "Prix d’été double");
+    let refusal = remote.room(&format!("revert: {{ commit: {summer} }}")).refusal().await;
+    assert!(refusal.contains("git.conflict") && refusal.contains("\"été.txt\""), "{refusal}");
     let refusal = remote.room("revert: { commit: deadbeef }").refusal().await;
     assert!(refusal.contains("git.no_commit"), "{refusal}");
     // What a conflict left behind is in nobody's way.
     assert_eq!(remote.room("revert: {}").goes().await.line(), "done");
-    assert_eq!(remote.file("price"), "20");
+    assert_eq!(remote.file("été.txt"), "10");
 }
 
 #[tokio::test]
