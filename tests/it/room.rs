@@ -105,6 +105,11 @@ services:
         )
     }
 
+    /// Does what is done for git repositories when Vigie starts.
+    pub async fn fetches_mirrors(&self) {
+        self.actions.fetch_mirrors().await;
+    }
+
     pub async fn plan(&self) -> Result<ActionPlan, PlanFault> {
         self.actions.make_plan("go", None).await
     }

@@ -30,7 +30,7 @@ use crate::incident::words::Words;
 pub struct Git {
     /// Where it is: `https://`, `ssh://`, or a whole path. No credentials in it.
     pub repository: String,
-    /// A folder that Vigie keeps; made when it is first needed.
+    /// A folder that Vigie keeps; made and fetched when Vigie starts, and fetched again whenever it is needed.
     pub mirror: PathBuf,
     /// The branch.
     pub branch: String,
@@ -209,6 +209,11 @@ fn goes_in_the_clear(repository: &str) -> bool {
 }
 
 impl Git {
+    /// Makes the mirror where there is none, and fetches what is new.
+    pub(super) async fn fetch(&self, world: &World, within: Duration) -> Result<(), Words> {
+        mirror::Mirror::fetched(self, world, within).await.map(|_| ())
+    }
+
     /// The newest commits of the branch, for people.
     pub(super) async fn last_commits(&self, world: &World, within: Duration, count: u32) -> Result<Vec<String>, Words> {
         let mirror = mirror::Mirror::fetched(self, world, within).await?;

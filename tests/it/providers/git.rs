@@ -3,11 +3,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use vigie::actions::ActionsConfig;
 use vigie::incident::approval::{Outcome, Risk, Verdict};
 
+use crate::faults::until;
 use crate::french::is_french;
 use crate::room::Room;
 use crate::runbook::Runbook;
@@ -337,6 +339,38 @@ async fn what_is_not_there_is_named() {
     std::fs::write(remote.folder.path().join("mirror/file"), "x").expect("it can be written");
     let folder = Room::with_step(&step.replace("mirror/shop.git", "mirror"));
     assert!(folder.refusal().await.contains("git.foreign_folder"));
+}
+
+/// G1 · a whole repository takes longer than a plan may. It is fetched when Vigie starts, and who plans meanwhile is told.
+#[tokio::test]
+async fn a_repository_that_takes_long_is_fetched_before_it_is_needed() {
+    let remote = Remote::open();
+    let (met, gate, programs) =
+        (remote.folder.path().join("met"), remote.folder.path().join("gate"), remote.folder.path().join("bin"));
+    let made = Command::new("mkfifo").arg(&gate).status().expect("it starts");
+    assert!(made.success());
+    std::fs::create_dir(&programs).expect("it can be made");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' fetch '*) if mkdir '{}' 2>/dev/null; then read -r line <'{}'; fi;; esac\nPATH=${{PATH#*:}} \
+         exec git \"$@\"\n",
+        met.display(),
+        gate.display()
+    );
+    std::fs::write(programs.join("git"), script).expect("it can be written");
+    std::fs::set_permissions(programs.join("git"), PermissionsExt::from_mode(0o755)).expect("it can be made to run");
+    let text = Room::text(&format!("within: 20s\n{}", remote.step("revert: {}")), "command: { argv: [\"true\"] }");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
+    let short = Room::open_with_path(&text.replace("plan_within: 20s", "plan_within: 2s"), &path);
+    let meanwhile = async {
+        until("the repository is fetched", Duration::from_secs(60), async || met.exists().then_some(())).await;
+        let refusal = short.refusal().await;
+        std::fs::write(&gate, "on\n").expect("somebody reads there");
+        refusal
+    };
+    let ((), refusal) = tokio::join!(short.fetches_mirrors(), meanwhile);
+    assert!(refusal.contains("git.mirror_held"), "{refusal}");
+    let ran = Room::open_with_path(&text, &path).goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
 }
 
 /// Fetching prunes what the remote side does not have.
