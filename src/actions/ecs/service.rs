@@ -230,7 +230,7 @@ impl Definition {
         self.containers().find(|(own, _)| *own == name).map(|(_, one)| one)
     }
 
-    /// What is otherwise then: images, sizes, names of variables. Never a value.
+    /// What is otherwise then: images, sizes, names of variables and of whatever else. Never a value.
     pub(super) fn changes(&self, then: &Self) -> Vec<Words> {
         let mut lines = Vec::new();
         for (name, new) in then.containers() {
@@ -247,6 +247,10 @@ impl Definition {
             if !names.is_empty() {
                 lines.push(Words::new("ecs.variables").with("container", name).with("names", names));
             }
+            let fields = changed_fields(old, new, &["name", "image", "environment", "secrets"]);
+            if !fields.is_empty() {
+                lines.push(Words::new("ecs.fields").with("what", name).with("names", fields));
+            }
         }
         let gone = self.containers().filter(|(name, _)| then.container(name).is_none());
         lines.extend(gone.map(|(name, _)| Words::new("ecs.goes_away").with("container", name)));
@@ -256,8 +260,40 @@ impl Definition {
                 lines.push(Words::verbatim(format!("{size}: {} → {}", value(self), value(then))));
             }
         }
+        let fields = changed_fields(&self.body, &then.body, TOLD_OTHERWISE);
+        if !fields.is_empty() {
+            lines.push(Words::new("ecs.fields").with("what", then.revision.to_string()).with("names", fields));
+        }
         if lines.is_empty() { vec![Words::new("ecs.same")] } else { lines }
     }
+}
+
+/// What is shown in its own way, and what ECS itself writes into each revision.
+const TOLD_OTHERWISE: &[&str] = &[
+    "compatibilities",
+    "containerDefinitions",
+    "cpu",
+    "deregisteredAt",
+    "memory",
+    "registeredAt",
+    "registeredBy",
+    "requiresAttributes",
+    "revision",
+    "status",
+    "taskDefinitionArn",
+];
+
+/// The names of settings that are not the same in both, in ECS's own words and without these.
+fn changed_fields(old: &Value, new: &Value, without: &[&str]) -> Vec<String> {
+    let names = [old, new].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys());
+    let names: BTreeSet<&String> = names.filter(|name| !without.contains(&name.as_str())).collect();
+    // What is not said and what is said to be empty is the same.
+    let value = |of: &'_ Value, name: &str| {
+        let value = of.get(name).cloned().unwrap_or_default();
+        let is_empty = value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
+        if is_empty { Value::Null } else { value }
+    };
+    names.into_iter().filter(|name| value(old, name) != value(new, name)).cloned().collect()
 }
 
 /// The names of variables, plain and secret ones, that are not the same in both.
@@ -425,5 +461,42 @@ mod tests {
         assert_eq!(lines[1].vars["names"], json!(["A", "B", "MODE"]));
         assert!(!format!("{lines:?}").contains("very"));
         assert_eq!(now.changes(&now)[0].key, "ecs.same");
+    }
+
+    #[test]
+    fn nothing_that_changes_is_called_the_same() {
+        let definition = |number: i64, container: Value, more: Value| {
+            let mut body = json!({
+                "taskDefinitionArn": format!("arn:aws:ecs:x:1:task-definition/web:{number}"),
+                "revision": number,
+                "registeredAt": 1_795_181_400 + number,
+                "cpu": "256",
+            });
+            let mut one = json!({"name": "web", "image": "web:1"});
+            one.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+            body["containerDefinitions"] = json!([one]);
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Definition {
+                arn: String::new(),
+                revision: Revision { family: "web".into(), number },
+                is_active: true,
+                body,
+            }
+        };
+        let now = definition(10, json!({"memory": 2048, "command": ["serve", "--very"]}), json!({"volumes": []}));
+        let same = definition(9, json!({"memory": 2048, "command": ["serve", "--very"]}), json!({}));
+        assert_eq!(now.changes(&same)[0].key, "ecs.same");
+        let then = definition(9, json!({"memory": 256}), json!({"taskRoleArn": "arn:aws:iam::1:role/very"}));
+        let lines = now.changes(&then);
+        let told: Vec<_> =
+            lines.iter().map(|line| (line.key.as_str(), &line.vars["what"], &line.vars["names"])).collect();
+        assert_eq!(
+            told,
+            [
+                ("ecs.fields", &json!("web"), &json!(["command", "memory"])),
+                ("ecs.fields", &json!("web:9"), &json!(["taskRoleArn"])),
+            ]
+        );
+        assert!(!format!("{lines:?}").contains("very"));
     }
 }
