@@ -210,7 +210,8 @@ impl ActionProvider for GithubWorkflow {
         let spec = self.spec(last.map_or(0, |run| run.id));
         let mut diff: Vec<Words> =
             spec.inputs.iter().map(|(name, value)| Words::verbatim(format!("{name} = {value}"))).collect();
-        diff.extend(last.map(|run| run.says("workflow.last", &self.workflow)));
+        let key = |run: &Run| if run.is_over() { "workflow.last" } else { "workflow.standing" };
+        diff.extend(last.map(|run| run.says(key(run), &self.workflow)));
         diff.push(Words::new("workflow.no_way_back"));
         if self.mark_input.is_none() {
             diff.push(Words::new("workflow.no_mark"));
