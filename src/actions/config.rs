@@ -272,18 +272,27 @@ fn validate_choices(steps: &[StepConfig], path: &str, faults: &mut Vec<ConfigFau
 /// Adds the faults of steps that change what an earlier one changes, and would be planned as if that one did not.
 fn validate_order(steps: &[StepConfig], path: &str, faults: &mut Vec<ConfigFault>) {
     for (index, step) in steps.iter().enumerate() {
-        let Some(own) = &step.kubernetes else { continue };
+        let Some((kind, _)) = step.provider() else { continue };
         let earlier = steps.iter().take(index).enumerate();
-        let mut clashes =
-            earlier.filter_map(|(place, other)| Some((place, own.clashes_with(other.kubernetes.as_ref()?)?)));
+        let mut clashes = earlier.filter_map(|(place, other)| Some((place, clash(other, step)?)));
         if let Some((place, name)) = clashes.next() {
             let sentence = format!(
                 "step {} changes {name} before it, and this one cannot go on from that; make actions of their own",
                 place + 1
             );
-            faults.push(fault(format!("{path}.steps[{index}].kubernetes"), sentence));
+            faults.push(fault(format!("{path}.steps[{index}].{kind}"), sentence));
         }
     }
+}
+
+/// What both steps change, where the later one cannot go on from what the earlier one leaves.
+fn clash(earlier: &StepConfig, later: &StepConfig) -> Option<String> {
+    if let (Some(earlier), Some(later)) = (&earlier.kubernetes, &later.kubernetes) {
+        return later.clashes_with(earlier);
+    }
+    let taken = earlier.locks();
+    let is_taken = !later.takes_up() && later.locks().iter().any(|lock| taken.contains(lock));
+    is_taken.then(|| later.target())
 }
 
 /// Adds the faults of phases: all steps are in one, each has a name of its own and some time, and together they have no more
@@ -499,6 +508,61 @@ services:
             ("pause: { workloads: [deployment/web] }", "resume: { workloads: [deployment/web] }"),
         ] {
             assert_eq!(found(first, second), Vec::<String>::new(), "{first}, {second}");
+        }
+    }
+
+    #[test]
+    fn two_steps_on_one_target_are_refused_wherever_the_second_cannot_go_on_from_the_first() {
+        let found = |first: &str, second: &str| {
+            let (from, to) = (GOOD.find("      - http_switch").unwrap(), GOOD.find("    verify: [health]").unwrap());
+            let (before, after) = (GOOD.get(..from).unwrap(), GOOD.get(to..).unwrap());
+            let steps = [first, second].map(|step| format!("      - {step}\n")).concat();
+            faults(&format!("{before}{steps}{after}"))
+        };
+        let git = |does: &str| {
+            format!("git: {{ repository: /srv/shop.git, mirror: /srv/mirror, branch: main, shared: true, {does} }}")
+        };
+        let vercel = |does: &str| {
+            let site = "project: prj_shop1, token: not-a-real-token, domain: shop.example.com";
+            format!("vercel: {{ {site}, {does} }}")
+        };
+        let netlify = "netlify: { site: shop.netlify.app, token: not-a-real-token, restore: {} }".to_owned();
+        let ecs = |does: &str| format!("ecs: {{ region: eu-west-3, cluster: shop, service: web, {does} }}");
+        let compose = |does: &str| format!("compose: {{ project: shop, service: web, folder: /srv/shop, {does} }}");
+        let workflow = |input: &str| {
+            format!(
+                "github_workflow: {{ repository: example/shop, workflow: rollback.yml, ref: main, risk: reversible, token: \
+                 not-a-real-token, inputs: {{ environment: {input} }} }}"
+            )
+        };
+        let command =
+            |more: &str| format!("command: {{ target: writers, to: stopped, risk: reversible, argv: [stop], {more} }}");
+        let role = |account: &str| ecs(&format!("back: {{}}, role: {{ arn: \"arn:aws:iam::{account}:role/vigie\" }}"));
+        let back = "back: { env_file: /srv/shop/.env, variable: WEB_TAG }";
+        let alias = "alias: { domains: [www.example.com] }";
+        for (first, second, kind, name) in [
+            (git("checkpoint: {}"), git("revert: {}"), "git", "main (/srv/shop.git)"),
+            (vercel("rollback: {}"), vercel(alias), "vercel", "www.example.com"),
+            (netlify.clone(), netlify.clone(), "netlify", "shop.netlify.app"),
+            (ecs("scale: { to: 0 }"), ecs("back: {}"), "ecs", "web (shop, eu-west-3)"),
+            (compose("stop: {}"), compose(back), "compose", "web (shop)"),
+            (workflow("staging"), workflow("staging"), "github_workflow", "example/shop rollback.yml (main)"),
+            (command("again: false"), command("again: false"), "command", "writers"),
+        ] {
+            let found = found(&first, &second);
+            let wanted = [format!("steps[1].{kind}: step 1 changes {name}"), " before it".to_owned()];
+            assert!(found.len() == 1 && wanted.iter().all(|part| found[0].contains(part)), "{second}: {found:?}");
+        }
+        for (first, second) in [
+            (git("checkpoint: {}"), git("revert: {}").replace("branch: main", "branch: next")),
+            (ecs("scale: { to: 0 }"), ecs("scale: { to: 2 }")),
+            (ecs("back: {}"), ecs("back: {}").replace("eu-west-3", "eu-central-1")),
+            (role("111111111111"), role("222222222222")),
+            (compose("stop: {}"), compose("start: {}")),
+            (workflow("staging"), workflow("production")),
+            (command("again: false"), command("again: true")),
+        ] {
+            assert_eq!(found(&first, &second), Vec::<String>::new(), "{first}, {second}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! GitHub Actions: a workflow is started and followed to its end (G2).
 //!
 //! A start is never sent twice. GitHub tells the run's number with its yes; when that answer is lost, only a mark in the
-//! run's name can tell which run is ours, and without one a person has to say.
+//! run's name can tell which run is ours, and without one a person has to say. The mark is of one attempt: whoever tries again
+//! after a run failed has another one started.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -120,13 +121,21 @@ impl Run {
         self.title.split(|c: char| c.is_whitespace() || "()[],:".contains(c))
     }
 
-    /// It was started by a step of Vigie's: `run_7_1-step-1-0`.
+    fn bears(&self, mark: &str) -> bool {
+        self.words().any(|word| word == mark)
+    }
+
+    /// It was started by a step of Vigie's: `run_7_1-step-1-0-7`.
     fn bears_a_mark(&self) -> bool {
         self.words().any(|word| word.starts_with("run_") && word.contains("-step-"))
     }
 
     fn is_over(&self) -> bool {
         self.status == "completed"
+    }
+
+    fn is_well(&self) -> bool {
+        self.is_over() && self.state() == "success"
     }
 
     /// In GitHub's own words: how it ended, or how far it is.
@@ -136,7 +145,7 @@ impl Run {
 
     /// For people of any language: `#42 ✓`, `#42 failure`.
     fn shown(&self) -> String {
-        format!("#{} {}", self.number, if self.state() == "success" { WELL } else { self.state() })
+        format!("#{} {}", self.number, if self.is_well() { WELL } else { self.state() })
     }
 
     fn says(&self, key: &'static str, workflow: &str) -> Words {
@@ -148,6 +157,12 @@ impl Run {
 impl ActionProvider for GithubWorkflow {
     fn target(&self) -> Cow<'_, str> {
         format!("{} {} ({})", self.repository, self.workflow, self.reference).into()
+    }
+
+    /// Another branch and other inputs are other work: staging first, for instance, then production.
+    fn locks(&self) -> Vec<String> {
+        let inputs: Vec<String> = self.inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        vec![format!("github/{}/{}/{}/{}", self.repository, self.workflow, self.reference, inputs.join("&"))]
     }
 
     fn risk(&self) -> Risk {
@@ -188,14 +203,15 @@ impl ActionProvider for GithubWorkflow {
         // Half of the time: a vendor that does not answer is to be named, and not only the planning that took too long.
         let site = self.site(cx.world, cx.within / 2);
         let runs = site.runs().await.map_err(|trouble| trouble.as_plan_fault(&target, VENDOR, &self.workflow))?;
-        if let Some(busy) = self.busy(&runs) {
+        if let Some(busy) = self.busy(runs.iter()) {
             return Err(PlanFault::Refused { target, why: busy });
         }
         let last = runs.first();
         let spec = self.spec(last.map_or(0, |run| run.id));
         let mut diff: Vec<Words> =
             spec.inputs.iter().map(|(name, value)| Words::verbatim(format!("{name} = {value}"))).collect();
-        diff.extend(last.map(|run| run.says("workflow.last", &self.workflow)));
+        let key = |run: &Run| if run.is_over() { "workflow.last" } else { "workflow.standing" };
+        diff.extend(last.map(|run| run.says(key(run), &self.workflow)));
         diff.push(Words::new("workflow.no_way_back"));
         if self.mark_input.is_none() {
             diff.push(Words::new("workflow.no_mark"));
@@ -225,7 +241,6 @@ impl ActionProvider for GithubWorkflow {
             Err(found) => return StepResult::stale(found),
         };
         let site = self.site(cx.world, cx.within);
-        let key = cx.idempotency_key();
         let unread = |trouble: &Trouble| {
             let words = Words::new("step.unread_before").with("target", step.target.as_str());
             StepResult::failed(words.with("why", trouble.words(VENDOR, &self.workflow)))
@@ -234,18 +249,21 @@ impl ActionProvider for GithubWorkflow {
             Ok(runs) => runs,
             Err(trouble) => return unread(&trouble),
         };
-        if let Some(ours) = self.marked(&runs, &key) {
+        if let Some(ours) = self.marked(&runs, cx) {
             return site.follow(ours.id, cx).await;
         }
         if cx.begun {
             return StepResult::unknown(Words::new("workflow.started_unseen"));
         }
-        if let Some(busy) = self.busy(&runs) {
+        // What an earlier step of this very run started was followed to its end, whatever a late list says.
+        let own = format!("{}-step-", cx.run);
+        let others = runs.iter().filter(|run| !run.words().any(|word| word.starts_with(&own)));
+        if let Some(busy) = self.busy(others) {
             return StepResult::failed(Words::new("step.unchanged").with("why", busy));
         }
         // What began since the plan is not ours either.
         let since = runs.first().map_or(spec.since, |run| run.id.max(spec.since));
-        site.start(&Spec { since, ..spec }, &key, cx).await
+        site.start(&Spec { since, ..spec }, cx).await
     }
 
     async fn check(&self, step: &PlannedStep, cx: &StepContext<'_>) -> Happened {
@@ -254,8 +272,8 @@ impl ActionProvider for GithubWorkflow {
             Err(why) => return Happened::CannotTell { why },
         };
         let site = self.site(cx.world, cx.within);
-        match site.look_for(&spec, &cx.idempotency_key(), cx.within).await {
-            Ok(Found::Ours(run)) if run.is_over() && run.state() == "success" => {
+        match site.look_for(&spec, cx).await {
+            Ok(Found::Ours(run)) if run.is_well() => {
                 Happened::Yes { note: run.says("workflow.ended", &self.workflow), live: Some(run.shown()) }
             }
             // One that failed happened, too; executing again takes it up and tells how it ended.
@@ -281,10 +299,6 @@ impl GithubWorkflow {
         self.repository.split_once('/')
     }
 
-    fn locks(&self) -> Vec<String> {
-        vec![format!("github/{}/{}", self.repository, self.workflow)]
-    }
-
     fn spec(&self, since: i64) -> Spec {
         Spec {
             repository: self.repository.clone(),
@@ -308,19 +322,24 @@ impl GithubWorkflow {
     }
 
     /// Why it is not to be started: it runs already.
-    fn busy(&self, runs: &[Run]) -> Option<Words> {
+    fn busy<'r>(&self, mut runs: impl Iterator<Item = &'r Run>) -> Option<Words> {
         if self.when_busy == WhenBusy::JoinQueue {
             return None;
         }
-        let running = runs.iter().find(|run| !run.is_over())?;
+        let running = runs.find(|run| !run.is_over())?;
         Some(running.says("workflow.busy", &self.workflow))
     }
 
-    /// The run that carries this step's mark.
-    fn marked<'r>(&self, runs: &'r [Run], key: &str) -> Option<&'r Run> {
+    /// The run that carries this attempt's mark. One of an attempt before it counts unless it ended badly: it need not be
+    /// started again.
+    fn marked<'r>(&self, runs: &'r [Run], cx: &StepContext<'_>) -> Option<&'r Run> {
         self.mark_input.as_ref()?;
-        // Not a part of another mark: `step-1` also begins `step-12`.
-        runs.iter().find(|run| run.words().any(|word| word == key))
+        let (ours, step) = (cx.attempt_key(), cx.idempotency_key());
+        let others = format!("{step}-");
+        let is_before = |run: &&Run| run.words().any(|word| word.starts_with(&others));
+        let before = || runs.iter().filter(is_before).find(|run| run.is_well() || !run.is_over());
+        // Former releases marked all attempts alike.
+        runs.iter().find(|run| run.bears(&ours) || run.bears(&step)).or_else(before)
     }
 }
 
@@ -364,11 +383,12 @@ impl Site<'_> {
     }
 
     /// Starts it, once, and follows it.
-    async fn start(&self, spec: &Spec, key: &str, cx: &StepContext<'_>) -> StepResult {
+    async fn start(&self, spec: &Spec, cx: &StepContext<'_>) -> StepResult {
+        let ours = cx.attempt_key();
         let mut inputs: BTreeMap<&str, &str> =
             spec.inputs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         if let Some(mark) = &self.config.mark_input {
-            inputs.insert(mark, key);
+            inputs.insert(mark, &ours);
         }
         let body = json!({"ref": spec.reference, "inputs": inputs, "return_run_details": true});
         let path = self.path(&["workflows", &self.config.workflow, "dispatches"]);
@@ -386,7 +406,7 @@ impl Site<'_> {
         let id = match id {
             Some(id) => id,
             // An older server that says yes and no more.
-            None => match self.look_for(spec, key, cx.within).await {
+            None => match self.look_for(spec, cx).await {
                 Ok(Found::Ours(run)) => run.id,
                 Ok(Found::Others(runs)) if runs.len() == 1 => runs.first().map_or(0, |run| run.id),
                 _ => return StepResult::unknown(Words::new("workflow.started_unseen")),
@@ -404,7 +424,7 @@ impl Site<'_> {
             let seen = self.run(id).await;
             let wait = seen.as_ref().err().and_then(Trouble::wait).unwrap_or_default().min(self.api.left());
             match seen {
-                Ok(run) if run.is_over() && run.state() == "success" => {
+                Ok(run) if run.is_well() => {
                     let note = run.says("workflow.ended", workflow);
                     return StepResult::Done { note, output: None, live: Some(run.shown()) };
                 }
@@ -428,12 +448,12 @@ impl Site<'_> {
     /// The run of a start whose answer brought no number: by its mark, and else what could be it. GitHub's list is late, so
     /// only after a while it is believed that there is nothing, or no more than what is there. With a mark, too, a run
     /// without one may be ours: the workflow's `run-name` need not show it.
-    async fn look_for(&self, spec: &Spec, key: &str, within: Duration) -> Result<Found, Trouble> {
+    async fn look_for(&self, spec: &Spec, cx: &StepContext<'_>) -> Result<Found, Trouble> {
         let watch = Stopwatch::start();
-        let settle = self.settle().min(within);
+        let settle = self.settle().min(cx.within);
         loop {
             let runs = self.runs().await?;
-            if let Some(ours) = self.config.marked(&runs, key) {
+            if let Some(ours) = self.config.marked(&runs, cx) {
                 return Ok(Found::Ours(ours.clone()));
             }
             let could_be = |run: &Run| {

@@ -36,6 +36,7 @@ pub mod kubernetes;
 pub mod length;
 mod lever;
 pub mod migration;
+mod mirrors;
 pub mod netlify;
 mod plan;
 pub mod postgres;

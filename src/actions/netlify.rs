@@ -125,6 +125,10 @@ impl ActionProvider for Netlify {
         format!("{} (Netlify)", self.site).into()
     }
 
+    fn locks(&self) -> Vec<String> {
+        vec![format!("netlify/{}", self.site)]
+    }
+
     fn risk(&self) -> Risk {
         self.risk.unwrap_or(Risk::Reversible)
     }
@@ -199,10 +203,6 @@ impl ActionProvider for Netlify {
 }
 
 impl Netlify {
-    fn locks(&self) -> Vec<String> {
-        vec![format!("netlify/{}", self.site)]
-    }
-
     fn api<'a>(&'a self, world: &'a World, within: Duration) -> Api<'a> {
         Api::bearer(self.base_url.as_deref().unwrap_or(BASE), &self.token, world, within)
     }
@@ -221,7 +221,14 @@ impl Netlify {
     /// The deploy that the site shows.
     async fn live(&self, api: &Api<'_>) -> Result<Deploy, Trouble> {
         let site = api.get(&["sites", &self.site], &[]).await?;
-        Deploy::read(site.get("published_deploy").ok_or(Trouble::Garbled)?)
+        match site.get("published_deploy") {
+            // Nothing was ever published.
+            Some(Value::Null) => {
+                Err(Trouble::NotMade(Words::new("netlify.none_live").with("site", self.site.as_str())))
+            }
+            Some(live) => Deploy::read(live),
+            None => Err(Trouble::Garbled),
+        }
     }
 
     /// One page of the production deploys, the newest first; pages count from 1.

@@ -218,7 +218,7 @@ impl Inner {
         let wanted = wanted.filter(|_| !step.choosing().is_nothing());
         if wanted.is_none() && step.choosing() == Choosing::Must {
             let why = Words::new("step.not_chosen");
-            return Err(PlanFault::Refused { target: target(step), why });
+            return Err(PlanFault::Refused { target: step.target(), why });
         }
         self.in_time(step, step.plan(&self.context(wanted, earlier))).await
     }
@@ -289,7 +289,7 @@ impl Inner {
     ) -> Result<T, PlanFault> {
         let limit = self.config.limits.plan_within;
         let seen = within(length::duration(limit), looking).await;
-        seen.unwrap_or_else(|_| Err(PlanFault::TooSlow { target: target(step), within: limit }))
+        seen.unwrap_or_else(|_| Err(PlanFault::TooSlow { target: step.target(), within: limit }))
     }
 
     /// The checks afterwards; those whose figure is held against the one from before, with that.
@@ -316,10 +316,6 @@ fn phases(steps: &[StepConfig]) -> Vec<PlanPhase> {
     begun.map(|(first, phase)| PlanPhase { title: phase.title.clone(), within: phase.within, first }).collect()
 }
 
-fn target(step: &StepConfig) -> String {
-    step.provider().map(|(_, provider)| provider.target().into_owned()).unwrap_or_default()
-}
-
 fn figure(result: &CheckResult) -> Words {
     let words = Words::new("look.figure_of").with("title", result.title.as_str()).with("value", result.value.clone());
     words.with("limit", result.limit.clone())
@@ -335,7 +331,7 @@ fn chained(steps: Vec<PlannedStep>, configured: &[StepConfig]) -> Result<Vec<Pla
             let is_same = |earlier: &&PlannedStep| earlier.locks().contains(&lock);
             let is_taken = chained.iter().any(|earlier| is_same(&earlier));
             if !own.insert(lock.clone()) || (is_taken && !config.takes_up()) {
-                return Err(PlanFault::SameTarget(lock));
+                return Err(PlanFault::SameTarget(step.target.clone()));
             }
             let earlier = chained.iter().enumerate().filter(|(_, earlier)| is_same(earlier));
             step.after.extend(earlier.filter(|(_, earlier)| config.brings_back(earlier)).map(|(place, _)| place));

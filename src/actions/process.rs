@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use count::{Counted, LineCount};
 use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop, ProcessGroup};
 use regex::Regex;
+use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::signal::unix::SignalKind;
 
@@ -175,7 +176,25 @@ fn last_lines(tail: &Tail, most: usize) -> String {
 /// # Errors
 /// [`NotStarted`] when there is no such program or directory, or it may not be run.
 pub async fn run(program: &Program<'_>, redactor: &Redactor, progress: Progress<'_>) -> Result<Finished, NotStarted> {
-    run_into(program, redactor, progress, (Kept::default(), Kept::default())).await.map(|(finished, _)| finished)
+    let (mut stdout, mut stderr) = (Kept::default(), Kept::default());
+    let (ended, took) = run_into(program, redactor, progress, (&mut stdout, &mut stderr)).await?;
+    Ok(Finished { ended, stdout: stdout.finish(redactor), stderr: stderr.finish(redactor), took })
+}
+
+/// [`run`], and its whole standard output as it was printed, for a parser: what is redacted has no shape any more. Nothing
+/// where it was too long to be kept whole.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn run_for_parser(
+    program: &Program<'_>,
+    redactor: &Redactor,
+) -> Result<(Finished, Option<SecretString>), NotStarted> {
+    let (mut stdout, mut stderr) = (Kept::default(), Kept::default());
+    let (ended, took) = run_into(program, redactor, &|_| {}, (&mut stdout, &mut stderr)).await?;
+    let is_whole = stdout.left_out == 0 && !stdout.in_line;
+    let printed = is_whole.then(|| SecretString::from(String::from_utf8_lossy(&stdout.bytes).into_owned()));
+    Ok((Finished { ended, stdout: stdout.finish(redactor), stderr: stderr.finish(redactor), took }, printed))
 }
 
 /// [`run`], and how many lines of both streams match, however much of them is thrown away.
@@ -188,7 +207,10 @@ pub async fn run_counting(
     pattern: &Regex,
 ) -> Result<(Finished, Counted), NotStarted> {
     let counting = || Kept { count: Some(LineCount::of(pattern.clone())), ..Kept::default() };
-    let (finished, counted) = run_into(program, redactor, &|_| {}, (counting(), counting())).await?;
+    let (mut stdout, mut stderr) = (counting(), counting());
+    let (ended, took) = run_into(program, redactor, &|_| {}, (&mut stdout, &mut stderr)).await?;
+    let counted = stdout.counted().and(stderr.counted());
+    let finished = Finished { ended, stdout: stdout.finish(redactor), stderr: stderr.finish(redactor), took };
     Ok((finished, Counted { newest: counted.newest.map(|line| redactor.lines(&line, false)), ..counted }))
 }
 
@@ -196,8 +218,8 @@ async fn run_into(
     program: &Program<'_>,
     redactor: &Redactor,
     progress: Progress<'_>,
-    (mut stdout, mut stderr): (Kept, Kept),
-) -> Result<(Finished, Counted), NotStarted> {
+    (stdout, stderr): (&mut Kept, &mut Kept),
+) -> Result<(Ended, Millis), NotStarted> {
     let watch = Stopwatch::start();
     let mut group = Group::start(program)?;
     let (out_pipe, err_pipe) = (group.child.stdout().take(), group.child.stderr().take());
@@ -220,9 +242,7 @@ async fn run_into(
         }
         ended
     };
-    let took = watch.took();
-    let counted = stdout.counted().and(stderr.counted());
-    Ok((Finished { ended, stdout: stdout.finish(redactor), stderr: stderr.finish(redactor), took }, counted))
+    Ok((ended, watch.took()))
 }
 
 /// A process group that does not outlive its owner.

@@ -39,6 +39,11 @@ pub trait ActionProvider: fmt::Debug + Send + Sync {
     /// What it changes, named so that nothing else can be meant.
     fn target(&self) -> Cow<'_, str>;
 
+    /// What nobody else may change meanwhile, as far as that is known without a look; its target when nothing is named.
+    fn locks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The worst it can do to the world.
     fn risk(&self) -> Risk;
 
@@ -150,6 +155,8 @@ pub struct StepContext<'a> {
     pub step: usize,
     /// Grows with every execution of anything; a system that knows fences may refuse an older one.
     pub fence: i64,
+    /// The fence that this attempt at the run began with ([`StepContext::attempt_key`]).
+    pub attempt: i64,
     /// A look has found that this very run had begun it: what it does is taken up, and nothing is begun a second time.
     pub begun: bool,
     /// How long the step may take altogether.
@@ -177,6 +184,12 @@ impl StepContext<'_> {
     /// database from those that left their marks in the world before.
     pub fn idempotency_key(&self) -> String {
         idempotency_key(self.run, self.asked_at, self.step)
+    }
+
+    /// The same however often the owner of one attempt is lost, and another one when a person has the run tried again. It
+    /// begins with [`StepContext::idempotency_key`] and a hyphen.
+    pub(super) fn attempt_key(&self) -> String {
+        format!("{}-{}", self.idempotency_key(), self.attempt)
     }
 }
 
@@ -524,6 +537,18 @@ impl StepConfig {
     /// Whether it brings back what this earlier step changes.
     pub(super) fn brings_back(&self, earlier: &PlannedStep) -> bool {
         self.provider().is_some_and(|(_, provider)| provider.brings_back(earlier))
+    }
+
+    /// What it changes that nobody else may change meanwhile, as far as that is known without a look.
+    pub(super) fn locks(&self) -> Vec<String> {
+        let Some((_, provider)) = self.provider() else { return Vec::new() };
+        let locks = provider.locks();
+        if locks.is_empty() { vec![provider.target().into_owned()] } else { locks }
+    }
+
+    /// What a person knows its target by.
+    pub(super) fn target(&self) -> String {
+        self.provider().map(|(_, provider)| provider.target().into_owned()).unwrap_or_default()
     }
 
     /// The step that takes a done one back, filled in alike.

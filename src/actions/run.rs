@@ -24,6 +24,9 @@ use crate::incident::words::Words;
 pub struct Execution<'a> {
     /// The run's fence (durability, rule 6).
     pub fence: i64,
+    /// The fence that this attempt began with: the same when another owner takes it up, another when a person has it tried
+    /// again.
+    pub attempt: i64,
     /// The steps that have ended already, well or not.
     pub ended: BTreeSet<usize>,
     /// How the steps had come to an end when the former owner was lost: only those that are done whatever happens are left.
@@ -323,6 +326,7 @@ impl Single<'_, '_> {
             asked_at: self.asked_at,
             step,
             fence: self.execution.fence,
+            attempt: self.execution.attempt,
             begun: false,
             within: provider.config.deadline(),
             progress,

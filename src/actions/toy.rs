@@ -286,6 +286,7 @@ pub(super) fn approve(plan: &ActionPlan) -> ApprovedPlan {
         approvals: vec![Approval { by: mark.by, at: mark.at, digest }],
         phase: Phase::Released,
         fence: None,
+        attempt: None,
         started_at: None,
         ended_at: None,
         steps: vec![],

@@ -76,6 +76,7 @@ pub struct Vigie {
     pub slack: Slack,
     /// How Slack's door is.
     pub health: Health,
+    actions: Actions,
     engine: Engine,
     inbound: Inbound,
     door: Door,
@@ -155,7 +156,7 @@ impl Vigie {
             rules: Arc::clone(&rules),
             render: Arc::clone(&render),
             slack: Arc::new(outgoing.clone()),
-            actions,
+            actions: actions.clone(),
             paging: channels,
             comms,
             watch: Watch {
@@ -171,7 +172,7 @@ impl Vigie {
                 door: matches!(door, Door::Socket).then(|| health.clone()),
             },
         });
-        Ok(Self { store, clock, rules, render, slack: outgoing, health, engine, inbound, door })
+        Ok(Self { store, clock, rules, render, slack: outgoing, health, actions, engine, inbound, door })
     }
 
     /// What is asked over HTTP: health, figures and, without Socket Mode, Slack's own requests.

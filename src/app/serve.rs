@@ -31,6 +31,9 @@ pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: Cancellat
     tracing::info!(workspace, listen = %address, "on the look-out");
     let routes = vigie.routes();
     let web = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
+    // Beside everything else: a whole repository does not fit into the time of a plan.
+    let actions = vigie.actions.clone();
+    let fetching = tokio::spawn(async move { actions.fetch_mirrors().await });
     let (mut web, mut work) = (pin!(web.into_future()), pin!(vigie.run(stop)));
     let served = tokio::select! {
         served = &mut web => {
@@ -40,6 +43,7 @@ pub async fn serve(config: Config, env: Env, listen: SocketAddr, stop: Cancellat
         // Whoever has not finished asking by now does not hold up the end.
         () = &mut work => tokio::time::timeout(LAST_ANSWERS, web).await.unwrap_or(Ok(())),
     };
+    fetching.abort();
     vigie.store.close().await;
     served.map_err(unusable)
 }

@@ -118,6 +118,7 @@ impl Engine {
         let progress = |step: usize, words: Words| drop(now.send_replace(Some((step, words))));
         let execution = Execution {
             fence,
+            attempt: state.attempt.unwrap_or(fence),
             ended,
             halted: state.halted.clone(),
             in_doubt: state.step_in_doubt(),

@@ -19,6 +19,9 @@ use vigie::incident::time::{Instant, Millis};
 /// The run that everything here belongs to.
 pub const RUN: &str = "run_7_1";
 
+/// The fence of its first attempt.
+const FIRST: i64 = 7;
+
 /// The room with a configuration of its own.
 pub struct Room {
     actions: Actions,
@@ -102,6 +105,11 @@ services:
         )
     }
 
+    /// Does what is done for git repositories when Vigie starts.
+    pub async fn fetches_mirrors(&self) {
+        self.actions.fetch_mirrors().await;
+    }
+
     pub async fn plan(&self) -> Result<ActionPlan, PlanFault> {
         self.actions.make_plan("go", None).await
     }
@@ -157,12 +165,17 @@ services:
     }
 
     pub async fn run(&self, plan: &ActionPlan) -> Ran {
-        self.resume(plan, None).await
+        self.resume(plan, None, FIRST).await
+    }
+
+    /// Has a person try the run again after it failed.
+    pub async fn tried_again(&self, plan: &ActionPlan) -> Ran {
+        self.resume(plan, None, FIRST + 1).await
     }
 
     /// Goes on with a run whose former owner was lost while it did its first step.
     pub async fn taken_up(&self, plan: &ActionPlan) -> Ran {
-        self.resume(plan, Some(0)).await
+        self.resume(plan, Some(0), FIRST).await
     }
 
     /// What the check of the service sees now.
@@ -170,7 +183,7 @@ services:
         self.actions.diagnose("shop").await.pop().expect("there is one check")
     }
 
-    async fn resume(&self, plan: &ActionPlan, in_doubt: Option<usize>) -> Ran {
+    async fn resume(&self, plan: &ActionPlan, in_doubt: Option<usize>, attempt: i64) -> Ran {
         let reports: Arc<Mutex<Vec<Report>>> = Arc::default();
         let kept = Arc::clone(&reports);
         let report = move |report: Report| -> futures_util::future::BoxFuture<'_, _> {
@@ -181,7 +194,8 @@ services:
         let nothing_else =
             || -> futures_util::future::BoxFuture<'_, _> { Box::pin(std::future::ready(Ok(BTreeSet::new()))) };
         let execution = Execution {
-            fence: 7,
+            fence: attempt,
+            attempt,
             ended: Default::default(),
             halted: None,
             in_doubt,
@@ -233,6 +247,7 @@ fn approve(plan: &ActionPlan) -> Run {
         approvals: vec![Approval { by: mark.by, at: mark.at, digest }],
         phase: Phase::Released,
         fence: None,
+        attempt: None,
         started_at: None,
         ended_at: None,
         steps: vec![],

@@ -18,6 +18,8 @@ use vigie::store::Store;
 
 use crate::bot::{Bot, PATIENCE};
 use crate::database::{Database, Kind};
+use crate::faults::until;
+use crate::providers::git::Remote;
 use crate::world::{shown, ts};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -189,6 +191,26 @@ async fn by_socket_mode_an_incident_works_end_to_end_and_a_restart_loses_nothing
     site.ws().wait_for(listed).await.expect("the incident is still known");
     bot.stop().await;
     assert_eq!(site.ws().violations(), []);
+}
+
+/// G1 · a whole repository does not fit into the time of a plan, so it is there before the first one is made.
+#[tokio::test]
+async fn the_mirrors_of_git_are_fetched_when_the_program_starts() {
+    let (site, remote) = (Site::open().await, Remote::open());
+    let config = std::fs::read_to_string(site.path().join("vigie.yml")).expect("it can be read");
+    let (bare, mirror) = (remote.bare(), remote.mirror());
+    let check = format!(
+        "services:\n  shop:\n    title: Shop\n    checks:\n      - key: last-commits\n        git: {{ repository: \"{}\", mirror: \
+         \"{}\", branch: main }}\n",
+        bare.display(),
+        mirror.display()
+    );
+    std::fs::write(site.path().join("vigie.yml"), format!("{config}\n{check}")).expect("it can be written");
+    let bot = site.serve(&site.by_socket(&[("PATH", "/usr/local/bin:/usr/bin:/bin")])).await;
+    let head = remote.at("main");
+    let fetched = || std::fs::read_to_string(mirror.join("refs/heads/main")).is_ok_and(|at| at.trim() == head);
+    until("the mirror is fetched", PATIENCE, async || fetched().then_some(())).await;
+    bot.stop().await;
 }
 
 #[tokio::test]

@@ -33,7 +33,8 @@ pub struct GitCheck {
 }
 
 impl GitCheck {
-    fn place(&self) -> Git {
+    /// Only where it is.
+    pub(in crate::actions) fn place(&self) -> Git {
         Git::place(&self.repository, &self.mirror, &self.branch, self.access.as_ref())
     }
 }

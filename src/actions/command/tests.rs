@@ -61,6 +61,7 @@ impl Bench {
             asked_at: Instant(0),
             step: 0,
             fence: 42,
+            attempt: 42,
             begun: false,
             within,
             progress: &|_| {},

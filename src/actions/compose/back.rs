@@ -278,11 +278,12 @@ pub(super) async fn execute(
         }
         Err(why) => return StepResult::failed(unchanged(why)),
     }
-    let is_up = stand.is_written(&spec) && stand.all_new(&spec);
+    // Those that ended are started again: whatever they were missing may be there now.
+    let is_up = stand.is_written(&spec) && stand.all_new(&spec) && stand.containers.iter().all(Container::is_running);
     if !is_up && let Err(end) = bring_up(config, back, engine, &spec, &stand, cx).await {
         return *end;
     }
-    match engine.came_up(Some(&spec.to_image), spec.count, cx).await {
+    match engine.came_up((Some(&spec.to_image), spec.count), &stand.containers, cx).await {
         CameUp::Well => {
             let note = at(config, if is_up { "step.already_at" } else { "step.is_at" }, &spec.name());
             StepResult::Done { note, output: None, live: Some(spec.name()) }

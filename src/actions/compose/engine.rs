@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use super::Compose;
@@ -63,6 +64,17 @@ struct Rendered {
     services: BTreeMap<String, RenderedService>,
 }
 
+impl Rendered {
+    /// Of a fault only its line is told: the parser's own words quote what stands around it.
+    fn read(text: &str) -> Result<Self, Words> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let line = error.location().map(|location| location.line());
+            Words::new("compose.no_compose_file").with("line", line)
+        })
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct RenderedService {
     image: Option<String>,
@@ -96,8 +108,10 @@ impl Container {
         self.is_running() && self.health.as_deref() == Some("healthy")
     }
 
-    fn has_died(&self) -> bool {
-        self.restarts > 0 || matches!(self.status.as_str(), "exited" | "dead" | "restarting")
+    /// It ended, or was started again, since this was seen of it; what happened before that is history.
+    fn has_died(&self, before: Option<&Container>) -> bool {
+        let known = before.filter(|before| before.is_running() || before.status == "restarting");
+        self.restarts > known.map_or(0, |known| known.restarts) || matches!(self.status.as_str(), "exited" | "dead")
     }
 }
 
@@ -179,13 +193,19 @@ impl<'a> Engine<'a> {
     pub(super) async fn rendered(&self, variable: &str, value: &str) -> Result<BTreeMap<String, String>, Words> {
         let argv = self.compose_argv(&["config"], None);
         let unreadable = |said: String| Words::new("compose.unreadable").with("said", said);
-        let finished = self.run(&argv, &[(variable, value)], Deadline::of_looking(self.left()), &|_| {}).await;
-        let finished = finished.map_err(|refused| unreadable(refused.said))?;
-        if finished.ended != Ended::Exit(0) || finished.stdout.left_out > 0 {
-            return Err(unreadable(self.last(&finished)));
+        let program = self.program(&argv, &[(variable, value)], Deadline::of_looking(self.left()));
+        let ran = process::run_for_parser(&program, &self.world.redactor).await;
+        let (finished, printed) = ran.map_err(|fault| unreadable(fault.to_string()))?;
+        if finished.ended == Ended::Deadline {
+            return Err(Words::new("compose.slow"));
         }
-        let rendered: Rendered =
-            serde_saphyr::from_str(&finished.stdout.text).map_err(|error| unreadable(error.to_string()))?;
+        if finished.ended != Ended::Exit(0) {
+            // Never a line of what it printed: every value of the environment stands there.
+            let said = finished.stderr.last_line().unwrap_or_default();
+            return Err(unreadable(self.world.redactor.short(said, 200)));
+        }
+        let printed = printed.ok_or_else(|| Words::new("compose.too_long"))?;
+        let rendered = Rendered::read(printed.expose_secret())?;
         let named = rendered.services.into_iter().filter_map(|(service, found)| Some((service, found.image?)));
         Ok(named.collect())
     }
@@ -210,8 +230,15 @@ impl<'a> Engine<'a> {
         self.world.redactor.short(finished.last_line().unwrap_or_default(), 200)
     }
 
-    /// Waits until these many containers of the image are healthy, or one of them shows that it will not be.
-    pub(super) async fn came_up(&self, image: Option<&str>, count: usize, cx: &StepContext<'_>) -> CameUp {
+    /// Waits until these many containers of the image are healthy, or one of them shows that it will not be. What a container
+    /// had been through before is not held against it.
+    pub(super) async fn came_up(
+        &self,
+        (image, count): (Option<&str>, usize),
+        before: &[Container],
+        cx: &StepContext<'_>,
+    ) -> CameUp {
+        let has_died = |one: &Container| one.has_died(before.iter().find(|former| former.id == one.id));
         let patience = length::duration(self.config.healthy_within());
         let (whole, mut since, mut told) = (Stopwatch::start(), None::<(Stopwatch, Vec<String>)>, None);
         loop {
@@ -224,8 +251,8 @@ impl<'a> Engine<'a> {
                 }
             };
             let ours: Vec<&Container> = all.iter().filter(|one| image.is_none_or(|image| one.image == image)).collect();
-            if let Some(dead) = ours.iter().find(|one| one.has_died() || one.health.as_deref() == Some("unhealthy")) {
-                let key = if dead.has_died() { "compose.died" } else { "compose.ill" };
+            if let Some(dead) = ours.iter().find(|one| has_died(one) || one.health.as_deref() == Some("unhealthy")) {
+                let key = if has_died(dead) { "compose.died" } else { "compose.ill" };
                 let why = self.config.says(key).with("at", dead.name.as_str()).with("code", dead.exit);
                 return CameUp::Not { why, log: self.log(&dead.id).await };
             }
@@ -301,13 +328,14 @@ impl<'a> Engine<'a> {
         deadline: Deadline,
         progress: process::Progress<'_>,
     ) -> Result<Finished, Refused> {
-        let host = self.config.host.as_deref().map(|host| ("DOCKER_HOST", host));
-        let extra = extra.iter().copied().chain(host);
-        let environment = process::environment(&self.world.environment, &[], extra);
-        let cwd = Some(self.config.folder.as_path());
-        let program = Program { argv, cwd, environment, deadline };
-        let done = process::run(&program, &self.world.redactor, progress).await;
+        let done = process::run(&self.program(argv, extra, deadline), &self.world.redactor, progress).await;
         done.map_err(|fault| Refused { is_answer: false, said: fault.to_string() })
+    }
+
+    fn program<'p>(&'p self, argv: &'p [String], extra: &[(&str, &str)], deadline: Deadline) -> Program<'p> {
+        let host = self.config.host.as_deref().map(|host| ("DOCKER_HOST", host));
+        let environment = process::environment(&self.world.environment, &[], extra.iter().copied().chain(host));
+        Program { argv, cwd: Some(self.config.folder.as_path()), environment, deadline }
     }
 }
 

@@ -108,6 +108,12 @@ impl ActionProvider for Compose {
         format!("{} ({})", self.service, self.project).into()
     }
 
+    /// Whatever is done to a service, nobody else does anything to it meanwhile.
+    fn locks(&self) -> Vec<String> {
+        let host = self.host.as_deref().unwrap_or("local");
+        vec![format!("compose/{host}/{}/{}", self.project, self.service)]
+    }
+
     fn risk(&self) -> Risk {
         self.risk.unwrap_or(Risk::Reversible)
     }
@@ -204,12 +210,6 @@ fn planning(cx: &PlanContext<'_>) -> Duration {
 impl Compose {
     fn engine<'a>(&'a self, world: &'a World, within: Duration) -> Engine<'a> {
         Engine::new(self, world, within)
-    }
-
-    /// Whatever is done to a service, nobody else does anything to it meanwhile.
-    fn locks(&self) -> Vec<String> {
-        let host = self.host.as_deref().unwrap_or("local");
-        vec![format!("compose/{host}/{}/{}", self.project, self.service)]
     }
 
     fn healthy_within(&self) -> Millis {

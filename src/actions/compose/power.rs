@@ -6,7 +6,9 @@ use super::Compose;
 use super::engine::{CameUp, Container, Engine};
 use crate::actions::command::{MOST_OUTPUT, unchanged};
 use crate::actions::process::Ended;
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of};
+use crate::actions::provider::{
+    ActionProvider as _, Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of,
+};
 use crate::incident::approval::PlannedStep;
 use crate::incident::time::Millis;
 use crate::incident::words::Words;
@@ -112,7 +114,7 @@ pub(super) async fn execute(
         }
     }
     if spec.on {
-        return match engine.came_up(None, spec.ids.len(), cx).await {
+        return match engine.came_up((None, spec.ids.len()), &containers, cx).await {
             CameUp::Well => StepResult::done(count(config, spec.ids.len())),
             CameUp::Not { why, log } => StepResult::Failed { why, output: log },
             CameUp::Unseen(why) => StepResult::unknown(why),

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::aws::Sessions;
 use self::client::Client;
-use self::service::{Service, ServiceLever, Spec, What};
+use self::service::{Place, Service, ServiceLever, Spec, What};
 use super::World;
 use super::api::{is_plain, validate_address};
 use super::config::{ConfigFault, fault};
@@ -105,7 +105,13 @@ pub struct Role {
 #[async_trait]
 impl ActionProvider for Ecs {
     fn target(&self) -> Cow<'_, str> {
-        format!("{} ({}, {})", self.service, self.cluster, self.region).into()
+        let account = self.account().map(|account| format!(", {account}")).unwrap_or_default();
+        format!("{} ({}, {}{account})", self.service, self.cluster, self.region).into()
+    }
+
+    fn locks(&self) -> Vec<String> {
+        let account = self.account().map(|account| format!("{account}/")).unwrap_or_default();
+        vec![format!("ecs/{account}{}/{}/{}", self.region, self.cluster, self.service)]
     }
 
     fn risk(&self) -> Risk {
@@ -211,7 +217,8 @@ impl ActionProvider for Ecs {
 
     async fn execute(&self, step: &PlannedStep, cx: &StepContext<'_>) -> StepResult {
         match self.approved(step) {
-            Ok(spec) => lever::throw(&self.lever(step, spec, cx), cx).await,
+            Ok(spec) if cx.begun => lever::throw(&self.lever(step, spec, cx), cx).await,
+            Ok(spec) => lever::throw(&self.lever(step, spec, cx).anew(), cx).await,
             Err(found) => StepResult::stale(found),
         }
     }
@@ -230,8 +237,15 @@ fn planning(cx: &PlanContext<'_>) -> Duration {
 }
 
 impl Ecs {
-    fn locks(&self) -> Vec<String> {
-        vec![format!("ecs/{}/{}/{}", self.region, self.cluster, self.service)]
+    /// The account that the role is of: the same names mean something else in another one.
+    fn account(&self) -> Option<&str> {
+        self.role.as_ref()?.arn.split(':').nth(4).filter(|account| !account.is_empty())
+    }
+
+    /// Who Vigie is there and where there is. Not by which key: keys are changed, and stay in one account.
+    fn place(&self) -> Place {
+        let role = self.role.as_ref().map(|role| role.arn.clone());
+        Place { role, profile: self.profile.clone(), endpoint: self.endpoint.clone() }
     }
 
     fn client<'a>(&'a self, world: &'a World, within: Duration) -> Client<'a> {
@@ -243,7 +257,7 @@ impl Ecs {
     }
 
     fn lever<'a>(&'a self, step: &'a PlannedStep, spec: Spec, cx: &'a StepContext<'_>) -> ServiceLever<'a> {
-        ServiceLever::new(self, self.client(cx.world, cx.within), spec, &step.target)
+        ServiceLever::new(self, self.client(cx.world, cx.within), spec, step)
     }
 
     /// A sentence about the service.
@@ -334,7 +348,7 @@ impl Ecs {
     ) -> PlannedStep {
         let known = service.deployments.iter().map(|deployment| deployment.id.clone()).collect();
         let (from, to) = (Some(from_shown.clone()), to_shown.clone());
-        let spec = Spec { what, from_shown, to_shown, known, is_back };
+        let spec = Spec { what, place: self.place(), from_shown, to_shown, known, is_back };
         PlannedStep {
             title,
             target: self.target().into_owned(),
@@ -360,6 +374,7 @@ impl Ecs {
             What::Revision { .. } => self.back.is_some() && fixed.is_none_or(|to| *to == spec.to_shown),
             What::Count { to, .. } => self.scale.as_ref().is_some_and(|scale| i64::from(scale.to) == *to),
         };
-        if (meant || spec.is_back) && step.locks == self.locks() { Ok(spec) } else { Err(reconfigured()) }
+        let is_here = step.locks == self.locks() && spec.place == self.place();
+        if (meant || spec.is_back) && is_here { Ok(spec) } else { Err(reconfigured()) }
     }
 }

@@ -1,17 +1,20 @@
 //! A service as ECS tells it, and how it is moved: by one request, followed until its roll-out is over.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Ecs;
 use super::client::{Client, VENDOR, words};
 use crate::actions::api::Trouble;
 use crate::actions::lever::{Halt, Lever, Stand};
+use crate::incident::approval::PlannedStep;
 use crate::incident::words::Words;
 
 /// A revision of a family of task definitions.
@@ -43,12 +46,23 @@ impl fmt::Display for Revision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spec {
     pub what: What,
+    #[serde(default)]
+    pub place: Place,
     pub from_shown: String,
     pub to_shown: String,
     /// The deployments there were: what became of them is none of ours.
     pub known: Vec<String>,
     /// It takes back what the configuration says.
     pub is_back: bool,
+}
+
+/// As whom ECS is asked, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// Its whole name.
+    pub role: Option<String>,
+    pub profile: Option<String>,
+    pub endpoint: Option<String>,
 }
 
 /// What is changed.
@@ -216,7 +230,7 @@ impl Definition {
         self.containers().find(|(own, _)| *own == name).map(|(_, one)| one)
     }
 
-    /// What is otherwise then: images, sizes, names of variables. Never a value.
+    /// What is otherwise then: images, sizes, names of variables and of whatever else. Never a value.
     pub(super) fn changes(&self, then: &Self) -> Vec<Words> {
         let mut lines = Vec::new();
         for (name, new) in then.containers() {
@@ -233,6 +247,10 @@ impl Definition {
             if !names.is_empty() {
                 lines.push(Words::new("ecs.variables").with("container", name).with("names", names));
             }
+            let fields = changed_fields(old, new, &["name", "image", "environment", "secrets"]);
+            if !fields.is_empty() {
+                lines.push(Words::new("ecs.fields").with("what", name).with("names", fields));
+            }
         }
         let gone = self.containers().filter(|(name, _)| then.container(name).is_none());
         lines.extend(gone.map(|(name, _)| Words::new("ecs.goes_away").with("container", name)));
@@ -242,8 +260,40 @@ impl Definition {
                 lines.push(Words::verbatim(format!("{size}: {} → {}", value(self), value(then))));
             }
         }
+        let fields = changed_fields(&self.body, &then.body, TOLD_OTHERWISE);
+        if !fields.is_empty() {
+            lines.push(Words::new("ecs.fields").with("what", then.revision.to_string()).with("names", fields));
+        }
         if lines.is_empty() { vec![Words::new("ecs.same")] } else { lines }
     }
+}
+
+/// What is shown in its own way, and what ECS itself writes into each revision.
+const TOLD_OTHERWISE: &[&str] = &[
+    "compatibilities",
+    "containerDefinitions",
+    "cpu",
+    "deregisteredAt",
+    "memory",
+    "registeredAt",
+    "registeredBy",
+    "requiresAttributes",
+    "revision",
+    "status",
+    "taskDefinitionArn",
+];
+
+/// The names of settings that are not the same in both, in ECS's own words and without these.
+fn changed_fields(old: &Value, new: &Value, without: &[&str]) -> Vec<String> {
+    let names = [old, new].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys());
+    let names: BTreeSet<&String> = names.filter(|name| !without.contains(&name.as_str())).collect();
+    // What is not said and what is said to be empty is the same.
+    let value = |of: &'_ Value, name: &str| {
+        let value = of.get(name).cloned().unwrap_or_default();
+        let is_empty = value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
+        if is_empty { Value::Null } else { value }
+    };
+    names.into_iter().filter(|name| value(old, name) != value(new, name)).cloned().collect()
 }
 
 /// The names of variables, plain and secret ones, that are not the same in both.
@@ -272,24 +322,44 @@ pub(super) struct ServiceLever<'a> {
     client: Client<'a>,
     spec: Spec,
     target: &'a str,
+    /// Nothing is taken up: what was over before its first look is history.
+    is_anew: bool,
+    /// The deployments of which none is ours.
+    known: OnceLock<Vec<String>>,
     /// It was seen where it should go; what goes back from there goes back by itself.
     was_there: AtomicBool,
+    /// It stands where it should go with a roll-out that failed before; ECS tries again only when it is told to.
+    is_stuck: AtomicBool,
 }
 
 impl<'a> ServiceLever<'a> {
-    pub(super) fn new(config: &'a Ecs, client: Client<'a>, spec: Spec, target: &'a str) -> Self {
-        Self { config, client, spec, target, was_there: AtomicBool::new(false) }
+    pub(super) fn new(config: &'a Ecs, client: Client<'a>, spec: Spec, step: &'a PlannedStep) -> Self {
+        let (known, was_there, is_stuck) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
+        Self { config, client, spec, target: &step.target, is_anew: false, known, was_there, is_stuck }
+    }
+
+    /// The same for an execution that takes nothing up.
+    pub(super) fn anew(self) -> Self {
+        Self { is_anew: true, ..self }
     }
 
     fn by_revision(&self, service: &Service, from: &str, to: &str) -> Stand {
         let here = service.primary.task_definition.as_str();
-        let ours = |one: &&Deployment| one.task_definition == to && !self.spec.known.contains(&one.id);
+        let over = |one: &&Deployment| one.rollout_state.as_deref() != Some("IN_PROGRESS");
+        let known = self.known.get_or_init(|| match self.is_anew {
+            true => service.deployments.iter().filter(over).map(|one| one.id.clone()).collect(),
+            false => self.spec.known.clone(),
+        });
+        let ours = |one: &&Deployment| one.task_definition == to && !known.contains(&one.id);
         let failed = |one: &&Deployment| one.rollout_state.as_deref() == Some("FAILED");
         let broken = service.deployments.iter().filter(ours).find(failed);
         let why = |one: &Deployment| one.rollout_state_reason.clone();
         if here == to {
             self.was_there.store(true, Ordering::Relaxed);
-            return match broken {
+            let is_old = known.contains(&service.primary.id);
+            self.is_stuck.store(is_old && failed(&&service.primary), Ordering::Relaxed);
+            return match Some(&service.primary).filter(failed) {
+                Some(_) if is_old => Stand::Half(service.shown()),
                 Some(one) => Stand::Broken(self.config.says("ecs.failed").with("said", why(one))),
                 None if service.is_steady() => Stand::There(self.spec.to_shown.clone()),
                 None => Stand::Moving(service.shown()),
@@ -340,8 +410,14 @@ impl Lever for ServiceLever<'_> {
     async fn throw(&self) -> Result<(), Halt> {
         let Ecs { cluster, service, .. } = self.config;
         let body = match &self.spec.what {
-            // Without a new deployment where it is the same one: nothing is restarted for nothing.
-            What::Revision { to, .. } => json!({"cluster": cluster, "service": service, "taskDefinition": to}),
+            What::Revision { to, .. } => {
+                let mut body = json!({"cluster": cluster, "service": service, "taskDefinition": to});
+                // Without a new deployment where it is the same one: nothing is restarted for nothing.
+                if let (true, Some(body)) = (self.is_stuck.load(Ordering::Relaxed), body.as_object_mut()) {
+                    body.insert("forceNewDeployment".to_owned(), true.into());
+                }
+                body
+            }
             What::Count { to, .. } => json!({"cluster": cluster, "service": service, "desiredCount": to}),
         };
         self.client.change("UpdateService", body).await?;
@@ -385,5 +461,42 @@ mod tests {
         assert_eq!(lines[1].vars["names"], json!(["A", "B", "MODE"]));
         assert!(!format!("{lines:?}").contains("very"));
         assert_eq!(now.changes(&now)[0].key, "ecs.same");
+    }
+
+    #[test]
+    fn nothing_that_changes_is_called_the_same() {
+        let definition = |number: i64, container: Value, more: Value| {
+            let mut body = json!({
+                "taskDefinitionArn": format!("arn:aws:ecs:x:1:task-definition/web:{number}"),
+                "revision": number,
+                "registeredAt": 1_795_181_400 + number,
+                "cpu": "256",
+            });
+            let mut one = json!({"name": "web", "image": "web:1"});
+            one.as_object_mut().unwrap().extend(container.as_object().unwrap().clone());
+            body["containerDefinitions"] = json!([one]);
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            Definition {
+                arn: String::new(),
+                revision: Revision { family: "web".into(), number },
+                is_active: true,
+                body,
+            }
+        };
+        let now = definition(10, json!({"memory": 2048, "command": ["serve", "--very"]}), json!({"volumes": []}));
+        let same = definition(9, json!({"memory": 2048, "command": ["serve", "--very"]}), json!({}));
+        assert_eq!(now.changes(&same)[0].key, "ecs.same");
+        let then = definition(9, json!({"memory": 256}), json!({"taskRoleArn": "arn:aws:iam::1:role/very"}));
+        let lines = now.changes(&then);
+        let told: Vec<_> =
+            lines.iter().map(|line| (line.key.as_str(), &line.vars["what"], &line.vars["names"])).collect();
+        assert_eq!(
+            told,
+            [
+                ("ecs.fields", &json!("web"), &json!(["command", "memory"])),
+                ("ecs.fields", &json!("web:9"), &json!(["taskRoleArn"])),
+            ]
+        );
+        assert!(!format!("{lines:?}").contains("very"));
     }
 }

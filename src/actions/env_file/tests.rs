@@ -78,6 +78,7 @@ async fn with_run<T>(work: impl AsyncFnOnce(&StepContext<'_>) -> T) -> T {
         asked_at: Instant(0),
         step: 0,
         fence: 1,
+        attempt: 1,
         begun: false,
         within,
         progress: &|_| {},

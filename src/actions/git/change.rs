@@ -8,14 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::Git;
 use super::mirror::{Mirror, Refused};
 use crate::actions::World;
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, spec_of};
+use crate::actions::provider::{ActionProvider as _, Happened, PlanFault, StepContext, StepResult, spec_of};
 use crate::actions::stopwatch::{Stopwatch, pause};
 use crate::incident::approval::{Choice, PlannedStep};
 use crate::incident::words::Words;
 
-/// How many commits and lines of a difference are shown.
+/// How many commits are shown.
 const MOST_COMMITS: &str = "-5";
-const MOST_LINES: usize = 7;
+/// How many files of a difference are named; the card shows as many as it has room for, and offers all of them.
+const MOST_FILES: usize = 200;
+/// Merges into the branch itself, and not those that came to it with another one.
+const MERGES: &[&str] = &["--merges", "--first-parent"];
 /// A push that lost its owner may end so long after it.
 const HELD: Duration = Duration::from_secs(3);
 /// How many commits a person chooses between.
@@ -61,7 +64,10 @@ pub(super) async fn plan(
 pub(super) async fn choices(config: &Git, world: &World, within: Duration) -> Result<Vec<Choice>, PlanFault> {
     let mirror = fetched(config, world, within).await?;
     let unreadable = |why| PlanFault::Unreadable { target: config.name(), why };
-    let commits = last_commits(&mirror, &config.branch, MOST_CHOICES).await.map_err(unreadable)?;
+    // Only a merge can be taken back on one of its sides.
+    let merges = config.revert.as_ref().is_some_and(|revert| revert.mainline.is_some());
+    let which: &[&str] = if merges { MERGES } else { &[] };
+    let commits = listed(&mirror, &config.branch, MOST_CHOICES, which).await.map_err(unreadable)?;
     Ok(commits.into_iter().map(|(commit, line)| Choice { label: Words::verbatim(line), value: commit }).collect())
 }
 
@@ -89,11 +95,18 @@ pub(super) async fn last_commits(
     branch: &str,
     count: u32,
 ) -> Result<Vec<(String, String)>, Words> {
+    listed(mirror, branch, count, &[]).await
+}
+
+/// The same of those that these options let through.
+async fn listed(mirror: &Mirror<'_>, branch: &str, count: u32, which: &[&str]) -> Result<Vec<(String, String)>, Words> {
     let head = format!("refs/heads/{branch}");
     if resolved(mirror, &head).await.is_none() {
         return Err(Words::new("git.no_branch").with("branch", branch));
     }
-    let printed = mirror.git(&["log", &format!("-{count}"), "--format=%H %h %an: %s", &head]).await;
+    let count = format!("-{count}");
+    let arguments = [&["log", &count, "--format=%H %h %an: %s"][..], which, &[&head]].concat();
+    let printed = mirror.git(&arguments).await;
     let printed = printed.map_err(|refused| Words::new("git.broke").with("said", refused.said()))?;
     let split = |line: &str| line.split_once(' ').map(|(commit, shown)| (commit.to_owned(), shown.to_owned()));
     Ok(printed.lines().filter_map(split).collect())
@@ -208,9 +221,10 @@ impl Planning<'_> {
     }
 
     async fn revert(&self, head: &str, commit: Option<&str>, mainline: Option<u32>) -> Result<What, PlanFault> {
-        let commit = match commit {
-            None => head.to_owned(),
-            Some(commit) => self.existing(commit).await?,
+        let commit = match (commit, mainline) {
+            (Some(commit), _) => self.existing(commit).await?,
+            (None, Some(_)) => self.newest_merge(head).await?,
+            (None, None) => head.to_owned(),
         };
         if self.mirror.git(&["merge-base", "--is-ancestor", &commit, head]).await.is_err() {
             return Err(self.refused(Words::new("git.not_there").with("commit", commit.as_str())));
@@ -231,24 +245,41 @@ impl Planning<'_> {
         Ok(What::Revert { commit, mainline, tree })
     }
 
+    /// The newest merge into the branch itself; the newest commit where there is none, which is refused by its name.
+    async fn newest_merge(&self, head: &str) -> Result<String, PlanFault> {
+        let arguments = [&["rev-list", "-n", "1"][..], MERGES, &[head]].concat();
+        let found = self.mirror.git(&arguments).await.map_err(|refused| self.broke(&refused))?;
+        Ok(Some(found.trim()).filter(|found| !found.is_empty()).unwrap_or(head).to_owned())
+    }
+
+    /// How many files a revert changes, and which, one a line: `src/cart.rs +3 −12`.
+    async fn files(&self, head: &str, tree: &str) -> Result<Vec<Words>, PlanFault> {
+        let diff = async |how: &str| self.mirror.git(&["diff", how, "--no-renames", head, tree]).await;
+        let (printed, sum) = (diff("--numstat").await, diff("--shortstat").await);
+        let (printed, sum) = printed.and_then(|printed| Ok((printed, sum?))).map_err(|refused| self.broke(&refused))?;
+        let files: Vec<&str> = printed.lines().filter(|line| !line.is_empty()).take(MOST_FILES).collect();
+        // Git counts all of them, however little is kept of what it prints: ` 40 files changed, 3 insertions(+)`.
+        let count = sum.split_whitespace().next().and_then(|count| count.parse().ok()).unwrap_or(files.len());
+        let mut lines = vec![Words::new("git.files").with("count", count)];
+        lines.extend(files.iter().map(|line| Words::verbatim(file_line(line))));
+        if let Some(more) = count.checked_sub(files.len()).filter(|more| *more > 0) {
+            lines.push(Words::new("git.more_files").with("count", more));
+        }
+        Ok(lines)
+    }
+
     async fn lines(&self, spec: &Spec) -> Result<Vec<Words>, PlanFault> {
         let Self { mirror, .. } = *self;
         let printed = async |arguments: &[&str]| mirror.git(arguments).await.map_err(|refused| self.broke(&refused));
         let verbatim = |text: String| -> Vec<Words> {
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).take(MOST_LINES).map(Words::verbatim).collect()
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Words::verbatim).collect()
         };
         let mut lines = Vec::new();
         if !matches!(spec.what, What::Checkpoint) || self.config.checkpoint.is_some() {
             lines.push(Words::new("git.tag_first").with("tag", "vigie/before-…"));
         }
         match &spec.what {
-            What::Revert { tree, .. } => {
-                let changed = printed(&["diff", "--stat=70", &spec.head, tree]).await?;
-                // One line a file; git's own sum at the end is in its own language.
-                lines.extend(verbatim(
-                    changed.lines().filter(|line| line.contains(" | ")).collect::<Vec<_>>().join("\n"),
-                ));
-            }
+            What::Revert { tree, .. } => lines.extend(self.files(&spec.head, tree).await?),
             What::Reset { to } => {
                 let range = format!("{to}..{}", spec.head);
                 let gone = printed(&["rev-list", "--count", &range]).await?;
@@ -261,6 +292,15 @@ impl Planning<'_> {
         lines.push(Words::new("git.last_commits"));
         lines.extend(verbatim(printed(&["log", MOST_COMMITS, "--format=%h %an: %s", &spec.head]).await?));
         Ok(lines)
+    }
+}
+
+/// One line of `--numstat`, with the file first; `-` stands in it for a file that has no lines.
+fn file_line(line: &str) -> String {
+    match line.splitn(3, '\t').collect::<Vec<_>>().as_slice() {
+        ["-", "-", file] => (*file).to_owned(),
+        [added, removed, file] => format!("{file} +{added} −{removed}"),
+        _ => line.to_owned(),
     }
 }
 

@@ -170,8 +170,9 @@ impl<'a> Mirror<'a> {
         .collect();
         environment
             .extend(self.world.environment.get_key_value("PATH").map(|(name, path)| (name.clone(), path.clone())));
-        let mut settings =
-            vec![("core.hooksPath".to_owned(), "/dev/null".to_owned()), ("gc.auto".to_owned(), "0".to_owned())];
+        let mut settings = [("core.hooksPath", "/dev/null"), ("gc.auto", "0"), ("core.quotePath", "false")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
         if let Some(token) = self.config.access.as_ref().and_then(|access| access.token.as_ref()) {
             let basic = STANDARD.encode(format!("x-access-token:{}", token.expose_secret()));
             settings.push(("http.extraHeader".to_owned(), format!("Authorization: Basic {basic}")));

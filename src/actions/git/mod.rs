@@ -30,7 +30,7 @@ use crate::incident::words::Words;
 pub struct Git {
     /// Where it is: `https://`, `ssh://`, or a whole path. No credentials in it.
     pub repository: String,
-    /// A folder that Vigie keeps; made when it is first needed.
+    /// A folder that Vigie keeps; made and fetched when Vigie starts, and fetched again whenever it is needed.
     pub mirror: PathBuf,
     /// The branch.
     pub branch: String,
@@ -74,7 +74,7 @@ pub struct Access {
 pub struct Revert {
     /// `newest`, or the commit; when it is not said, the one that a person chooses, else the newest.
     pub commit: Option<String>,
-    /// Only for a merge: which of its sides stays, 1 being the branch that was merged into.
+    /// Only for a merge: which of its sides stays, 1 being the branch that was merged into. The newest is then the newest merge.
     pub mainline: Option<u32>,
 }
 
@@ -106,6 +106,10 @@ impl Access {
 impl ActionProvider for Git {
     fn target(&self) -> Cow<'_, str> {
         self.name().into()
+    }
+
+    fn locks(&self) -> Vec<String> {
+        vec![format!("git/{}/{}", self.repository, self.branch)]
     }
 
     fn risk(&self) -> Risk {
@@ -205,6 +209,11 @@ fn goes_in_the_clear(repository: &str) -> bool {
 }
 
 impl Git {
+    /// Makes the mirror where there is none, and fetches what is new.
+    pub(super) async fn fetch(&self, world: &World, within: Duration) -> Result<(), Words> {
+        mirror::Mirror::fetched(self, world, within).await.map(|_| ())
+    }
+
     /// The newest commits of the branch, for people.
     pub(super) async fn last_commits(&self, world: &World, within: Duration, count: u32) -> Result<Vec<String>, Words> {
         let mirror = mirror::Mirror::fetched(self, world, within).await?;
@@ -234,10 +243,6 @@ impl Git {
 
     fn usual_risk(&self) -> Risk {
         self.risk.unwrap_or(if self.reset.is_some() { Risk::Destructive } else { Risk::Reversible })
-    }
-
-    fn locks(&self) -> Vec<String> {
-        vec![format!("git/{}/{}", self.repository, self.branch)]
     }
 
     /// The committer's name and address.

@@ -44,6 +44,7 @@ fn context(world: &World) -> StepContext<'_> {
         asked_at: Instant(0),
         step: 0,
         fence: 42,
+        attempt: 42,
         begun: false,
         within: WITHIN,
         progress: &|_| {},

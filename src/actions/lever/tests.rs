@@ -82,6 +82,7 @@ async fn with_context<T>(begun: bool, act: impl AsyncFnOnce(&StepContext<'_>) ->
         asked_at: Instant(0),
         step: 0,
         fence: 1,
+        attempt: 1,
         begun,
         within: Duration::from_secs(2),
         progress: &|_| {},

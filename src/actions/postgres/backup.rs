@@ -14,7 +14,7 @@ use super::{Postgres, counted, folder_of, mark};
 use crate::actions::World;
 use crate::actions::disk::{off_thread, removed};
 use crate::actions::process::{Ended, Finished};
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
+use crate::actions::provider::{ActionProvider as _, Happened, PlanFault, StepContext, StepResult};
 use crate::actions::stopwatch::{Stopwatch, pause};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::words::Words;
@@ -97,7 +97,7 @@ pub(super) async fn plan(
     Ok(PlannedStep {
         title: Words::new("postgres.title_backup").with("database", config.name.as_str()),
         target,
-        locks: step.locks(config),
+        locks: step.locks_at(config),
         from,
         to: format!("{}.{}{}", config.name, "…", ending(format)),
         diff,

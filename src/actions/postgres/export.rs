@@ -15,7 +15,7 @@ use crate::actions::command::MOST_OUTPUT;
 use crate::actions::config::{ConfigFault, fault};
 use crate::actions::disk::{flush_folder, off_thread, removed, said};
 use crate::actions::process::Ended;
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
+use crate::actions::provider::{ActionProvider as _, Happened, PlanFault, StepContext, StepResult};
 use crate::incident::approval::PlannedStep;
 use crate::incident::words::Words;
 
@@ -87,7 +87,7 @@ pub(super) async fn plan(
     Ok(PlannedStep {
         title: title.with("database", config.name.as_str()),
         target,
-        locks: step.locks(config),
+        locks: step.locks_at(config),
         from: None,
         to: export.tables.iter().map(|table| format!("{table}.….csv")).collect::<Vec<_>>().join(", "),
         diff,

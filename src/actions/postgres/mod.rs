@@ -102,6 +102,10 @@ impl ActionProvider for Postgres {
         self.name().into()
     }
 
+    fn locks(&self) -> Vec<String> {
+        vec![format!("postgres/{}{}", self.database, self.part())]
+    }
+
     fn risk(&self) -> Risk {
         self.least_risk()
     }
@@ -224,14 +228,17 @@ impl Postgres {
     }
 
     /// A backup is made beside whatever happens to the database, but two at once would delete each other's old ones.
-    /// The database itself is meant, whatever it is called in the configuration.
-    fn locks(&self, config: &DatabaseConfig) -> Vec<String> {
-        let what = match (&self.backup, &self.export) {
+    const fn part(&self) -> &'static str {
+        match (&self.backup, &self.export) {
             (Some(_), _) => "/backups",
             (_, Some(_)) => "/exports",
             _ => "",
-        };
-        vec![format!("postgres/{}/{}{what}", config.server_at(), config.name)]
+        }
+    }
+
+    /// The database itself is meant, whatever it is called in the configuration.
+    fn locks_at(&self, config: &DatabaseConfig) -> Vec<String> {
+        vec![format!("postgres/{}/{}{}", config.server_at(), config.name, self.part())]
     }
 
     fn described<'c>(&self, cx: &PlanContext<'c>) -> Result<&'c DatabaseConfig, PlanFault> {
@@ -243,7 +250,7 @@ impl Postgres {
 
     /// The approved facts, if today's configuration still means the same.
     fn approved(&self, step: &PlannedStep, config: &DatabaseConfig) -> Result<Approved, Words> {
-        if step.locks != self.locks(config) {
+        if step.locks != self.locks_at(config) {
             return Err(reconfigured());
         }
         let approved = match (&self.backup, &self.export, &self.restore) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::actions::stopwatch::pause;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -139,6 +139,23 @@ async fn secrets_do_not_come_back_not_even_a_key_whose_beginning_was_left_out() 
     assert_eq!(finished.stdout.text, "[redacted]\n");
     let finished = run_within("echo using pa55w0rd-of-the-shop", LONG, LONG, &redactor).await;
     assert_eq!(finished.stdout.text, "using [redacted]\n");
+}
+
+#[tokio::test]
+async fn a_parser_gets_what_was_printed_whole_or_not_at_all_and_nobody_else_does() {
+    let redactor = Redactor::new(&[SecretString::from("pa55w0rd-of-the-shop")]);
+    let parsed = async |script: &str| {
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        let environment = environment(&crate::actions::toy::environment(), &[], []);
+        let program = Program { argv: &argv, cwd: None, environment, deadline: Deadline::of_looking(LONG) };
+        run_for_parser(&program, &redactor).await.unwrap()
+    };
+    let (finished, printed) = parsed("echo a: pa55w0rd-of-the-shop").await;
+    assert_eq!(printed.unwrap().expose_secret(), "a: pa55w0rd-of-the-shop\n");
+    assert_eq!(finished.stdout.text, "a: [redacted]\n");
+    let (finished, printed) = parsed("yes pa55w0rd-of-the-shop | head -20000").await;
+    assert!(printed.is_none() && finished.stdout.left_out > 0);
+    assert!(!finished.stdout.text.contains("pa55w0rd"));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::actions::provider::PlanFault;
+use crate::actions::ActionsConfig;
 use crate::actions::toy::{Journal, Manner, Shop, actions, approve, in_short, verification};
 use crate::incident::approval::Risk;
 use serde_json::json;
@@ -77,6 +77,7 @@ impl Setup {
         let stop_asked = || self.stop_asked();
         let execution = Execution {
             fence: 7,
+            attempt: 7,
             ended,
             halted,
             in_doubt,
@@ -130,11 +131,13 @@ async fn the_plan_has_the_figures_of_the_moment_and_the_verification() {
 }
 
 #[tokio::test]
-async fn one_plan_changes_each_thing_once_and_an_unknown_action_is_named() {
+async fn one_action_changes_each_thing_once_and_an_unknown_action_is_named() {
     let shop = Shop::open().await;
-    let twice = actions(&yaml(&shop, "true").replace("target: note", "target: shop version"));
-    assert_eq!(twice.make_plan("rollback", None).await, Err(PlanFault::SameTarget("shop version".into())));
-    let fault = twice.make_plan("rolback", None).await.unwrap_err();
+    let twice = yaml(&shop, "true").replace("target: note", "target: shop version");
+    let config: ActionsConfig = serde_saphyr::from_str(&twice).unwrap();
+    let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
+    assert!(faults.len() == 1 && faults[0].contains("step 1 changes shop version before it"), "{faults:?}");
+    let fault = actions(&yaml(&shop, "true")).make_plan("rolback", None).await.unwrap_err();
     assert_eq!(fault.words(), "There is no action “rolback” in the configuration.");
 }
 
@@ -230,6 +233,7 @@ async fn a_lost_answer_that_cannot_be_settled_is_unknown() {
     let stop_asked = || setup.stop_asked();
     let execution = Execution {
         fence: 7,
+        attempt: 7,
         ended: BTreeSet::new(),
         halted: None,
         in_doubt: None,

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::variables::Variable;
 use crate::actions::disk::{STAMP, flush_folder, removed, said};
+use crate::incident::approval::Choice;
 use crate::incident::words::Words;
 
 /// Whose variables they are, as the configuration names it.
@@ -30,6 +31,38 @@ pub(super) struct Contents {
     pub variables: Vec<Variable>,
     /// Names of those whose values Vercel shows nobody.
     pub unreadable: Vec<String>,
+    /// Of what it is a copy; in those of former versions it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+}
+
+/// Of what a copy was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Scope {
+    /// Of whatever has these names in these environments, by a step that saves; all where none is named.
+    Saved { names: Vec<String>, environments: Vec<String> },
+    /// Of what a step was about to change, and nothing beside it.
+    BeforeChange,
+}
+
+impl Contents {
+    /// It was kept before a change, and holds only what that touched.
+    pub(super) fn is_part(&self) -> bool {
+        self.scope == Some(Scope::BeforeChange)
+    }
+
+    /// A variable like this one would be in it, had there been one when it was made.
+    pub(super) fn covers<'e>(&self, name: &String, mut environments: impl Iterator<Item = &'e String>) -> bool {
+        match &self.scope {
+            None => true,
+            Some(Scope::BeforeChange) => false,
+            Some(Scope::Saved { names, environments: saved }) => {
+                let is_here = saved.is_empty() || environments.any(|one| saved.contains(one));
+                is_here && (names.is_empty() || names.contains(name))
+            }
+        }
+    }
 }
 
 /// A copy.
@@ -39,18 +72,48 @@ pub(super) struct Copy {
     pub contents: Contents,
 }
 
-/// The names of a project's copies, the newest first: a time stands in each, so their order is that of the alphabet. Others
-/// may keep theirs in the same folder.
-pub(super) fn names(folder: &Path, owner: &Owner) -> Result<Vec<String>, Words> {
-    let mut names = Vec::new();
+/// A project's copies by their names, the newest first: a time stands in each, so their order is that of the alphabet. Others
+/// may keep theirs in the same folder. One that cannot be read is told of when it is chosen.
+fn all(folder: &Path, owner: &Owner) -> Result<Vec<(String, Option<Contents>)>, Words> {
+    let mut all = Vec::new();
     for entry in said(folder, "file.not_listed", fs::read_dir(folder))? {
         let name = said(folder, "file.not_listed", entry)?.file_name().to_string_lossy().into_owned();
-        if is_named_for(&name, &owner.project) && !is_foreign(folder, &name, owner) {
-            names.push(name);
+        if !is_named_for(&name, &owner.project) {
+            continue;
+        }
+        let contents = read(folder, &name).ok().map(|copy| copy.contents);
+        let says_another = |contents: &Contents| contents.owner.as_ref().is_some_and(|of| of != owner);
+        if !contents.as_ref().is_some_and(says_another) {
+            all.push((name, contents));
         }
     }
-    names.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(names)
+    all.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+    Ok(all)
+}
+
+/// The copies for a person to choose from, the newest first.
+pub(super) fn choices(folder: &Path, owner: &Owner) -> Result<Vec<Choice>, Words> {
+    let label = |name: &String, contents: Option<Contents>| match contents {
+        None => Words::verbatim(name.as_str()),
+        Some(contents) => {
+            let words = Words::new("vercel.copy").with("copy", name.as_str()).with("part", contents.is_part());
+            words.with("count", contents.variables.len())
+        }
+    };
+    let all = all(folder, owner)?.into_iter();
+    Ok(all.map(|(name, contents)| Choice { label: label(&name, contents), value: name }).collect())
+}
+
+/// The copy of this name; without one the newest that was saved as such, and only where there is none the newest of all: what
+/// was kept before a change would else stand in the way of what somebody saved.
+pub(super) fn chosen(folder: &Path, owner: &Owner, wanted: Option<&str>) -> Result<Option<Copy>, Words> {
+    let all = all(folder, owner)?;
+    let is_saved = |(_, contents): &&(String, Option<Contents>)| !contents.as_ref().is_some_and(Contents::is_part);
+    let found = match wanted {
+        Some(wanted) => all.iter().find(|(name, _)| name == wanted),
+        None => all.iter().find(is_saved).or(all.first()),
+    };
+    found.map(|(name, _)| read(folder, name)).transpose()
 }
 
 /// `<project>.<time>.<key>.json` and nothing else: the copies of `shop.eu` begin as those of `shop` do.
@@ -60,15 +123,10 @@ fn is_named_for(name: &str, project: &str) -> bool {
     parts.is_some_and(|(stamp, key)| NaiveDateTime::parse_from_str(stamp, STAMP).is_ok() && !key.contains('.'))
 }
 
-/// It says itself that it is of another team's project. One that cannot be read is told of when it is chosen.
-fn is_foreign(folder: &Path, name: &str, owner: &Owner) -> bool {
-    read(folder, name).is_ok_and(|copy| copy.contents.owner.is_some_and(|of| of != *owner))
-}
-
 /// The copy that a step of a run has made.
 pub(super) fn made_by(folder: &Path, owner: &Owner, key: &str) -> Result<Option<String>, Words> {
     let ending = format!(".{key}{ENDING}");
-    Ok(names(folder, owner)?.into_iter().find(|name| name.ends_with(&ending)))
+    Ok(all(folder, owner)?.into_iter().map(|(name, _)| name).find(|name| name.ends_with(&ending)))
 }
 
 const ENDING: &str = ".json";

@@ -91,6 +91,12 @@ impl ActionProvider for Vercel {
         }
     }
 
+    /// Rollback, promotion and alias move the same thing.
+    fn locks(&self) -> Vec<String> {
+        let what = if self.variables.is_some() { "variables" } else { "domains" };
+        vec![format!("vercel/{}/{}/{what}", self.team.as_deref().unwrap_or("-"), self.project)]
+    }
+
     fn risk(&self) -> Risk {
         let only_looks = self.variables.as_ref().is_some_and(|variables| variables.operation == Operation::Save);
         self.risk.unwrap_or(if only_looks { Risk::ReadOnly } else { Risk::Reversible })
@@ -198,12 +204,6 @@ impl Vercel {
             Some(alias) => alias.domains.iter().map(String::as_str).collect(),
             None => self.domain.as_deref().into_iter().collect(),
         }
-    }
-
-    /// Rollback, promotion and alias move the same thing.
-    fn locks(&self) -> Vec<String> {
-        let what = if self.variables.is_some() { "variables" } else { "domains" };
-        vec![format!("vercel/{}/{}/{what}", self.team.as_deref().unwrap_or("-"), self.project)]
     }
 
     fn site<'a>(&'a self, world: &'a World, within: Duration) -> Project<'a> {

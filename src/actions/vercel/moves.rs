@@ -439,7 +439,7 @@ impl Lever for DomainLever<'_> {
 
     fn refusal(&self, trouble: &Trouble) -> Words {
         match trouble {
-            Trouble::Said { status: 422, message, .. } => {
+            Trouble::Said { status: 422, message, .. } if self.moves.kind == Kind::Rollback => {
                 let words = Words::new("vercel.no_candidate").with("what", self.moves.to_shown.as_str());
                 words.with("said", message.as_deref())
             }

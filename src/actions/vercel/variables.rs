@@ -21,7 +21,7 @@ use super::super::lever::{self, Halt, Lever, Stand};
 use super::super::provider::{
     ActionProvider as _, Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of,
 };
-use super::copies::{self, Contents, Copy, Owner};
+use super::copies::{self, Contents, Copy, Owner, Scope};
 use super::deployments::Project;
 use super::{VENDOR, Vercel};
 use crate::incident::approval::{Choice, PlannedStep, Risk};
@@ -48,7 +48,7 @@ pub struct Variables {
     /// Of which environments, one's own by their ids (`env_…`); of all of them when none is named.
     #[serde(default)]
     pub environments: Vec<String>,
-    /// The name of the copy to restore; when it is not said, the one that a person chooses, else the newest.
+    /// The name of the copy to restore; when it is not said, the one that a person chooses, else the newest that was saved.
     pub copy: Option<String>,
     /// What becomes of variables that the copy does not hold, when it is restored; they are left when it is not said.
     #[serde(default)]
@@ -220,7 +220,7 @@ impl Project<'_> {
             variables.extend(try_join_all(some.iter().map(|one| self.value(one))).await?);
         }
         let unreadable = sensitive.into_iter().map(|one| one.name.clone()).collect();
-        Ok(Contents { owner: Some(self.owner()), variables, unreadable })
+        Ok(Contents { owner: Some(self.owner()), variables, unreadable, scope: None })
     }
 
     /// Makes a variable so, whether it is there or not.
@@ -305,16 +305,7 @@ impl Variables {
     async fn chosen(&self, owner: Owner, wanted: Option<&str>) -> Result<Option<Copy>, Words> {
         let this = self.clone();
         let wanted = self.copy.as_deref().or(wanted).map(str::to_owned);
-        off_thread(move || {
-            let mut names = copies::names(&this.copies, &owner)?;
-            let name = match &wanted {
-                Some(wanted) => names.into_iter().find(|name| name == wanted),
-                None if names.is_empty() => None,
-                None => Some(names.swap_remove(0)),
-            };
-            name.map(|name| copies::read(&this.copies, &name)).transpose()
-        })
-        .await
+        off_thread(move || copies::chosen(&this.copies, &owner, wanted.as_deref())).await
     }
 }
 
@@ -332,9 +323,8 @@ struct Draft {
 /// The copies there are, for a person to choose.
 pub(super) async fn choices(config: &Vercel, wanted: &Variables) -> Result<Vec<Choice>, PlanFault> {
     let (folder, owner) = (wanted.copies.clone(), config.owner());
-    let names = off_thread(move || copies::names(&folder, &owner)).await;
-    let names = names.map_err(|why| PlanFault::Unreadable { target: config.target().into_owned(), why })?;
-    Ok(names.into_iter().map(|name| Choice { label: Words::verbatim(name.as_str()), value: name }).collect())
+    let choices = off_thread(move || copies::choices(&folder, &owner)).await;
+    choices.map_err(|why| PlanFault::Unreadable { target: config.target().into_owned(), why })
 }
 
 pub(super) async fn plan(
@@ -459,10 +449,11 @@ async fn restore(
         }
     }
     wanted.demand_not_wider(touched.iter().map(|one| (one.name.as_str(), &one.place)), target)?;
-    // What nobody could read when the copy was made stays, for nobody could put it back.
+    // What nobody could read when the copy was made stays, for nobody could put it back; and so does what it was not made of.
     let kept = |one: &&Listed| {
         let is_in = copy.contents.variables.iter().any(|variable| Touched::of(one).is_kept_as(variable));
-        is_in || copy.contents.unreadable.contains(&one.name)
+        let is_covered = copy.contents.covers(&one.name, one.place.environments());
+        is_in || !is_covered || copy.contents.unreadable.contains(&one.name)
     };
     let is_removed = |one: &&Listed| {
         wanted.others == Others::Remove && wanted.is_meant(one) && !wanted.is_wider(&one.place) && !kept(one)
@@ -477,6 +468,8 @@ async fn restore(
         [line("vercel.come_back", back), line("vercel.change", changed)].into_iter().flatten().collect();
     let gone = once(removed.iter().map(|one| one.name.as_str()));
     diff.extend(line("vercel.go_away", gone));
+    let is_part = wanted.others == Others::Remove && copy.contents.is_part();
+    diff.extend(is_part.then(|| Words::new("vercel.part")));
     let final_ones = sensitive_line(&removed);
     let risk = if final_ones.is_some() { Risk::Destructive } else { config.risk() };
     diff.extend(final_ones);
@@ -585,7 +578,12 @@ impl Keeping<'_> {
             None => self.wanted.is_meant(one),
         };
         let meant: Vec<Listed> = all.into_iter().filter(is_meant).collect();
+        let scope = match touched {
+            Some(_) => Scope::BeforeChange,
+            None => Scope::Saved { names: self.wanted.names.clone(), environments: self.wanted.environments.clone() },
+        };
         let contents = self.site.contents(&meant).await.map_err(muted)?;
+        let contents = Contents { scope: Some(scope), ..contents };
         let (folder, project, key) = (self.wanted.copies.clone(), self.site.name.to_owned(), self.key.clone());
         off_thread(move || copies::write(&folder, &project, &key, &contents)).await
     }

@@ -199,6 +199,9 @@ pub struct Run {
     pub phase: Phase,
     /// The fence of its execution.
     pub fence: Option<i64>,
+    /// The fence of the execution that the present attempt began with; gone when a person has it tried again.
+    #[serde(default)]
+    pub attempt: Option<i64>,
     /// When execution began.
     pub started_at: Option<Instant>,
     /// When it ended.
@@ -490,6 +493,7 @@ impl Run {
             approvals: Vec::new(),
             phase: Phase::Planning,
             fence: None,
+            attempt: None,
             started_at: None,
             ended_at: None,
             steps: Vec::new(),
@@ -572,6 +576,7 @@ impl Run {
             }
             Fact::RunStarted { fence, .. } => {
                 self.fence = Some(*fence);
+                self.attempt = self.attempt.or(Some(*fence));
                 self.started_at = self.started_at.or(Some(mark.at));
                 self.phase = Phase::Running;
             }
@@ -616,6 +621,7 @@ impl Run {
             Fact::RunResumed { step, run_by, .. } => {
                 let again = (*step..self.steps.len()).filter(|place| self.may_have_touched(*place));
                 self.retried.extend(again.collect::<Vec<_>>());
+                self.attempt = None;
                 self.steps.truncate(*step);
                 self.settled = None;
                 self.settled_by = None;

@@ -228,7 +228,7 @@ impl Ecs {
             match self.find(name) {
                 Some(found) if found.is_active => {
                     let name = format!("{}:{}", found.family, found.number);
-                    if self.runs() != name {
+                    if self.runs() != name || body["forceNewDeployment"] == true {
                         self.deploys(&name);
                     }
                 }

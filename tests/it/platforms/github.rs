@@ -27,6 +27,8 @@ pub struct Github {
     pub hides_mark: bool,
     /// The list does not show what was started, for so many readings.
     pub list_is_late: usize,
+    /// The same for what is started next.
+    pub list_is_late_after_start: usize,
     /// A run is not found yet, or asked for too often, for so many readings.
     pub unseen: usize,
     pub limited: usize,
@@ -49,6 +51,7 @@ impl Github {
             says_no_number: false,
             hides_mark: false,
             list_is_late: 0,
+            list_is_late_after_start: 0,
             unseen: 0,
             limited: 0,
             readings: 2,
@@ -105,6 +108,7 @@ impl Github {
             return no(422, "No ref found for it");
         }
         let mark = inputs.get("vigie_run").filter(|_| !self.hides_mark).and_then(Value::as_str).unwrap_or_default();
+        self.list_is_late += std::mem::take(&mut self.list_is_late_after_start);
         let id = self.begins(format!("Roll back {mark}").trim(), "workflow_dispatch", self.readings);
         if self.says_no_number || body["return_run_details"] != true {
             return Said::nothing(204);

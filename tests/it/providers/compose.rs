@@ -20,6 +20,8 @@ use crate::world::{shown, ts};
 const WELL: &str = ": >/healthy; trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done";
 const ILL: &str = "echo 'no database answers'; trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done";
 const DIES: &str = "echo 'no such column: price'; exit 3";
+/// Ends badly so often, as if what it needs were away, and stays up from then on.
+const LATE: &str = "n=$(cat /tries 2>/dev/null || echo 0); echo $((n + 1)) >/tries; [ $n -ge TIMES ] || exit 3; ";
 
 /// A project of its own in the engine: `web` with a health check, `worker` without one.
 pub struct Shop {
@@ -81,6 +83,10 @@ impl Shop {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    fn of_project(&self) -> String {
+        format!("label=com.docker.compose.project={}", self.name)
+    }
+
     fn docker(&self, arguments: &[&str]) -> String {
         self.runs(&self.engine.join("docker"), arguments)
     }
@@ -103,7 +109,7 @@ impl Shop {
 
     /// The containers of a service: each with its id, its image as it was named, and its state.
     fn containers(&self, service: &str) -> Vec<(String, String, String)> {
-        let filter = format!("label=com.docker.compose.project={}", self.name);
+        let filter = self.of_project();
         let service = format!("label=com.docker.compose.service={service}");
         let format = "{{.ID}} {{.Image}} {{.State}}";
         let all = self.docker(&["ps", "-a", "--filter", &filter, "--filter", &service, "--format", format]);
@@ -143,7 +149,7 @@ impl Shop {
     }
 
     fn room(&self, operation: &str) -> Room {
-        Room::with_step(&format!("within: 60s\n{}", self.step(operation)))
+        patient(&format!("within: 60s\n{}", self.step(operation)))
     }
 
     /// A program that does `first` and then what the real one does.
@@ -159,8 +165,7 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        let filter = format!("label=com.docker.compose.project={}", self.name);
-        let all = self.docker(&["ps", "-aq", "--filter", &filter]);
+        let all = self.docker(&["ps", "-aq", "--filter", &self.of_project()]);
         if !all.is_empty() {
             self.docker(&[&["rm", "-f"][..], &all.lines().collect::<Vec<_>>()].concat());
         }
@@ -169,6 +174,12 @@ impl Drop for Shop {
 
 /// An engine with much to do beside takes its time to answer.
 const PATIENT: &str = "limits: { plan_within: 2m }\n";
+
+/// A room with such a step, and time for such an engine.
+fn patient(step: &str) -> Room {
+    let text = Room::text(step, "command: { argv: [\"true\"] }");
+    Room::open(&text.replace("plan_within: 20s", "plan_within: 2m"))
+}
 
 const PASSWORD: &str = "s3cret-of-the-shop";
 
@@ -315,6 +326,77 @@ async fn a_container_that_does_not_get_healthy_fails_with_its_last_lines() {
     }
 }
 
+/// C1 · whatever it was missing is there again: who tries again starts what had ended.
+#[tokio::test]
+async fn a_container_that_had_ended_is_started_when_it_is_tried_again() {
+    let Some(shop) = Shop::open() else { return };
+    shop.image("late", &format!("{}{WELL}", LATE.replace("TIMES", "1")));
+    let room = shop.room(&shop.by_variable(""));
+    let plan = room.planned_to("late").await;
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("failed: compose.died"), "{line}");
+    let before = shop.containers("web");
+    is_done(&room.tried_again(&plan).await);
+    assert_eq!(shop.tags("web"), ["late"]);
+    let ids = |containers: &[(String, String, String)]| containers.iter().map(|one| one.0.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&shop.containers("web")), ids(&before), "it is the same container");
+}
+
+/// C1, D3 · what a container had been through before is not held against it.
+#[tokio::test]
+async fn a_container_that_got_well_by_itself_is_not_told_as_failed() {
+    let Some(shop) = Shop::open() else { return };
+    let text =
+        shop.text("compose.yml").replacen("stop_grace_period: 1s\n", "stop_grace_period: 1s\n    restart: always\n", 1);
+    assert!(text.contains("restart: always"), "{text}");
+    shop.writes("compose.yml", &text);
+    shop.image("late", &format!("{}{WELL}", LATE.replace("TIMES", "2")));
+    let room = shop.room(&shop.by_variable(""));
+    let plan = room.planned_to("late").await;
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("failed: compose.died"), "{line}");
+    let is_healthy = || shop.docker(&["ps", "-q", "--filter", "health=healthy", "--filter", &shop.of_project()]);
+    until("it gets well by itself", Duration::from_secs(60), async || (!is_healthy().is_empty()).then_some(())).await;
+    is_done(&room.tried_again(&plan).await);
+
+    // One of two runs, and had restarted; the other one is started again.
+    shop.compose(&["up", "-d", "--no-recreate", "--scale", "web=2"]);
+    until("both are well", Duration::from_secs(60), async || (is_healthy().lines().count() == 2).then_some(())).await;
+    shop.docker(&["stop", "-t", "1", &shop.containers("web")[0].0]);
+    is_done(&shop.room("start: {}").goes().await);
+    assert_eq!(shop.tags("web"), ["late", "late"]);
+}
+
+/// Compose prints the environment of every service with the images. It is read as it is, and shown nowhere.
+#[tokio::test]
+async fn what_stands_in_the_environment_of_a_service_stands_in_nobodys_way_and_is_not_shown() {
+    let Some(shop) = Shop::open() else { return };
+    let secret = "not-to-be-shown";
+    let environment = format!(
+        "    environment:\n      KEY: \"-----BEGIN PRIVATE KEY-----\\nMIIE{secret}\\n-----END PRIVATE KEY-----\\n\"\n      \
+         API_SETTING: {secret}\n"
+    );
+    shop.writes("compose.yml", &format!("{}{environment}", shop.text("compose.yml")));
+    let plan = shop.room(&shop.by_variable("")).planned().await;
+    assert_eq!(plan.steps[0].to, format!("example/{}:1", shop.name));
+    assert!(!format!("{plan:?}").contains(secret));
+
+    let half =
+        format!("printf 'services:\\n  web:\\n    API_SETTING: {secret}\\n   image: [\\n    OTHER: {secret}\\n'");
+    let many = format!("yes 'OTHER: {secret}' | head -c 300000");
+    for (prints, wanted) in [
+        (half, "compose.no_compose_file"),
+        (many, "compose.too_long"),
+        (format!("echo 'OTHER: {secret}'; exit 1"), "compose.unreadable"),
+    ] {
+        let first = format!("case \" $* \" in *' config '*) {prints}; exit 0;; esac");
+        let compose = shop.program("compose", "docker-compose", &first);
+        let step = shop.step_with(&shop.by_variable(""), &shop.engine.join("docker"), &compose);
+        let refusal = patient(&step).refusal().await;
+        assert!(refusal.contains(wanted) && !refusal.contains(secret), "{wanted}: {refusal}");
+    }
+}
+
 /// Compose says no: then nothing runs anew, and the file does not say so either.
 #[tokio::test]
 async fn a_start_that_fails_leaves_file_and_containers_as_they_were() {
@@ -322,7 +404,7 @@ async fn a_start_that_fails_leaves_file_and_containers_as_they_were() {
     let no = "case \" $* \" in *' up -d '*) echo 'no space left on device' >&2; exit 1;; esac";
     let compose = shop.program("compose", "docker-compose", no);
     let step = shop.step_with(&shop.by_variable(""), &shop.engine.join("docker"), &compose);
-    let line = Room::with_step(&format!("within: 60s\n{step}")).goes().await.line();
+    let line = patient(&format!("within: 60s\n{step}")).goes().await.line();
     assert!(line.starts_with("failed: step.unchanged") && line.contains("no space left on device"), "{line}");
     assert_eq!((shop.tags("web"), shop.text(".env")), (vec!["2".to_owned()], env("2")));
 }
@@ -342,7 +424,7 @@ async fn no_image_is_pulled_or_built() {
     ] {
         let compose = shop.program("compose", "docker-compose", &first);
         let step = shop.step_with(&shop.by_variable(""), &shop.engine.join("docker"), &compose);
-        let room = Room::with_step(&format!("within: 60s\n{step}"));
+        let room = patient(&format!("within: 60s\n{step}"));
         let plan = room.planned().await;
         is_done(&room.run(&plan).await);
         assert_eq!(shop.tags("web"), ["1"]);

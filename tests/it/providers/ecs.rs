@@ -83,13 +83,63 @@ async fn a_roll_out_that_fails_says_ecss_own_reason() {
 async fn what_ecs_takes_back_by_itself_is_a_failure() {
     let (desk, room) = scene("back: {}").await;
     desk.with(|ecs| ecs.end = End::GoesBack);
-    let line = room.goes().await.line();
+    let plan = room.planned().await;
+    let line = room.run(&plan).await.line();
     assert!(line.starts_with("failed: ecs.went_back") && line.contains("circuit breaker"), "{line}");
     assert_eq!((runs(&desk).as_str(), desk.writes().len()), ("web:10", 1));
+    // Once more, and it is told of this failure.
+    let line = room.tried_again(&plan).await.line();
+    assert!(line.starts_with("failed: ecs.went_back"), "{line}");
+    assert_eq!((runs(&desk).as_str(), desk.writes().len()), ("web:10", 2));
     // A failure of long ago is none of this run's.
     desk.with(|ecs| ecs.end = End::Well);
     let ran = room.goes().await;
     assert_eq!((ran.line().as_str(), runs(&desk).as_str()), ("done", "web:9"), "{}", ran.everything());
+}
+
+/// A1, P7 · the cause is mended: what failed before is not told as what comes of trying again.
+#[tokio::test]
+async fn what_failed_before_is_history_when_it_is_tried_again() {
+    for (end, failure) in [(End::GoesBack, "failed: ecs.went_back"), (End::Fails, "failed: ecs.failed")] {
+        let (desk, room) = scene("back: {}").await;
+        desk.with(|ecs| ecs.end = end);
+        let plan = room.planned().await;
+        let line = room.run(&plan).await.line();
+        assert!(line.starts_with(failure), "{line}");
+        desk.with(|ecs| ecs.end = End::Well);
+        let ran = room.tried_again(&plan).await;
+        assert_eq!((ran.line().as_str(), runs(&desk).as_str()), ("done", "web:9"), "{}", ran.everything());
+        assert_eq!(desk.writes().len(), 2, "{end:?}");
+    }
+}
+
+/// A roll-out of somebody else's that fails meanwhile is not begun again by us.
+#[tokio::test]
+async fn a_roll_out_that_is_under_way_already_is_followed_and_not_begun_again() {
+    let (desk, room) = scene("back: {}").await;
+    let plan = room.planned().await;
+    desk.with(|ecs| {
+        ecs.end = End::Fails;
+        ecs.deploys("web:9");
+    });
+    let line = room.run(&plan).await.line();
+    assert!(line.starts_with("failed: ecs.failed"), "{line}");
+    assert!(desk.writes().is_empty());
+}
+
+/// The same names at another address are another service.
+#[tokio::test]
+async fn a_plan_for_one_place_is_not_carried_out_at_another() {
+    let (desk, room) = scene("back: {}").await;
+    let plan = room.planned().await;
+    let (other, elsewhere) = scene("back: {}").await;
+    let line = elsewhere.run(&plan).await.line();
+    assert!(line.starts_with("stale: step.reconfigured"), "{line}");
+    let profile = step(&desk, REGION, "back: {}, profile: other", SECRET);
+    let keys = format!("keys: {{ id: {KEY}, secret: \"{SECRET}\" }}, ");
+    let line = Room::with_step(&profile.replace(&keys, "")).run(&plan).await.line();
+    assert!(line.starts_with("stale: step.reconfigured"), "{line}");
+    assert!(desk.writes().is_empty() && other.writes().is_empty());
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use vigie::actions::ActionsConfig;
 use vigie::incident::approval::{Outcome, Risk, Verdict};
 
+use crate::faults::until;
 use crate::french::is_french;
 use crate::room::Room;
 use crate::runbook::Runbook;
@@ -128,7 +130,7 @@ async fn the_last_commit_is_reverted_and_pushed_with_a_tag() {
     assert_eq!(step.from.as_deref(), Some(format!("{short} “Prix double”").as_str()));
     assert_eq!((step.risk, step.title.key.as_str()), (Risk::Reversible, "git.title_revert"));
     let lines: Vec<String> = step.diff.iter().map(ToString::to_string).collect();
-    assert!(lines.iter().any(|line| line.starts_with("price | 2")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "price +1 −1"), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("Ana: Prix initial")), "{lines:#?}");
     assert_eq!(remote.at("main"), head, "planning changes nothing there");
 
@@ -157,8 +159,50 @@ async fn a_merge_is_reverted_on_its_first_parent() {
     assert_eq!(ran.line(), "done", "{}", ran.everything());
     let files = remote.git(&remote.bare(), &["ls-tree", "--name-only", "main"]);
     assert_eq!((files.as_str(), remote.file("price").as_str()), ("price", "20"));
+}
+
+/// G1 · the newest merge, however many commits came after it.
+#[tokio::test]
+async fn the_newest_merge_is_taken_back_also_when_somebody_went_on() {
+    let remote = Remote::open();
     let refusal = remote.room("revert: { mainline: 1 }").refusal().await;
     assert!(refusal.contains("git.no_merge"), "{refusal}");
+    remote.merges();
+    let merge = remote.at("main");
+    remote.commits("price", "30", "Prix triple");
+    let room = remote.room("revert: { mainline: 1 }");
+    assert_eq!(room.choices().await, [merge]);
+    let ran = room.goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
+    let files = remote.git(&remote.bare(), &["ls-tree", "--name-only", "main"]);
+    assert_eq!((files.as_str(), remote.file("price").as_str()), ("price", "30"));
+}
+
+/// G1, P3 · nobody approves what they do not see.
+#[tokio::test]
+async fn every_file_that_a_revert_changes_is_named_and_all_are_counted() {
+    let remote = Remote::open();
+    for number in 0..11 {
+        std::fs::write(remote.clone().join(format!("page-{number:02}")), "new").expect("it can be written");
+    }
+    remote.commits("déjà vu", "new", "Douze pages");
+    let plan = remote.room("revert: {}").planned().await;
+    let lines: Vec<String> = plan.steps[0].diff.iter().map(ToString::to_string).collect();
+    let count = plan.steps[0].diff.iter().find(|line| line.key == "git.files").expect("they are counted");
+    assert_eq!(count.vars["count"], 12);
+    assert_eq!(lines.iter().filter(|line| line.ends_with(" +0 −1")).count(), 12, "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "déjà vu +0 −1"), "{lines:#?}");
+
+    for number in 0..300 {
+        std::fs::write(remote.clone().join(format!("image-{number:03}")), "new").expect("it can be written");
+    }
+    remote.commits("page-00", "newer", "Beaucoup d’images");
+    let plan = remote.room("revert: {}").planned().await;
+    let counted = |key: &str| {
+        let line = plan.steps[0].diff.iter().find(|line| line.key == key).expect("they are counted");
+        line.vars["count"].clone()
+    };
+    assert_eq!((counted("git.files"), counted("git.more_files")), (301.into(), 101.into()));
 }
 
 #[tokio::test]
@@ -168,11 +212,16 @@ async fn a_conflict_is_refused_with_the_files_named() {
     remote.commits("price", "30", "Prix triple");
     let refusal = remote.room(&format!("revert: {{ commit: {commit} }}")).refusal().await;
     assert!(refusal.contains("git.conflict") && refusal.contains("\"price\""), "{refusal}");
+    remote.commits("été.txt", "10", "Prix d’été");
+    let summer = remote.at("main");
+    remote.commits("été.txt", "20", "Prix d’été double");
+    let refusal = remote.room(&format!("revert: {{ commit: {summer} }}")).refusal().await;
+    assert!(refusal.contains("git.conflict") && refusal.contains("\"été.txt\""), "{refusal}");
     let refusal = remote.room("revert: { commit: deadbeef }").refusal().await;
     assert!(refusal.contains("git.no_commit"), "{refusal}");
     // What a conflict left behind is in nobody's way.
     assert_eq!(remote.room("revert: {}").goes().await.line(), "done");
-    assert_eq!(remote.file("price"), "20");
+    assert_eq!(remote.file("été.txt"), "10");
 }
 
 #[tokio::test]
@@ -290,6 +339,38 @@ async fn what_is_not_there_is_named() {
     std::fs::write(remote.folder.path().join("mirror/file"), "x").expect("it can be written");
     let folder = Room::with_step(&step.replace("mirror/shop.git", "mirror"));
     assert!(folder.refusal().await.contains("git.foreign_folder"));
+}
+
+/// G1 · a whole repository takes longer than a plan may. It is fetched when Vigie starts, and who plans meanwhile is told.
+#[tokio::test]
+async fn a_repository_that_takes_long_is_fetched_before_it_is_needed() {
+    let remote = Remote::open();
+    let (met, gate, programs) =
+        (remote.folder.path().join("met"), remote.folder.path().join("gate"), remote.folder.path().join("bin"));
+    let made = Command::new("mkfifo").arg(&gate).status().expect("it starts");
+    assert!(made.success());
+    std::fs::create_dir(&programs).expect("it can be made");
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' fetch '*) if mkdir '{}' 2>/dev/null; then read -r line <'{}'; fi;; esac\nPATH=${{PATH#*:}} \
+         exec git \"$@\"\n",
+        met.display(),
+        gate.display()
+    );
+    std::fs::write(programs.join("git"), script).expect("it can be written");
+    std::fs::set_permissions(programs.join("git"), PermissionsExt::from_mode(0o755)).expect("it can be made to run");
+    let text = Room::text(&format!("within: 20s\n{}", remote.step("revert: {}")), "command: { argv: [\"true\"] }");
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
+    let short = Room::open_with_path(&text.replace("plan_within: 20s", "plan_within: 2s"), &path);
+    let meanwhile = async {
+        until("the repository is fetched", Duration::from_secs(60), async || met.exists().then_some(())).await;
+        let refusal = short.refusal().await;
+        std::fs::write(&gate, "on\n").expect("somebody reads there");
+        refusal
+    };
+    let ((), refusal) = tokio::join!(short.fetches_mirrors(), meanwhile);
+    assert!(refusal.contains("git.mirror_held"), "{refusal}");
+    let ran = Room::open_with_path(&text, &path).goes().await;
+    assert_eq!(ran.line(), "done", "{}", ran.everything());
 }
 
 /// Fetching prunes what the remote side does not have.

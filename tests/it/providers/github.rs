@@ -41,7 +41,7 @@ async fn a_workflow_is_started_once_and_followed_to_its_end_with_its_link() {
     assert_eq!(ran.line(), "done", "{}", ran.everything());
     assert!(ran.everything().contains("https://github.com/example/shop/actions/runs/9002"), "{}", ran.everything());
     let writes: Vec<_> = desk.calls().into_iter().filter(|call| call.is_write()).collect();
-    let inputs = json!({"environment": "production", "vigie_run": "run_7_1-step-1-0"});
+    let inputs = json!({"environment": "production", "vigie_run": "run_7_1-step-1-0-7"});
     assert_eq!((writes.len(), &writes[0].body["inputs"]), (1, &inputs));
 }
 
@@ -59,6 +59,67 @@ async fn a_workflow_that_fails_fails_the_step_with_its_link() {
         assert!(again.starts_with("failed: workflow.ended"), "{again}");
         assert_eq!(desk.writes().len(), 1);
     }
+}
+
+/// G2, P7 · what failed before is not told as what comes of trying again.
+#[tokio::test]
+async fn a_workflow_that_failed_is_started_anew_when_it_is_tried_again() {
+    for conclusion in ["failure", "cancelled"] {
+        let (desk, room) = scene(MARKED).await;
+        let plan = room.planned().await;
+        desk.with(|github| github.conclusion = conclusion);
+        let line = room.run(&plan).await.line();
+        assert!(line.starts_with("failed: workflow.ended") && line.contains("/runs/9002"), "{line}");
+        desk.with(|github| github.conclusion = "success");
+        let ran = room.tried_again(&plan).await;
+        assert_eq!((ran.line().as_str(), desk.writes().len()), ("done", 2), "{}", ran.everything());
+        assert!(ran.everything().contains("/runs/9003"), "{}", ran.everything());
+        // What went well is not started a second time.
+        assert_eq!((room.tried_again(&plan).await.line().as_str(), desk.writes().len()), ("done", 2));
+    }
+    for (trouble, settle, wanted) in
+        [(Trouble::LosesAnswer, "15s", "done"), (Trouble::LosesRequest, "200ms", "failed: step.both")]
+    {
+        let desk = Desk::open(Github::new()).await;
+        let step = step(&desk, MARKED, TOKEN).replace("settle: 200ms", &format!("settle: {settle}"));
+        let room = Room::with_step(&format!("within: 20s\n{step}"));
+        let plan = room.planned().await;
+        desk.with(|github| github.conclusion = "failure");
+        room.run(&plan).await;
+        desk.with(|github| (github.conclusion, github.readings) = ("success", 0));
+        desk.next(Which::Write, trouble);
+        // The list shows only the former run at first.
+        desk.with(|github| github.list_is_late_after_start = 3);
+        let ran = room.tried_again(&plan).await;
+        assert!(ran.line().starts_with(wanted), "{wanted}: {}", ran.everything());
+        assert!(!ran.line().contains("/runs/9002"), "{}", ran.line());
+    }
+}
+
+/// One that was taken for failed while it went on is followed, and none is started beside it.
+#[tokio::test]
+async fn a_workflow_that_still_runs_is_not_started_beside_itself() {
+    // Of another attempt, as former releases marked it, and of another step.
+    for (mark, writes) in [("run_7_1-step-1-0-5", 0), ("run_7_1-step-1-0", 0), ("run_7_1-step-12-0-5", 1)] {
+        let (desk, room) = scene(&format!("{MARKED}, when_busy: join_queue")).await;
+        let plan = room.planned().await;
+        desk.with(|github| _ = github.begins(&format!("Roll back {mark}"), "workflow_dispatch", 3));
+        let ran = room.run(&plan).await;
+        assert_eq!((ran.line().as_str(), desk.writes().len()), ("done", writes), "{mark}: {}", ran.everything());
+    }
+}
+
+/// G2, P1 · staging first, then production: one workflow, two ways of running it.
+#[tokio::test]
+async fn one_workflow_runs_twice_in_a_plan_with_other_inputs() {
+    let desk = Desk::open(Github::new()).await;
+    let first = step(&desk, MARKED, TOKEN);
+    let second = first.replace("production", "staging");
+    let text = Room::text(&format!("within: 2s\n{first}"), "command: { argv: [\"true\"] }");
+    let room = Room::open(&text.replace("\nservices:", &format!("\n    - within: 2s\n      {second}\nservices:")));
+    let plan = room.planned().await;
+    let ran = room.run(&plan).await;
+    assert_eq!((ran.line().as_str(), desk.writes().len()), ("done", 2), "{}", ran.everything());
 }
 
 #[tokio::test]
@@ -96,7 +157,7 @@ async fn a_run_whose_name_does_not_show_the_mark_is_never_told_as_not_started() 
     // Another step's mark is not ours, and it is not one that lost its mark either.
     let (desk, room) = scene(MARKED).await;
     let plan = room.planned().await;
-    desk.with(|github| _ = github.begins("Roll back run_3_2-step-1-0", "workflow_dispatch", 0));
+    desk.with(|github| _ = github.begins("Roll back run_3_2-step-1-0-7", "workflow_dispatch", 0));
     desk.next(Which::Write, Trouble::LosesRequest);
     let line = room.run(&plan).await.line();
     assert!(line.starts_with("failed: step.both") && line.contains("workflow.not_started"), "{line}");

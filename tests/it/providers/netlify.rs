@@ -46,6 +46,13 @@ async fn the_plan_names_the_deploy_before_and_whether_the_next_build_goes_live()
 }
 
 #[tokio::test]
+async fn a_site_that_shows_nothing_yet_says_so() {
+    let (desk, room) = scene("{}").await;
+    desk.with(|netlify| netlify.publish(""));
+    assert!(room.refusal().await.contains("netlify.none_live"));
+}
+
+#[tokio::test]
 async fn a_deploy_is_restored_once_and_waited_for() {
     let (desk, room) = scene("{}").await;
     desk.with(|netlify| netlify.readings = 4);

@@ -290,6 +290,15 @@ async fn what_vercel_refuses_is_said_in_its_own_way() {
         assert!(line.starts_with("failed: step.unchanged") && line.contains(wanted), "{status}: {line}");
         assert_eq!((scene.desk.writes().len(), scene.live().as_str()), (1, "dpl_3"));
     }
+    // Only a rollback goes back.
+    let scene = Scene::open("promote: {}").await;
+    scene.desk.with(|vercel| {
+        vercel.auto_assign = false;
+        vercel.built("Repaired");
+    });
+    scene.looks_gone_wrong(422, "no, because of it");
+    let line = scene.room.goes().await.line();
+    assert!(line.starts_with("failed: step.unchanged") && line.contains("api.refused"), "{line}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 use tempfile::TempDir;
-use vigie::incident::approval::{Outcome, Risk, Verdict};
+use vigie::incident::approval::{ActionPlan, Outcome, Risk, Verdict};
 
 use crate::platforms::vercel::{DOMAIN, Vercel};
 use crate::platforms::{Desk, Trouble, Which};
@@ -143,6 +143,57 @@ async fn another_projects_copies_are_not_taken_for_this_ones() {
     assert_eq!(plan.steps[0].title.vars["copy"], "prj_shop1.20260101T000000Z.first.json");
     is_done(&room.run(&plan).await);
     assert_eq!(scene.value("NEW_CHECKOUT").as_deref(), Some(VALUE));
+}
+
+/// V2 · what was kept before a change holds only what that touched, and is not taken for what somebody saved.
+#[tokio::test]
+async fn the_copy_before_a_change_does_not_take_the_place_of_a_saved_one() {
+    let scene = Scene::open().await;
+    let rename = |name: &str| {
+        let last = scene.names().into_iter().find(|name| name.contains("run_7_1")).expect("a copy was kept");
+        std::fs::rename(scene.copies.path().join(last), scene.copies.path().join(name)).expect("it can be renamed");
+    };
+    let (saved, part) = ("prj_shop1.20260101T000000Z.saved.json", "prj_shop1.20260102T000000Z.part.json");
+    is_done(&scene.room("do: save").goes().await);
+    rename(saved);
+    is_done(&scene.room("do: remove, names: [NEW_CHECKOUT]").goes().await);
+    rename(part);
+    scene.desk.with(|vercel| vercel.set("EXTRA", "more", "encrypted", &["production"]));
+
+    let room = scene.room("do: restore, others: remove");
+    assert_eq!(room.choices().await, [part, saved]);
+    let plan = room.planned().await;
+    assert_eq!(plan.steps[0].to, saved);
+    let names = |plan: &ActionPlan, key: &str| {
+        let line = plan.steps[0].diff.iter().find(|line| line.key == key);
+        line.map(|line| line.vars["names"].clone())
+    };
+    assert_eq!(names(&plan, "vercel.come_back"), Some(json!(["NEW_CHECKOUT"])));
+    assert_eq!(names(&plan, "vercel.go_away"), Some(json!(["EXTRA"])));
+    // Whoever chooses it gets back what it holds, and loses nothing.
+    let plan = room.planned_to(part).await;
+    assert_eq!(names(&plan, "vercel.come_back"), Some(json!(["NEW_CHECKOUT"])));
+    assert_eq!(names(&plan, "vercel.go_away"), None);
+    assert!(plan.steps[0].diff.iter().any(|line| line.key == "vercel.part"), "{plan:#?}");
+    is_done(&room.run(&plan).await);
+    assert_eq!(scene.value("NEW_CHECKOUT").as_deref(), Some(VALUE));
+    assert!(scene.value("EXTRA").is_some() && scene.value("SHOP_URL").is_some());
+}
+
+/// V2 · a copy of some of them says nothing of the others.
+#[tokio::test]
+async fn what_a_copy_was_not_made_of_is_not_removed_by_it() {
+    let scene = Scene::open().await;
+    is_done(&scene.room("do: save, names: [NEW_CHECKOUT]").goes().await);
+    let name = scene.names().remove(0);
+    scene.desk.with(|vercel| vercel.set("NEW_CHECKOUT", "off", "encrypted", &["production"]));
+    let plan = scene.room("do: restore, others: remove").planned_to(&name).await;
+    assert!(plan.steps[0].diff.iter().all(|line| line.key != "vercel.go_away"), "{plan:#?}");
+    // In another environment it would have been in the copy, had it been there.
+    scene.desk.with(|vercel| vercel.set("NEW_CHECKOUT", "on", "encrypted", &["preview"]));
+    let plan = scene.room("do: restore, others: remove").planned_to(&name).await;
+    let gone = plan.steps[0].diff.iter().find(|line| line.key == "vercel.go_away").expect("one goes");
+    assert_eq!(gone.vars["names"], json!(["NEW_CHECKOUT"]));
 }
 
 /// V2 · a copy that a person chose, and nothing besides it.
