@@ -1,6 +1,6 @@
 //! Making plans: every step in absolute terms, the figures of the moment, and what will be verified.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use futures_util::future::join_all;

@@ -14,7 +14,7 @@ use super::{Postgres, counted, folder_of, mark};
 use crate::actions::World;
 use crate::actions::disk::{off_thread, removed};
 use crate::actions::process::{Ended, Finished};
-use crate::actions::provider::{ActionProvider as _, Happened, PlanFault, StepContext, StepResult};
+use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
 use crate::actions::stopwatch::{Stopwatch, pause};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::words::Words;

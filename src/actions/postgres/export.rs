@@ -15,7 +15,7 @@ use crate::actions::command::MOST_OUTPUT;
 use crate::actions::config::{ConfigFault, fault};
 use crate::actions::disk::{flush_folder, off_thread, removed, said};
 use crate::actions::process::Ended;
-use crate::actions::provider::{ActionProvider as _, Happened, PlanFault, StepContext, StepResult};
+use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
 use crate::incident::approval::PlannedStep;
 use crate::incident::words::Words;
 

@@ -19,7 +19,7 @@ use super::tools::{Tools, complaint, dumps};
 use super::{LONGEST_NAME, Postgres, Restore, fault_of, folder_of, mark};
 use crate::actions::disk::off_thread;
 use crate::actions::process::Ended;
-use crate::actions::provider::{ActionProvider as _, Happened, PlanContext, PlanFault, StepContext, StepResult};
+use crate::actions::provider::{Happened, PlanContext, PlanFault, StepContext, StepResult};
 use crate::incident::approval::{Choice, PlannedStep};
 use crate::incident::words::Words;
 
