@@ -16,7 +16,7 @@ use super::super::stopwatch::pause;
 use super::applied::Told;
 use super::call::{Site, Trouble};
 use super::change::facts_of;
-use super::ending::halfway;
+use super::ending::{halfway, if_begun};
 use super::manifests::{Folder, Manifest, clean, read};
 use super::object::{Difference, MARK, Object, differences};
 use super::rights::Right;
@@ -186,7 +186,7 @@ impl Operation for Apply {
                 Ok(()) => done.push(one.shown()),
                 Err(result) => {
                     let left = folder.manifests.iter().skip(done.len()).map(Manifest::shown).collect();
-                    return halfway(result, done, left);
+                    return halfway(if_begun(cx.begun, result), done, left);
                 }
             }
         }

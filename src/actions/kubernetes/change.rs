@@ -18,7 +18,7 @@ use super::back;
 use super::call::{Site, Trouble};
 use super::deed::{Deed, Place};
 use super::earlier::left_by_others;
-use super::ending::{done, ended, halfway};
+use super::ending::{done, ended, halfway, if_begun};
 use super::follow::{End, Following, Standing, counts, standing};
 use super::kinds::Thing;
 use super::object::Object;
@@ -387,7 +387,7 @@ pub(super) async fn execute(site: &Site<'_>, all: &[Part], cx: &StepContext<'_>)
             Err(result) => {
                 let changed = written.iter().filter(|(_, done)| done.now).map(|(one, _)| one.name().to_owned());
                 let left = all.iter().skip(written.len()).map(|one| one.name().to_owned());
-                return halfway(result, changed.collect(), left.collect());
+                return halfway(if_begun(cx.begun, result), changed.collect(), left.collect());
             }
         }
     }

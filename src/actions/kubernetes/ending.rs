@@ -9,6 +9,14 @@ use super::object::Object;
 use super::part::Part;
 use crate::incident::words::Words;
 
+/// A reading that fails tells nothing of what this step has begun before.
+pub(super) fn if_begun(begun: bool, result: StepResult) -> StepResult {
+    match result {
+        failed @ StepResult::Failed { .. } => failed.after(begun),
+        other => other,
+    }
+}
+
 /// One of several could not be changed after others were: nobody may take that for “nothing was done”.
 pub(super) fn halfway(result: StepResult, changed: Vec<String>, left: Vec<String>) -> StepResult {
     half("kubernetes.half", result, changed, left)

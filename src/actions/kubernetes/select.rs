@@ -18,6 +18,7 @@ use super::NoDraft;
 use super::call::{Site, Trouble};
 use super::change::{HELD, Patching, Written, nothing_moved, write};
 use super::deed::{Deed, shown_selector};
+use super::ending::if_begun;
 use super::kinds::{ENDPOINTS, PODS, SERVICES, Thing, What, is_name};
 use super::object::Object;
 use super::part::Part;
@@ -163,7 +164,10 @@ impl Patching for Select {
             };
             match done {
                 Ok(done) => written.push((part, done)),
-                Err(result) => return not_all(site, part, result, switched(&written), &key).await,
+                Err(result) => {
+                    let result = if_begun(cx.begun, result);
+                    return not_all(site, part, result, switched(&written), &key).await;
+                }
             }
         }
         match self.settled(site, &written).await {
@@ -172,7 +176,7 @@ impl Patching for Select {
                 output: None,
                 live: parts.first().map(|part| part.to.clone()),
             },
-            Err(why) => put_back(site, switched(&written), &key, why).await,
+            Err(why) => put_back(site, switched(&written), &key, why, false).await,
         }
     }
 }
@@ -308,15 +312,17 @@ async fn not_all(site: &Site<'_>, part: &Part, result: StepResult, mut switched:
     if switched.is_empty() {
         return result;
     }
-    if matches!(result, StepResult::Unknown { .. }) {
+    let is_unsure = matches!(result, StepResult::Unknown { .. });
+    if is_unsure {
         pause(HELD).await;
         switched.push(part);
     }
-    put_back(site, switched, key, why_of(result)).await
+    put_back(site, switched, key, why_of(result), is_unsure).await
 }
 
-/// All of them or none: these get their former selectors, the last one first.
-async fn put_back(site: &Site<'_>, mut left: Vec<&Part>, key: &str, why: Words) -> StepResult {
+/// All of them or none: these get their former selectors, the last one first. Of that one it may be unsure whether
+/// it was switched at all.
+async fn put_back(site: &Site<'_>, mut left: Vec<&Part>, key: &str, why: Words, mut is_unsure: bool) -> StepResult {
     let names = |parts: &[&Part]| parts.iter().map(|part| part.name().to_owned()).collect::<Vec<_>>();
     let all = names(&left);
     if all.is_empty() {
@@ -327,10 +333,11 @@ async fn put_back(site: &Site<'_>, mut left: Vec<&Part>, key: &str, why: Words) 
         if let Err(result) = write(site, &part.reversed(), &key).await {
             left.push(part);
             let half = Words::new("kubernetes.not_put_back").with("left", names(&left)).with("why", why);
-            let is_unknown = matches!(result, StepResult::Unknown { .. });
+            let is_unknown = is_unsure || matches!(result, StepResult::Unknown { .. });
             let half = half.with("then", why_of(result));
             return if is_unknown { StepResult::unknown(half) } else { StepResult::failed(half) };
         }
+        is_unsure = false;
     }
     StepResult::failed(Words::new("kubernetes.put_back").with("names", all).with("why", why))
 }
