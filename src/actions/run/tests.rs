@@ -312,7 +312,7 @@ async fn verification_is_asked_again_until_it_comes_right() {
 #[tokio::test]
 async fn a_run_whose_verification_fails_is_no_success() {
     let shop = Shop::open().await;
-    let yaml = yaml(&shop, "true").replace("verify_within: 2s", "verify_within: 60ms");
+    let yaml = yaml(&shop, "true").replace("verify_within: 2s", "verify_within: 1s");
     let actions = actions(&yaml);
     let plan = actions.make_plan("rollback", None).await.unwrap();
     shop.with(|shop| shop.health = vec![(503, json!({}))]);

@@ -139,7 +139,7 @@ async fn whatever_the_tool_says_it_is_asked_where_it_stands() {
 fn what_cannot_work_is_found_when_the_configuration_is_loaded() {
     let yaml = "actions: { a: { title: A, class: urgent, risk: destructive, expected: 1m, verify: [s/c], steps: [
         { migration: { target: t, status: [x], applied: \"up\", undo: [\"{{from}}\"], status_exits: [] } },
-        { migration: { target: t, status: [x, \"{{to}}\"], applied: \"(\", undo: [x] } }] } }
+        { migration: { target: u, status: [x, \"{{to}}\"], applied: \"(\", undo: [x] } }] } }
 services: { s: [{ key: c, command: { argv: [x] } }] }";
     let config: vigie::actions::ActionsConfig = serde_saphyr::from_str(yaml).expect("it can be read");
     let faults: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
