@@ -221,12 +221,12 @@ impl Netlify {
     /// The deploy that the site shows.
     async fn live(&self, api: &Api<'_>) -> Result<Deploy, Trouble> {
         let site = api.get(&["sites", &self.site], &[]).await?;
-        match site.get("published_deploy") {
-            // Nothing was ever published.
-            Some(Value::Null) => {
+        // Netlify's description leaves the field out where nothing was ever published; its answers say null.
+        match site.get("published_deploy").filter(|live| !live.is_null()) {
+            Some(live) => Deploy::read(live),
+            None if site.get("id").is_some() => {
                 Err(Trouble::NotMade(Words::new("netlify.none_live").with("site", self.site.as_str())))
             }
-            Some(live) => Deploy::read(live),
             None => Err(Trouble::Garbled),
         }
     }

@@ -85,8 +85,11 @@ impl Netlify {
             Some((id, left)) => self.coming = Some((id, left - 1)),
             None => {}
         }
-        let published = self.find(&self.published).map(shown);
-        Said::new(200, json!({"id": "site1", "name": "shop", "state": "current", "published_deploy": published}))
+        let mut site = json!({"id": "site1", "name": "shop", "state": "current"});
+        if let Some(published) = self.find(&self.published) {
+            site["published_deploy"] = shown(published);
+        }
+        Said::new(200, site)
     }
 
     fn restore(&mut self, id: &str) -> Said {
