@@ -137,8 +137,6 @@ impl Place {
         team.is_heard(PATIENCE).await;
         let store = Store::open_to_read(&database.url).await.expect("the database can be read");
         let place = Self { plane, namespace, team, bot, database, store, clock: Clock::system() };
-        place.says("U0ONCALL", "start sev2 the web fails").await;
-        place.bot.rests().await;
         Some(place)
     }
 
@@ -147,13 +145,19 @@ impl Place {
         assert_eq!(ack.failure, None, "/incident {line}");
     }
 
-    /// Has a roll-back planned and approves it by its button: the moment of the click, in milliseconds, and the run.
+    /// Has a roll-back planned in an incident of its own and approves it by its button: the moment of the click, in
+    /// milliseconds, and the run.
     async fn approves(&self, number: u32) -> (i64, RunId) {
-        let run = RunId { incident: IncidentId(1), number };
+        let run = RunId { incident: IncidentId(i64::from(number)), number: 1 };
         // The one before is verified by then, and what waited for Slack's limit of edits a minute stands: the plan would wait
         // behind it.
         self.bot.rests().await;
-        self.says("U0ONCALL", "run undo-web --in inc_1").await;
+        if number > 1 {
+            self.says("U0ONCALL", &format!("resolve --in inc_{} it works again", number - 1)).await;
+        }
+        self.says("U0ONCALL", "start sev2 the web fails").await;
+        self.bot.rests().await;
+        self.says("U0ONCALL", &format!("run undo-web --in {}", run.incident)).await;
         let button = format!("approve {run}");
         let plan = self.shown(&button).await;
         // The state before is kept by then, and nothing waits to be said. Whoever approves reads the plan first, for longer
