@@ -237,12 +237,12 @@ impl ActionProvider for CommandStep {
                 Err(PlanFault::AlreadyThere { .. }) => {
                     return StepResult::done(self.at("step.already_at", Some(&spec.to)));
                 }
-                Err(fault) => return StepResult::failed(unchanged(fault.words())),
+                Err(fault) => return StepResult::unchanged(fault.words()),
             }
         }
         let run = self.with_run(&spec.argv, cx, Deadline::of(cx.within)).await;
         match run {
-            Err(fault) => StepResult::failed(unchanged(fault.words())),
+            Err(fault) => StepResult::unchanged(fault.words()),
             Ok(finished) => self.judged(&finished, cx.within),
         }
     }
@@ -361,11 +361,6 @@ impl CommandStep {
             Happened::CannotTell { why: self.at("step.elsewhere", from.as_ref()) }
         }
     }
-}
-
-/// Why it failed before anything was done.
-pub(super) fn unchanged(why: Words) -> Words {
-    Words::new("step.unchanged").with("why", why)
 }
 
 fn happened(run: Result<Finished, NotStarted>) -> Happened {

@@ -259,7 +259,7 @@ impl ActionProvider for GithubWorkflow {
         let own = format!("{}-step-", cx.run);
         let others = runs.iter().filter(|run| !run.words().any(|word| word.starts_with(&own)));
         if let Some(busy) = self.busy(others) {
-            return StepResult::failed(Words::new("step.unchanged").with("why", busy));
+            return StepResult::unchanged(busy);
         }
         // What began since the plan is not ours either.
         let since = runs.first().map_or(spec.since, |run| run.id.max(spec.since));
@@ -397,7 +397,7 @@ impl Site<'_> {
             Err(trouble) => {
                 let why = trouble.words(VENDOR, &self.config.workflow);
                 if !trouble.may_have_happened() {
-                    return StepResult::failed(Words::new("step.unchanged").with("why", why));
+                    return StepResult::unchanged(why);
                 }
                 let lost = Words::new("step.answer_lost").with("target", self.config.target().into_owned());
                 return StepResult::unknown(lost.with("why", why));

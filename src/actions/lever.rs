@@ -129,7 +129,7 @@ pub(super) async fn throw(lever: &dyn Lever, cx: &StepContext<'_>) -> StepResult
             (Ok(stand), _) if over => {
                 let key = if is_ours { "lever.not_there_yet" } else { "lever.busy" };
                 let words = says(lever, key).with("at", stand.at()).with("within_ms", millis(cx.within));
-                return if is_ours { StepResult::unknown(words) } else { StepResult::failed(unchanged(words)) };
+                return if is_ours { StepResult::unknown(words) } else { StepResult::unchanged(words) };
             }
             (Ok(stand), _) => {
                 if told.as_ref() != Some(&stand) {
@@ -156,10 +156,6 @@ fn there(lever: &dyn Lever, key: &'static str, at: String) -> StepResult {
     StepResult::Done { note, output: None, live: Some(at) }
 }
 
-fn unchanged(why: Words) -> Words {
-    Words::new("step.unchanged").with("why", why)
-}
-
 /// The vendor said no; somebody else may be the reason, or a part of it may be done. Of what had begun before, only what is
 /// seen is believed.
 async fn refused(lever: &dyn Lever, trouble: &Trouble, is_begun: bool) -> StepResult {
@@ -169,7 +165,7 @@ async fn refused(lever: &dyn Lever, trouble: &Trouble, is_begun: bool) -> StepRe
         Ok(Stand::Half(at)) => StepResult::failed(says(lever, "lever.half").with("at", at).with("why", why)),
         _ if is_begun => StepResult::unknown(says(lever, "lever.begun").with("why", why)),
         Ok(Stand::Elsewhere(at)) => StepResult::stale(says(lever, "step.is_at").with("at", at)),
-        Ok(Stand::AtStart(_) | Stand::Moving(_) | Stand::Broken(_)) | Err(_) => StepResult::failed(unchanged(why)),
+        Ok(Stand::AtStart(_) | Stand::Moving(_) | Stand::Broken(_)) | Err(_) => StepResult::unchanged(why),
     }
 }
 

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::World;
-use super::command::{MOST_OUTPUT, Place, shown, unchanged, validate_argv};
+use super::command::{MOST_OUTPUT, Place, shown, validate_argv};
 use super::config::{ConfigFault, fault};
 use super::process::{Deadline, Ended, Finished};
 use super::provider::{
@@ -160,7 +160,7 @@ impl ActionProvider for Migration {
             Ok(now) if now == spec.to => return StepResult::done(self.says("step.already_at", now.as_ref())),
             Ok(now) if now != spec.from => return StepResult::stale(self.says("step.is_at", now.as_ref())),
             Ok(_) => {}
-            Err(why) => return StepResult::failed(unchanged(why)),
+            Err(why) => return StepResult::unchanged(why),
         }
         let (run, number, fence) = (cx.run.to_string(), (cx.step + 1).to_string(), cx.fence.to_string());
         let extra = [("VIGIE_RUN_ID", run.as_str()), ("VIGIE_STEP", &number), ("VIGIE_FENCE", &fence)];
@@ -168,7 +168,7 @@ impl ActionProvider for Migration {
         let ran = self.place.run(&spec.argv, &extra, cx.world, Deadline::of(cx.within), &progress).await;
         match ran {
             Ok(finished) => self.judged(&spec, &finished, cx).await,
-            Err(fault) => StepResult::failed(unchanged(fault.words())),
+            Err(fault) => StepResult::unchanged(fault.words()),
         }
     }
 

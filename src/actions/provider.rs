@@ -250,7 +250,7 @@ impl StepResult {
 
     /// It failed, and nothing was changed by it.
     pub(super) fn unchanged(why: Words) -> Self {
-        StepResult::failed(Words::new("step.unchanged").with("why", why))
+        StepResult::failed(unchanged(why))
     }
 
     /// The same where a request before may have been carried out although its answer was lost.
@@ -270,6 +270,11 @@ impl StepResult {
             other => other,
         }
     }
+}
+
+/// Why it failed before anything was done.
+pub(super) fn unchanged(why: Words) -> Words {
+    Words::new("step.unchanged").with("why", why)
 }
 
 /// What went wrong according to a sentence that says that nothing was changed.

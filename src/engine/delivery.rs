@@ -94,8 +94,8 @@ impl Bulkheads {
     }
 }
 
-/// So many runs are executed side by side. Each has targets of its own and mostly waits, for half an hour where a roll-out takes so
-/// long, and none may hold up another's approved rollback: this only bounds what a process holds in memory.
+/// So many runs are executed side by side. Each has targets of its own and mostly waits, for half an hour where a roll-out
+/// takes so long, and none may hold up another's approved rollback: this only bounds what a process holds in memory.
 const SIDE_BY_SIDE: usize = 256;
 
 /// What any other bulkhead of a lane carries out side by side.

@@ -42,8 +42,8 @@ impl StoreFault {
     }
 }
 
-/// Data that does not fit (22, but for 22P03, which is of the connection), a rule of the schema (23), a limit of the program (54), a page of the disk that is damaged. Of
-/// these 23505 was repeated before, see `postgres.rs`.
+/// Data that does not fit (22, but for 22P03, which is of the connection), a rule of the schema (23), a limit of the
+/// program (54), a page of the disk that is damaged. Of these 23505 was repeated before, see `postgres.rs`.
 fn refuses_postgres(code: &str) -> bool {
     let class = code.get(..2).filter(|_| code.len() == 5 && code != "22P03");
     class.is_some_and(|class| ["22", "23", "54"].contains(&class)) || ["XX001", "XX002"].contains(&code)

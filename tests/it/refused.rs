@@ -7,13 +7,12 @@ use vigie::incident::decision::{Effect, Input, Lane, ReplyTo, Report};
 use vigie::incident::id::{ChannelId, IncidentId, UserId};
 use vigie::incident::people::Actor;
 use vigie::incident::time::Millis;
-use vigie::incident::timeline::Fact;
 use vigie::store::{Store, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::faults::until;
 use crate::script::START;
-use crate::store::{answer, take_all, typed};
+use crate::store::{answer, notes, take_all, typed};
 use crate::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,15 +28,6 @@ async fn with_two_incidents(database: &Database) -> Store {
 
 async fn receives(store: &Store, source: &str, incident: i64, input: &Input) {
     store.receive(source, Target::incident(IncidentId(incident)), input, START).await.unwrap();
-}
-
-async fn notes(store: &Store, incident: i64) -> Vec<String> {
-    let timeline = store.timeline(IncidentId(incident)).await.unwrap();
-    let noted = timeline.into_iter().filter_map(|entry| match entry.fact {
-        Fact::NoteAdded { text, .. } => Some(text),
-        _ => None,
-    });
-    noted.collect()
 }
 
 /// The keys of what people are answered.

@@ -236,7 +236,7 @@ async fn a_flood_for_one_incident_is_decided_upon_whole_and_in_its_order() {
     assert!(!store.undecided().await.unwrap().has_input);
 }
 
-async fn notes(store: &Store, incident: i64) -> Vec<String> {
+pub async fn notes(store: &Store, incident: i64) -> Vec<String> {
     let timeline = store.timeline(IncidentId(incident)).await.unwrap();
     let noted = timeline.into_iter().filter_map(|entry| match entry.fact {
         Fact::NoteAdded { text, .. } => Some(text),

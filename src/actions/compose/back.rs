@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::{CameUp, Container, Engine, Image};
 use super::{Back, Compose, is_tag};
-use crate::actions::command::{MOST_OUTPUT, unchanged};
+use crate::actions::command::MOST_OUTPUT;
 use crate::actions::env_file::files;
 use crate::actions::process::{Ended, Finished};
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of};
+use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of, unchanged};
 use crate::incident::approval::{Choice, PlannedStep};
 use crate::incident::words::Words;
 
@@ -261,7 +261,7 @@ pub(super) async fn execute(
     };
     let stand = match Stand::of(engine, &spec).await {
         Ok(stand) => stand,
-        Err(why) => return StepResult::failed(unchanged(why)),
+        Err(why) => return StepResult::unchanged(why),
     };
     if !stand.is_written(&spec) && !stand.is_before(&spec) {
         return StepResult::stale(Words::new("file.changed").with("path", spec.path.display().to_string()));
@@ -274,9 +274,9 @@ pub(super) async fn execute(
         Ok(Some(_)) => return StepResult::stale(Words::new("compose.tag_moved").with("image", spec.name())),
         Ok(None) => {
             let why = config.says("compose.no_image").with("image", spec.name());
-            return StepResult::failed(unchanged(why));
+            return StepResult::unchanged(why);
         }
-        Err(why) => return StepResult::failed(unchanged(why)),
+        Err(why) => return StepResult::unchanged(why),
     }
     // Those that ended are started again: whatever they were missing may be there now.
     let is_up = stand.is_written(&spec) && stand.all_new(&spec) && stand.containers.iter().all(Container::is_running);
@@ -307,7 +307,7 @@ async fn bring_up(
     stand: &Stand,
     cx: &StepContext<'_>,
 ) -> Result<(), Box<StepResult>> {
-    let failed = |why: Words| Box::new(StepResult::failed(unchanged(why)));
+    let failed = |why: Words| Box::new(StepResult::unchanged(why));
     let mut former = None;
     if !stand.is_written(spec) {
         let edit = back.edited(&config.service, &spec.repository, &spec.to).map_err(failed)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Compose;
 use super::engine::{CameUp, Container, Engine};
-use crate::actions::command::{MOST_OUTPUT, unchanged};
+use crate::actions::command::MOST_OUTPUT;
 use crate::actions::process::Ended;
 use crate::actions::provider::{
     ActionProvider as _, Happened, PlanFault, StepContext, StepResult, reconfigured, spec_of,
@@ -89,7 +89,7 @@ pub(super) async fn execute(
     };
     let containers = match engine.containers().await {
         Ok(containers) => containers,
-        Err(why) => return StepResult::failed(unchanged(why)),
+        Err(why) => return StepResult::unchanged(why),
     };
     if ids(&containers) != spec.ids {
         return StepResult::stale(config.says("compose.other_containers"));
@@ -100,7 +100,7 @@ pub(super) async fn execute(
         if spec.on { &["start", &config.service] } else { &["stop", "-t", &grace, &config.service] };
     let finished = match engine.compose(arguments).await {
         Ok(finished) => finished,
-        Err(why) => return StepResult::failed(unchanged(why)),
+        Err(why) => return StepResult::unchanged(why),
     };
     let output = finished.output(MOST_OUTPUT);
     match finished.ended {

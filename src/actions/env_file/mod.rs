@@ -14,7 +14,6 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use self::files::{Copy, State};
-use super::command::unchanged;
 use super::config::{ConfigFault, fault};
 use super::disk::off_thread;
 use super::provider::{
@@ -287,10 +286,9 @@ impl EnvFile {
     }
 
     fn act(&self, spec: &Spec, key: &str) -> StepResult {
-        let unchanged = |why: Words| StepResult::failed(unchanged(why));
         let now = match files::state(&spec.path) {
             Ok(now) => now.map(|state| state.digest),
-            Err(why) => return unchanged(why),
+            Err(why) => return StepResult::unchanged(why),
         };
         let wanted = spec.copy.as_ref().map(|(_, digest)| digest);
         if wanted.is_some() && now.as_ref() == wanted {
@@ -303,19 +301,19 @@ impl EnvFile {
             match files::state(copy) {
                 Ok(Some(state)) if state.digest == *digest => {}
                 Ok(_) => return StepResult::stale(about("file.changed", copy)),
-                Err(why) => return unchanged(why),
+                Err(why) => return StepResult::unchanged(why),
             }
         }
         let saved = match now.map(|_| files::save(&spec.path, &self.folder(&spec.path), key)).transpose() {
             Ok(saved) => saved,
-            Err(why) => return unchanged(why),
+            Err(why) => return StepResult::unchanged(why),
         };
         let Some((copy, _)) = &spec.copy else {
             let note = saved.map_or_else(|| Words::new("file.nothing_to_save"), |copy| about("file.saved", &copy));
             return StepResult::done(note);
         };
         match files::replace(&spec.path, copy, key) {
-            Err(why) => unchanged(why),
+            Err(why) => StepResult::unchanged(why),
             Ok(()) => {
                 let note = self.says("file.restored").with("copy", copy.display().to_string());
                 StepResult::done(note.with("saved", saved.map(|saved| saved.display().to_string())))

@@ -377,10 +377,9 @@ fn trailer(cx: &StepContext<'_>) -> String {
 
 /// Makes it again on the same commit, and pushes it with the tag.
 pub(super) async fn execute(config: &Git, spec: &Spec, cx: &StepContext<'_>) -> StepResult {
-    let unchanged = |why: Words| StepResult::failed(Words::new("step.unchanged").with("why", why));
     let mirror = match Mirror::fetched(config, cx.world, cx.within).await {
         Ok(mirror) => mirror,
-        Err(why) => return unchanged(why),
+        Err(why) => return StepResult::unchanged(why),
     };
     let branch = format!("refs/heads/{}", spec.branch);
     let now = resolved(&mirror, &branch).await;
@@ -389,7 +388,7 @@ pub(super) async fn execute(config: &Git, spec: &Spec, cx: &StepContext<'_>) -> 
     }
     let new = match made(&mirror, spec, cx).await {
         Ok(new) => new,
-        Err(why) => return unchanged(why),
+        Err(why) => return StepResult::unchanged(why),
     };
     let tag = tag(cx);
     let mut refs = vec![format!("{}:refs/tags/{tag}", spec.head)];
@@ -438,7 +437,6 @@ async fn moved(mirror: &Mirror<'_>, spec: &Spec, now: Option<&str>) -> Words {
 async fn not_pushed(mirror: &Mirror<'_>, spec: &Spec, refused: &Refused) -> StepResult {
     let no = refused.stdout.lines().find(|line| line.starts_with('!') && !line.contains("atomic"));
     let no = no.or_else(|| refused.stdout.lines().find(|line| line.starts_with('!')));
-    let unchanged = |why: Words| StepResult::failed(Words::new("step.unchanged").with("why", why));
     match no {
         Some(line) if ["stale info", "fetch first", "non-fast-forward"].iter().any(|sign| line.contains(sign)) => {
             let now = match mirror.fetch().await {
@@ -450,11 +448,11 @@ async fn not_pushed(mirror: &Mirror<'_>, spec: &Spec, refused: &Refused) -> Step
         Some(line) => {
             let reason = line.rsplit_once('(').map_or(line, |(_, reason)| reason.trim_end_matches(')'));
             let said = [reason.to_owned(), refused.said()].join(": ");
-            unchanged(Words::new("git.protected").with("branch", spec.branch.as_str()).with("said", said))
+            StepResult::unchanged(Words::new("git.protected").with("branch", spec.branch.as_str()).with("said", said))
         }
         None if !refused.is_cut_off && refused.is_no_access() => {
             let words = Words::new("git.no_access").with("repository", spec.repository.as_str());
-            unchanged(words.with("said", refused.said()))
+            StepResult::unchanged(words.with("said", refused.said()))
         }
         None => StepResult::unknown(Words::new("git.broke").with("said", refused.said())),
     }

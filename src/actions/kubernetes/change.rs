@@ -433,7 +433,7 @@ pub(super) async fn nothing_moved(site: &Site<'_>, all: &[Part], key: &str) -> R
             Ok(_) => {}
             Err(trouble) => {
                 let why = trouble.words(site, &one.right("get"));
-                return Err(StepResult::failed(Words::new("step.unchanged").with("why", why)));
+                return Err(StepResult::unchanged(why));
             }
         }
     }

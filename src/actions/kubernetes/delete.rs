@@ -302,9 +302,7 @@ impl Delete {
         if self.kind != Deleted::Pvc || self.in_use {
             return Ok(());
         }
-        let unchanged = |trouble: Trouble, right: Right| {
-            StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, &right)))
-        };
+        let unchanged = |trouble: Trouble, right: Right| StepResult::unchanged(trouble.words(site, &right));
         let mut there = Vec::new();
         for victim in victims {
             let fate = self.fate(site, victim).await;

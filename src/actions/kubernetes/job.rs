@@ -358,7 +358,7 @@ impl RunJob {
                     let says = |key| Words::new(key).with("name", name.as_str()).with("pods", pods);
                     if site.left().is_zero() {
                         let why = says("kubernetes.not_ended");
-                        return Err(StepResult::failed(Words::new("step.unchanged").with("why", why)));
+                        return Err(StepResult::unchanged(why));
                     }
                     (cx.progress)(says("kubernetes.still_ending"));
                     pause(AGAIN).await;
@@ -368,7 +368,7 @@ impl RunJob {
                     Err(trouble) if !trouble.is_absent() => (trouble, Right::all("delete", JOBS)),
                     _ if site.left().is_zero() => {
                         let why = Words::new("kubernetes.being_deleted").with("name", name);
-                        return Err(StepResult::failed(Words::new("step.unchanged").with("why", why)));
+                        return Err(StepResult::unchanged(why));
                     }
                     _ => {
                         pause(AGAIN).await;

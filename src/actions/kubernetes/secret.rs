@@ -195,9 +195,7 @@ impl RestoreSecret {
 
     /// Keeps the values that go, once for each step of a run.
     async fn keep(&self, site: &Site<'_>, key: &str) -> Result<(), StepResult> {
-        let failed = |trouble: Trouble, right: Right| {
-            StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, &right)))
-        };
+        let failed = |trouble: Trouble, right: Right| StepResult::unchanged(trouble.words(site, &right));
         let now = site.get(SECRETS, &self.name).await;
         let now = Object(now.map_err(|why| failed(why, Right::one("get", SECRETS, &self.name)))?);
         if now.mark() == Some(key) {

@@ -213,9 +213,7 @@ impl Select {
 
     /// Pods may have died between the plan and now. A Service that is switched already is looked at afterwards.
     async fn still_ready(&self, site: &Site<'_>, part: &Part) -> Result<(), StepResult> {
-        let trouble = |trouble: Trouble, right: Right| {
-            StepResult::failed(Words::new("step.unchanged").with("why", trouble.words(site, &right)))
-        };
+        let trouble = |trouble: Trouble, right: Right| StepResult::unchanged(trouble.words(site, &right));
         let service = site.get(SERVICES, part.name()).await;
         let service = Object(service.map_err(|why| trouble(why, Right::one("get", SERVICES, part.name())))?);
         if part.is_done(&service) {

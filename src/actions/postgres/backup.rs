@@ -14,7 +14,7 @@ use super::{Postgres, counted, folder_of, mark};
 use crate::actions::World;
 use crate::actions::disk::{off_thread, removed};
 use crate::actions::process::{Ended, Finished};
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
+use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, unchanged};
 use crate::actions::stopwatch::{Stopwatch, pause};
 use crate::incident::approval::{PlannedStep, Risk};
 use crate::incident::words::Words;
@@ -137,9 +137,9 @@ pub(super) async fn execute(step: &Postgres, spec: &Spec, config: &DatabaseConfi
     match made_by(spec, &cx.idempotency_key()).await {
         Ok(Some(kept)) => return done(&kept, Old::default()),
         Ok(None) => {}
-        Err(why) => return unchanged(why),
+        Err(why) => return StepResult::unchanged(why),
     }
-    let unread = |trouble: Trouble| unchanged(trouble.words());
+    let unread = |trouble: Trouble| StepResult::unchanged(trouble.words());
     let facts = match Facts::of(config, &mark(cx), cx.within).await {
         Ok(facts) => facts,
         Err(trouble) => return unread(trouble),
@@ -158,7 +158,7 @@ pub(super) async fn execute(step: &Postgres, spec: &Spec, config: &DatabaseConfi
     let kept = match making.make(&facts).await {
         Ok(kept) => kept,
         Err(Unmade { why, output }) => {
-            return StepResult::Failed { why: Words::new("step.unchanged").with("why", why), output };
+            return StepResult::Failed { why: unchanged(why), output };
         }
     };
     let needed = match cx.in_use.beside(cx.step).await {
@@ -246,10 +246,6 @@ fn note(kept: &Kept, old: &Old) -> Words {
 
 fn done(kept: &Kept, old: Old) -> StepResult {
     StepResult::Done { note: note(kept, &old), output: None, live: Some(kept.name.clone()) }
-}
-
-fn unchanged(why: Words) -> StepResult {
-    StepResult::failed(Words::new("step.unchanged").with("why", why))
 }
 
 /// A backup was not made; nothing of it is left.

@@ -15,7 +15,7 @@ use crate::actions::command::MOST_OUTPUT;
 use crate::actions::config::{ConfigFault, fault};
 use crate::actions::disk::{flush_folder, off_thread, removed, said};
 use crate::actions::process::Ended;
-use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult};
+use crate::actions::provider::{Happened, PlanFault, StepContext, StepResult, unchanged};
 use crate::incident::approval::PlannedStep;
 use crate::incident::words::Words;
 
@@ -109,10 +109,9 @@ pub(super) fn is_meant_by(spec: &Spec, export: &Export, config: &DatabaseConfig)
 }
 
 pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepContext<'_>) -> StepResult {
-    let unchanged = |why: Words| StepResult::failed(Words::new("step.unchanged").with("why", why));
     let facts = match Facts::of(config, &mark(cx), cx.within).await {
         Ok(facts) => facts,
-        Err(trouble) => return unchanged(trouble.words()),
+        Err(trouble) => return StepResult::unchanged(trouble.words()),
     };
     if facts.oid != spec.oid {
         return StepResult::stale(Words::new("postgres.other_database").with("database", spec.database.as_str()));
@@ -124,13 +123,13 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
         private.iter().try_for_each(|draft| files::made_private(draft))
     });
     if let Err(why) = ready.await {
-        return unchanged(why);
+        return StepResult::unchanged(why);
     }
     let mark = mark(cx);
     let tools = Tools { config, world: cx.world, mark: &mark, server: facts.version_number };
     let finished = match tools.run("psql", arguments(spec, &drafts), &config.name, cx.within).await {
         Ok(finished) => finished,
-        Err(fault) => return unchanged(fault.words()),
+        Err(fault) => return StepResult::unchanged(fault.words()),
     };
     let (folder, key) = (spec.folder.clone(), cx.idempotency_key());
     if finished.ended != Ended::Exit(0) {
@@ -139,7 +138,7 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
         for why in left.into_iter().chain(over) {
             tracing::warn!(%why, "an export that failed left something behind");
         }
-        let why = Words::new("step.unchanged").with("why", complaint("psql", &finished, cx.within));
+        let why = unchanged(complaint("psql", &finished, cx.within));
         return StepResult::Failed { why, output: finished.output(MOST_OUTPUT) };
     }
     let rows =
@@ -170,7 +169,7 @@ pub(super) async fn execute(spec: &Spec, config: &DatabaseConfig, cx: &StepConte
         },
         // Some of the tables would pass for all of them.
         Err(why) => match off_thread(move || cleared(&folder, &key)).await {
-            Ok(()) => unchanged(why),
+            Ok(()) => StepResult::unchanged(why),
             Err(left) => StepResult::failed(Words::new("step.both").with("first", why).with("then", left)),
         },
     }

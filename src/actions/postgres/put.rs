@@ -19,7 +19,7 @@ use super::{draft_name, mark};
 use crate::actions::command::MOST_OUTPUT;
 use crate::actions::disk::{off_thread, removed};
 use crate::actions::process::{Ended, Finished};
-use crate::actions::provider::{StepContext, StepResult};
+use crate::actions::provider::{StepContext, StepResult, unchanged};
 use crate::actions::stopwatch::{Patience, Stopwatch};
 use crate::incident::words::Words;
 
@@ -49,10 +49,6 @@ fn unmarked(comment: &str) -> &str {
     } else {
         comment
     }
-}
-
-fn failed(why: Words) -> StepResult {
-    StepResult::failed(Words::new("step.unchanged").with("why", why))
 }
 
 /// Why a script is not put back.
@@ -118,18 +114,18 @@ impl<'a> Putting<'a> {
     }
 
     async fn put(&self) -> Result<StepResult, StepResult> {
-        if self.is_marked().await.map_err(failed)? {
+        if self.is_marked().await.map_err(StepResult::unchanged)? {
             return Ok(self.afterwards().await);
         }
         // A former owner's program may still be at it.
-        if !settle::over_by_itself(self.config, &self.mark, self.left_to_work()).await.map_err(failed)? {
+        if !settle::over_by_itself(self.config, &self.mark, self.left_to_work()).await.map_err(StepResult::unchanged)? {
             settle::ended(self.config, &self.mark).await.map_err(StepResult::unknown)?;
         }
-        if self.is_marked().await.map_err(failed)? {
+        if self.is_marked().await.map_err(StepResult::unchanged)? {
             return Ok(self.afterwards().await);
         }
         let facts = Facts::of(self.config, &self.mark, self.left_to_work()).await;
-        let facts = facts.map_err(|trouble| failed(trouble.words()))?;
+        let facts = facts.map_err(|trouble| StepResult::unchanged(trouble.words()))?;
         if facts.oid != self.spec.oid {
             let database = self.spec.database.as_str();
             return Err(StepResult::stale(Words::new("postgres.other_database").with("database", database)));
@@ -165,13 +161,13 @@ impl<'a> Putting<'a> {
     async fn demand_same_file(&self) -> Result<(), StepResult> {
         self.tell(Words::new("postgres.reading").with("name", self.spec.backup.as_str()));
         let path = self.backup();
-        let (bytes, sha256) = off_thread(move || files::sealed(&path)).await.map_err(failed)?;
+        let (bytes, sha256) = off_thread(move || files::sealed(&path)).await.map_err(StepResult::unchanged)?;
         let is_same = bytes == self.spec.bytes && self.spec.sha256.as_ref().is_none_or(|wanted| *wanted == sha256);
         if is_same {
             return self.demand_one_transaction().await;
         }
         let words = Words::new("postgres.damaged").with("name", self.spec.backup.as_str());
-        Err(failed(words.with("why", Words::new("postgres.other_content"))))
+        Err(StepResult::unchanged(words.with("why", Words::new("postgres.other_content"))))
     }
 
     /// A script with large objects would end the transaction in its middle.
@@ -180,8 +176,8 @@ impl<'a> Putting<'a> {
             return Ok(());
         }
         let path = self.backup();
-        let holds = off_thread(move || files::holds_large_objects(&path)).await.map_err(failed)?;
-        if holds { Err(failed(large_objects(&self.spec.backup))) } else { Ok(()) }
+        let holds = off_thread(move || files::holds_large_objects(&path)).await.map_err(StepResult::unchanged)?;
+        if holds { Err(StepResult::unchanged(large_objects(&self.spec.backup))) } else { Ok(()) }
     }
 
     fn backup(&self) -> PathBuf {
@@ -214,7 +210,7 @@ impl<'a> Putting<'a> {
         let patience = Patience::new(self.others_go());
         loop {
             let others = server::others(self.config, &self.mark, LOOK).await;
-            let others = others.map_err(|trouble| failed(trouble.words()))?;
+            let others = others.map_err(|trouble| StepResult::unchanged(trouble.words()))?;
             // Who may not be ended is no hindrance unless they hold a table, which the server tells.
             let is_awaited = |other: &server::Other| other.may_be_ended || self.spec.others == Others::Refuse;
             let who: Vec<Value> = others.into_iter().filter(is_awaited).map(|other| other.words.into()).collect();
@@ -222,12 +218,12 @@ impl<'a> Putting<'a> {
                 return Ok(());
             }
             if patience.is_over() {
-                return Err(failed(Words::new("postgres.others_are_there").with("who", who)));
+                return Err(StepResult::unchanged(Words::new("postgres.others_are_there").with("who", who)));
             }
             self.tell(Words::new("postgres.waiting_for").with("who", who));
             if self.spec.others == Others::End {
                 let ended = server::end_others(self.config, &self.mark, LOOK).await;
-                ended.map_err(|trouble| failed(trouble.words()))?;
+                ended.map_err(|trouble| StepResult::unchanged(trouble.words()))?;
             }
             patience.pause().await;
         }
@@ -246,7 +242,7 @@ impl<'a> Putting<'a> {
         };
         making.make(facts).await.map_err(|Unmade { why, output }| {
             let why = Words::new("postgres.no_copy_made").with("why", why);
-            StepResult::Failed { why: Words::new("step.unchanged").with("why", why), output }
+            StepResult::Failed { why: unchanged(why), output }
         })
     }
 
@@ -258,7 +254,7 @@ impl<'a> Putting<'a> {
         }
         let script = files::unfinished(&self.spec.folder, &self.key, &format!("{}.script", self.cx.fence));
         let private = script.clone();
-        off_thread(move || files::made_private(&private)).await.map_err(failed)?;
+        off_thread(move || files::made_private(&private)).await.map_err(StepResult::unchanged)?;
         // Else what holds large objects would end psql's transaction in its middle.
         let mut arguments = vec![format!("--file={}", script.display()), "--single-transaction".to_owned()];
         if self.spec.into == Place::InPlace {
@@ -280,18 +276,18 @@ impl<'a> Putting<'a> {
         if let Some(list) = &list {
             self.take_away(list).await;
         }
-        let finished = finished.map_err(|fault| failed(fault.words()))?;
+        let finished = finished.map_err(|fault| StepResult::unchanged(fault.words()))?;
         if finished.ended == Ended::Exit(0) {
             let (written, server) = (script.clone(), facts.version_number);
             let fit = off_thread(move || files::made_fit(&written, server)).await;
             let Err(why) = fit else { return Ok(script) };
             self.take_away(&script).await;
-            return Err(failed(why));
+            return Err(StepResult::unchanged(why));
         }
         self.take_away(&script).await;
         let words = Words::new("postgres.unreadable").with("name", self.spec.backup.as_str());
         let why = words.with("why", complaint("pg_restore", &finished, within));
-        let why = Words::new("step.unchanged").with("why", why);
+        let why = unchanged(why);
         Err(StepResult::Failed { why, output: finished.output(MOST_OUTPUT) })
     }
 
@@ -302,11 +298,14 @@ impl<'a> Putting<'a> {
         }
         let list = files::unfinished(&self.spec.folder, &self.key, &format!("{}.list", self.cx.fence));
         let private = list.clone();
-        off_thread(move || files::made_private(&private)).await.map_err(failed)?;
+        off_thread(move || files::made_private(&private)).await.map_err(StepResult::unchanged)?;
         let within = self.left_to_work();
         let file = format!("--file={}", list.display());
         let arguments = vec!["--list".to_owned(), file, self.backup().display().to_string()];
-        let listed = tools.run("pg_restore", arguments, "", within).await.map_err(|fault| failed(fault.words()))?;
+        let listed = tools
+            .run("pg_restore", arguments, "", within)
+            .await
+            .map_err(|fault| StepResult::unchanged(fault.words()))?;
         let shortened = if listed.ended == Ended::Exit(0) {
             let (list, left_out) = (list.clone(), self.spec.left_out.clone());
             off_thread(move || files::without(&list, &left_out)).await
@@ -315,7 +314,7 @@ impl<'a> Putting<'a> {
         };
         let Err(why) = shortened else { return Ok(Some(list)) };
         self.take_away(&list).await;
-        Err(failed(why))
+        Err(StepResult::unchanged(why))
     }
 
     /// Takes away what was written on the way, and never the backup itself.
@@ -370,7 +369,7 @@ impl<'a> Putting<'a> {
         arguments.push(format!("--command={marking}"));
         arguments.push(format!("--file={}", script.display()));
         let run = self.tools(facts).run("psql", arguments, database, self.left_to_work()).await;
-        run.map_err(|fault| failed(fault.words()))
+        run.map_err(|fault| StepResult::unchanged(fault.words()))
     }
 
     /// Takes hold of the tables that are replaced, and waits for them only so long. A backup itself would wait for ever.
@@ -435,13 +434,13 @@ impl<'a> Putting<'a> {
             Ok(_) if finished.ended == Ended::Exit(0) => {
                 Err(StepResult::unknown(Words::new("postgres.not_marked").with("database", database)))
             }
-            Ok(_) => Err(StepResult::Failed { why: Words::new("step.unchanged").with("why", why), output: output() }),
+            Ok(_) => Err(StepResult::Failed { why: unchanged(why), output: output() }),
         }
     }
 
     /// Into a database that has a name of this step's own until it is whole.
     async fn beside(&self, facts: &Facts, name: &str) -> Result<StepResult, StepResult> {
-        let filled = match self.draft().await.map_err(failed)? {
+        let filled = match self.draft().await.map_err(StepResult::unchanged)? {
             // A former owner came so far.
             Draft::Whole(draft) => Ok(draft),
             Draft::Part(_) | Draft::None => self.filled(facts, name).await,
@@ -465,9 +464,9 @@ impl<'a> Putting<'a> {
 
     /// Fills the database that will be called so.
     async fn filled(&self, facts: &Facts, name: &str) -> Result<String, StepResult> {
-        let refused = |trouble: server::Trouble| failed(trouble.words());
+        let refused = |trouble: server::Trouble| StepResult::unchanged(trouble.words());
         let draft = draft_name(self.config, &self.mark);
-        self.drop_draft(facts, &draft).await.map_err(failed)?;
+        self.drop_draft(facts, &draft).await.map_err(StepResult::unchanged)?;
         let script = self.script(facts).await?;
         let filling = async {
             let creation = server::creation(self.config, &draft, LOOK).await.map_err(refused)?;
@@ -487,7 +486,7 @@ impl<'a> Putting<'a> {
             Ok(()) => Ok(()),
             Err(trouble) => match self.is_marked().await {
                 Ok(true) => Ok(()),
-                Ok(false) => Err(failed(trouble.words())),
+                Ok(false) => Err(StepResult::unchanged(trouble.words())),
                 Err(why) => Err(StepResult::unknown(why)),
             },
         }

@@ -514,12 +514,12 @@ pub(super) async fn execute(
     if spec.operation == Operation::Save {
         return match keeping.copy(None).await {
             Ok(name) => StepResult::done(Words::new("vercel.kept").with("copy", name)),
-            Err(why) => StepResult::failed(Words::new("step.unchanged").with("why", why)),
+            Err(why) => StepResult::unchanged(why),
         };
     }
     // Before anything is changed: what goes away or changes can be put back.
     if let Err(why) = keeping.copy(Some(&spec.touched)).await {
-        return StepResult::failed(Words::new("step.unchanged").with("why", why));
+        return StepResult::unchanged(why);
     }
     match VariableLever::new(config, site, spec, step).await {
         Ok(lever) => lever::throw(&lever, cx).await,

@@ -514,8 +514,8 @@ impl std::str::FromStr for Who {
     }
 }
 
-/// Slack's ids are capital letters and digits, 9 to 11 of them today. A terminal takes whatever is typed, and an id becomes the name of a
-/// queue.
+/// Slack's ids are capital letters and digits, 9 to 11 of them today. A terminal takes whatever is typed, and an id becomes
+/// the name of a queue.
 fn is_user_id(id: &str) -> bool {
     (2..=30).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }

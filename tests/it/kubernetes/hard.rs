@@ -13,6 +13,7 @@ use super::plane::{Namespace, Plane};
 use super::process::{Outside, PATIENCE};
 use super::relay::Relay;
 use super::team::{Setting, Team};
+use crate::bot::Bot;
 use crate::faults::until;
 use crate::world::shown;
 
@@ -22,6 +23,18 @@ async fn a_card_says(outside: &Outside, text: &str) {
         calls.iter().any(|call| shown(&call.args).contains(text)).then_some(())
     };
     until("a card says that the cluster is silent", PATIENCE, said).await;
+}
+
+/// A roll-back that is approved while the server stands still.
+async fn allowed_in_silence(plane: &Plane, space: &Namespace, setting: &Setting<'_>) -> (Outside, Bot) {
+    space.grant(&setting.roles(space)).await;
+    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
+    let outside = Outside::open(space, setting).await;
+    let bot = outside.town.start().await;
+    outside.planned(1, "undo-web").await;
+    plane.freeze().await;
+    outside.allowed(1).await;
+    (outside, bot)
 }
 
 /// The server stands still after the change, longer than any request waits.
@@ -50,13 +63,7 @@ async fn an_api_server_that_is_silent_before_the_first_change_is_told_to_be() {
     let Some(plane) = Plane::own().await else { return };
     let space = plane.namespace().await;
     let setting = Setting { within: "60s", reached: "answers_within: 1s", ..Setting::default() };
-    space.grant(&setting.roles(&space)).await;
-    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
-    let outside = Outside::open(&space, &setting).await;
-    let bot = outside.town.start().await;
-    outside.planned(1, "undo-web").await;
-    plane.freeze().await;
-    outside.allowed(1).await;
+    let (outside, bot) = allowed_in_silence(&plane, &space, &setting).await;
     a_card_says(&outside, "↳ the cluster production does not answer").await;
     plane.thaw().await;
     let run = outside.ended(1).await;
@@ -72,13 +79,7 @@ async fn an_api_server_that_is_never_reached_again_after_the_approval_has_change
     let Some(plane) = Plane::own().await else { return };
     let space = plane.namespace().await;
     let setting = Setting { within: "6s", reached: "answers_within: 1s", ..Setting::default() };
-    space.grant(&setting.roles(&space)).await;
-    space.deployed("web", &["example/web:1", "example/web:2"], 1).await;
-    let outside = Outside::open(&space, &setting).await;
-    let bot = outside.town.start().await;
-    outside.planned(1, "undo-web").await;
-    plane.freeze().await;
-    outside.allowed(1).await;
+    let (outside, bot) = allowed_in_silence(&plane, &space, &setting).await;
     let run = outside.ended(1).await;
     plane.thaw().await;
     let Phase::Finished { outcome: Outcome::Failed { step: Some(0), why } } = &run.phase else { panic!("{run:?}") };
