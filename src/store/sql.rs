@@ -56,10 +56,24 @@ macro_rules! stands {
     };
 }
 
-/// Whether nothing stands before `o` in its queue.
+/// Whether nothing stands before `o` in its queue. Asked for each `o` by itself and answered by the index that has the queue's
+/// order: what PostgreSQL may join instead, it joins row by row without an index as long as it takes the table for empty.
 macro_rules! is_first {
     () => {
-        concat!(" NOT EXISTS (SELECT 1 FROM outbox e WHERE e.queue = o.queue AND e.id < o.id AND", stands!(), ") ")
+        concat!(" COALESCE((SELECT MIN(e.id) FROM outbox e WHERE e.queue = o.queue AND", stands!(), "), o.id) >= o.id ")
+    };
+}
+
+/// Whether nothing waits to be decided upon for the incident of an effect; asked for each effect by itself, too.
+macro_rules! is_decided {
+    ($effect:literal) => {
+        concat!(
+            " (",
+            $effect,
+            ".incident IS NULL OR (SELECT MIN(i.position) FROM inbox i WHERE i.state = 'new' AND i.incident = ",
+            $effect,
+            ".incident) IS NULL) "
+        )
     };
 }
 
@@ -70,15 +84,16 @@ statements! {
     UNDECIDED = "SELECT (SELECT MIN(position) FROM inbox WHERE state = 'new') AS input, \
         (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake WHERE" (may_work!());
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
-    /// each incident's inputs keep their order. It is looked for among the oldest only, and both looks have both bounds:
-    /// PostgreSQL would else read the whole backlog of a flood for each of its inputs.
-    NEXT_INPUT = "SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
-        AND i.position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
-        AND i.position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50 \
-        AND NOT EXISTS (SELECT 1 FROM inbox e WHERE e.state = 'new' AND e.position < i.position \
-        AND e.position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
-        AND e.position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50 \
-        AND (e.incident = i.incident OR e.channel = i.channel)) AND" (may_work!(), "ORDER BY i.position LIMIT 1")
+    /// each incident's inputs keep their order. It is looked for among the fifty oldest, which are read once: whoever comes
+    /// while another one has the first in hand would else compare each of them with each.
+    NEXT_INPUT = "WITH oldest AS (\
+        SELECT position, incident, channel FROM inbox WHERE state = 'new' ORDER BY position LIMIT 50), \
+        first AS MATERIALIZED (SELECT r.position FROM (SELECT position, incident, channel, \
+        MIN(position) OVER (PARTITION BY incident) AS of_incident, MIN(position) OVER (PARTITION BY channel) AS of_channel \
+        FROM oldest) r WHERE (r.incident IS NULL OR r.position = r.of_incident) \
+        AND (r.channel IS NULL OR r.position = r.of_channel)) \
+        SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
+        AND i.position IN (SELECT position FROM first) AND" (may_work!(), "ORDER BY i.position LIMIT 1")
         [" FOR UPDATE SKIP LOCKED"] "";
     /// The inputs behind one, of the same incident or channel, in order.
     INPUTS_BEHIND = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
@@ -140,8 +155,8 @@ statements! {
     NEXT_WAKE = "SELECT MIN(wake_at) AS at FROM incident WHERE wake_at IS NOT NULL";
     /// What came in for an incident goes before what time brings it, whoever decides.
     DUE_INCIDENT = "SELECT id FROM incident n WHERE n.wake_at <= $1 \
-        AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = n.id) \
-        AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.channel = n.channel) AND"
+        AND (SELECT MIN(i.position) FROM inbox i WHERE i.state = 'new' AND i.incident = n.id) IS NULL \
+        AND (SELECT MIN(i.position) FROM inbox i WHERE i.state = 'new' AND i.channel = n.channel) IS NULL AND"
         (may_work!(), "ORDER BY n.wake_at LIMIT 1") [" FOR UPDATE SKIP LOCKED"] "";
 
     // Outbox
@@ -158,8 +173,7 @@ statements! {
     /// execution that is taken over knows every step that is done.
     CLAIM = "WITH due AS (SELECT o.id FROM outbox o WHERE o.lane = $1 \
         AND ((o.state = 'waiting' AND o.due_at <= $2) OR (o.state = 'leased' AND o.lease_until <= $2)) AND"
-        (is_first!(), "AND (o.lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = o.incident)) AND",
-        may_work!(), "AND $6 NOT LIKE '%|' || substr(o.queue, 1, 8) || '|%' \
+        (is_first!(), "AND (o.lane = 'page' OR", is_decided!("o"), ") AND", may_work!(), "AND $6 NOT LIKE '%|' || substr(o.queue, 1, 8) || '|%' \
         ORDER BY CASE WHEN o.lane = 'page' AND o.state = 'waiting' THEN o.attempts ELSE 0 END, o.id LIMIT $5 + 0") [" FOR UPDATE SKIP LOCKED"] ") \
         UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id IN (SELECT id FROM due) \
@@ -168,9 +182,8 @@ statements! {
     /// The first of one queue, which an ended effect has made way for.
     CLAIM_NEXT = "UPDATE outbox SET state = 'leased', lease_until = $3, token = $4, attempts = attempts + 1 \
         WHERE id = (SELECT MIN(e.id) FROM outbox e WHERE e.queue = $1 AND"
-        (stands!(), ") AND state = 'waiting' AND due_at <= $2 \
-        AND (lane = 'page' OR NOT EXISTS (SELECT 1 FROM inbox i WHERE i.state = 'new' AND i.incident = outbox.incident)) AND",
-        may_work!(), "RETURNING id, incident, queue, effect, attempts, created_at, \
+        (stands!(), ") AND state = 'waiting' AND due_at <= $2 AND (lane = 'page' OR", is_decided!("outbox"), ") AND", may_work!(),
+        "RETURNING id, incident, queue, effect, attempts, created_at, \
         (SELECT MIN(n.id) FROM outbox n WHERE n.queue = outbox.queue AND n.id > outbox.id) AS behind");
     FINISH_EFFECT = "DELETE FROM outbox WHERE id = $1 AND token = $2";
     /// A newer copy that came meanwhile says the same. What is put off keeps its place, and what it knows of its attempts: the copy

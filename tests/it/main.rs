@@ -3,6 +3,7 @@
 mod acknowledge;
 mod aftermath;
 mod approval;
+mod backlog;
 mod backup;
 mod bad_input;
 mod bot;
