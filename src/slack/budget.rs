@@ -212,8 +212,10 @@ impl Budget {
         Ok(())
     }
 
-    /// Slack answered 429 to a call that was counted: such calls wait as long as it says.
-    pub fn block(&self, method: &str, channel: &str, for_: Duration, now: Instant) {
+    /// Slack answered 429 to a call that was counted: such calls wait as long as it says. Tells how long this one waits: a
+    /// person's has its turn after the others that were refused, for those that were under way together would come back
+    /// together, and be sent away again.
+    pub fn block(&self, method: &str, channel: &str, urgency: Urgency, for_: Duration, now: Instant) -> Duration {
         let until = now.0 + i64::try_from(for_.as_millis()).unwrap_or(MINUTE_MS);
         let mut buckets = self.lock();
         // A channel that was given no more than it takes is not what Slack complains of: then cards wait in all of them.
@@ -223,6 +225,14 @@ impl Budget {
             let (allowance, concerned) = (key.allowance(), key == own || !is_full);
             let until = if concerned { until } else { now.0 };
             buckets.entry(key).or_default().refused(allowance, until);
+        }
+        match urgency {
+            // It asks for its turn when it comes back.
+            Urgency::Card => for_,
+            Urgency::Person => {
+                let allowance = own.allowance();
+                millis(buckets.entry(own).or_default().promise_person(allowance) - now.0)
+            }
         }
     }
 
@@ -370,13 +380,13 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(pressed.take("chat.postMessage", "C1", Urgency::Person, NOW), Ok(()));
         }
-        pressed.block("chat.postMessage", "C1", Duration::from_secs(30), NOW);
+        pressed.block("chat.postMessage", "C1", Urgency::Card, Duration::from_secs(30), NOW);
         assert!(post(&pressed, "C1", later(29_000)).is_err());
         assert_eq!(post(&pressed, "C2", later(1_000)), Ok(()));
 
         let all = Budget::default();
         assert_eq!(post(&all, "C1", NOW), Ok(()));
-        all.block("chat.postMessage", "C1", Duration::from_secs(30), NOW);
+        all.block("chat.postMessage", "C1", Urgency::Card, Duration::from_secs(30), NOW);
         assert!(post(&all, "C2", later(29_000)).is_err());
         assert_eq!(post(&all, "C2", later(30_000)), Ok(()));
     }
@@ -388,8 +398,10 @@ mod tests {
         for _ in 0..50 {
             assert_eq!(page(NOW), Ok(()));
         }
-        budget.block("chat.postMessage", "D1", Duration::from_secs(1), NOW);
-        let turns: Vec<i64> = (0..20).map(|_| page(NOW).unwrap_err().as_millis() as i64).collect();
+        // Ten were under way when Slack said no to each of them, and ten more ask after that.
+        let refused = |_| budget.block("chat.postMessage", "D1", Urgency::Person, Duration::from_secs(1), NOW);
+        let mut turns: Vec<i64> = (0..10).map(refused).map(|wait| wait.as_millis() as i64).collect();
+        turns.extend((0..10).map(|_| page(NOW).unwrap_err().as_millis() as i64));
         assert_eq!(turns, (1..=20).map(|turn| turn * 1_000).collect::<Vec<_>>());
         for turn in turns {
             assert_eq!(page(later(turn)), Ok(()));
@@ -401,7 +413,7 @@ mod tests {
     #[test]
     fn slacks_own_word_holds_everything_of_the_kind_back() {
         let budget = Budget::default();
-        budget.block("chat.update", "", Duration::from_secs(30), NOW);
+        budget.block("chat.update", "", Urgency::Card, Duration::from_secs(30), NOW);
         let wait = budget.take("chat.update", "C9", Urgency::Card, later(10_000));
         assert_eq!(wait, Err(Duration::from_secs(20)));
         assert!(budget.take("chat.update", "C1", Urgency::Card, later(29_000)).is_err());

@@ -257,7 +257,7 @@ impl Slack {
         let session = client.open_session(&token);
         let call = session.http_session_api.http_post(method, body, None);
         let answer = self.run(method, Credential::Bot, call).await;
-        self.heed(method, channel, answer)
+        self.heed(method, urgency, channel, answer)
     }
 
     /// Calls a method that takes no JSON (Slack's page “json_input_supported”: lists, `users.info`, replies, uploads).
@@ -274,7 +274,7 @@ impl Slack {
         let params: Vec<(&str, Option<&String>)> = query.iter().map(|(key, value)| (*key, Some(value))).collect();
         let call = session.http_session_api.http_get(method, &params, None);
         let answer = self.run(method, Credential::Bot, call).await;
-        self.heed(method, "", answer).map_err(|(fault, _)| fault)
+        self.heed(method, urgency, "", answer).map_err(|(fault, _)| fault)
     }
 
     /// Posts to an address that Slack gave for one answer. No token goes along.
@@ -315,17 +315,18 @@ impl Slack {
         })
     }
 
-    /// Remembers Slack's own word about the pace.
+    /// Remembers Slack's own word about the pace, and gives what it refused a turn of its own.
     fn heed(
         &self,
         method: &str,
+        urgency: Urgency,
         channel: &str,
-        answer: Result<Value, (SlackFault, Option<Value>)>,
+        mut answer: Result<Value, (SlackFault, Option<Value>)>,
     ) -> Result<Value, (SlackFault, Option<Value>)> {
-        if let Err((SlackFault::Retry { after: Some(after), code, .. }, _)) = &answer
+        if let Err((SlackFault::Retry { after: Some(after), code, .. }, _)) = &mut answer
             && code == "ratelimited"
         {
-            self.0.budget.block(method, channel, *after, self.0.clock.now());
+            *after = self.0.budget.block(method, channel, urgency, *after, self.0.clock.now());
         }
         answer
     }
