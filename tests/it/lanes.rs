@@ -21,7 +21,8 @@ const LEASE: Millis = Millis::seconds(15);
 
 #[tokio::test]
 async fn e_mails_that_hang_hold_up_no_page_in_slack() {
-    const INCIDENTS: usize = 80;
+    // Two more than the e-mails that are under way at once: all of it has to happen before the first of them is given up.
+    const INCIDENTS: usize = 66;
     // Connections are made, and nobody ever says a word.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let port = format!("port: {}\n", silent.local_addr().expect("it has one").port());

@@ -23,8 +23,10 @@ use super::{LEASE, until};
 use crate::world::INCIDENTS;
 
 /// What is still under way when the last command is typed is over by then: a lease, another try or two, and the cards
-/// that wait for Slack's pace.
+/// that this brings, at Slack's pace.
 const QUIET_WITHIN: Duration = LEASE.saturating_add(Duration::from_secs(75));
+/// Slack takes fifty edits a minute, and what waits then may be cards.
+const AN_EDIT: Duration = Duration::from_millis(1_200);
 
 /// What a fault may cost.
 pub struct Allowed {
@@ -109,6 +111,9 @@ pub async fn check(town: &Town, people: &People<'_>, kind: &str, database: &str,
 
 /// Nothing waits, nothing is under way, and Slack has nothing more to say but what it says again much later.
 async fn quiet(town: &Town) {
+    let backlog = async || town.store.backlog().await.ok();
+    let (_, effects) = until("the store answers", QUIET_WITHIN, backlog).await;
+    let within = QUIET_WITHIN + AN_EDIT * u32::try_from(effects).expect("a number of effects");
     let mut quiet_looks = 0;
     let rests = async || {
         let backlog = town.store.backlog().await.ok()?;
@@ -118,9 +123,9 @@ async fn quiet(town: &Town) {
         // What was done last may have brought an event.
         (quiet_looks >= 5).then_some(())
     };
-    let settled = tokio::time::timeout(QUIET_WITHIN, until("quiet", QUIET_WITHIN * 2, rests)).await;
+    let settled = tokio::time::timeout(within, until("quiet", within * 2, rests)).await;
     let waiting = town.store.waiting().await;
-    assert!(settled.is_ok(), "it did not come to rest within {QUIET_WITHIN:?}; in the outbox: {waiting:#?}");
+    assert!(settled.is_ok(), "it did not come to rest within {within:?}; in the outbox: {waiting:#?}");
 }
 
 /// The bot's messages by their name: kind, incident, card or key.
