@@ -84,15 +84,18 @@ statements! {
     UNDECIDED = "SELECT (SELECT MIN(position) FROM inbox WHERE state = 'new') AS input, \
         (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake WHERE" (may_work!());
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
-    /// each incident's inputs keep their order. It is looked for among the fifty oldest, which are read once: whoever comes
-    /// while another one has the first in hand would else compare each of them with each.
-    NEXT_INPUT = "WITH oldest AS (\
-        SELECT position, incident, channel FROM inbox WHERE state = 'new' ORDER BY position LIMIT 50), \
-        first AS MATERIALIZED (SELECT r.position FROM (SELECT position, incident, channel, \
+    /// each incident's inputs keep their order. It is looked for among the oldest only, between both bounds: PostgreSQL would
+    /// else read the whole backlog of a flood for each of its inputs. What is named several times it works out once, and does
+    /// not compare each of them with each where another one has the first in hand.
+    NEXT_INPUT = "WITH oldest AS (SELECT position, incident, channel FROM inbox WHERE state = 'new' \
+        AND position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
+        AND position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50), \
+        first AS (SELECT r.position FROM (SELECT position, incident, channel, \
         MIN(position) OVER (PARTITION BY incident) AS of_incident, MIN(position) OVER (PARTITION BY channel) AS of_channel \
         FROM oldest) r WHERE (r.incident IS NULL OR r.position = r.of_incident) \
         AND (r.channel IS NULL OR r.position = r.of_channel)) \
         SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
+        AND i.position >= (SELECT MIN(position) FROM first) AND i.position <= (SELECT MAX(position) FROM first) \
         AND i.position IN (SELECT position FROM first) AND" (may_work!(), "ORDER BY i.position LIMIT 1")
         [" FOR UPDATE SKIP LOCKED"] "";
     /// The inputs behind one, of the same incident or channel, in order.
