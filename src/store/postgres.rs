@@ -30,7 +30,8 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
         ("statement_timeout", "10s"),
         ("lock_timeout", "3s"),
         // Each statement has its index. The server counts a table seldom, and takes the outbox for empty when it was so then:
-        // the thousands that a storm brings would be read from end to end, once for each of them.
+        // the thousands that a storm brings would be read from end to end, once for each of them. CockroachDB takes the
+        // setting for compatibility and has no use for it.
         ("enable_seqscan", "off"),
     ]);
     // One try by itself first: a pool would go on trying for as long as it may wait, and say only that it waited.
