@@ -2,7 +2,8 @@
 //!
 //! Open loop: the moments at which people type are fixed in advance, and each wait counts from its moment, so that a bot
 //! that falls behind is seen to. The command is `/incident list` with no incident open, the cheapest that Vigie keeps:
-//! afterwards Vigie also decides upon it and answers it by its `response_url`, which the bots beside it do not.
+//! afterwards Vigie also decides upon it and answers it by its `response_url`. Of the bots beside it one does the like, and
+//! the others do nothing more.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,11 @@ const WARM_UP: (u32, Duration) = (100, Duration::from_secs(3));
 /// What is not acknowledged by then, Slack gives up.
 const SLACKS_PATIENCE: Duration = Duration::from_secs(3);
 
-const BOTS: [bot::Kind; 3] = [bot::Kind::Vigie, bot::Kind::BoltJs, bot::Kind::BoltPython];
+/// All is answered by then, or never.
+const LONGEST: Duration = Duration::from_secs(120);
+
+const BOTS: [bot::Kind; 4] =
+    [bot::Kind::Vigie, bot::Kind::BoltJs, bot::Kind::BoltJsAnswering, bot::Kind::BoltPython];
 
 pub async fn measure(table: &mut Table) {
     let took = floor::disk();
@@ -56,20 +61,36 @@ async fn bot_rows(kind: bot::Kind, store: database::Kind) -> Vec<Row> {
     let name = format!("{}, {}", kind.name(), store.name());
     let (team, database) = (Team::open().await, Database::fresh(store).await);
     let bot = Bot::start(kind, &team, &database).await;
-    typed(&team, WARM_UP).await;
+    let mut due = typed(&team, WARM_UP).await.len();
     let mut rows = Vec::new();
     for pace in RATES {
-        let mut row = row(pace, name.clone(), typed(&team, pace).await);
+        let waits = typed(&team, pace).await;
+        due += waits.len();
+        let mut row = row(pace, name.clone(), waits);
         row.besides += &format!("{:.0} MB", bot.memory());
+        if kind.answers() {
+            row.besides += &format!(", all answered {:.1} s later", answered(&team, due).await.as_secs_f64());
+        }
         if kind == bot::Kind::Vigie {
-            let began = Instant::now();
             bot.rests().await;
-            row.besides += &format!(", all answered {:.1} s later", began.elapsed().as_secs_f64());
         }
         rows.push(row);
     }
     bot.stop().await;
     rows
+}
+
+/// How long it takes until so many answers have been shown.
+async fn answered(team: &Team, due: usize) -> Duration {
+    let began = Instant::now();
+    let mut again = tokio::time::interval(Duration::from_millis(20));
+    let all = async {
+        while team.answers() < due {
+            again.tick().await;
+        }
+    };
+    tokio::time::timeout(LONGEST, all).await.expect("everything is answered");
+    began.elapsed()
 }
 
 /// What became of one command.

@@ -27,6 +27,8 @@ const TICK: Duration = Duration::from_millis(10);
 pub enum Kind {
     Vigie,
     BoltJs,
+    /// The same, and it answers each command as well.
+    BoltJsAnswering,
     BoltPython,
 }
 
@@ -36,8 +38,14 @@ impl Kind {
         match self {
             Kind::Vigie => "Vigie",
             Kind::BoltJs => "Bolt JS",
+            Kind::BoltJsAnswering => "Bolt JS that answers, too",
             Kind::BoltPython => "Bolt Python",
         }
+    }
+
+    /// Whether it answers what it has acknowledged.
+    pub const fn answers(self) -> bool {
+        matches!(self, Kind::Vigie | Kind::BoltJsAnswering)
     }
 }
 
@@ -58,8 +66,9 @@ impl Bot {
     pub async fn start(kind: Kind, team: &Team, database: &Database) -> Self {
         let bot = match kind {
             Kind::Vigie => Self::vigie(team, database, CONFIG).await,
-            Kind::BoltJs => Self::peer(Command::new("node"), "bolt.js", team, database).await,
-            Kind::BoltPython => Self::peer(python(), "bolt.py", team, database).await,
+            Kind::BoltJs => Self::peer(Command::new("node"), &["bolt.js"], team, database).await,
+            Kind::BoltJsAnswering => Self::peer(Command::new("node"), &["bolt.js", "answering"], team, database).await,
+            Kind::BoltPython => Self::peer(python(), &["bolt.py"], team, database).await,
         };
         team.is_heard(PATIENCE).await;
         bot
@@ -90,10 +99,10 @@ impl Bot {
         Self { child, _stdin: None, _folder: folder, took_to_start: began.elapsed(), metrics }
     }
 
-    async fn peer(mut command: Command, script: &str, team: &Team, database: &Database) -> Self {
+    async fn peer(mut command: Command, script: &[&str], team: &Team, database: &Database) -> Self {
         let folder = place::folder();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(script);
-        command.arg(script).current_dir(folder.path()).env("NO_PROXY", "127.0.0.1");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(script[0]);
+        command.arg(path).args(&script[1..]).current_dir(folder.path()).env("NO_PROXY", "127.0.0.1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let began = Instant::now();
         let mut child = start(&mut command, team, database);

@@ -64,6 +64,11 @@ impl Team {
         colleagues().iter().map(|person| self.ws().person(&person.id)).collect()
     }
 
+    /// How many answers the colleagues have been shown.
+    pub fn answers(&self) -> usize {
+        colleagues().iter().map(|person| self.ws().ephemerals(&person.id).len()).sum()
+    }
+
     /// Waits until a command is acknowledged: the bot hears.
     pub async fn is_heard(&self, within: Duration) {
         let person = self.ws().person("U0LEAD");
