@@ -93,13 +93,22 @@ impl Engine {
         };
         let told = |why: Option<Words>| Report::RunTold { run, ended, destination: place.to_owned(), why };
         let outcome = self.parts.comms.deliver(audience, destination, &message, &Earlier::default()).await;
-        match &outcome.map_err(unknown)?.result {
+        let outcome = outcome.map_err(unknown)?;
+        match &outcome.result {
             Sent::BySlackRoom { channel } => {
                 let (channel, key) = (ChannelId(channel.clone()), message.id_for(place));
                 self.parts.slack.post_text(&channel, &escape_slack(&message.text), &key, attempt).await?;
                 Ok(vec![told(None)])
             }
-            Sent::Here { missed, .. } => Ok(vec![told(missed.first().map(|missed| missed.fault.why().clone()))]),
+            Sent::Here { taken, missed } => {
+                let again = outcome.worth_retrying();
+                let passing = missed.iter().find(|missed| again.contains(&missed.to));
+                // As long as nobody was reached, nobody hears it twice.
+                if let (Some(passing), true) = (passing, taken.is_empty()) {
+                    return Err(passing.fault.clone().into());
+                }
+                Ok(vec![told(missed.first().map(|missed| missed.fault.why().clone()))])
+            }
         }
     }
 

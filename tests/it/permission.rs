@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use vigie::incident::approval::Outcome;
 use vigie::incident::state::{Phase, Run};
 use vigie::practice::Trouble;
+use vigie::practice::phones::{Door, Fault};
 
 use crate::lever::{Lever, action};
 use crate::postmortem::{newest_file, section};
@@ -317,6 +318,32 @@ async fn audiences_within_the_house_hear_that_a_roll_back_is_in_progress_and_how
     assert!(told.contains("Put the flags back") && told.contains("v2 → v1"), "{told}");
     let timeline = world.timeline("U0LEAD", 1).await;
     assert!(timeline.contains("company/general was told how Put the flags back (run_1_1) ended"), "{timeline}");
+    world.close().await;
+}
+
+/// A mailing list whose server is busy when the roll-back begins, and again when it has ended.
+#[tokio::test]
+async fn an_audience_whose_mail_server_is_busy_hears_of_a_roll_back_a_little_later() {
+    let lever = Lever::open().await;
+    let action = action("flags-back", "Put the flags back", "", &[lever.step("flags", "v1")]);
+    let general = "      - name: general\n        slack: C0GENERAL\n";
+    let mailing = "      - name: list\n        email: [company@example.com]\n";
+    let world = World::open_changed(&[("actions:\n", &action), (general, mailing)]).await;
+    let channel = declared(&world, "start sev2 checkout returns 500").await;
+    world.types("U0ONCALL", &channel, "rollback flags-back").await;
+    world.settle().await;
+    world.setup.phones.fail_next(Door::Smtp, Fault::TooMany, 1);
+    world.types("U0LEAD", &channel, "approve run_1_1").await;
+    world.pass(2).await;
+    assert_eq!(run(&world).await.phase, DONE);
+    let told = || -> Vec<String> {
+        let deliveries = world.setup.phones.deliveries();
+        deliveries.into_iter().filter(|one| one.to.contains("company@")).map(|one| one.body).collect()
+    };
+    assert!(told().iter().any(|body| body.contains("Rollback in progress")), "{:?}", told());
+    assert!(told().iter().any(|body| body.contains("Rolled back")), "{:?}", told());
+    let timeline = world.timeline("U0LEAD", 1).await;
+    assert!(!timeline.contains("company/list was not told"), "{timeline}");
     world.close().await;
 }
 
