@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Ended, World};
 use crate::engine::LEASE;
+use crate::incident::approval::PlannedStep;
 use crate::incident::id::{IncidentId, RunId, UserId};
 use crate::incident::people::Actor;
 use crate::incident::state::{Incident, PageOutcome, Phase, replay};
@@ -87,15 +88,22 @@ fn pages(world: &World, incident: &Incident, faults: &mut Vec<String>) {
                     faults.push(format!("{id} was {} ms late; {} ms are explained", late.0, explained.0));
                 }
             }
-            None if was_answered(incident, page.mark.at) => {}
+            None if was_answered(world, incident, page.mark.at) => {}
             None => faults.push(format!("{id} ({}) was never sent: {:?}", page.way, page.outcome)),
         }
     }
 }
 
-fn was_answered(incident: &Incident, since: Instant) -> bool {
-    let answered = incident.acknowledged.as_ref().is_some_and(|mark| mark.at >= since);
-    answered || !incident.status.is_open()
+/// Somebody answered, or all was over, before the page had to be on its way.
+fn was_answered(world: &World, incident: &Incident, since: Instant) -> bool {
+    let ends = [
+        incident.acknowledged.as_ref(),
+        incident.mitigated.as_ref().map(|(mark, _)| mark),
+        incident.resolution.as_ref().map(|resolution| &resolution.mark),
+        incident.cancelled.as_ref().map(|(mark, _)| mark),
+    ];
+    let mut after = ends.into_iter().flatten().map(|mark| mark.at).filter(|at| *at >= since);
+    after.any(|at| at.since(since).0 <= explained(world, since, at).0 + BOUND.0)
 }
 
 /// How late something may be: nobody was there, the database failed, or whoever had taken it was lost with its lease.
@@ -344,14 +352,21 @@ fn left_a_trace(world: &World, timelines: &[(IncidentId, Vec<Entry>)], faults: &
     }
 }
 
-/// No target is held for a run that is over.
+/// The targets of each run that holds them are held for it, and no others.
 async fn targets(world: &World, incidents: &[Incident], faults: &mut Vec<String>) {
-    let runs = incidents.iter().flat_map(|incident| incident.runs.values());
-    let holders: BTreeSet<String> = runs.filter(|run| run.holds_targets()).map(|run| run.id.to_string()).collect();
-    for (target, run) in world.store.held_targets().await.unwrap_or_else(|fault| panic!("{fault}")) {
-        if !holders.contains(&run) {
-            faults.push(format!("{target} is still held for {run}"));
-        }
+    let runs = incidents.iter().flat_map(|incident| incident.runs.values()).filter(|run| run.holds_targets());
+    let locks = runs.flat_map(|run| {
+        let locks = run.plan.iter().flat_map(|plan| &plan.steps).flat_map(PlannedStep::locks);
+        locks.map(|target| (target.clone(), run.id.to_string()))
+    });
+    let due: BTreeSet<(String, String)> = locks.collect();
+    let held: BTreeSet<(String, String)> =
+        world.store.held_targets().await.unwrap_or_else(|fault| panic!("{fault}")).into_iter().collect();
+    for (target, run) in held.difference(&due) {
+        faults.push(format!("{target} is still held for {run}"));
+    }
+    for (target, run) in due.difference(&held) {
+        faults.push(format!("{target} is not held for {run}"));
     }
 }
 
@@ -401,5 +416,9 @@ async fn rest(world: &World, faults: &mut Vec<String>) {
     let (inputs, _) = world.store.backlog().await.unwrap_or_else(|fault| panic!("{fault}"));
     if inputs > 0 {
         faults.push(format!("{inputs} inputs were never decided upon"));
+    }
+    let aside = world.store.put_aside().await.unwrap_or_else(|fault| panic!("{fault}"));
+    if aside > 0 {
+        faults.push(format!("{aside} were put aside"));
     }
 }
