@@ -26,8 +26,7 @@ const SLACKS_PATIENCE: Duration = Duration::from_secs(3);
 /// All is answered by then, or never.
 const LONGEST: Duration = Duration::from_secs(120);
 
-const BOTS: [bot::Kind; 4] =
-    [bot::Kind::Vigie, bot::Kind::BoltJs, bot::Kind::BoltJsAnswering, bot::Kind::BoltPython];
+const BOTS: [bot::Kind; 4] = [bot::Kind::Vigie, bot::Kind::BoltJs, bot::Kind::BoltJsAnswering, bot::Kind::BoltPython];
 
 pub async fn measure(table: &mut Table) {
     let took = floor::disk();

@@ -387,4 +387,12 @@ impl Chat for Offline {
     fn canary_unheard_for(&self, _: Instant) -> Option<Millis> {
         None
     }
+
+    async fn may_hear_canary(&self) -> bool {
+        true
+    }
+
+    async fn refusal(&self) -> Option<String> {
+        None
+    }
 }

@@ -53,6 +53,12 @@ pub trait Chat: std::fmt::Debug + Send + Sync {
 
     /// For how long the canary has sung without being heard.
     fn canary_unheard_for(&self, now: Instant) -> Option<Millis>;
+
+    /// Whether Slack would tell of the canary's channel at all.
+    async fn may_hear_canary(&self) -> bool;
+
+    /// Why Slack takes the bot token no more, if it said so; asked anew then.
+    async fn refusal(&self) -> Option<String>;
 }
 
 #[async_trait]
@@ -91,5 +97,13 @@ impl Chat for Slack {
 
     fn canary_unheard_for(&self, now: Instant) -> Option<Millis> {
         Slack::canary_unheard_for(self, now)
+    }
+
+    async fn may_hear_canary(&self) -> bool {
+        Slack::may_hear_canary(self).await
+    }
+
+    async fn refusal(&self) -> Option<String> {
+        self.refusal_still().await
     }
 }

@@ -18,8 +18,8 @@ use crate::incident::time::{Instant, Millis};
 use crate::incident::words::Words;
 use crate::paging::{Heartbeat, Page};
 use crate::render::{Locale, RenderFault};
-use crate::slack::{CANARY_HEARD, Health};
-use crate::store::{StoreFault, Target};
+use crate::slack::{CANARY_HEARD, Health, SlackFault, is_unheard};
+use crate::store::StoreFault;
 
 /// What Vigie's looking after itself is set up with.
 #[derive(Debug, Default)]
@@ -47,9 +47,10 @@ const DEAF: Millis = Millis::minutes(1);
 /// Open incidents are told of an absence this long; at the start it is known to the minute only.
 const AWAY: Millis = Millis::minutes(2);
 const AWAY_AT_START: Millis = Millis::minutes(3);
-/// How often the canary sings, and how soon it has to be heard.
+/// How often the canary sings.
 const CANARY_EVERY: Millis = Millis::minutes(5);
-const CANARY_WITHIN: Millis = Millis::seconds(30);
+/// A canary that may not sing is told of when it is so at this many looks in a row.
+const MUTE_AFTER: u32 = 2;
 /// People are told again of the same trouble after this long.
 const AGAIN: Millis = Millis::minutes(60);
 /// Inputs that were decided upon are forgotten after this long; Slack repeats itself for a day at most.
@@ -70,6 +71,8 @@ const ASIDE_AT: &str = "aside_at";
 struct Memory {
     looked_at: Option<Instant>,
     sang_at: Option<Instant>,
+    /// Why the canary may not sing, when Slack refused it for good, and at how many looks in a row.
+    mute: Option<(u32, String)>,
     deaf_since: Option<Instant>,
     told: BTreeMap<String, Instant>,
     /// When it last glanced, and how far somebody had moved the hands by then.
@@ -78,7 +81,30 @@ struct Memory {
     /// that somebody works again, or it would be forgotten who was away.
     was_out: bool,
     /// What people are being told of. Whoever does not answer holds up no look.
-    telling: JoinSet<()>,
+    telling: JoinSet<Told>,
+}
+
+/// What became of telling people of a trouble.
+#[derive(Debug)]
+struct Told {
+    /// The trouble.
+    key: String,
+    /// Somebody was reached, or nobody wants to be.
+    reached: bool,
+}
+
+impl Memory {
+    /// Of a trouble that reached nobody people are told again at the next look.
+    fn note_end(&mut self, told: Result<Told, tokio::task::JoinError>, now: Instant) {
+        match told {
+            Ok(Told { reached: true, .. }) => {}
+            Ok(Told { key, .. }) => drop(self.told.insert(key, now - AGAIN + EVERY)),
+            Err(fault) => tracing::error!(
+                %fault,
+                "telling people of a trouble of Vigie's own failed by a defect in Vigie; please report it"
+            ),
+        }
+    }
 }
 
 impl Engine {
@@ -99,11 +125,11 @@ impl Engine {
                 () = self.parts.clock.wait_until(Some(now + EVERY), GLANCE) => {}
             }
             while let Some(told) = memory.telling.try_join_next() {
-                note_end(told);
+                memory.note_end(told, self.parts.clock.now());
             }
         }
         while let Some(told) = memory.telling.join_next().await {
-            note_end(told);
+            memory.note_end(told, self.parts.clock.now());
         }
     }
 
@@ -151,12 +177,8 @@ impl Engine {
 
     async fn was_away(&self, kind: &str, from: Instant, until: Instant) -> Result<(), StoreFault> {
         tracing::warn!(seconds = until.since(from).0 / 1000, kind, "back after an absence");
-        for incident in self.parts.store.every_open_incident().await? {
-            let report = Input::Report(Report::WasAway { from, until });
-            let source = format!("{kind}:{}:{incident}", from.0);
-            self.parts.store.receive(&source, Target::incident(incident), &report, until).await?;
-        }
-        Ok(())
+        let report = Input::Report(Report::WasAway { from, until });
+        self.parts.store.receive_in_all(&format!("{kind}:{}:", from.0), &report, until).await
     }
 
     /// Whether the door to Slack is open; when it opens again after a while, the open incidents are told.
@@ -223,7 +245,10 @@ impl Engine {
         }
         if store.has_a_newer().await? {
             tracing::warn!("a newer vigie has this database: this one takes no more work and can be stopped");
-        } else if !memory.was_out {
+            // What it sees there may be of a kind that it does not know: that one looks.
+            return Ok(Vec::new());
+        }
+        if !memory.was_out {
             store.set_number(ALIVE, now.0).await?;
         }
         let forgotten = store.wake_the_forgotten(now).await?;
@@ -239,6 +264,11 @@ impl Engine {
         }
         if self.is_news(aside, now).await? {
             troubles.push(Words::new("watch.put_aside").with("count", aside));
+        }
+        if let Some(why) = self.parts.slack.refusal().await {
+            troubles.push(Words::new("watch.token").with("why", why));
+        } else if let Some((_, why)) = memory.mute.as_ref().filter(|(looks, _)| *looks >= MUTE_AFTER) {
+            troubles.push(Words::new("watch.mute").with("why", why.as_str()));
         }
         if self.is_switched_off() {
             troubles.push(Words::new(SWITCHED_OFF));
@@ -275,27 +305,37 @@ impl Engine {
     /// Since when nothing is heard. A canary that is not heard has every connection replaced.
     async fn deaf_since(&self, memory: &mut Memory, now: Instant) -> Result<Option<Instant>, StoreFault> {
         let door = self.parts.watch.door.as_ref();
-        if let Some(unheard) = self.canary_unheard_for(now).await?
-            && unheard >= CANARY_WITHIN
-        {
-            if let Some(door) = door {
-                door.reopen();
-                // The new ones are tried at the next look, before anything is said of them.
-                memory.sang_at = None;
+        if let Some(unheard) = self.canary_unheard_for(now).await? {
+            // It sings anew at the next look: through new connections, or where it is heard.
+            memory.sang_at = None;
+            if self.parts.slack.may_hear_canary().await {
+                if let Some(door) = door {
+                    door.reopen();
+                }
+                return Ok(Some(now - unheard));
             }
-            return Ok(Some(now - unheard));
         }
-        Ok(memory.deaf_since.filter(|since| now.since(*since) >= DEAF))
+        let Some(since) = memory.deaf_since.filter(|since| now.since(*since) >= DEAF) else { return Ok(None) };
+        if self.hears_elsewhere(now).await? {
+            tracing::warn!("this process does not hear Slack; another one that shares the database does");
+            return Ok(None);
+        }
+        Ok(Some(since))
     }
 
-    /// For how long the canary has sung without being heard by any of those who share the database.
+    /// For how long the canary has sung without being heard in time by any of those who share the database.
     async fn canary_unheard_for(&self, now: Instant) -> Result<Option<Millis>, StoreFault> {
         let store = &self.parts.store;
-        let Some(unheard) = self.parts.slack.canary_unheard_for(now) else { return Ok(None) };
+        let Some(sung) = self.parts.slack.canary_unheard_for(now) else { return Ok(None) };
         let by_another = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
-        // Their clocks differ a little.
-        let is_heard = by_another.is_some_and(|heard| heard + CANARY_WITHIN >= now - unheard);
-        Ok((!is_heard).then_some(unheard))
+        Ok(is_unheard(sung, by_another, now).then_some(sung))
+    }
+
+    /// Another process has its door open: commands and buttons work.
+    async fn hears_elsewhere(&self, now: Instant) -> Result<bool, StoreFault> {
+        let store = &self.parts.store;
+        let heard = if store.is_shared() { store.number(HEARD).await?.map(Instant) } else { None };
+        Ok(heard.is_some_and(|heard| now.since(heard) < DEAF))
     }
 
     async fn sing(&self, memory: &mut Memory, now: Instant) {
@@ -310,37 +350,51 @@ impl Engine {
             Ok(text) => self.parts.slack.sing(channel, &text, now).await,
             Err(fault) => return tracing::error!(%fault, "the canary's text cannot be drawn"),
         };
-        if let Err(fault) = sung {
-            tracing::warn!(code = fault.code(), why = fault.why(), "the canary could not sing; it tries again soon");
-            memory.sang_at = None;
+        let Err(fault) = sung else {
+            memory.mute = None;
+            return;
+        };
+        tracing::warn!(code = fault.code(), why = fault.why(), "the canary could not sing; it tries again soon");
+        memory.sang_at = None;
+        if matches!(fault, SlackFault::Permanent { .. }) {
+            let looks = memory.mute.take().map_or(0, |(looks, _)| looks);
+            memory.mute = Some((looks + 1, fault.why().to_owned()));
         }
     }
 
     /// Tells everybody who wants to know, side by side, each by the first of their ways that works.
-    async fn tell_of(&self, words: &Words, now: Instant) {
+    async fn tell_of(&self, words: &Words, now: Instant) -> Told {
         tracing::error!(trouble = words.key, vars = ?words.vars, "Vigie itself has trouble");
         let contacts = self.parts.watch.tell.iter().map(|contact| async move {
-            if !self.tell_one(contact, words, now).await {
+            let told = self.tell_one(contact, words, now).await;
+            if !told {
                 tracing::error!(contact = contact.key, "could not be told that Vigie itself has trouble");
             }
+            told
         });
-        join_all(contacts).await;
+        let mut told = join_all(contacts).await;
         if words.key == SWITCHED_OFF {
-            self.say_in_slack(words, now).await;
+            told.push(self.say_in_slack(words, now).await);
         }
+        Told { key: words.key.clone(), reached: told.is_empty() || told.contains(&true) }
     }
 
     /// Where incidents are announced, for Slack still takes what is said even if it lets nothing in.
-    async fn say_in_slack(&self, words: &Words, now: Instant) {
-        let Some(channel) = &self.parts.rules.announce_in else { return };
+    async fn say_in_slack(&self, words: &Words, now: Instant) -> bool {
+        let Some(channel) = &self.parts.rules.announce_in else { return false };
         let locale = self.parts.rules.locale.parse().unwrap_or_default();
         let text = match self.parts.render.label(locale, &words.key, &words.vars) {
             Ok(text) => format!("🔇 {text}"),
-            Err(fault) => return tracing::error!(%fault, "the words for a trouble of Vigie's own cannot be drawn"),
+            Err(fault) => {
+                tracing::error!(%fault, "the words for a trouble of Vigie's own cannot be drawn");
+                return false;
+            }
         };
-        if let Err(fault) = self.parts.slack.post_text(channel, &text, &format!("{}:{}", words.key, now.0), 1).await {
+        let said = self.parts.slack.post_text(channel, &text, &format!("{}:{}", words.key, now.0), 1).await;
+        if let Err(fault) = &said {
             tracing::warn!(code = fault.code(), why = fault.why(), "Slack could not be told that it is not heard");
         }
+        said.is_ok()
     }
 
     async fn tell_one(&self, contact: &Contact, words: &Words, now: Instant) -> bool {
@@ -389,12 +443,5 @@ impl Engine {
         if let Err(fault) = heartbeat.beat().await {
             tracing::warn!(%fault, "the heartbeat was not taken");
         }
-    }
-}
-
-/// The others are told all the same.
-fn note_end(told: Result<(), tokio::task::JoinError>) {
-    if let Err(fault) = told {
-        tracing::error!(%fault, "telling people of a trouble of Vigie's own failed by a defect in Vigie; please report it");
     }
 }

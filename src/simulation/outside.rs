@@ -342,6 +342,14 @@ impl Chat for Outside {
     fn canary_unheard_for(&self, _: Instant) -> Option<Millis> {
         None
     }
+
+    async fn may_hear_canary(&self) -> bool {
+        true
+    }
+
+    async fn refusal(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A way to reach people beside Slack.

@@ -97,6 +97,8 @@ struct Inner {
     budget: Budget,
     clock: Clock,
     identity: OnceCell<Identity>,
+    /// Why Slack takes the bot token no more; nothing while it does.
+    refusal: RwLock<Option<String>>,
     memory: Memory,
 }
 
@@ -143,6 +145,7 @@ impl Slack {
             budget: Budget::default(),
             clock,
             identity: OnceCell::new(),
+            refusal: RwLock::default(),
             memory: Memory::default(),
         })))
     }
@@ -195,6 +198,24 @@ impl Slack {
             url: text(&answer, "/url"),
         };
         Ok(self.0.identity.get_or_init(|| async move { identity }).await.clone())
+    }
+
+    /// Why Slack takes the bot token no more, when it was heard to say so; nothing while it takes it.
+    pub fn refusal(&self) -> Option<String> {
+        self.0.refusal.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same, asked anew if it was so.
+    pub async fn refusal_still(&self) -> Option<String> {
+        self.refusal()?;
+        // What comes of it is noted as that of every call.
+        let _ = self.ask_identity().await;
+        self.refusal()
+    }
+
+    /// Notes what Slack says of the bot token.
+    pub(super) fn note_refusal(&self, why: Option<String>) {
+        *self.0.refusal.write().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// Who Vigie is; asked until it is known.
@@ -353,6 +374,15 @@ impl Slack {
             Err((SlackFault::Unknown { .. }, _)) => "unknown",
         };
         metrics::counter!("vigie_slack_calls_total", "method" => method, "outcome" => word).increment(1);
+        if credential == Credential::Bot {
+            match &outcome {
+                Ok(_) => self.note_refusal(None),
+                Err((fault, _)) if fault.is_one_of(&fault::TOKEN_REFUSED) => {
+                    self.note_refusal(Some(fault.why().to_owned()))
+                }
+                Err(_) => {}
+            }
+        }
         outcome
     }
 

@@ -142,6 +142,10 @@ pub fn reason(code: &str) -> Words {
     })
 }
 
+/// Words with which Slack refuses a token itself.
+pub(super) const TOKEN_REFUSED: [&str; 5] =
+    ["invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"];
+
 /// Words with which Slack says that the trouble is its own or passes by itself.
 const PASSING: [&str; 9] = [
     "internal_error",

@@ -11,7 +11,7 @@ use crate::incident::decision::Input;
 use crate::incident::time::{Instant, Millis};
 
 /// An incident that could not be woken is tried again after this long.
-const WAKE_AGAIN: Millis = Millis::minutes(1);
+pub(super) const WAKE_AGAIN: Millis = Millis::minutes(1);
 
 /// What a transaction had in hand when it failed: the place of an input, or the number of an incident. Each run of the
 /// transaction says it anew.

@@ -47,8 +47,8 @@ impl Store {
         })
     }
 
-    /// Has every open incident woken that should be and never will be: which these are. None is there unless a defect or a
-    /// hand in the database took its wake away. One that cannot be read is put aside, and the others are looked at.
+    /// Has every open incident woken in its time that should be and never will be: which these are. None is there unless a
+    /// defect or a hand in the database took its wake away. One that cannot be read is put aside, and the others are looked at.
     ///
     /// # Errors
     /// When the database fails.
@@ -62,9 +62,9 @@ impl Store {
             for row in &rows {
                 let id = row.int("id")?;
                 match incident_of(row) {
-                    Ok(incident) if incident.wake_at().is_none() => {}
-                    Ok(_) => {
-                        self.db.write(WakeAt { id, at: now }).await?;
+                    Ok(incident) => {
+                        let Some(at) = incident.wake_at() else { continue };
+                        self.db.write(WakeAt { id, at }).await?;
                         forgotten.push(IncidentId(id));
                     }
                     Err(fault) => {
@@ -88,7 +88,8 @@ impl Store {
         self.count(&sql::PUT_ASIDE, args![]).await
     }
 
-    /// Forgets inputs that were decided upon and arrived before `then`: no sender repeats itself for so long.
+    /// Forgets inputs that were decided upon and arrived before `then`, for no sender repeats itself for so long; and answers
+    /// that nobody has read since.
     ///
     /// # Errors
     /// When the database fails.
@@ -122,6 +123,7 @@ impl Write for Forget {
     type Out = u64;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<u64, StoreFault> {
+        conn.run(&sql::FORGET_ANSWERS, args![self.0.0]).await?;
         conn.run(&sql::FORGET_INPUTS, args![self.0.0]).await
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::aside::InHand;
+use super::aside::{InHand, WAKE_AGAIN};
 use super::db::{Conn, Row, Write, args};
 use super::inbox::{Arrived, Target};
 use super::meant::{For, meant, named};
@@ -373,6 +373,8 @@ async fn commit(
     }
     if !entries.is_empty() {
         save(conn, &after, &entries).await?;
+    } else if matches!(input, Input::Wake) {
+        move_wake(conn, &after, now).await?;
     }
     let (at_home, others): (Vec<Effect>, Vec<Effect>) =
         decision.effects.iter().cloned().partition(|effect| matches!(effect, Effect::Home { .. }));
@@ -427,6 +429,18 @@ async fn save(conn: &mut Conn<'_>, incident: &Incident, entries: &[Entry]) -> Re
         let row = args![incident.id.0, number(entry.seq), entry.at.0, entry.fact.kind(), text];
         conn.run(&sql::APPEND_ENTRY, row).await?;
     }
+    Ok(())
+}
+
+/// The incident was woken, and nothing was to be done: it is woken when it says, and not at once again. One that goes on saying
+/// “now” is a defect, and must not keep everybody busy.
+async fn move_wake(conn: &mut Conn<'_>, incident: &Incident, now: Instant) -> Result<(), StoreFault> {
+    let mut at = incident.wake_at();
+    if at.is_some_and(|at| at <= now) {
+        tracing::error!(incident = %incident.id, "it is due, and there is nothing to do; please report this defect");
+        at = Some(now + WAKE_AGAIN);
+    }
+    conn.run(&sql::WAKE_MOVED, args![incident.id.0, at.map(|at| at.0)]).await?;
     Ok(())
 }
 

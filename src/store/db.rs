@@ -67,7 +67,11 @@ impl Db {
     pub async fn read(&self, statement: &Statement, args: Args) -> Result<Vec<Row>, StoreFault> {
         match self {
             Db::Sqlite { reader, .. } => Conn::Sqlite(&mut *reader.acquire().await?).rows(statement, args).await,
-            Db::Postgres(pool) => Conn::Postgres(&mut *pool.acquire().await?).rows(statement, args).await,
+            Db::Postgres(pool) => {
+                let mut conn = pool.acquire().await?;
+                let rows = Conn::Postgres(&mut conn).rows(statement, args).await;
+                postgres::give_back(conn, rows)
+            }
         }
     }
 
@@ -127,6 +131,14 @@ impl Reading {
             Reading::Postgres(conn) => Conn::Postgres(conn),
         }
     }
+
+    /// Gives the connection back.
+    pub fn end<T>(self, outcome: Result<T, StoreFault>) -> Result<T, StoreFault> {
+        match self {
+            Reading::Sqlite(_) => outcome,
+            Reading::Postgres(conn) => postgres::give_back(conn, outcome),
+        }
+    }
 }
 
 /// A connection, inside a transaction or not.
@@ -145,7 +157,7 @@ impl Conn<'_> {
             }
             Conn::Postgres(conn) => {
                 let query = sqlx::query_with(statement.postgres, args.bound::<PgArguments>()?);
-                query.execute(&mut **conn).await?.rows_affected()
+                postgres::answered(query.execute(&mut **conn)).await?.rows_affected()
             }
         })
     }
@@ -158,7 +170,8 @@ impl Conn<'_> {
                 sqlx::query_with(text, args.bound::<SqliteArguments>()?).execute(&mut **conn).await?.rows_affected()
             }
             Conn::Postgres(conn) => {
-                sqlx::query_with(text, args.bound::<PgArguments>()?).execute(&mut **conn).await?.rows_affected()
+                let query = sqlx::query_with(text, args.bound::<PgArguments>()?);
+                postgres::answered(query.execute(&mut **conn)).await?.rows_affected()
             }
         })
     }
@@ -167,7 +180,7 @@ impl Conn<'_> {
     pub async fn say(&mut self, words: &'static str) -> Result<(), StoreFault> {
         match self {
             Conn::Sqlite(conn) => sqlx::query(words).execute(&mut **conn).await.map(|_| ())?,
-            Conn::Postgres(conn) => sqlx::query(words).execute(&mut **conn).await.map(|_| ())?,
+            Conn::Postgres(conn) => postgres::answered(sqlx::query(words).execute(&mut **conn)).await.map(|_| ())?,
         }
         Ok(())
     }
@@ -181,7 +194,7 @@ impl Conn<'_> {
             }
             Conn::Postgres(conn) => {
                 let query = sqlx::query_with(statement.postgres, args.bound::<PgArguments>()?);
-                query.fetch_all(&mut **conn).await?.into_iter().map(Row::Postgres).collect()
+                postgres::answered(query.fetch_all(&mut **conn)).await?.into_iter().map(Row::Postgres).collect()
             }
         })
     }

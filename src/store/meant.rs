@@ -3,7 +3,7 @@
 
 use super::db::{Conn, args};
 use super::inbox::Target;
-use super::{Store, StoreFault, incident_of, sql};
+use super::{Store, StoreFault, incident_of, readable, sql};
 use crate::incident::absent::Absent;
 use crate::incident::state::Incident;
 
@@ -14,7 +14,8 @@ impl Store {
     /// When the database fails or a row cannot be read.
     pub async fn meant(&self, target: &Target) -> Result<Result<Incident, Absent>, StoreFault> {
         let mut reading = self.db.reading().await?;
-        meant(&mut reading.conn(), target, For::Reading).await
+        let meant = meant(&mut reading.conn(), target, For::Reading).await;
+        reading.end(meant)
     }
 }
 
@@ -46,7 +47,7 @@ pub(super) async fn meant(
         return incident_of(&row).map(Ok);
     }
     let rows = conn.rows(&sql::OPEN_TO_NAME, args![]).await?;
-    let mut open: Vec<Incident> = rows.iter().map(incident_of).collect::<Result<_, _>>()?;
+    let mut open = readable(&rows);
     Ok(match open.len() {
         0 => Err(Absent::NoneOpen),
         1 => {

@@ -9,7 +9,7 @@ use super::StoreFault;
 use super::sqlite::unusable;
 
 /// Version, name, and the text for each database. Embedded one by one, so that a new file is seen by the compiler.
-const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
     (
         1,
         "start",
@@ -39,6 +39,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 5] = [
         "lets_pass",
         include_str!("../../migrations/sqlite/0005_lets_pass.sql"),
         include_str!("../../migrations/postgres/0005_lets_pass.sql"),
+    ),
+    (
+        6,
+        "put_aside",
+        include_str!("../../migrations/sqlite/0006_put_aside.sql"),
+        include_str!("../../migrations/postgres/0006_put_aside.sql"),
     ),
 ];
 

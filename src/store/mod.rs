@@ -287,16 +287,15 @@ impl Store {
     /// How many incidents are open, and the worst of them, as many as are looked at for lists and Home.
     ///
     /// # Errors
-    /// When the database fails or a row cannot be read.
+    /// When the database fails.
     pub async fn open_incidents(&self) -> Result<OpenIncidents, StoreFault> {
-        let worst = self.db.read(&sql::OPEN_INCIDENTS, args![i64::from(LOOKED_AT)]).await?;
-        let worst = worst.iter().map(incident_of).collect::<Result<Vec<_>, _>>()?;
-        let count = if worst.len() < LOOKED_AT as usize {
-            worst.len()
+        let rows = self.db.read(&sql::OPEN_INCIDENTS, args![i64::from(LOOKED_AT)]).await?;
+        let count = if rows.len() < LOOKED_AT as usize {
+            rows.len()
         } else {
-            usize::try_from(self.count(&sql::OPEN_COUNT, Args::none()).await?).unwrap_or(0).max(worst.len())
+            usize::try_from(self.count(&sql::OPEN_COUNT, Args::none()).await?).unwrap_or(0).max(rows.len())
         };
-        Ok(OpenIncidents { count, worst })
+        Ok(OpenIncidents { count, worst: readable(&rows) })
     }
 
     /// Every open incident's number, worst first, then oldest first.
@@ -350,6 +349,13 @@ impl Kind {
 
 fn incident_of(row: &Row) -> Result<Incident, StoreFault> {
     read("incident", row.text("state")?)
+}
+
+/// Those that can be read: one that cannot, which the watch tells of, must not hide all others.
+fn readable(rows: &[Row]) -> Vec<Incident> {
+    let read =
+        |row: &Row| incident_of(row).map_err(|fault| tracing::error!(%fault, "an open incident is left out")).ok();
+    rows.iter().filter_map(read).collect()
 }
 
 fn read<T: DeserializeOwned>(what: &'static str, text: String) -> Result<T, StoreFault> {

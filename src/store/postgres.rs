@@ -2,11 +2,14 @@
 //!
 //! Nothing is used that CockroachDB or YugabyteDB lack: no advisory locks, no NOTIFY. What is due is found by asking.
 
+use std::future::Future;
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::Connection as _;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Postgres};
 
 use super::StoreFault;
 use super::db::{Conn, Write};
@@ -17,6 +20,11 @@ const CONNECTIONS: u32 = 16;
 const READY: u32 = 8;
 /// A connection that rested for so long is tried before it is used.
 const UNTRIED: Duration = Duration::from_secs(1);
+/// And it is given up when it does not answer that in time: others are there, or can be opened.
+const TRIED_FOR: Duration = Duration::from_secs(1);
+/// Longer than the server lets a statement take: whoever has not answered by then is gone, and its host with it. The kernel would
+/// wait for a quarter of an hour.
+const GONE_AFTER: Duration = Duration::from_secs(12);
 /// A transaction that another one got in the way of is repeated so often; and where a row was in the way, which it sees when it
 /// is repeated.
 const ATTEMPTS: u32 = 20;
@@ -42,7 +50,7 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
     let pool = pool.test_before_acquire(false).before_acquire(|conn, connection| {
         Box::pin(async move {
             if connection.idle_for >= UNTRIED {
-                conn.ping().await?;
+                within(TRIED_FOR, conn.ping()).await?;
             }
             Ok(true)
         })
@@ -80,23 +88,53 @@ async fn repeated<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFa
 }
 
 async fn once<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
+    let mut conn = pool.acquire().await?;
+    let outcome = transaction(&mut conn, change).await;
+    give_back(conn, outcome)
+}
+
+async fn transaction<W: Write>(conn: &mut PgConnection, change: &W) -> Result<W::Out, StoreFault> {
     if change.is_single() {
-        return change.write(&mut Conn::Postgres(&mut *pool.acquire().await?)).await;
+        return change.write(&mut Conn::Postgres(conn)).await;
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = answered(conn.begin()).await?;
     match change.write(&mut Conn::Postgres(&mut tx)).await {
         Ok(out) => {
-            tx.commit().await?;
+            answered(tx.commit()).await?;
             Ok(out)
         }
+        Err(fault) if is_gone(&fault) => Err(fault),
         Err(fault) => {
             // Waited for: what is left locked would be skipped when this is repeated.
-            if let Err(error) = tx.rollback().await {
+            if let Err(error) = answered(tx.rollback()).await {
                 tracing::debug!(%error, "a transaction that failed could not be rolled back; it ends with its connection");
+                return Err(if error.as_database_error().is_some() { fault } else { error.into() });
             }
             Err(fault)
         }
     }
+}
+
+/// What the server answers, unless it is gone.
+pub(super) async fn answered<T>(asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    within(GONE_AFTER, asking).await
+}
+
+async fn within<T>(limit: Duration, asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let gone = |_| Err(std::io::Error::new(ErrorKind::TimedOut, "the server has not answered").into());
+    tokio::time::timeout(limit, asking).await.unwrap_or_else(gone)
+}
+
+fn is_gone(fault: &StoreFault) -> bool {
+    matches!(fault, StoreFault::Database(sqlx::Error::Io(error)) if error.kind() == ErrorKind::TimedOut)
+}
+
+/// Gives the connection back, but not one whose server is gone: others would wait for the same answer.
+pub(super) fn give_back<T>(conn: PoolConnection<Postgres>, outcome: Result<T, StoreFault>) -> Result<T, StoreFault> {
+    if outcome.as_ref().is_err_and(is_gone) {
+        drop(conn.detach());
+    }
+    outcome
 }
 
 /// How often in all a change is tried that ended so. Serialization failure, deadlock, lock not available (rule 9); and a row that

@@ -84,19 +84,14 @@ statements! {
     UNDECIDED = "SELECT (SELECT MIN(position) FROM inbox WHERE state = 'new') AS input, \
         (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake WHERE" (may_work!());
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
-    /// each incident's inputs keep their order. It is looked for among the oldest only, between both bounds: PostgreSQL would
-    /// else read the whole backlog of a flood for each of its inputs. What is named several times it works out once, and does
-    /// not compare each of them with each where another one has the first in hand.
-    NEXT_INPUT = "WITH oldest AS (SELECT position, incident, channel FROM inbox WHERE state = 'new' \
-        AND position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
-        AND position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50), \
-        first AS (SELECT r.position FROM (SELECT position, incident, channel, \
-        MIN(position) OVER (PARTITION BY incident) AS of_incident, MIN(position) OVER (PARTITION BY channel) AS of_channel \
-        FROM oldest) r WHERE (r.incident IS NULL OR r.position = r.of_incident) \
-        AND (r.channel IS NULL OR r.position = r.of_channel)) \
-        SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
-        AND i.position >= (SELECT MIN(position) FROM first) AND i.position <= (SELECT MAX(position) FROM first) \
-        AND i.position IN (SELECT position FROM first) AND" (may_work!(), "ORDER BY i.position LIMIT 1")
+    /// each incident's inputs keep their order. It is looked for among the oldest only, and what is the first of its incident and
+    /// of its channel is asked of the index for each by itself: mostly of one.
+    NEXT_INPUT = "SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
+        AND i.position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
+        AND i.position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50 \
+        AND (i.incident IS NULL OR (SELECT MIN(e.position) FROM inbox e WHERE e.state = 'new' AND e.incident = i.incident) >= i.position) \
+        AND (i.channel IS NULL OR (SELECT MIN(e.position) FROM inbox e WHERE e.state = 'new' AND e.channel = i.channel) >= i.position) \
+        AND" (may_work!(), "ORDER BY i.position LIMIT 1")
         [" FOR UPDATE SKIP LOCKED"] "";
     /// The inputs behind one, of the same incident or channel, in order.
     INPUTS_BEHIND = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
@@ -109,6 +104,10 @@ statements! {
     FINISH_INPUT = "UPDATE inbox SET state = 'done' WHERE position = $1";
     INPUT_AT = "SELECT input, arrived_at FROM inbox WHERE position = $1";
     PUT_INPUT_ASIDE = "UPDATE inbox SET state = 'dead', fault = $2 WHERE position = $1 AND state = 'new'";
+    /// One for each open incident, all of them or none.
+    RECEIVE_IN_ALL = "INSERT INTO inbox (source, incident, input, state, arrived_at) \
+        SELECT $1 || n.id, n.id, $2, 'new', $3 FROM incident n WHERE n.status IN ('triggered', 'acknowledged', 'mitigated') \
+        ON CONFLICT (source) DO NOTHING";
     /// Once for each state of an incident, however often it is tried.
     PUT_WAKE_ASIDE = "INSERT INTO inbox (source, incident, input, state, fault, arrived_at) \
         SELECT 'wake:' || n.id || ':' || n.seq, n.id, $2, 'dead', $3, $4 FROM incident n WHERE n.id = $1 \
@@ -131,6 +130,8 @@ statements! {
     FORGET_RUNS = "DELETE FROM outbox WHERE lane = 'action' AND effect LIKE '%\"effect\":\"run\"%'";
     /// They stay begun: a waiting copy of the same card may stand beside one, and whoever takes it over looks first.
     END_LEASES = "UPDATE outbox SET lease_until = due_at WHERE state = 'leased'";
+    /// Of terminals that went away before they read them.
+    FORGET_ANSWERS = "DELETE FROM answer WHERE at < $1";
     FORGET_INPUTS = "DELETE FROM inbox WHERE state = 'done' AND arrived_at < $1";
     INPUTS_WAITING = "SELECT COUNT(*) AS n FROM inbox WHERE state = 'new'";
 
@@ -152,6 +153,8 @@ statements! {
         rank = excluded.rank, channel = excluded.channel, state = excluded.state, seq = excluded.seq, \
         wake_at = excluded.wake_at";
     WAKE_LATER = "UPDATE incident SET wake_at = $2 WHERE id = $1 AND wake_at <= $3";
+    /// For a wake that is over and brought nothing.
+    WAKE_MOVED = "UPDATE incident SET wake_at = $2 WHERE id = $1";
     WAKE_FORGOTTEN = "UPDATE incident SET wake_at = $2 WHERE id = $1 AND wake_at IS NULL";
     APPEND_ENTRY = "INSERT INTO timeline (incident, seq, at, kind, entry) VALUES ($1, $2, $3, $4, $5)";
     TIMELINE = "SELECT entry FROM timeline WHERE incident = $1 ORDER BY seq";

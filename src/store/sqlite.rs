@@ -50,9 +50,13 @@ pub(super) async fn readers(options: SqliteConnectOptions, most: u32) -> Result<
     Ok(pool.connect_with(options.read_only(true)).await?)
 }
 
-/// Holds a lock beside the database file for as long as the store lives, so that a second process refuses to start.
+/// Holds a lock beside the database file for as long as the store lives, so that a second process refuses to start: by
+/// whatever name it knows the file.
 pub(super) fn lock(options: &SqliteConnectOptions) -> Result<File, StoreFault> {
-    let mut name = options.get_filename().as_os_str().to_owned();
+    let named = options.get_filename();
+    // One that is not there yet has no other name.
+    let real = std::fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
+    let mut name = real.into_os_string();
     name.push(".lock");
     let path = PathBuf::from(name);
     let file = File::create(&path).map_err(|why| unusable(options, &why))?;
@@ -338,6 +342,17 @@ mod tests {
             assert_eq!(store.number(name).await.unwrap(), value, "{name}");
         }
         store.set_number("after", 1).await.expect("the writer goes on");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_has_one_lock_by_whatever_name_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+        let _held = Store::open(&url("vigie.db")).await.unwrap();
+        std::os::unix::fs::symlink(folder.path().join("vigie.db"), folder.path().join("current.db")).unwrap();
+        let second = Store::open(&url("current.db")).await.expect_err("it is in use");
+        assert!(matches!(second, StoreFault::InUse { .. }), "{second}");
     }
 
     /// How the connection that writes is set.

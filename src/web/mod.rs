@@ -11,8 +11,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::incident::time::Millis;
-use crate::slack::{Health, Slack};
+use crate::incident::time::{Instant, Millis};
+use crate::slack::{CANARY_HEARD, Health, Slack, is_unheard};
 use crate::store::Store;
 
 /// How long any part may take to show that it works.
@@ -52,7 +52,10 @@ async fn ready(State(gauges): State<Gauges>) -> impl IntoResponse {
         Ok(Err(fault)) => Err(fault.to_string()),
         Err(_) => Err("the database does not answer".to_owned()),
     };
-    let parts = [("database", database), ("slack", heard(&gauges).await), ("engine", on_time(&gauges).await)];
+    let in_time = |_| Err("the database does not answer".to_owned());
+    let slack = tokio::time::timeout(2 * WITHIN, heard(&gauges)).await.unwrap_or_else(in_time);
+    let engine = tokio::time::timeout(WITHIN, on_time(&gauges)).await.unwrap_or_else(in_time);
+    let parts = [("database", database), ("slack", slack), ("engine", engine)];
     let good = parts.iter().all(|(_, part)| part.is_ok());
     let body: serde_json::Map<String, serde_json::Value> = parts
         .into_iter()
@@ -72,15 +75,28 @@ async fn heard(gauges: &Gauges) -> Result<(), String> {
             Err(_) => Err("Slack does not answer".to_owned()),
         };
     };
+    if let Some(why) = gauges.slack.refusal() {
+        return Err(why);
+    }
     let gauge = door.gauge();
     if gauge.links == 0 {
         return Err(gauge.fault.unwrap_or_else(|| "no connection to Slack is open".to_owned()));
     }
-    let silent = gauge.last_heard.map(|at| gauges.clock.now().since(at));
-    match silent {
-        Some(silent) if silent > DEAF_AFTER => Err(format!("Slack has been silent for {} s", silent.0 / 1000)),
-        _ => Ok(()),
+    let now = gauges.clock.now();
+    let silent = gauge.last_heard.map(|at| now.since(at)).filter(|silent| *silent > DEAF_AFTER);
+    match silent.or(canary_unheard(gauges, now).await?) {
+        Some(silent) => Err(format!("Slack has been silent for {} s", silent.0 / 1000)),
+        None => Ok(()),
     }
+}
+
+/// For how long the canary has sung unheard, if nobody heard it in time.
+async fn canary_unheard(gauges: &Gauges, now: Instant) -> Result<Option<Millis>, String> {
+    let Some(sung) = gauges.slack.canary_unheard_for(now) else { return Ok(None) };
+    let store = &gauges.store;
+    let by_another = if store.is_shared() { store.number(CANARY_HEARD).await } else { Ok(None) };
+    let by_another = by_another.map_err(|fault| fault.to_string())?.map(Instant);
+    Ok(is_unheard(sung, by_another, now).then_some(sung))
 }
 
 /// Nothing that is due has waited for longer than a poll takes, with room to spare.

@@ -10,8 +10,10 @@ use vigie::incident::time::Millis;
 use vigie::store::{Store, StoreFault, Target};
 
 use crate::database::{Database, Kind};
+use crate::nowhere::logged;
 use crate::script::START;
 use crate::store::{answer, take_all, take_next, typed};
+use crate::world::World;
 
 const NEWER: i64 = 1_000;
 const LEASE: Millis = Millis::seconds(60);
@@ -157,4 +159,25 @@ async fn a_backup_that_was_cut_off_is_not_taken_for_an_empty_one() {
     let refused = Store::open(&fresh.url).await.unwrap().restore(&file, START).await.expect_err("it is not whole");
     assert!(refused.to_string().contains("cut off"), "{refused}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left of the try");
+}
+
+/// What the newer one keeps may be of a kind that the older does not know: it judges nothing of it.
+#[tokio::test]
+async fn an_older_release_does_not_look_after_what_a_newer_one_keeps() {
+    let world = World::open_changed(&[("workspace:", "watch:\n  tell: [lead]\n\nworkspace:")]).await;
+    world.types("U0SUPPORT", "C0GENERAL", "start sev2 checkout returns 500").await;
+    world.settle().await;
+    let store = &world.setup.vigie.store;
+    store.set_number("release", NEWER).await.unwrap();
+    world.database.does("UPDATE incident SET wake_at = NULL, state = '{\"newer\": 1}'").await;
+    let before = logged("a newer vigie has this database");
+    let looked = async {
+        while logged("a newer vigie has this database") < before + 2 {
+            world.clock.passes(Millis::minutes(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), looked).await.expect("it looks");
+    assert_eq!(store.put_aside().await.unwrap(), 0);
+    assert!(world.setup.phones.deliveries().is_empty(), "{:?}", world.setup.phones.deliveries());
 }

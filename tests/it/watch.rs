@@ -181,7 +181,7 @@ async fn a_database_that_was_away_is_an_absence_that_is_told_once() {
     world.close().await;
 }
 
-/// Of those who are told of an absence at one moment, the database takes the first only.
+/// The database takes one of those who are told of an absence at one moment, and no more: so it takes none.
 const ONE_AT_A_TIME: &str =
     "CREATE UNIQUE INDEX one_at_a_time ON inbox (arrived_at) WHERE substr(source, 1, 5) = 'away:'";
 const NOT_TOLD: &str = "whether anybody was away could not be looked at";
@@ -205,7 +205,7 @@ async fn each_is_told_once(world: &World, channels: &[String]) {
 }
 
 #[tokio::test]
-async fn an_absence_that_could_not_be_told_to_all_is_told_to_the_others_later() {
+async fn an_absence_that_could_not_be_told_to_all_is_told_to_all_later() {
     let (world, channels) = with_three_incidents().await;
     somebody_works(&world).await;
     world.database.does(ONE_AT_A_TIME).await;
@@ -215,21 +215,19 @@ async fn an_absence_that_could_not_be_told_to_all_is_told_to_the_others_later() 
     until("a look fails", || logged("could not look after itself") > before).await;
     let failed = logged(NOT_TOLD);
     world.database.does("ALTER TABLE counter_away RENAME TO counter").await;
-    until("one is told and the second is not", || {
-        logged(NOT_TOLD) > failed && channels.iter().any(|channel| told_of_an_absence(&world, channel) == 1)
-    })
-    .await;
-    // A look comes with each minute, right after the try to tell the others.
+    until("they cannot be told", || logged(NOT_TOLD) > failed).await;
+    // A look comes with each minute, right after the try to tell them.
     let failed = logged(NOT_TOLD);
     world.clock.advance(Millis::minutes(1));
-    until("the third is not told", || logged(NOT_TOLD) > failed).await;
+    until("they still cannot", || logged(NOT_TOLD) > failed).await;
+    assert!(channels.iter().all(|channel| told_of_an_absence(&world, channel) == 0), "all or none");
     world.database.does("DROP INDEX one_at_a_time").await;
     each_is_told_once(&world, &channels).await;
     world.close().await;
 }
 
 #[tokio::test]
-async fn an_absence_that_could_not_be_told_to_all_at_the_start_is_told_to_the_others_later() {
+async fn an_absence_that_could_not_be_told_to_all_at_the_start_is_told_to_all_later() {
     let (mut world, channels) = with_three_incidents().await;
     world.database.does(ONE_AT_A_TIME).await;
     let failed = logged(NOT_TOLD);
@@ -237,6 +235,32 @@ async fn an_absence_that_could_not_be_told_to_all_at_the_start_is_told_to_the_ot
     assert!(logged(NOT_TOLD) > failed);
     world.database.does("DROP INDEX one_at_a_time").await;
     each_is_told_once(&world, &channels).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_trouble_that_reached_nobody_is_told_again_a_minute_later_and_then_no_more() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, "").await;
+    somebody_works(&world).await;
+    // It is late, too: each of the two troubles meets each way at its worst.
+    for door in [Door::Call, Door::Sms, Door::Smtp] {
+        world.setup.phones.fail_next(door, Fault::TooMany, 2);
+    }
+    let failed = logged("could not be told that Vigie itself has trouble");
+    world.database.put_garbage_into_the_inbox().await;
+    world.minutes(1).await;
+    until("the lead cannot be told", || logged("could not be told that Vigie itself has trouble") > failed).await;
+    assert_eq!(told(&world, "put aside"), 0);
+    until("the lead is told", || {
+        world.clock.passes(Millis::seconds(20));
+        told(&world, "put aside") == 1
+    })
+    .await;
+    for _ in 0..4 {
+        world.pass(3).await;
+    }
+    assert_eq!(told(&world, "put aside"), 1);
     world.close().await;
 }
 
@@ -467,5 +491,72 @@ async fn a_canary_that_slack_does_not_let_sing_is_not_taken_for_deafness() {
     until("it sings again", || world.setup.vigie.slack.canary_sung_at() != sung).await;
     the_canary_is_heard(&world).await;
     assert!(world.setup.phones.deliveries().is_empty(), "nobody is woken: {:?}", world.setup.phones.deliveries());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_canary_whose_channel_vigie_was_removed_from_is_no_deafness_and_it_comes_back() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, &sings()).await;
+    the_canary_is_heard(&world).await;
+    let hellos = world.setup.vigie.health.gauge().hellos;
+    world.ws().kick_bot(CANARY);
+    // It hears that it has to go, and nothing after that.
+    world.settle().await;
+    let sung_at = || world.setup.vigie.slack.canary_sung_at();
+    let sung = sung_at();
+    world.minutes(6).await;
+    until("it sings where it is not heard", || sung_at() != sung).await;
+    world.minutes(1).await;
+    until("it begins anew", || sung_at().is_none()).await;
+    world.minutes(1).await;
+    the_canary_is_heard(&world).await;
+    assert_eq!(told(&world, "Slack is not heard"), 0);
+    assert_eq!(world.setup.vigie.health.gauge().hellos, hellos, "what works is left alone");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_canary_that_may_not_sing_at_all_is_told_of_and_is_no_deafness() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, &sings()).await;
+    the_canary_is_heard(&world).await;
+    let hellos = world.setup.vigie.health.gauge().hellos;
+    world.ws().archive_channel(CANARY);
+    until("the lead is told", || {
+        world.clock.passes(Millis::minutes(1));
+        told(&world, "Vigie cannot look whether it still hears Slack") > 0
+    })
+    .await;
+    assert_eq!(told(&world, "Slack is not heard"), 0);
+    assert_eq!(world.setup.vigie.health.gauge().hellos, hellos, "what works is left alone");
+    let _ = world.ws().take_violations();
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_token_that_slack_takes_no_more_is_told_of_and_vigie_is_not_ready_until_it_is_taken_again() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, &sings()).await;
+    the_canary_is_heard(&world).await;
+    world.ws().faults().until_cleared("*", Trouble::Error("token_revoked".into()));
+    until("the lead is told", || {
+        world.clock.passes(Millis::minutes(1));
+        told(&world, "Slack takes Vigie’s token no more") > 0
+    })
+    .await;
+    let refusal = world.setup.vigie.slack.refusal().expect("it is known");
+    assert!(refusal.contains("SLACK_BOT_TOKEN"), "{refusal}");
+    assert_eq!(told(&world, "Vigie cannot look"), 0, "one reason is enough");
+    world.ws().faults().clear();
+    until("it is taken again", || {
+        world.clock.passes(Millis::minutes(1));
+        world.setup.vigie.slack.refusal().is_none()
+    })
+    .await;
+    let beats = alive.beats.load(Ordering::SeqCst);
+    world.clock.passes(Millis::minutes(1));
+    alive.beats_beyond(beats).await;
+    let _ = world.ws().take_violations();
     world.close().await;
 }

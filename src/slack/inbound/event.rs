@@ -27,9 +27,10 @@ impl Inbound {
                 return Ack::PLAIN;
             }
             (_, "tokens_revoked" | "app_uninstalled") => {
-                tracing::error!(
-                    "the app was removed from the workspace or its tokens were revoked; install it again and set SLACK_BOT_TOKEN"
-                );
+                // Perhaps only somebody's own token: the watch asks.
+                let why = "the app was removed from the workspace or its tokens were revoked; install it again and set SLACK_BOT_TOKEN";
+                tracing::error!("{why}");
+                self.slack.note_refusal(Some(why.to_owned()));
                 return Ack::PLAIN;
             }
             (_, "app_home_opened") => {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::super::budget::Urgency;
 use super::super::client::Slack;
+use super::super::directory::Room;
 use super::super::fault::SlackFault;
 use super::super::scene::Drawn;
 use super::post::Mark;
@@ -19,6 +20,14 @@ const LOOK_BACK: Millis = Millis::minutes(30 * 24 * 60);
 /// Where several processes keep when one of them last heard the canary: Slack gives each event to one of them.
 pub const CANARY_HEARD: &str = "canary_heard_at";
 
+/// How soon it has to be heard.
+const WITHIN: Millis = Millis::seconds(30);
+
+/// Whether nobody heard what was sung so long ago: no process of those that share a database. Their clocks differ a little.
+pub fn is_unheard(sung: Millis, heard_by_another: Option<Instant>, now: Instant) -> bool {
+    sung >= WITHIN && heard_by_another.is_none_or(|heard| heard + WITHIN < now - sung)
+}
+
 /// What is known of it; may be lost.
 #[derive(Debug, Default)]
 pub(in crate::slack) struct Canary(Mutex<State>);
@@ -29,6 +38,15 @@ struct State {
     message: Option<MessageRef>,
     sung_at: Option<Instant>,
     heard_at: Option<Instant>,
+}
+
+/// Why it cannot sing.
+const NOT_THERE: &str =
+    "Vigie is not in the channel of watch.canary, or the channel is archived; invite Vigie there, or name another one.";
+
+/// Slack tells of a channel to its members, while it is in use.
+fn is_heard_in(room: &Room) -> bool {
+    room.member && !room.archived
 }
 
 impl Canary {
@@ -44,10 +62,13 @@ impl Slack {
     /// A [`SlackFault`], also when the channel cannot be used.
     pub async fn sing(&self, channel: &ChannelId, text: &str, now: Instant) -> Result<(), SlackFault> {
         let canary = &self.memory().canary;
-        let known = canary.with(|state| {
+        let (known, sings_first) = canary.with(|state| {
             state.channel = Some(channel.clone());
-            state.message.clone()
+            (state.message.clone(), state.sung_at.is_none())
         });
+        if sings_first && !is_heard_in(&self.room(channel).await?) && !self.join(channel).await {
+            return Err(SlackFault::permanent("not_in_channel", NOT_THERE));
+        }
         let mark = Mark { kind: "vigie_canary", fields: Vec::new() };
         let drawn = Drawn { text: text.to_owned(), blocks: Vec::new() };
         let standing = match known {
@@ -55,12 +76,12 @@ impl Slack {
             None => self.find_marked(channel, Some(now - LOOK_BACK), &mark).await?,
         };
         let message = match standing {
-            Some(message) => match self.edit_message(&message, &drawn).await {
+            Some(message) => match self.edit_message(&message, Urgency::Person, &drawn).await {
                 Ok(()) => message,
-                Err(SlackFault::Permanent { .. }) => self.post_message(channel, Urgency::Card, &drawn, &mark).await?,
+                Err(SlackFault::Permanent { .. }) => self.post_message(channel, Urgency::Person, &drawn, &mark).await?,
                 Err(fault) => return Err(fault),
             },
-            None => self.post_message(channel, Urgency::Card, &drawn, &mark).await?,
+            None => self.post_message(channel, Urgency::Person, &drawn, &mark).await?,
         };
         // Only what was sung can be heard. It may have been by now, which is later than `now`.
         canary.with(|state| {
@@ -68,6 +89,24 @@ impl Slack {
             state.sung_at = Some(now);
         });
         Ok(())
+    }
+
+    /// Whether Slack would tell of the canary's channel at all. It lets a message be edited by whoever was removed from there,
+    /// and tells them of nothing; then there is another beginning.
+    pub async fn may_hear_canary(&self) -> bool {
+        let canary = &self.memory().canary;
+        let Some(channel) = canary.with(|state| state.channel.clone()) else { return true };
+        match self.room(&channel).await {
+            Ok(room) if !is_heard_in(&room) => {
+                canary.with(|state| state.sung_at = None);
+                false
+            }
+            Ok(_) => true,
+            Err(fault) => {
+                tracing::warn!(code = fault.code(), "whether Vigie is in the canary's channel is not known");
+                true
+            }
+        }
     }
 
     /// When the canary sang last.

@@ -83,7 +83,7 @@ impl Slack {
 
     /// Edits a card where it stands; `false` when it can be edited no more and is to be posted anew.
     async fn edit_if_there(&self, card: &Card, message: &MessageRef, drawn: &Drawn) -> Result<bool, SlackFault> {
-        match self.edit_message(message, drawn).await {
+        match self.edit_message(message, Urgency::Card, drawn).await {
             Ok(()) => Ok(true),
             Err(fault) if fault.is_one_of(&MESSAGE_GONE) => {
                 tracing::info!(card = card.name(), code = fault.code(), "a card is posted anew");
@@ -221,12 +221,12 @@ impl Slack {
         }
     }
 
-    /// A public channel that Vigie is to announce in can be entered without being asked.
-    async fn join(&self, channel: &ChannelId) -> bool {
+    /// A public channel that the configuration names can be entered without being asked.
+    pub(super) async fn join(&self, channel: &ChannelId) -> bool {
         let body = json!({"channel": channel.0});
         let joined = self.post("conversations.join", Urgency::Card, "", &body).await;
         if let Err(fault) = &joined {
-            tracing::warn!(code = fault.code(), "the announcement channel could not be joined");
+            tracing::warn!(code = fault.code(), "a channel of the configuration could not be joined");
         }
         joined.is_ok()
     }

@@ -26,8 +26,8 @@ use crate::incident::id::UserId;
 use crate::incident::state::Incident;
 use crate::render::Locale;
 
-pub use canary::CANARY_HEARD;
 pub(super) use canary::Canary;
+pub use canary::{CANARY_HEARD, is_unheard};
 pub(super) use channel::Decoration;
 pub(super) use content::content;
 pub use name::channel_name;

@@ -78,7 +78,12 @@ impl Slack {
     }
 
     /// Edits a message; its metadata stays.
-    pub(super) async fn edit_message(&self, message: &MessageRef, drawn: &Drawn) -> Result<(), SlackFault> {
+    pub(super) async fn edit_message(
+        &self,
+        message: &MessageRef,
+        urgency: Urgency,
+        drawn: &Drawn,
+    ) -> Result<(), SlackFault> {
         const METHOD: &str = "chat.update";
         let text: String = drawn.text.chars().take(UPDATE_TEXT).collect();
         let mut body = json!({
@@ -87,13 +92,13 @@ impl Slack {
             "text": text,
             "blocks": blocks(drawn)?,
         });
-        let mut answer = self.post(METHOD, Urgency::Card, &message.channel.0, &body).await;
+        let mut answer = self.post(METHOD, urgency, &message.channel.0, &body).await;
         if let Err(fault) = &answer
             && fault.is_one_of(&BLOCKS_REFUSED)
         {
             tracing::error!(code = fault.code(), "Slack refused the blocks; the text alone is shown");
             body["blocks"] = json!([]);
-            answer = self.post(METHOD, Urgency::Card, &message.channel.0, &body).await;
+            answer = self.post(METHOD, urgency, &message.channel.0, &body).await;
         }
         answer.map(|_| ())
     }

@@ -1,0 +1,3 @@
+-- What was put aside is counted each minute.
+CREATE INDEX inbox_dead ON inbox (position) WHERE state = 'dead';
+CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
