@@ -155,7 +155,9 @@ impl Engine {
                 Ok(false) => return true,
                 Ok(true) if !told => {
                     told = true;
-                    tracing::error!("this database was restored from a backup: nothing is done until “vigie resume”");
+                    tracing::error!(
+                        "this database was restored from a backup: nothing is done until “vigie resume” (on SQLite: stop this first)"
+                    );
                 }
                 Ok(true) => {}
                 Err(fault) => tracing::error!(%fault, "the database cannot be read; trying again"),

@@ -80,6 +80,17 @@ pub enum StoreFault {
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// What waits would not be done in its order.
+    #[error(
+        "the database gives each connection {size} numbers of {sequence} in advance, and what waits is done in the order of its \
+         numbers. Run ALTER SEQUENCE {sequence} CACHE 1; on YugabyteDB set ysql_sequence_cache_minval=1 before that"
+    )]
+    Order {
+        /// The sequence.
+        sequence: String,
+        /// How many numbers each connection takes.
+        size: i64,
+    },
     /// A newer release has the database.
     #[error(
         "a newer vigie has this database (it keeps release {found}; this one knows {known}). Start that one; to go back to \
@@ -167,6 +178,7 @@ impl Store {
             Kind::Postgres => {
                 let pool = postgres::open(url).await?;
                 migrate::postgres(&pool).await?;
+                postgres::keeps_order(&pool).await?;
                 (Db::Postgres(pool), None)
             }
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Postgres};
+use sqlx::{Connection as _, Postgres, Row as _};
 
 use super::StoreFault;
 use super::db::{Conn, Write};
@@ -56,6 +56,14 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
         })
     });
     Ok(pool.connect_lazy_with(options))
+}
+
+/// What waits is done in the order of its numbers, so they are given out one by one.
+pub(super) async fn keeps_order(pool: &PgPool) -> Result<(), StoreFault> {
+    const CACHED: &str = "SELECT CAST(sequencename AS TEXT) AS sequence, cache_size AS size FROM pg_sequences \
+        WHERE schemaname = current_schema() AND cache_size > 1 ORDER BY sequencename LIMIT 1";
+    let Some(row) = sqlx::query(CACHED).fetch_optional(pool).await? else { return Ok(()) };
+    Err(StoreFault::Order { sequence: row.try_get("sequence")?, size: row.try_get("size")? })
 }
 
 /// The address without what may be secret in it.

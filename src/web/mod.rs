@@ -103,7 +103,7 @@ async fn canary_unheard(gauges: &Gauges, now: Instant) -> Result<Option<Millis>,
 async fn on_time(gauges: &Gauges) -> Result<(), String> {
     const LATE: Millis = Millis::seconds(10);
     if gauges.store.is_paused().await.map_err(|fault| fault.to_string())? {
-        return Err("paused, for the database was restored from a backup; “vigie resume” lets it go on".to_owned());
+        return Err("paused, for the database was restored from a backup; “vigie resume” lets it go on (on SQLite while this is stopped)".to_owned());
     }
     if gauges.store.has_a_newer().await.map_err(|fault| fault.to_string())? {
         return Err("a newer vigie has this database, and this one takes no more work; stop it".to_owned());

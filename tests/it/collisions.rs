@@ -127,3 +127,14 @@ async fn a_statement_that_takes_too_long_is_broken_off_and_the_next_one_goes_on(
     assert!(store.receive("quick", Target::default(), &typed("list"), START).await.unwrap());
     assert_eq!(store.backlog().await.unwrap().0, 1);
 }
+
+#[tokio::test]
+async fn a_server_that_gives_numbers_out_in_advance_is_refused_with_the_cure() {
+    let database = Database::of(Kind::Postgres).await;
+    Store::open(&database.url).await.unwrap().close().await;
+    database.does("ALTER SEQUENCE outbox_id_seq CACHE 100").await;
+    let refused = Store::open(&database.url).await.expect_err("what waits would lose its order");
+    assert!(refused.to_string().contains("ALTER SEQUENCE outbox_id_seq CACHE 1"), "{refused}");
+    database.does("ALTER SEQUENCE outbox_id_seq CACHE 1").await;
+    Store::open(&database.url).await.expect("the cure helps");
+}
