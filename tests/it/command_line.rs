@@ -10,7 +10,7 @@ use vigie::app::practice::{MANIFEST, Options, Setup, practice};
 use vigie::clock::Clock;
 use vigie::practice::Practice;
 
-use crate::database::Database;
+use crate::database::{Database, Kind};
 use crate::practice::app::{HandClock, options};
 use crate::script::START;
 use crate::world::World;
@@ -163,19 +163,21 @@ fn a_shell_completes_what_is_typed() {
 #[tokio::test]
 async fn migrate_brings_the_database_up_to_date_and_shows_that_it_is() {
     let folder = tempfile::tempdir().expect("a folder");
-    let database = Database::fresh().await;
-    let variables = [("DATABASE_URL", database.url.as_str())];
-    for time in ["the first", "the second"] {
-        let told = vigie(folder.path(), "migrate", &variables);
-        assert_eq!(
-            out(&told),
-            "The database is up to date: it understands everything that this version asks of it.\n",
-            "{time} time: {}",
-            err(&told)
-        );
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        let database = Database::of(kind).await;
+        let variables = [("DATABASE_URL", database.url.as_str())];
+        for time in ["the first", "the second"] {
+            let told = vigie(folder.path(), "migrate", &variables);
+            assert_eq!(
+                out(&told),
+                "The database is up to date: it understands everything that this version asks of it.\n",
+                "{time} time: {}",
+                err(&told)
+            );
+        }
+        let told = vigie(folder.path(), "incidents", &variables);
+        assert!(out(&told).starts_with("There is no incident yet"), "{}", err(&told));
     }
-    let told = vigie(folder.path(), "incidents", &variables);
-    assert!(out(&told).starts_with("There is no incident yet"), "{}", err(&told));
     let told = vigie(folder.path(), "migrate", &[("DATABASE_URL", "mysql://root:hunter2@example.com/x")]);
     assert_eq!(told.status.code(), Some(1));
     assert!(err(&told).contains("“mysql” is no database") && !err(&told).contains("hunter2"), "{}", err(&told));

@@ -6,12 +6,12 @@ use vigie::incident::id::IncidentId;
 use vigie::incident::people::Way;
 use vigie::incident::state::PageOutcome;
 use vigie::incident::time::Millis;
-use vigie::practice::Trouble;
 use vigie::practice::phones::DeliveryKind;
+use vigie::practice::{Trouble, Workspace};
 
 use crate::faults::until;
 use crate::nowhere::logged;
-use crate::world::World;
+use crate::world::{World, texts, ts};
 
 /// Every method that a start calls, and the address that its answer goes to.
 const START_PATH: [&str; 11] = [
@@ -297,6 +297,37 @@ async fn an_acknowledgement_that_is_lost_costs_nothing_but_the_second_delivery()
     assert_eq!(incident.captured.len(), 1);
     let late = world.ws().take_violations();
     assert!(late.iter().all(|violation| violation.rule == "late_ack"), "only the ordered loss: {late:?}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_the_database_cannot_take_is_delivered_again_and_whoever_clicked_is_told() {
+    let world = World::open().await;
+    world.types("U0ONCALL", "C0GENERAL", "start sev2 checkout returns 500").await;
+    let channel = world.channel(1).await;
+    world.joins("U0LEAD", &channel).await;
+    let said = world.ws().person("U0LEAD").say(&channel, "the deploy was at two").expect("the lead speaks");
+    world.settle().await;
+    let (dm, page) = (world.dm("U0ONCALL"), world.dms("U0ONCALL").pop().expect("a page came"));
+    world.database.does("ALTER TABLE inbox RENAME TO inbox_away").await;
+    let refused = logged("an event was not taken");
+    world.ws().person("U0LEAD").react(&channel, &said, "pushpin").expect("a reaction");
+    let clicked = world.ws().person("U0ONCALL").click(&dm, &ts(&page), "ack").await;
+    assert_eq!(clicked.expect("it can be clicked").failure, None);
+    let told = |ws: &Workspace| {
+        texts(&ws.ephemerals("U0ONCALL")).contains("That did not work, and nothing was changed").then_some(())
+    };
+    world.ws().wait_for(told).await.expect("whoever clicked is told");
+    let is_refused = async || (logged("an event was not taken") > refused).then_some(());
+    until("the event is not kept", Duration::from_secs(20), is_refused).await;
+    assert!(world.ws().envelopes_waiting() > 0, "it is not acknowledged");
+    world.database.does("ALTER TABLE inbox_away RENAME TO inbox").await;
+    world.setup.vigie.advance(Millis::seconds(4)).await.expect("the store answers");
+    world.ws().tick();
+    world.settle().await;
+    assert_eq!(world.incident(1).await.captured.len(), 1, "it is delivered again, and kept");
+    let late = world.ws().take_violations();
+    assert!(late.iter().all(|violation| violation.rule == "late_ack"), "only what the database refused: {late:?}");
     world.close().await;
 }
 
