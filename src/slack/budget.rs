@@ -126,18 +126,32 @@ impl Bucket {
         open.max(self.blocked_until).max(now)
     }
 
-    /// The turn after everybody's who waits already.
-    fn next_turn(&self, allowance: Allowance, now: i64) -> i64 {
-        let after_others = match allowance {
-            Allowance::Minute(most) => {
-                let (taken, told) = (self.calls.len(), self.turns.len());
-                let before = (taken + told).checked_sub(most);
-                let before = before.and_then(|at| self.calls.get(at).or_else(|| self.turns.get(at - taken)));
-                before.map(|at| at + WINDOW_MS)
+    /// The turn of one more who waits: after everybody. Of a message its channel's turn is known: what the workspace told
+    /// others for later than that is no reason to wait, for one channel's queue reaches far ahead and leaves room in
+    /// each minute.
+    fn next_turn(&self, allowance: Allowance, of_channel: Option<i64>, now: i64) -> i64 {
+        let mut turn = self.open_at(allowance, now).max(of_channel.unwrap_or(now));
+        match allowance {
+            Allowance::Minute(most) if of_channel.is_none() => {
+                self.room_after(most, self.turns.len()).map_or(turn, |room| room.max(turn))
             }
-            Allowance::Second(_) => self.turns.back().map(|at| at + SECOND_MS),
-        };
-        self.open_at(allowance, now).max(after_others.unwrap_or(now))
+            Allowance::Minute(most) => loop {
+                let told = self.turns.partition_point(|other| *other <= turn);
+                match self.room_after(most, told).filter(|room| *room > turn) {
+                    Some(room) => turn = room,
+                    None => break turn,
+                }
+            },
+            Allowance::Second(_) => self.turns.back().map_or(turn, |last| turn.max(last + SECOND_MS)),
+        }
+    }
+
+    /// When a minute has room for one more after the calls and the first `told` turns, if together they fill one.
+    fn room_after(&self, most: usize, told: usize) -> Option<i64> {
+        let taken = self.calls.len();
+        let first = (taken + told).checked_sub(most)?;
+        let first = self.calls.get(first).or_else(|| self.turns.get(first - taken))?;
+        Some(first + WINDOW_MS)
     }
 
     /// A turn for a page or an answer that Slack refused: when Slack said, and after the others of its kind.
@@ -249,14 +263,15 @@ fn wait(buckets: &mut HashMap<Key, Bucket>, method: &str, channel: &str, urgency
         let bucket = buckets.get_mut(&key)?;
         return (bucket.blocked_until > now).then(|| bucket.promise_person(allowance));
     }
-    let of_all = |what: fn(&Bucket, Allowance, i64) -> i64| {
-        let of_one = |key: Key| buckets.get(&key).map_or(now, |bucket| what(bucket, key.allowance(), now));
-        keys(method, channel).map(of_one).max().unwrap_or(now)
-    };
-    if of_all(Bucket::open_at) <= now {
+    let bucket = |key: &Key| buckets.get(key).map(|bucket| (bucket, key.allowance()));
+    let is_open = |key: Key| bucket(&key).is_none_or(|(bucket, allowance)| bucket.open_at(allowance, now) <= now);
+    if keys(method, channel).all(is_open) {
         return None;
     }
-    let turn = of_all(Bucket::next_turn);
+    // The channel's own turn comes first; the workspace is asked for room from then on.
+    let turn = keys(method, channel).rev().fold(None, |of_channel, key| {
+        bucket(&key).map(|(bucket, allowance)| bucket.next_turn(allowance, of_channel, now)).or(of_channel)
+    })?;
     for key in keys(method, channel) {
         buckets.entry(key).or_default().promise(turn);
     }
@@ -270,7 +285,7 @@ fn forget_idle(buckets: &mut HashMap<Key, Bucket>, now: i64) {
 }
 
 /// What a call is counted by.
-fn keys(method: &str, channel: &str) -> impl Iterator<Item = Key> {
+fn keys(method: &str, channel: &str) -> impl DoubleEndedIterator<Item = Key> {
     let in_channel = || Key { method: method.to_owned(), channel: Some(channel.to_owned()) };
     std::iter::once(of_workspace(method)).chain((method == BY_CHANNEL).then(in_channel))
 }
@@ -352,6 +367,43 @@ mod tests {
             waiting.sort_unstable_by(|one, other| other.cmp(one));
         }
         assert!(done <= 10 * WINDOW_MS, "two hundred channels at twenty a minute took {done} ms");
+    }
+
+    #[test]
+    fn a_channel_waits_for_no_queue_of_another_channel_while_the_workspace_has_room() {
+        let budget = Budget::default();
+        let post = |channel: &str| budget.take("chat.postMessage", channel, Urgency::Card, NOW);
+        for _ in 0..1_000 {
+            // Four go at once, one second each for the others.
+            let _ = post("CA");
+        }
+        for _ in 0..4 {
+            assert_eq!(post("C7"), Ok(()));
+        }
+        assert_eq!(post("C7"), Err(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_storm_in_one_channel_and_messages_in_many_others_come_to_an_end_side_by_side() {
+        let budget = Budget::default();
+        let others = (0..60).flat_map(|channel| (0..5).map(move |_| format!("C{channel}")));
+        let mut waiting: Vec<(i64, String)> =
+            (0..400).map(|_| "CA".to_owned()).chain(others).map(|to| (0, to)).collect();
+        let (mut storm, mut rest) = (0, 0);
+        waiting.reverse();
+        while let Some((at, channel)) = waiting.pop() {
+            match budget.take("chat.postMessage", &channel, Urgency::Card, later(at)) {
+                Ok(()) if channel == "CA" => storm = at,
+                Ok(()) => rest = at,
+                Err(wait) => {
+                    let turn = at + wait.as_millis() as i64;
+                    let place = waiting.partition_point(|(other, _)| *other > turn);
+                    waiting.insert(place, (turn, channel));
+                }
+            }
+        }
+        assert!(rest <= 2 * WINDOW_MS, "the last message of another channel came after {rest} ms");
+        assert!(storm <= 500 * SECOND_MS, "four hundred messages at one a second took {storm} ms");
     }
 
     #[test]
