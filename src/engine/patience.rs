@@ -8,7 +8,7 @@ use crate::incident::time::{Instant, Millis};
 use crate::incident::words::Words;
 use crate::paging::PagingFault;
 use crate::render::RenderFault;
-use crate::slack::SlackFault;
+use crate::slack::{SlackFault, WORTH_OF_A_PAGE};
 use crate::store::{Claimed, StoreFault};
 
 /// Why an effect was not carried out.
@@ -110,7 +110,7 @@ pub(super) enum Next {
 fn worth(effect: &Effect) -> Millis {
     match effect {
         // Somebody waits with their finger on the button.
-        Effect::Page { .. } | Effect::AskGroups { .. } => Millis::seconds(30),
+        Effect::Page { .. } | Effect::AskGroups { .. } => WORTH_OF_A_PAGE,
         Effect::Reply { .. } | Effect::ReplyWith { .. } => Millis::minutes(30),
         Effect::Home { .. } => Millis::minutes(5),
         Effect::Diagnose { .. } | Effect::Offer { .. } | Effect::Plan { .. } | Effect::KeepState { .. } => {

@@ -8,11 +8,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::incident::time::Instant;
+use crate::incident::time::{Instant, Millis};
 
 const MINUTE_MS: i64 = 60_000;
 /// Slack's minute, and a second: calls may take a little longer or shorter to reach it.
 const WINDOW_MS: i64 = MINUTE_MS + 1_000;
+/// A page is worth trying this long: then the person's next way is taken (E4).
+pub const WORTH_OF_A_PAGE: Millis = Millis::seconds(30);
 /// Buckets are forgotten, once full, when there are more than this.
 const KEPT: usize = 2_000;
 
@@ -154,11 +156,14 @@ impl Bucket {
         Some(first + WINDOW_MS)
     }
 
-    /// A turn for a page or an answer that Slack refused: when Slack said, and after the others of its kind.
+    /// A turn for a page or an answer that Slack refused: when Slack said, and after the others of its kind. One that a
+    /// page does not wait for is told, so that the person's next way is taken, and not kept: nobody would come.
     fn promise_person(&mut self, allowance: Allowance) -> i64 {
         let after_others = self.turns_of_people.back().map_or(0, |at| at + allowance.pace());
         let turn = self.blocked_until.max(after_others);
-        self.turns_of_people.push_back(turn);
+        if turn <= self.blocked_until + WORTH_OF_A_PAGE.0 {
+            self.turns_of_people.push_back(turn);
+        }
         turn
     }
 
@@ -308,6 +313,7 @@ mod tests {
     use super::*;
 
     const NOW: Instant = Instant(1_000_000);
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn later(ms: i64) -> Instant {
         Instant(NOW.0 + ms)
@@ -460,6 +466,16 @@ mod tests {
         }
         assert_eq!(budget.take("chat.postMessage", "D2", Urgency::Person, NOW), Ok(()), "another person's");
         assert_eq!(budget.take("chat.postMessage", "C1", Urgency::Card, NOW), Ok(()), "another channel's");
+    }
+
+    #[test]
+    fn pages_that_were_given_up_hold_no_later_page_back() {
+        let budget = Budget::default();
+        let refuse = |at| budget.block("chat.postMessage", "D1", Urgency::Person, SECOND, at);
+        let turns: Vec<Duration> = (0..200).map(|_| refuse(NOW)).collect();
+        let kept = turns.iter().filter(|turn| turn.as_secs() <= 31).count();
+        assert!(kept == 31 && turns.iter().all(|turn| turn.as_secs() <= 32), "{turns:?}");
+        assert_eq!(refuse(later(40_000)), SECOND);
     }
 
     #[test]

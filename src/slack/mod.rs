@@ -20,6 +20,7 @@ pub mod scene;
 pub mod socket;
 pub mod views;
 
+pub use budget::WORTH_OF_A_PAGE;
 pub use client::{Identity, Slack, SlackConfig, SlackSetupFault};
 pub use fault::SlackFault;
 pub use health::{Gauge, Health};
