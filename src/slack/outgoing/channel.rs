@@ -241,12 +241,13 @@ impl Slack {
         let channel = &channel_of(incident, attempt)?.id;
         let mut result = Invitation::default();
         for batch in users.chunks(INVITED_AT_ONCE) {
-            if let Err(fault) = self.invite_batch(channel, batch, &mut result).await {
-                if result.is_empty() || fault.is_one_of(&CHANNEL_LOST) {
-                    return Err(fault);
+            match self.invite_batch(channel, batch, &mut result).await {
+                Ok(()) => {}
+                Err(fault @ SlackFault::Permanent { .. }) if !result.is_empty() && !fault.is_one_of(&CHANNEL_LOST) => {
+                    result.refuse_rest(batch, fault.code());
                 }
-                let code = fault.code().to_owned();
-                result.failed.extend(batch.iter().map(|user| (user.clone(), code.clone())));
+                // What may pass is tried again: who is in already counts as in then.
+                Err(fault) => return Err(fault),
             }
         }
         Ok(vec![Report::Invited { users: result.users, failed: result.failed }])
@@ -322,6 +323,14 @@ impl Invitation {
             None | Some("already_in_channel" | "cant_invite_self") => self.users.push(user.clone()),
             Some(code) => self.failed.push((user.clone(), code.to_owned())),
         }
+    }
+
+    /// Slack refused those of `batch` that nothing is known of yet.
+    fn refuse_rest(&mut self, batch: &[UserId], code: &str) {
+        let known = |user: &UserId| self.users.contains(user) || self.failed.iter().any(|(failed, _)| failed == user);
+        let rest: Vec<_> =
+            batch.iter().filter(|user| !known(user)).map(|user| (user.clone(), code.to_owned())).collect();
+        self.failed.extend(rest);
     }
 
     fn is_empty(&self) -> bool {

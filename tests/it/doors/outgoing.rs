@@ -195,6 +195,39 @@ async fn one_person_who_cannot_be_invited_does_not_keep_the_others_out() {
     assert_eq!(failed[0].0.0, "U0NOBODY");
 }
 
+/// Slack refused all of them in a way that says of nobody why, so they are asked one by one, and that breaks off.
+#[tokio::test]
+async fn an_invitation_that_breaks_off_is_made_again_and_then_everybody_is_in() {
+    let world = World::open().await;
+    let incident = world.declare().await;
+    let invite = Effect::Invite { users: ["U0COMMS", "U0CTO", "U0SECURITY"].map(UserId::from).to_vec() };
+    let faults = world.ws().faults();
+    faults.next("conversations.invite", 1, Trouble::Error("user_is_restricted".into()));
+    faults.next("conversations.invite", 2, Trouble::Slow(Duration::ZERO));
+    faults.next("conversations.invite", 1, Trouble::RateLimited { retry_after_s: 1 });
+    let broken_off = world.carry_out(Some(incident.id), &invite, 1).await.unwrap_err();
+    assert!(matches!(broken_off, SlackFault::Retry { .. }), "{broken_off:?}");
+    world.clock.advance(Millis::seconds(1));
+    let reports = world.carry_out(Some(incident.id), &invite, 2).await.unwrap();
+    let [Report::Invited { users, failed }] = reports.as_slice() else { panic!("{reports:?}") };
+    assert_eq!((users.len(), failed.len()), (3, 0), "{reports:?}");
+}
+
+#[tokio::test]
+async fn who_is_in_is_not_among_those_who_could_not_be_invited() {
+    let world = World::open().await;
+    let incident = world.declare().await;
+    let invite = Effect::Invite { users: ["U0COMMS", "U0CTO", "U0SECURITY"].map(UserId::from).to_vec() };
+    let faults = world.ws().faults();
+    faults.next("conversations.invite", 1, Trouble::Error("user_is_restricted".into()));
+    faults.next("conversations.invite", 2, Trouble::Slow(Duration::ZERO));
+    faults.next("conversations.invite", 1, Trouble::Error("missing_scope".into()));
+    let reports = world.carry_out(Some(incident.id), &invite, 1).await.unwrap();
+    let [Report::Invited { users, failed }] = reports.as_slice() else { panic!("{reports:?}") };
+    assert_eq!(*users, ["U0COMMS", "U0CTO"].map(UserId::from));
+    assert_eq!(*failed, [(UserId::from("U0SECURITY"), "missing_scope".to_owned())]);
+}
+
 #[tokio::test]
 async fn a_storm_of_updates_stays_within_slacks_pace() {
     let world = World::open().await;
