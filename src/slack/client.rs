@@ -105,8 +105,8 @@ struct Inner {
 /// What was seen of Slack and may be forgotten at any time.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Direct-message conversations.
-    pub dms: DashMap<UserId, ChannelId>,
+    /// Direct-message conversations; an empty one is being opened, or could not be.
+    pub dms: DashMap<UserId, Arc<OnceCell<ChannelId>>>,
     /// What channels were last decorated with, so that the same topic is not set twice.
     pub decorations: DashMap<ChannelId, super::outgoing::Decoration>,
     /// Post-mortems that Slack took but may not show yet: channel and file name, with the file's id.

@@ -1,11 +1,19 @@
 //! People and channels as Slack knows them, asked for anew; direct-message conversations, remembered and never relied on.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::budget::Urgency;
 use super::client::{Slack, text};
-use super::fault::SlackFault;
+use super::fault::{self, SlackFault};
 use crate::incident::id::{ChannelId, UserId};
+
+const OPEN: &str = "conversations.open";
+/// A conversation may take this long to open, the wait for somebody else's call included: half a second more than one call
+/// may. Else those who wait would each sit out the calls of all before them when Slack falls silent.
+const OPENED_WITHIN: Duration = Duration::from_millis(10_500);
 
 /// One person as Slack knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,22 +85,24 @@ impl Slack {
         }
     }
 
-    /// The direct-message conversation with a person (`conversations.open`).
+    /// The direct-message conversation with a person (`conversations.open`). Asked for once at a time: a storm of pages
+    /// to one person would use up the method's calls of a minute. After a failure the next who waits asks anew.
     ///
     /// # Errors
     /// What Slack says; `user_not_found`, `user_disabled` … for good.
     pub(super) async fn direct_messages(&self, user: &UserId) -> Result<ChannelId, SlackFault> {
-        if let Some(known) = self.memory().dms.get(user) {
-            return Ok(known.clone());
+        let conversation = Arc::clone(self.memory().dms.entry(user.clone()).or_default().value());
+        let opening = conversation.get_or_try_init(|| self.open_direct_messages(user));
+        match tokio::time::timeout(OPENED_WITHIN, opening).await {
+            Ok(opened) => opened.cloned(),
+            Err(_) => Err(fault::late(OPEN, OPENED_WITHIN)),
         }
-        let body = json!({"users": user.0});
-        let answer = self.post("conversations.open", Urgency::Person, "", &body).await?;
+    }
+
+    async fn open_direct_messages(&self, user: &UserId) -> Result<ChannelId, SlackFault> {
+        let answer = self.post(OPEN, Urgency::Person, "", &json!({"users": user.0})).await?;
         let channel = ChannelId(text(&answer, "/channel/id"));
-        if channel.0.is_empty() {
-            return Err(super::fault::garbage("conversations.open"));
-        }
-        self.memory().dms.insert(user.clone(), channel.clone());
-        Ok(channel)
+        if channel.0.is_empty() { Err(fault::garbage(OPEN)) } else { Ok(channel) }
     }
 
     /// A conversation that was remembered and is gone.

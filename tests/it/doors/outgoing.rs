@@ -228,6 +228,35 @@ async fn who_is_in_is_not_among_those_who_could_not_be_invited() {
     assert_eq!(*failed, [(UserId::from("U0SECURITY"), "missing_scope".to_owned())]);
 }
 
+/// How often the conversation with this person was asked for.
+fn openings(world: &World, user: &str) -> usize {
+    world.ws().calls_of("conversations.open").iter().filter(|call| call.args["users"] == user).count()
+}
+
+fn answer_to(user: &str) -> Effect {
+    let to = ReplyTo::Person { user: UserId::from(user), channel: None, response_url: None };
+    Effect::Reply { to, words: Words::new("refusal.no_incident") }
+}
+
+#[tokio::test]
+async fn many_messages_to_one_person_at_once_open_one_conversation() {
+    let world = World::open().await;
+    world.ws().faults().until_cleared("conversations.open", Trouble::Slow(Duration::from_millis(150)));
+    let answer = answer_to("U0SECURITY");
+    futures_util::future::join_all((0..64).map(|_| world.carry_out(None, &answer, 1))).await;
+    assert_eq!(openings(&world, "U0SECURITY"), 1);
+}
+
+#[tokio::test]
+async fn a_conversation_that_was_not_opened_is_asked_for_by_the_next_who_waits() {
+    let world = World::open().await;
+    world.ws().faults().next("conversations.open", 1, Trouble::ServerError);
+    let answer = answer_to("U0SECURITY");
+    let answered = futures_util::future::join_all((0..3).map(|_| world.carry_out(None, &answer, 1))).await;
+    assert_eq!(answered.iter().filter(|done| done.is_ok()).count(), 2, "{answered:?}");
+    assert_eq!(openings(&world, "U0SECURITY"), 2);
+}
+
 #[tokio::test]
 async fn a_storm_of_updates_stays_within_slacks_pace() {
     let world = World::open().await;
