@@ -28,7 +28,7 @@ pub struct Patience {
     pub ping_every: Duration,
     /// After so many pings without a sign of life the connection counts as dead.
     pub silent_pings: u32,
-    /// Connecting, and each write, may take this long.
+    /// Connecting, the wait for hello, and each write may take this long.
     pub answer_within: Duration,
     /// The shortest pause between two attempts; doubles with each failure.
     pub first_pause: Duration,

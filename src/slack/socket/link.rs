@@ -68,18 +68,10 @@ impl Link {
         let connecting =
             connect_async_tls_with_config(address, Some(socket), true, Some(Connector::Rustls(Arc::new(trust))));
         let (mut stream, _) = within(patience.answer_within, connecting).await?;
-        loop {
-            let frame =
-                within(patience.answer_within, async { stream.next().await.unwrap_or(Err(Error::ConnectionClosed)) });
-            let Message::Text(text) = frame.await? else { continue };
-            match Frame::read(&text) {
-                Frame::Hello => break,
-                Frame::Goodbye(Farewell::Disabled) => return Err(NoLink::Disabled),
-                Frame::Goodbye(Farewell::Refresh) => {
-                    return Err(NoLink::Broken("Slack closed it at once".to_owned()));
-                }
-                _ => {}
-            }
+        match within(patience.answer_within, greeting(&mut stream)).await? {
+            None => {}
+            Some(Farewell::Disabled) => return Err(NoLink::Disabled),
+            Some(Farewell::Refresh) => return Err(NoLink::Broken("Slack closed it at once".to_owned())),
         }
         health.opened(inbound.clock().now());
         tracing::info!(links = health.gauge().links, "connected to Slack");
@@ -217,6 +209,19 @@ impl Link {
         let storing = async { while taking.join_next().await.is_some() {} };
         if tokio::time::timeout(self.patience.finish_within, storing).await.is_err() {
             tracing::warn!("a connection ended while envelopes were still being stored");
+        }
+    }
+}
+
+/// Reads up to hello; or up to the farewell that Slack said in its place.
+async fn greeting(stream: &mut Stream) -> Result<Option<Farewell>, Error> {
+    loop {
+        let message = stream.next().await.unwrap_or(Err(Error::ConnectionClosed))?;
+        let Message::Text(text) = message else { continue };
+        match Frame::read(&text) {
+            Frame::Hello => return Ok(None),
+            Frame::Goodbye(farewell) => return Ok(Some(farewell)),
+            _ => {}
         }
     }
 }

@@ -1,8 +1,16 @@
 //! Socket Mode breaks in every way it can, and nobody is left unheard.
 
-use vigie::incident::id::IncidentId;
+use std::time::Duration;
 
-use super::world::World;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::sync::watch;
+use vigie::incident::id::IncidentId;
+use vigie::slack::{Health, Inbound, Patience, Slack, SlackConfig, SocketDoor};
+
+use super::world::{World, patience};
 
 async fn is_heard(world: &World) {
     let told = world.say("lead", "start sev2 checkout returns 500").await;
@@ -106,4 +114,42 @@ async fn what_was_read_is_stored_and_acknowledged_before_vigie_stops() {
     let stored = world.store.incident(IncidentId(1)).await.unwrap().is_some();
     // Either it was read, and then it is stored and acknowledged, or it was not, and then Slack tells the person.
     assert_eq!(ack.failure.is_none(), stored);
+}
+
+/// A Slack whose connections are pinged and never greeted: its address, and how many it has taken.
+async fn without_greeting() -> (String, watch::Receiver<usize>) {
+    let (taken, count) = watch::channel(0);
+    let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = tcp.local_addr().expect("an address");
+    let ping = move |mut socket: WebSocket| async move {
+        taken.send_modify(|taken| *taken += 1);
+        let mut next = tokio::time::interval(Duration::from_millis(10));
+        while socket.send(Message::Ping("ping".into())).await.is_ok() {
+            next.tick().await;
+        }
+    };
+    let link = move |upgrade: WebSocketUpgrade| std::future::ready(upgrade.on_upgrade(ping.clone()));
+    let open = move || async move { Json(json!({"ok": true, "url": format!("ws://{address}/link")})) };
+    let routes = Router::new().route("/api/apps.connections.open", post(open)).route("/link", get(link));
+    tokio::spawn(async move { axum::serve(tcp, routes).await });
+    (format!("http://{address}/api"), count)
+}
+
+#[tokio::test]
+async fn a_connection_that_is_alive_and_never_greeted_is_given_up() {
+    let world = World::quiet().await;
+    let (api_url, mut taken) = without_greeting().await;
+    let config = SlackConfig {
+        bot_token: world.practice.bot_token().into(),
+        app_token: Some(world.practice.app_token().into()),
+        signing_secret: None,
+        api_url,
+    };
+    let slack = Slack::new(&config, world.clock.clone()).unwrap();
+    let (rules, render) = (world.rules.clone(), world.render.clone());
+    let inbound = Inbound::new(world.store.clone(), world.clock.clone(), rules, render, slack);
+    let impatient = Patience { links: 1, answer_within: Duration::from_millis(300), ..patience() };
+    tokio::spawn(SocketDoor::new(inbound, Health::default(), impatient).run(world.stop.clone()));
+    let again = tokio::time::timeout(Duration::from_secs(20), taken.wait_for(|taken| *taken >= 2)).await;
+    again.expect("another one is opened").expect("the peer stands");
 }
