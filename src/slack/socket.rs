@@ -109,6 +109,10 @@ impl SocketDoor {
                             tracing::error!(slot, "{none}");
                             jittered(self.patience.longest_pause)
                         }
+                        NoLink::Refused(SlackFault::Retry { after: Some(after), .. }) => {
+                            tracing::warn!(slot, "{none}");
+                            pause.next().max(after)
+                        }
                         _ => {
                             tracing::warn!(slot, "{none}");
                             pause.next()

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::sync::watch;
 use vigie::incident::id::IncidentId;
+use vigie::practice::Trouble;
 use vigie::slack::{Health, Inbound, Patience, Slack, SlackConfig, SocketDoor};
 
 use super::world::{World, patience};
@@ -114,6 +115,16 @@ async fn what_was_read_is_stored_and_acknowledged_before_vigie_stops() {
     let stored = world.store.incident(IncidentId(1)).await.unwrap().is_some();
     // Either it was read, and then it is stored and acknowledged, or it was not, and then Slack tells the person.
     assert_eq!(ack.failure.is_none(), stored);
+}
+
+#[tokio::test]
+async fn a_waiting_time_that_slack_names_for_connections_is_kept() {
+    let world = World::quiet().await;
+    let limited = Trouble::RateLimited { retry_after_s: 1 };
+    world.ws().faults().next("apps.connections.open", 2, limited);
+    let begun = std::time::Instant::now();
+    world.connect().await;
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
 /// A Slack whose connections are pinged and never greeted: its address, and how many it has taken.
