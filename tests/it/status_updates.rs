@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use vigie::incident::id::IncidentId;
-use vigie::practice::SubmitOutcome;
 use vigie::practice::phones::{Delivery, DeliveryKind, Door, Fault};
+use vigie::practice::{SubmitOutcome, Trouble};
 
 use crate::world::{World, shown, ts};
 
@@ -97,6 +97,10 @@ async fn the_dialog_is_filled_in_and_previews_what_customers_will_read() {
     assert!(preview.contains("This is what customers will read"), "{preview}");
     assert!(preview.contains("customers/newsletter and customers/status-page"), "{preview}");
     assert!(preview.contains("Paying &lt;b&gt;is&lt;/b&gt; difficult."), "as it was edited: {preview}");
+
+    // A slow Slack is no reason for a warning beside a click that worked.
+    world.ws().faults().next("views.update", 1, Trouble::Hang);
+    assert_eq!(person.click_in_view(&id, "preview").await.expect("there is a preview").failure, None);
 
     // Another message is another text; what was typed for the team stays.
     let form = chooses(&world, "U0ONCALL", "customer_notification").await;

@@ -95,8 +95,11 @@ impl Inbound {
         };
         match drawn {
             Ok(Some(fresh)) => {
-                if let Err(fault) = self.slack.update_view(&view.id, &view.hash, &fresh).await {
-                    tracing::warn!(code = fault.code(), "a dialog was not updated");
+                let changing = self.slack.update_view(&view.id, &view.hash, &fresh);
+                match tokio::time::timeout(super::ACK_BEFORE, changing).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(fault)) => tracing::warn!(code = fault.code(), "a dialog was not updated"),
+                    Err(_) => tracing::warn!("whether a dialog was updated is not known: Slack did not say in time"),
                 }
             }
             Ok(None) => return None,
