@@ -69,7 +69,8 @@ fn allowance(method: &str) -> Allowance {
         | "pins.add"
         | "bookmarks.add"
         | "bookmarks.edit"
-        | "bookmarks.remove" => Allowance::Minute(20),
+        | "bookmarks.remove"
+        | "usergroups.users.list" => Allowance::Minute(20),
         "chat.postEphemeral"
         | "views.open"
         | "views.push"
@@ -476,6 +477,14 @@ mod tests {
         let kept = turns.iter().filter(|turn| turn.as_secs() <= 31).count();
         assert!(kept == 31 && turns.iter().all(|turn| turn.as_secs() <= 32), "{turns:?}");
         assert_eq!(refuse(later(40_000)), SECOND);
+    }
+
+    #[test]
+    fn members_of_groups_are_asked_for_at_the_pace_of_tier_two() {
+        let budget = Budget::default();
+        let refuse = || budget.block("usergroups.users.list", "", Urgency::Person, SECOND, NOW);
+        assert_eq!(refuse(), SECOND);
+        assert_eq!(refuse(), SECOND + Duration::from_secs(61) / 20);
     }
 
     #[test]
