@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::actions::{Actions, ActionsConfig, http};
@@ -29,6 +30,9 @@ use crate::web::{self, Gauges};
 
 /// How long what is under way may take to finish when Vigie is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How often the recorded figures are summed up.
+const SUM_UP_EVERY: Duration = Duration::from_secs(60);
 
 /// Why Vigie did not start. Each is a sentence with its cure.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +200,11 @@ impl Vigie {
 
     /// Hears Slack and works, until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
+        let figures = keep_small(metrics(), stop.clone());
+        tokio::join!(figures, self.hear_and_work(stop));
+    }
+
+    async fn hear_and_work(&self, stop: CancellationToken) {
         let engine = self.engine.run(stop.clone(), GRACE);
         match self.door {
             Door::Socket => {
@@ -239,6 +248,16 @@ pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// Sums up what was recorded, until `stop`. The recorder keeps each sample until somebody asks for the figures, and nobody
+/// may ever ask.
+async fn keep_small(figures: PrometheusHandle, stop: CancellationToken) {
+    let mut next = tokio::time::interval(SUM_UP_EVERY);
+    next.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    while stop.run_until_cancelled(next.tick()).await.is_some() {
+        figures.run_upkeep();
+    }
+}
+
 /// The process's one recorder of figures.
 fn metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -251,4 +270,29 @@ fn metrics() -> PrometheusHandle {
         handle
     };
     HANDLE.get_or_init(install).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn figures_that_nobody_asks_for_are_summed_up() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let figures = recorder.handle();
+        metrics::with_local_recorder(&recorder, || metrics::histogram!("vigie_slack_ack_seconds").record(0.1));
+        // Asking for the figures would sum them up; only this shows what is there without doing so.
+        let summed_up = || format!("{figures:?}").contains("Summary(");
+        assert!(!summed_up());
+        let stop = CancellationToken::new();
+        let keeping = tokio::spawn(keep_small(figures.clone(), stop.clone()));
+        let waited = async {
+            while !summed_up() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waited).await.expect("they are summed up");
+        stop.cancel();
+        keeping.await.expect("it ends with everything else");
+    }
 }
