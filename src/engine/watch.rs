@@ -213,7 +213,9 @@ impl Engine {
     async fn look(&self, memory: &mut Memory, now: Instant) {
         self.sing(memory, now).await;
         let troubles = match self.troubles(memory, now).await {
-            Ok(troubles) => troubles,
+            // A newer release looks after this database, and its heart is the one to listen to.
+            Ok(None) => return,
+            Ok(Some(troubles)) => troubles,
             Err(fault) => {
                 tracing::error!(%fault, "Vigie could not look after itself");
                 memory.was_out = true;
@@ -235,8 +237,8 @@ impl Engine {
         }
     }
 
-    /// Everything that is not as it should be.
-    async fn troubles(&self, memory: &mut Memory, now: Instant) -> Result<Vec<Words>, StoreFault> {
+    /// Everything that is not as it should be; nothing is said where a newer release has the database.
+    async fn troubles(&self, memory: &mut Memory, now: Instant) -> Result<Option<Vec<Words>>, StoreFault> {
         let store = &self.parts.store;
         let late = store.lateness(now).await?;
         let parts = [late.wake, late.input, late.page, late.work, late.chat, late.lease];
@@ -245,8 +247,8 @@ impl Engine {
         }
         if store.has_a_newer().await? {
             tracing::warn!("a newer vigie has this database: this one takes no more work and can be stopped");
-            // What it sees there may be of a kind that it does not know: that one looks.
-            return Ok(Vec::new());
+            // What it sees there may be of a kind that it does not know.
+            return Ok(None);
         }
         if !memory.was_out {
             store.set_number(ALIVE, now.0).await?;
@@ -279,7 +281,7 @@ impl Engine {
             tracing::error!(%fault, "what was decided upon long ago could not be forgotten");
             troubles.push(Words::new("watch.database"));
         }
-        Ok(troubles)
+        Ok(Some(troubles))
     }
 
     /// What was put aside stays there for whoever looks into it. People are told of it once, and the heart is silent for as

@@ -13,7 +13,7 @@ use crate::database::{Database, Kind};
 use crate::nowhere::logged;
 use crate::script::START;
 use crate::store::{answer, take_all, take_next, typed};
-use crate::world::World;
+use crate::watch::{Alive, watched};
 
 const NEWER: i64 = 1_000;
 const LEASE: Millis = Millis::seconds(60);
@@ -164,13 +164,14 @@ async fn a_backup_that_was_cut_off_is_not_taken_for_an_empty_one() {
 /// What the newer one keeps may be of a kind that the older does not know: it judges nothing of it.
 #[tokio::test]
 async fn an_older_release_does_not_look_after_what_a_newer_one_keeps() {
-    let world = World::open_changed(&[("workspace:", "watch:\n  tell: [lead]\n\nworkspace:")]).await;
+    let alive = Alive::open().await;
+    let world = watched(&alive, "").await;
     world.types("U0SUPPORT", "C0GENERAL", "start sev2 checkout returns 500").await;
     world.settle().await;
     let store = &world.setup.vigie.store;
     store.set_number("release", NEWER).await.unwrap();
     world.database.does("UPDATE incident SET wake_at = NULL, state = '{\"newer\": 1}'").await;
-    let before = logged("a newer vigie has this database");
+    let (before, beats) = (logged("a newer vigie has this database"), alive.beats());
     let looked = async {
         while logged("a newer vigie has this database") < before + 2 {
             world.clock.passes(Millis::minutes(1));
@@ -179,6 +180,7 @@ async fn an_older_release_does_not_look_after_what_a_newer_one_keeps() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), looked).await.expect("it looks");
     assert_eq!(store.put_aside().await.unwrap(), 0);
+    assert!(alive.beats() <= beats + 1, "whoever listens hears the newer one's heart");
     let told = world.setup.phones.deliveries();
     assert!(!told.iter().any(|one| one.body.contains("put aside") || one.subject.contains("itself")), "{told:?}");
 }

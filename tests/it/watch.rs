@@ -22,13 +22,13 @@ const START: &str = "start sev2 checkout returns 500";
 const CANARY: &str = "C0GENERAL";
 
 /// A service that counts heartbeats.
-struct Alive {
+pub struct Alive {
     url: String,
     beats: Arc<AtomicUsize>,
 }
 
 impl Alive {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let beats = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&beats);
         let beat = move || {
@@ -42,6 +42,10 @@ impl Alive {
         Self { url, beats }
     }
 
+    pub fn beats(&self) -> usize {
+        self.beats.load(Ordering::SeqCst)
+    }
+
     async fn beats_beyond(&self, before: usize) {
         let waited = async {
             while self.beats.load(Ordering::SeqCst) <= before {
@@ -53,7 +57,7 @@ impl Alive {
 }
 
 /// The practice team with `watch:` set up.
-async fn watched(alive: &Alive, canary: &str) -> World {
+pub async fn watched(alive: &Alive, canary: &str) -> World {
     let watch = format!("watch:\n  tell: [lead]\n  heartbeat: {}\n{canary}\nworkspace:", alive.url);
     World::open_changed(&[("workspace:", &watch)]).await
 }
@@ -299,10 +303,10 @@ async fn the_heart_beats_while_all_is_well_and_stops_when_something_was_put_asid
     assert_eq!(world.incident(1).await.title, "checkout returns 500", "the others go on");
     world.pass(2).await;
     until("the lead is told", || told(&world, "put aside") > 0).await;
-    let before = alive.beats.load(Ordering::SeqCst);
+    let before = alive.beats();
     world.pass(3).await;
     world.pass(3).await;
-    assert_eq!(alive.beats.load(Ordering::SeqCst), before, "whoever listens for the heart hears of it");
+    assert_eq!(alive.beats(), before, "whoever listens for the heart hears of it");
     assert_eq!(told(&world, "put aside"), 1, "nobody is flooded");
     // Somebody knows by now, and whoever listens for the heart has to hear when something else happens.
     for _ in 0..25 {
@@ -329,7 +333,7 @@ async fn of_two_bots_either_may_hear_the_canary_and_neither_is_called_deaf() {
     let hellos = world.setup.vigie.health.gauge().hellos;
     for _ in 0..6 {
         let sung = [world.setup.vigie.slack.canary_sung_at(), slack.canary_sung_at()];
-        let before = alive.beats.load(Ordering::SeqCst);
+        let before = alive.beats();
         world.minutes(5).await;
         until("both sing again", || {
             sung[0] != world.setup.vigie.slack.canary_sung_at() && sung[1] != slack.canary_sung_at()
@@ -408,7 +412,7 @@ async fn what_nobody_decides_upon_is_told_and_the_heart_is_silent_meanwhile() {
     until("the lead is told", || told(&world, "What is due is done") > 0).await;
     held.commits().await;
     world.settle().await;
-    let before = alive.beats.load(Ordering::SeqCst);
+    let before = alive.beats();
     world.pass(2).await;
     alive.beats_beyond(before).await;
     world.close().await;
@@ -479,7 +483,7 @@ async fn a_canary_that_slack_does_not_let_sing_is_not_taken_for_deafness() {
     let hellos = world.setup.vigie.health.gauge().hellos;
     world.ws().faults().until_cleared("chat.update", Trouble::ServerError);
     for _ in 0..4 {
-        let (tried, beats) = (world.ws().calls_of("chat.update").len(), alive.beats.load(Ordering::SeqCst));
+        let (tried, beats) = (world.ws().calls_of("chat.update").len(), alive.beats());
         world.minutes(6).await;
         until("it tries to sing", || world.ws().calls_of("chat.update").len() > tried).await;
         alive.beats_beyond(beats).await;
@@ -554,7 +558,7 @@ async fn a_token_that_slack_takes_no_more_is_told_of_and_vigie_is_not_ready_unti
         world.setup.vigie.slack.refusal().is_none()
     })
     .await;
-    let beats = alive.beats.load(Ordering::SeqCst);
+    let beats = alive.beats();
     world.clock.passes(Millis::minutes(1));
     alive.beats_beyond(beats).await;
     let _ = world.ws().take_violations();

@@ -44,9 +44,14 @@ struct State {
 const NOT_THERE: &str =
     "Vigie is not in the channel of watch.canary, or the channel is archived; invite Vigie there, or name another one.";
 
-/// Slack tells of a channel to its members, while it is in use.
-fn is_heard_in(room: &Room) -> bool {
-    room.member && !room.archived
+/// Slack tells of a channel to its members, while it is in use. Where it may not be asked (a private channel, and an app
+/// without `groups:read`) it is believed to.
+fn is_heard_in(room: Result<Room, SlackFault>) -> Result<bool, SlackFault> {
+    match room {
+        Ok(room) => Ok(room.member && !room.archived),
+        Err(fault) if fault.is("missing_scope") => Ok(true),
+        Err(fault) => Err(fault),
+    }
 }
 
 impl Canary {
@@ -66,7 +71,7 @@ impl Slack {
             state.channel = Some(channel.clone());
             (state.message.clone(), state.sung_at.is_none())
         });
-        if sings_first && !is_heard_in(&self.room(channel).await?) && !self.join(channel).await {
+        if sings_first && !is_heard_in(self.room(channel).await)? && !self.join(channel).await {
             return Err(SlackFault::permanent("not_in_channel", NOT_THERE));
         }
         let mark = Mark { kind: "vigie_canary", fields: Vec::new() };
@@ -96,12 +101,12 @@ impl Slack {
     pub async fn may_hear_canary(&self) -> bool {
         let canary = &self.memory().canary;
         let Some(channel) = canary.with(|state| state.channel.clone()) else { return true };
-        match self.room(&channel).await {
-            Ok(room) if !is_heard_in(&room) => {
+        match is_heard_in(self.room(&channel).await) {
+            Ok(true) => true,
+            Ok(false) => {
                 canary.with(|state| state.sung_at = None);
                 false
             }
-            Ok(_) => true,
             Err(fault) => {
                 tracing::warn!(code = fault.code(), "whether Vigie is in the canary's channel is not known");
                 true
