@@ -60,11 +60,11 @@ async fn bot_rows(kind: bot::Kind, store: database::Kind) -> Vec<Row> {
     let name = format!("{}, {}", kind.name(), store.name());
     let (team, database) = (Team::open().await, Database::fresh(store).await);
     let bot = Bot::start(kind, &team, &database).await;
-    let mut due = typed(&team, WARM_UP).await.len();
+    let mut due = typed(&team, WARM_UP).await.iter().filter(|wait| !wait.lost).count();
     let mut rows = Vec::new();
     for pace in RATES {
         let waits = typed(&team, pace).await;
-        due += waits.len();
+        due += waits.iter().filter(|wait| !wait.lost).count();
         let mut row = row(pace, name.clone(), waits);
         row.besides += &format!("{:.0} MB", bot.memory());
         if kind.answers() {

@@ -34,6 +34,9 @@ pub struct Allowed {
     pub late: Duration,
     /// A page that was handed over before the answer arrives no later than this after it.
     pub after_answer: Duration,
+    /// A step that was done may be asked for once more: by a process that was frozen between its look at its fence and the
+    /// request. Who is asked has to refuse it.
+    pub asked_again: bool,
 }
 
 /// What was counted.
@@ -41,6 +44,8 @@ pub struct Allowed {
 pub struct Figures {
     incidents: usize,
     pages: usize,
+    runs: usize,
+    asked_again: usize,
     lines: usize,
     lost: usize,
     doubled: usize,
@@ -84,6 +89,9 @@ pub async fn check(town: &Town, people: &People<'_>, kind: &str, database: &str,
         paged(&mut figures, town, incident, &messages, allowed);
     }
     ran_once(&mut figures, town, &incidents);
+    if figures.asked_again > 0 && !allowed.asked_again {
+        figures.breaks(format!("a step that was done was asked for again {} times", figures.asked_again));
+    }
     kept_its_word(&mut figures, &people.said(), &incidents);
     figures.doubled += messages.doubled();
     if town.store.put_aside().await.expect("the store answers") > 0 {
@@ -99,10 +107,10 @@ pub async fn check(town: &Town, people: &People<'_>, kind: &str, database: &str,
     if late > allowed.late.as_millis() {
         figures.breaks(format!("something was {late} ms late; {:?} is allowed", allowed.late));
     }
-    let Figures { incidents, pages, lines, lost, doubled, unknown, worst_late, broken } = figures;
+    let Figures { incidents, pages, runs, asked_again, lines, lost, doubled, unknown, worst_late, broken } = figures;
     println!(
-        "faults: kind={kind} database={database} rounds={rounds} incidents={incidents} pages={pages} lines={lines} \
-         lost={lost} doubled={doubled} unknown={unknown} worst_late_ms={}",
+        "faults: kind={kind} database={database} rounds={rounds} incidents={incidents} pages={pages} runs={runs} \
+         lines={lines} lost={lost} doubled={doubled} asked_again={asked_again} unknown={unknown} worst_late_ms={}",
         worst_late.0
     );
     assert!(incidents > 0 && pages > 0 && lines > 0, "nothing was tried");
@@ -305,10 +313,18 @@ fn ran_once(figures: &mut Figures, town: &Town, incidents: &[(Incident, Vec<Entr
         let of_it = |key: &String| key.starts_with(&begins);
         orders.iter().filter(|order| order.moved && order.key.as_ref().is_some_and(of_it)).count()
     };
+    let asked_again = |run: &RunId| {
+        let begins = format!("{run}-");
+        let of_it = |key: &String| key.starts_with(&begins);
+        let asked = orders.iter().filter(|order| order.key.as_ref().is_some_and(of_it));
+        asked.skip_while(|order| !order.moved).skip(1).count()
+    };
     let is_done = |run: &Run| run.phase == Phase::Finished { outcome: Outcome::Done };
     for (incident, run) in
         incidents.iter().flat_map(|(incident, _)| incident.runs.values().map(move |run| (incident, run)))
     {
+        figures.runs += usize::from(run.fence.is_some());
+        figures.asked_again += asked_again(&run.id);
         match (&run.phase, moves(&run.id)) {
             (Phase::Finished { outcome: Outcome::Done }, 1) => {}
             // Whoever saw no answer asked again, and it was done already.

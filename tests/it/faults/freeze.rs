@@ -23,6 +23,7 @@ const WORKS_ALONE: std::ops::Range<u64> = 0..12_000;
 const ALLOWED: Allowed = Allowed {
     late: FROZEN.saturating_add(Duration::from_secs(15)),
     after_answer: FROZEN.saturating_add(Duration::from_secs(10)),
+    asked_again: true,
 };
 
 /// Freezes the processes in turn.

@@ -43,7 +43,7 @@ async fn a_process_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_t
     let (bots, ()) = tokio::join!(killing, people.work(&is_over));
     // Nobody comes back for long while one start after the other is killed.
     let late = LEASE + Duration::from_secs(20);
-    let allowed = Allowed { late, after_answer: Duration::from_secs(10) };
+    let allowed = Allowed { late, after_answer: Duration::from_secs(10), asked_again: false };
     check(&town, &people, "kill", Kind::chosen().word(), rounds * seats, &allowed).await;
     for bot in bots {
         bot.stop().await;
@@ -77,7 +77,8 @@ async fn a_page_that_was_under_way_in_a_killed_process_goes_out_soon_after_the_r
     let mail = until("the e-mail", taken_up_within(Kind::chosen()), came).await;
     assert!(mail.body.contains(&format!("inc_{number}")), "{mail:?}");
     people.insists("U0ONCALL", &format!("ack --in inc_{number}")).await;
-    let allowed = Allowed { late: LEASE + Duration::from_secs(10), after_answer: Duration::from_secs(10) };
+    let allowed =
+        Allowed { late: LEASE + Duration::from_secs(10), after_answer: Duration::from_secs(10), asked_again: false };
     check(&town, &people, "kill-while-paging", Kind::chosen().word(), 1, &allowed).await;
     bot.stop().await;
 }

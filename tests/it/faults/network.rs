@@ -109,7 +109,7 @@ async fn what_a_replica_that_is_cut_off_had_in_hand_is_taken_over_and_done_once(
     };
     tokio::join!(cutting, people.work(&is_over));
     let late = CUT + Duration::from_secs(15);
-    let allowed = Allowed { late, after_answer: CUT + Duration::from_secs(10) };
+    let allowed = Allowed { late, after_answer: CUT + Duration::from_secs(10), asked_again: false };
     check(&town, &people, "network", "postgres", rounds, &allowed).await;
     there.stop().await;
     here.stop().await;

@@ -97,7 +97,7 @@ async fn a_database_server_that_is_restarted_underneath_costs_time_and_nothing_e
     };
     tokio::join!(restarting, people.work(&is_over));
     let late = LEASE + Duration::from_secs(10);
-    let allowed = Allowed { late, after_answer: Duration::from_secs(10) };
+    let allowed = Allowed { late, after_answer: Duration::from_secs(10), asked_again: false };
     check(&town, &people, "server", "postgres", rounds, &allowed).await;
     bot.stop().await;
 }

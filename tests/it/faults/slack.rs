@@ -30,7 +30,7 @@ async fn a_slack_that_is_away_for_a_while_delays_no_page_but_its_own() {
     };
     tokio::join!(unplugging, people.work(&is_over));
     let late = LEASE + Duration::from_secs(10);
-    let allowed = Allowed { late, after_answer: Duration::from_secs(10) };
+    let allowed = Allowed { late, after_answer: Duration::from_secs(10), asked_again: false };
     check(&town, &people, "slack", Kind::chosen().word(), rounds, &allowed).await;
     bot.stop().await;
 }
