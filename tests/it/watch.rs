@@ -185,6 +185,18 @@ async fn a_database_that_was_away_is_an_absence_that_is_told_once() {
     world.close().await;
 }
 
+/// Lets a minute pass after the other, and each be looked at, until this is seen.
+async fn minute_by_minute(world: &World, what: &str, mut seen: impl FnMut() -> bool) {
+    for _ in 0..10 {
+        world.clock.passes(Millis::minutes(1));
+        somebody_works(world).await;
+        if seen() {
+            return;
+        }
+    }
+    until(what, seen).await;
+}
+
 /// The database takes one of those who are told of an absence at one moment, and no more: so it takes none.
 const ONE_AT_A_TIME: &str =
     "CREATE UNIQUE INDEX one_at_a_time ON inbox (arrived_at) WHERE substr(source, 1, 5) = 'away:'";
@@ -256,11 +268,7 @@ async fn a_trouble_that_reached_nobody_is_told_again_a_minute_later_and_then_no_
     world.minutes(1).await;
     until("the lead cannot be told", || logged("could not be told that Vigie itself has trouble") > failed).await;
     assert_eq!(told(&world, "put aside"), 0);
-    until("the lead is told", || {
-        world.clock.passes(Millis::seconds(20));
-        told(&world, "put aside") == 1
-    })
-    .await;
+    minute_by_minute(&world, "the lead is told", || told(&world, "put aside") == 1).await;
     for _ in 0..4 {
         world.pass(3).await;
     }
@@ -527,11 +535,8 @@ async fn a_canary_that_may_not_sing_at_all_is_told_of_and_is_no_deafness() {
     the_canary_is_heard(&world).await;
     let hellos = world.setup.vigie.health.gauge().hellos;
     world.ws().archive_channel(CANARY);
-    until("the lead is told", || {
-        world.clock.passes(Millis::minutes(1));
-        told(&world, "Vigie cannot look whether it still hears Slack") > 0
-    })
-    .await;
+    let is_told = || told(&world, "Vigie cannot look whether it still hears Slack") > 0;
+    minute_by_minute(&world, "the lead is told", is_told).await;
     assert_eq!(told(&world, "Slack is not heard"), 0);
     assert_eq!(world.setup.vigie.health.gauge().hellos, hellos, "what works is left alone");
     let _ = world.ws().take_violations();
@@ -544,20 +549,13 @@ async fn a_token_that_slack_takes_no_more_is_told_of_and_vigie_is_not_ready_unti
     let world = watched(&alive, &sings()).await;
     the_canary_is_heard(&world).await;
     world.ws().faults().until_cleared("*", Trouble::Error("token_revoked".into()));
-    until("the lead is told", || {
-        world.clock.passes(Millis::minutes(1));
-        told(&world, "Slack takes Vigie’s token no more") > 0
-    })
-    .await;
+    let is_told = || told(&world, "Slack takes Vigie’s token no more") > 0;
+    minute_by_minute(&world, "the lead is told", is_told).await;
     let refusal = world.setup.vigie.slack.refusal().expect("it is known");
     assert!(refusal.contains("SLACK_BOT_TOKEN"), "{refusal}");
     assert_eq!(told(&world, "Vigie cannot look"), 0, "one reason is enough");
     world.ws().faults().clear();
-    until("it is taken again", || {
-        world.clock.passes(Millis::minutes(1));
-        world.setup.vigie.slack.refusal().is_none()
-    })
-    .await;
+    minute_by_minute(&world, "it is taken again", || world.setup.vigie.slack.refusal().is_none()).await;
     let beats = alive.beats();
     world.clock.passes(Millis::minutes(1));
     alive.beats_beyond(beats).await;
