@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use vigie::incident::decision::{Effect, ReplyTo, Report};
 use vigie::incident::id::{ChannelId, IncidentId, UserId};
+use vigie::incident::state::Incident;
 use vigie::incident::time::Millis;
 use vigie::incident::timeline::{Card, Fact};
 use vigie::incident::waiting::OpenIncidents;
@@ -195,16 +196,21 @@ async fn one_person_who_cannot_be_invited_does_not_keep_the_others_out() {
     assert_eq!(failed[0].0.0, "U0NOBODY");
 }
 
-/// Slack refused all of them in a way that says of nobody why, so they are asked one by one, and that breaks off.
-#[tokio::test]
-async fn an_invitation_that_breaks_off_is_made_again_and_then_everybody_is_in() {
+/// Slack refuses three in a way that says of nobody why, so they are asked one by one; two are in when this happens.
+async fn asked_one_by_one(then: Trouble) -> (World, Incident, Effect) {
     let world = World::open().await;
     let incident = world.declare().await;
-    let invite = Effect::Invite { users: ["U0COMMS", "U0CTO", "U0SECURITY"].map(UserId::from).to_vec() };
     let faults = world.ws().faults();
     faults.next("conversations.invite", 1, Trouble::Error("user_is_restricted".into()));
     faults.next("conversations.invite", 2, Trouble::Slow(Duration::ZERO));
-    faults.next("conversations.invite", 1, Trouble::RateLimited { retry_after_s: 1 });
+    faults.next("conversations.invite", 1, then);
+    let users = ["U0COMMS", "U0CTO", "U0SECURITY"].map(UserId::from).to_vec();
+    (world, incident, Effect::Invite { users })
+}
+
+#[tokio::test]
+async fn an_invitation_that_breaks_off_is_made_again_and_then_everybody_is_in() {
+    let (world, incident, invite) = asked_one_by_one(Trouble::RateLimited { retry_after_s: 1 }).await;
     let broken_off = world.carry_out(Some(incident.id), &invite, 1).await.unwrap_err();
     assert!(matches!(broken_off, SlackFault::Retry { .. }), "{broken_off:?}");
     world.clock.advance(Millis::seconds(1));
@@ -215,13 +221,7 @@ async fn an_invitation_that_breaks_off_is_made_again_and_then_everybody_is_in() 
 
 #[tokio::test]
 async fn who_is_in_is_not_among_those_who_could_not_be_invited() {
-    let world = World::open().await;
-    let incident = world.declare().await;
-    let invite = Effect::Invite { users: ["U0COMMS", "U0CTO", "U0SECURITY"].map(UserId::from).to_vec() };
-    let faults = world.ws().faults();
-    faults.next("conversations.invite", 1, Trouble::Error("user_is_restricted".into()));
-    faults.next("conversations.invite", 2, Trouble::Slow(Duration::ZERO));
-    faults.next("conversations.invite", 1, Trouble::Error("missing_scope".into()));
+    let (world, incident, invite) = asked_one_by_one(Trouble::Error("missing_scope".into())).await;
     let reports = world.carry_out(Some(incident.id), &invite, 1).await.unwrap();
     let [Report::Invited { users, failed }] = reports.as_slice() else { panic!("{reports:?}") };
     assert_eq!(*users, ["U0COMMS", "U0CTO"].map(UserId::from));
