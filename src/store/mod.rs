@@ -178,7 +178,7 @@ impl Store {
             Kind::Postgres => {
                 let pool = postgres::open(url).await?;
                 migrate::postgres(&pool).await?;
-                postgres::keeps_order(&pool).await?;
+                postgres::keeps_order(url).await?;
                 (Db::Postgres(pool), None)
             }
         };

@@ -37,7 +37,8 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
         ("idle_in_transaction_session_timeout", "3s"),
         ("statement_timeout", "10s"),
         ("lock_timeout", "3s"),
-        // Each statement has its index. The server counts a table seldom, and takes the outbox for empty when it was so then:
+        // Each statement that runs by itself has its index; where one has none, the server compiles it, for tens of
+        // milliseconds. The server counts a table seldom, and takes the outbox for empty when it was so then:
         // the thousands that a storm brings would be read from end to end, once for each of them. CockroachDB takes the
         // setting for compatibility and has no use for it.
         ("enable_seqscan", "off"),
@@ -58,11 +59,15 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
     Ok(pool.connect_lazy_with(options))
 }
 
-/// What waits is done in the order of its numbers, so they are given out one by one.
-pub(super) async fn keeps_order(pool: &PgPool) -> Result<(), StoreFault> {
+/// What waits is done in the order of its numbers, so they are given out one by one. Asked of a connection without our
+/// settings, by which the server would take a look at its own catalogue for a long one, and compile it.
+pub(super) async fn keeps_order(url: &str) -> Result<(), StoreFault> {
     const CACHED: &str = "SELECT CAST(sequencename AS TEXT) AS sequence, cache_size AS size FROM pg_sequences \
         WHERE schemaname = current_schema() AND cache_size > 1 ORDER BY sequencename LIMIT 1";
-    let Some(row) = sqlx::query(CACHED).fetch_optional(pool).await? else { return Ok(()) };
+    let mut conn = answered(PgConnection::connect(url)).await?;
+    let row = answered(sqlx::query(CACHED).fetch_optional(&mut conn)).await?;
+    conn.close().await?;
+    let Some(row) = row else { return Ok(()) };
     Err(StoreFault::Order { sequence: row.try_get("sequence")?, size: row.try_get("size")? })
 }
 
