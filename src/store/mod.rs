@@ -178,7 +178,8 @@ impl Store {
             Kind::Postgres => {
                 let pool = postgres::open(url).await?;
                 migrate::postgres(&pool).await?;
-                postgres::keeps_order(url).await?;
+                // What connects is large, and a start waits for much else.
+                Box::pin(postgres::keeps_order(url)).await?;
                 (Db::Postgres(pool), None)
             }
         };
