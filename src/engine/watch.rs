@@ -18,7 +18,7 @@ use crate::incident::time::{Instant, Millis};
 use crate::incident::words::Words;
 use crate::paging::{Heartbeat, Page};
 use crate::render::{Locale, RenderFault};
-use crate::slack::{CANARY_HEARD, Health, SlackFault, is_unheard};
+use crate::slack::{Health, SlackFault, unheard_by_all};
 use crate::store::StoreFault;
 
 /// What Vigie's looking after itself is set up with.
@@ -307,7 +307,8 @@ impl Engine {
     /// Since when nothing is heard. A canary that is not heard has every connection replaced.
     async fn deaf_since(&self, memory: &mut Memory, now: Instant) -> Result<Option<Instant>, StoreFault> {
         let door = self.parts.watch.door.as_ref();
-        if let Some(unheard) = self.canary_unheard_for(now).await? {
+        let sung = self.parts.slack.canary_unheard_for(now);
+        if let Some(unheard) = unheard_by_all(&self.parts.store, sung, now).await? {
             // It sings anew at the next look: through new connections, or where it is heard.
             memory.sang_at = None;
             if self.parts.slack.may_hear_canary().await {
@@ -323,14 +324,6 @@ impl Engine {
             return Ok(None);
         }
         Ok(Some(since))
-    }
-
-    /// For how long the canary has sung without being heard in time by any of those who share the database.
-    async fn canary_unheard_for(&self, now: Instant) -> Result<Option<Millis>, StoreFault> {
-        let store = &self.parts.store;
-        let Some(sung) = self.parts.slack.canary_unheard_for(now) else { return Ok(None) };
-        let by_another = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
-        Ok(is_unheard(sung, by_another, now).then_some(sung))
     }
 
     /// Another process has its door open: commands and buttons work.

@@ -25,5 +25,5 @@ pub use client::{Identity, Slack, SlackConfig, SlackSetupFault};
 pub use fault::SlackFault;
 pub use health::{Gauge, Health};
 pub use inbound::Inbound;
-pub use outgoing::{CANARY_HEARD, is_unheard};
+pub use outgoing::{CANARY_HEARD, unheard_by_all};
 pub use socket::{Patience, SocketDoor};

@@ -121,7 +121,10 @@ async fn transaction<W: Write>(conn: &mut PgConnection, change: &W) -> Result<W:
             // Waited for: what is left locked would be skipped when this is repeated.
             if let Err(error) = answered(tx.rollback()).await {
                 tracing::debug!(%error, "a transaction that failed could not be rolled back; it ends with its connection");
-                return Err(if error.as_database_error().is_some() { fault } else { error.into() });
+                let error = StoreFault::from(error);
+                if is_gone(&error) {
+                    return Err(error);
+                }
             }
             Err(fault)
         }

@@ -11,8 +11,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::incident::time::{Instant, Millis};
-use crate::slack::{CANARY_HEARD, Health, Slack, is_unheard};
+use crate::incident::time::Millis;
+use crate::slack::{Health, Slack, unheard_by_all};
 use crate::store::Store;
 
 /// How long any part may take to show that it works.
@@ -84,19 +84,11 @@ async fn heard(gauges: &Gauges) -> Result<(), String> {
     }
     let now = gauges.clock.now();
     let silent = gauge.last_heard.map(|at| now.since(at)).filter(|silent| *silent > DEAF_AFTER);
-    match silent.or(canary_unheard(gauges, now).await?) {
+    let unheard = unheard_by_all(&gauges.store, gauges.slack.canary_unheard_for(now), now).await;
+    match silent.or(unheard.map_err(|fault| fault.to_string())?) {
         Some(silent) => Err(format!("Slack has been silent for {} s", silent.0 / 1000)),
         None => Ok(()),
     }
-}
-
-/// For how long the canary has sung unheard, if nobody heard it in time.
-async fn canary_unheard(gauges: &Gauges, now: Instant) -> Result<Option<Millis>, String> {
-    let Some(sung) = gauges.slack.canary_unheard_for(now) else { return Ok(None) };
-    let store = &gauges.store;
-    let by_another = if store.is_shared() { store.number(CANARY_HEARD).await } else { Ok(None) };
-    let by_another = by_another.map_err(|fault| fault.to_string())?.map(Instant);
-    Ok(is_unheard(sung, by_another, now).then_some(sung))
 }
 
 /// Nothing that is due has waited for longer than a poll takes, with room to spare.

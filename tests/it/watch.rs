@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use vigie::incident::id::IncidentId;
 use vigie::incident::time::{Instant, Millis};
@@ -554,11 +555,23 @@ async fn a_token_that_slack_takes_no_more_is_told_of_and_vigie_is_not_ready_unti
     let refusal = world.setup.vigie.slack.refusal().expect("it is known");
     assert!(refusal.contains("SLACK_BOT_TOKEN"), "{refusal}");
     assert_eq!(told(&world, "Vigie cannot look"), 0, "one reason is enough");
+    let ready = async || {
+        let asked = axum::http::Request::get("/readyz").body(axum::body::Body::empty()).expect("a request");
+        let answer = world.setup.vigie.routes().oneshot(asked).await.expect("it answers");
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
+        (status, String::from_utf8(body.to_vec()).expect("a text"))
+    };
+    let (status, why) = ready().await;
+    assert!(status == axum::http::StatusCode::SERVICE_UNAVAILABLE && why.contains("SLACK_BOT_TOKEN"), "{status} {why}");
     world.ws().faults().clear();
     minute_by_minute(&world, "it is taken again", || world.setup.vigie.slack.refusal().is_none()).await;
     let beats = alive.beats();
     world.clock.passes(Millis::minutes(1));
     alive.beats_beyond(beats).await;
+    // Minutes passed by the hands of the clock alone, so it may say now that Slack was silent.
+    let (_, why) = ready().await;
+    assert!(!why.contains("SLACK_BOT_TOKEN"), "{why}");
     let _ = world.ws().take_violations();
     world.close().await;
 }

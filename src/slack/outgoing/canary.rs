@@ -13,6 +13,7 @@ use super::super::scene::Drawn;
 use super::post::Mark;
 use crate::incident::id::{ChannelId, MessageRef};
 use crate::incident::time::{Instant, Millis};
+use crate::store::{Store, StoreFault};
 
 /// An earlier process's message is looked for so far back.
 const LOOK_BACK: Millis = Millis::minutes(30 * 24 * 60);
@@ -23,9 +24,15 @@ pub const CANARY_HEARD: &str = "canary_heard_at";
 /// How soon it has to be heard.
 const WITHIN: Millis = Millis::seconds(30);
 
-/// Whether nobody heard what was sung so long ago: no process of those that share a database. Their clocks differ a little.
-pub fn is_unheard(sung: Millis, heard_by_another: Option<Instant>, now: Instant) -> bool {
-    sung >= WITHIN && heard_by_another.is_none_or(|heard| heard + WITHIN < now - sung)
+/// For how long the canary has sung without being heard in time by any of those who share the database; `sung` is what this
+/// process knows of it. Their clocks differ a little.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unheard_by_all(store: &Store, sung: Option<Millis>, now: Instant) -> Result<Option<Millis>, StoreFault> {
+    let Some(sung) = sung.filter(|sung| *sung >= WITHIN) else { return Ok(None) };
+    let by_another = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
+    Ok(by_another.is_none_or(|heard| heard + WITHIN < now - sung).then_some(sung))
 }
 
 /// What is known of it; may be lost.

@@ -27,7 +27,7 @@ use crate::incident::state::Incident;
 use crate::render::Locale;
 
 pub(super) use canary::Canary;
-pub use canary::{CANARY_HEARD, is_unheard};
+pub use canary::{CANARY_HEARD, unheard_by_all};
 pub(super) use channel::Decoration;
 pub(super) use content::content;
 pub use name::channel_name;
