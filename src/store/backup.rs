@@ -129,8 +129,8 @@ impl Store {
                 sqlx::query("ROLLBACK").execute(&mut *conn).await?;
                 copied?;
             }
-            Db::Postgres(pool) => {
-                let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            Db::Postgres(pools) => {
+                let mut tx = pools.work.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
                 // A table is read for as long as it takes to copy it, and what was read is written meanwhile.
                 sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
                 sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;

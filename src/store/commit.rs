@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aside::{InHand, WAKE_AGAIN};
-use super::db::{Conn, Row, Write, args};
+use super::db::{Arg, Args, Conn, Row, Write, args};
 use super::inbox::{Arrived, Target};
 use super::meant::{For, meant, named};
 use super::{Store, StoreFault, read, sql, write};
@@ -167,10 +167,16 @@ impl<N: Now, F: Decide> Write for TakeNext<N, F> {
         let first = Waiting::of(&first)?;
         let behind = if first.may_share() { behind(conn, &first).await? } else { Vec::new() };
         let mut homes = Homes::default();
-        let mut decided = vec![self.take(conn, first, &mut homes).await?];
-        for waiting in behind {
-            decided.push(self.take(conn, waiting, &mut homes).await?);
+        let (mut decided, mut done) = (Vec::new(), Vec::new());
+        for waiting in [first].into_iter().chain(behind) {
+            let position = waiting.position;
+            let one = self.take(conn, waiting, &mut homes).await?;
+            if one.taken != Taken::PutAside {
+                done.push(position);
+            }
+            decided.push(one);
         }
+        finish(conn, &done).await?;
         homes.insert(conn, &self.in_hand).await?;
         Ok(decided)
     }
@@ -190,11 +196,7 @@ impl<N: Now, F: Decide> TakeNext<N, F> {
             Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
                 self.put_aside(conn, position, Some(&arrived.input), &fault).await
             }
-            taken => {
-                let taken = taken?;
-                conn.run(&sql::FINISH_INPUT, args![position]).await?;
-                Ok(taken)
-            }
+            taken => taken,
         }
     }
 
@@ -212,6 +214,15 @@ impl<N: Now, F: Decide> TakeNext<N, F> {
         }
         Ok(Decided::without_effect(Taken::PutAside))
     }
+}
+
+/// They have been decided upon: up to [`SHARE`] of them.
+async fn finish(conn: &mut Conn<'_>, done: &[i64]) -> Result<(), StoreFault> {
+    let Some(first) = done.first() else { return Ok(()) };
+    // One statement has one number of places; those to spare name the first again.
+    let places: [i64; SHARE] = std::array::from_fn(|place| *done.get(place).unwrap_or(first));
+    conn.run(&sql::FINISH_INPUTS, Args::from(places.map(Arg::from))).await?;
+    Ok(())
 }
 
 /// A row of the inbox that waits.

@@ -6,12 +6,12 @@
 use std::future::Future;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Executor as _, Postgres, Row as _, SqlSafeStr as _, Sqlite, Type};
 
 use super::StoreFault;
-use super::postgres;
+use super::postgres::{self, Pools};
 use super::sql::{self, Statement};
 use super::sqlite::Writer;
 
@@ -21,7 +21,7 @@ pub(super) enum Db {
     /// One file, one process: one writer, readers beside it.
     Sqlite { writer: Option<Writer>, reader: SqlitePool },
     /// A server that several processes share.
-    Postgres(PgPool),
+    Postgres(Pools),
 }
 
 /// A change to the database: one transaction, all of it or nothing.
@@ -59,7 +59,7 @@ impl Db {
         match self {
             Db::Sqlite { writer: Some(writer), .. } => writer.write(change).await,
             Db::Sqlite { writer: None, .. } => Err(StoreFault::ReadOnly),
-            Db::Postgres(pool) => postgres::write(pool, change).await,
+            Db::Postgres(pools) => postgres::write(pools.of::<W>(), change).await,
         }
     }
 
@@ -67,8 +67,8 @@ impl Db {
     pub async fn read(&self, statement: &Statement, args: Args) -> Result<Vec<Row>, StoreFault> {
         match self {
             Db::Sqlite { reader, .. } => Conn::Sqlite(&mut *reader.acquire().await?).rows(statement, args).await,
-            Db::Postgres(pool) => {
-                let mut conn = pool.acquire().await?;
+            Db::Postgres(pools) => {
+                let mut conn = pools.work.acquire().await?;
                 let rows = Conn::Postgres(&mut conn).rows(statement, args).await;
                 postgres::give_back(conn, rows)
             }
@@ -84,7 +84,7 @@ impl Db {
     pub async fn reading(&self) -> Result<Reading, StoreFault> {
         Ok(match self {
             Db::Sqlite { reader, .. } => Reading::Sqlite(reader.acquire().await?),
-            Db::Postgres(pool) => Reading::Postgres(pool.acquire().await?),
+            Db::Postgres(pools) => Reading::Postgres(pools.work.acquire().await?),
         })
     }
 
@@ -95,8 +95,8 @@ impl Db {
                 Db::Sqlite { reader, .. } => {
                     reader.acquire().await?.prepare(statement.sqlite.into_sql_str()).await.map(|_| ())
                 }
-                Db::Postgres(pool) => {
-                    pool.acquire().await?.prepare(statement.postgres.into_sql_str()).await.map(|_| ())
+                Db::Postgres(pools) => {
+                    pools.work.acquire().await?.prepare(statement.postgres.into_sql_str()).await.map(|_| ())
                 }
             };
             prepared.map_err(|error| StoreFault::Statement { name: statement.name, why: error.to_string() })?;
@@ -113,7 +113,7 @@ impl Db {
                 }
                 reader.close().await;
             }
-            Db::Postgres(pool) => pool.close().await,
+            Db::Postgres(pools) => pools.close().await,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::StoreFault;
 use super::sqlite::unusable;
 
 /// Version, name, and the text for each database. Embedded one by one, so that a new file is seen by the compiler.
-const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str, &str); 7] = [
     (
         1,
         "start",
@@ -45,6 +45,12 @@ const MIGRATIONS: [(i64, &str, &str, &str); 6] = [
         "put_aside",
         include_str!("../../migrations/sqlite/0006_put_aside.sql"),
         include_str!("../../migrations/postgres/0006_put_aside.sql"),
+    ),
+    (
+        7,
+        "narrow",
+        include_str!("../../migrations/sqlite/0007_narrow.sql"),
+        include_str!("../../migrations/postgres/0007_narrow.sql"),
     ),
 ];
 

@@ -176,11 +176,11 @@ impl Store {
                 (db, Some(Arc::new(held)))
             }
             Kind::Postgres => {
-                let pool = postgres::open(url).await?;
-                migrate::postgres(&pool).await?;
+                let pools = postgres::open(url).await?;
+                migrate::postgres(&pools.work).await?;
                 // What connects is large, and a start waits for much else.
                 Box::pin(postgres::keeps_order(url)).await?;
-                (Db::Postgres(pool), None)
+                (Db::Postgres(pools), None)
             }
         };
         release::take_over(&db).await?;

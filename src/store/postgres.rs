@@ -14,10 +14,13 @@ use sqlx::{Connection as _, Postgres, Row as _};
 use super::StoreFault;
 use super::db::{Conn, Write};
 
-/// Connections of one process: deciders, lanes and readers side by side.
-const CONNECTIONS: u32 = 16;
-/// So many are kept open, beside the work: to open one while a command waits for its acknowledgement takes too long.
-const READY: u32 = 8;
+/// Connections of one process for its work: four deciders, all of which may wait for one row, with lanes and readers beside
+/// them. More of them take the server's processors from each other, and from whoever waits for an acknowledgement.
+const FOR_WORK: u32 = 6;
+/// And for what Slack waits for: work that takes its time, or waits for a row, holds up no acknowledgement.
+const FOR_ACKNOWLEDGEMENTS: u32 = 8;
+/// So many of each are kept open, beside the work: to open one while somebody waits takes too long.
+const READY: u32 = 4;
 /// A connection that rested for so long is tried before it is used.
 const UNTRIED: Duration = Duration::from_secs(1);
 /// And it is given up when it does not answer that in time: others are there, or can be opened.
@@ -30,8 +33,27 @@ const GONE_AFTER: Duration = Duration::from_secs(12);
 const ATTEMPTS: u32 = 20;
 const ATTEMPTS_WITH_A_ROW: u32 = 5;
 
+/// The connections of one process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Pools {
+    pub work: PgPool,
+    urgent: PgPool,
+}
+
+impl Pools {
+    /// Those that a change is made through.
+    pub fn of<W: Write>(&self) -> &PgPool {
+        if W::URGENT { &self.urgent } else { &self.work }
+    }
+
+    /// Closes them all.
+    pub async fn close(&self) {
+        tokio::join!(self.work.close(), self.urgent.close());
+    }
+}
+
 /// Connects. A process that freezes inside a transaction loses it after three seconds, so that it holds nobody up.
-pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
+pub(super) async fn open(url: &str) -> Result<Pools, StoreFault> {
     let address = |error: sqlx::Error| StoreFault::Address { url: scheme(url), why: error.to_string() };
     let options = PgConnectOptions::from_str(url).map_err(address)?.application_name("vigie").options([
         ("idle_in_transaction_session_timeout", "3s"),
@@ -45,7 +67,11 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
     ]);
     // One try by itself first: a pool would go on trying for as long as it may wait, and say only that it waited.
     PgConnection::connect_with(&options).await?.close().await?;
-    let pool = PgPoolOptions::new().min_connections(READY).max_connections(CONNECTIONS);
+    Ok(Pools { work: pool(&options, FOR_WORK), urgent: pool(&options, FOR_ACKNOWLEDGEMENTS) })
+}
+
+fn pool(options: &PgConnectOptions, most: u32) -> PgPool {
+    let pool = PgPoolOptions::new().min_connections(READY).max_connections(most);
     let pool = pool.acquire_timeout(Duration::from_secs(5));
     // A connection in use need not be tried each time: that would be one more round trip before each statement.
     let pool = pool.test_before_acquire(false).before_acquire(|conn, connection| {
@@ -56,7 +82,7 @@ pub(super) async fn open(url: &str) -> Result<PgPool, StoreFault> {
             Ok(true)
         })
     });
-    Ok(pool.connect_lazy_with(options))
+    pool.connect_lazy_with(options.clone())
 }
 
 /// What waits is done in the order of its numbers, so they are given out one by one. Asked of a connection without our

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use vigie::incident::id::IncidentId;
+use vigie::incident::id::{ChannelId, IncidentId};
 use vigie::incident::timeline::Fact;
 use vigie::store::{Question, Store, Taken, Target};
 
@@ -137,4 +137,37 @@ async fn a_server_that_gives_numbers_out_in_advance_is_refused_with_the_cure() {
     assert!(refused.to_string().contains("ALTER SEQUENCE outbox_id_seq CACHE 1"), "{refused}");
     database.does("ALTER SEQUENCE outbox_id_seq CACHE 1").await;
     Store::open(&database.url).await.expect("the cure helps");
+}
+
+/// A statement may wait for a row for three seconds.
+const SOONER_THAN_A_ROW: Duration = Duration::from_secs(2);
+/// As many as wait when every connection for work has one in hand.
+const AT_WORK: i64 = 6;
+
+#[tokio::test]
+async fn decisions_that_wait_for_a_row_hold_up_no_acknowledgement_however_many_there_are() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = with_an_incident(&database.url).await;
+    const MANY: usize = 32;
+    let target = |number: usize| Target { incident: None, channel: Some(ChannelId(format!("C{number}"))) };
+    for number in 0..MANY {
+        store.receive(&format!("before {number}"), target(number), &typed("note before"), START).await.unwrap();
+    }
+    let mut held = database.holds_an_incident(1).await;
+    let deciding = (0..MANY).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { take_next(&store, START).await })
+    });
+    let deciding: Vec<_> = deciding.collect();
+    held.when_so_many_wait_for_it(AT_WORK).await;
+    let note = typed("note meanwhile");
+    let received = store.receive("meanwhile", target(MANY), &note, START);
+    let received = tokio::time::timeout(SOONER_THAN_A_ROW, received).await;
+    assert!(received.expect("what Slack waits for does not wait for them").unwrap());
+    held.commits().await;
+    for decided in deciding {
+        decided.await.expect("it does not panic");
+    }
+    take_all(&store, START).await;
+    assert_eq!(count(&store, |fact| matches!(fact, Fact::NoteAdded { .. })).await, MANY + 1);
 }
