@@ -1,4 +1,4 @@
-//! Bringing the schema up to date. Migrations only add, so that two releases can run side by side.
+//! Bringing the schema up to date. Migrations only add, so that two releases can run side by side; an index may be replaced.
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgPool;
