@@ -130,7 +130,7 @@ impl Store {
                 copied?;
             }
             Db::Postgres(pools) => {
-                let mut tx = pools.work.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                let mut tx = pools.usual.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
                 // A table is read for as long as it takes to copy it, and what was read is written meanwhile.
                 sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
                 sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;

@@ -18,7 +18,7 @@ use crate::incident::timeline::Entry;
 use crate::incident::words::Refusal;
 
 /// So many inputs of one incident or channel share a commit at most. An acknowledgement to Slack may have to wait for
-/// them on SQLite.
+/// them on SQLite. As many places as `FINISH_INPUTS` has.
 const SHARE: usize = 8;
 
 /// What became of an input or a wake.

@@ -68,7 +68,7 @@ impl Db {
         match self {
             Db::Sqlite { reader, .. } => Conn::Sqlite(&mut *reader.acquire().await?).rows(statement, args).await,
             Db::Postgres(pools) => {
-                let mut conn = pools.work.acquire().await?;
+                let mut conn = pools.urgent.acquire().await?;
                 let rows = Conn::Postgres(&mut conn).rows(statement, args).await;
                 postgres::give_back(conn, rows)
             }
@@ -84,7 +84,7 @@ impl Db {
     pub async fn reading(&self) -> Result<Reading, StoreFault> {
         Ok(match self {
             Db::Sqlite { reader, .. } => Reading::Sqlite(reader.acquire().await?),
-            Db::Postgres(pools) => Reading::Postgres(pools.work.acquire().await?),
+            Db::Postgres(pools) => Reading::Postgres(pools.urgent.acquire().await?),
         })
     }
 
@@ -96,7 +96,7 @@ impl Db {
                     reader.acquire().await?.prepare(statement.sqlite.into_sql_str()).await.map(|_| ())
                 }
                 Db::Postgres(pools) => {
-                    pools.work.acquire().await?.prepare(statement.postgres.into_sql_str()).await.map(|_| ())
+                    pools.urgent.acquire().await?.prepare(statement.postgres.into_sql_str()).await.map(|_| ())
                 }
             };
             prepared.map_err(|error| StoreFault::Statement { name: statement.name, why: error.to_string() })?;

@@ -177,7 +177,7 @@ impl Store {
             }
             Kind::Postgres => {
                 let pools = postgres::open(url).await?;
-                migrate::postgres(&pools.work).await?;
+                migrate::postgres(&pools.usual).await?;
                 // What connects is large, and a start waits for much else.
                 Box::pin(postgres::keeps_order(url)).await?;
                 (Db::Postgres(pools), None)

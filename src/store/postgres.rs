@@ -14,12 +14,12 @@ use sqlx::{Connection as _, Postgres, Row as _};
 use super::StoreFault;
 use super::db::{Conn, Write};
 
-/// Connections of one process for its work: four deciders, all of which may wait for one row, with lanes and readers beside
-/// them. More of them take the server's processors from each other, and from whoever waits for an acknowledgement.
-const FOR_WORK: u32 = 6;
-/// And for what Slack waits for: work that takes its time, or waits for a row, holds up no acknowledgement.
-const FOR_ACKNOWLEDGEMENTS: u32 = 8;
-/// So many of each are kept open, beside the work: to open one while somebody waits takes too long.
+/// Connections of one process for its usual changes: four deciders, all of which may wait for one row, and lanes beside them.
+/// More of them take the server's processors from each other, and from whoever waits for an acknowledgement.
+const USUAL: u32 = 6;
+/// And for what waits for no row: what Slack waits for, and whoever only looks, as the doors do before they answer.
+const URGENT: u32 = 8;
+/// So many of each are kept open: to open one while somebody waits takes too long.
 const READY: u32 = 4;
 /// A connection that rested for so long is tried before it is used.
 const UNTRIED: Duration = Duration::from_secs(1);
@@ -33,22 +33,22 @@ const GONE_AFTER: Duration = Duration::from_secs(12);
 const ATTEMPTS: u32 = 20;
 const ATTEMPTS_WITH_A_ROW: u32 = 5;
 
-/// The connections of one process. Cheap to clone.
+/// The connections of one process, apart so that changes which wait for a row hold up no acknowledgement. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Pools {
-    pub work: PgPool,
-    urgent: PgPool,
+    pub usual: PgPool,
+    pub urgent: PgPool,
 }
 
 impl Pools {
     /// Those that a change is made through.
     pub fn of<W: Write>(&self) -> &PgPool {
-        if W::URGENT { &self.urgent } else { &self.work }
+        if W::URGENT { &self.urgent } else { &self.usual }
     }
 
     /// Closes them all.
     pub async fn close(&self) {
-        tokio::join!(self.work.close(), self.urgent.close());
+        tokio::join!(self.usual.close(), self.urgent.close());
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn open(url: &str) -> Result<Pools, StoreFault> {
     ]);
     // One try by itself first: a pool would go on trying for as long as it may wait, and say only that it waited.
     PgConnection::connect_with(&options).await?.close().await?;
-    Ok(Pools { work: pool(&options, FOR_WORK), urgent: pool(&options, FOR_ACKNOWLEDGEMENTS) })
+    Ok(Pools { usual: pool(&options, USUAL), urgent: pool(&options, URGENT) })
 }
 
 fn pool(options: &PgConnectOptions, most: u32) -> PgPool {

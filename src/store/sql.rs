@@ -101,8 +101,7 @@ statements! {
         AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0"
         [" FOR UPDATE SKIP LOCKED"] "";
     IS_UNDECIDED = "SELECT position FROM inbox WHERE state = 'new' AND incident = $1 LIMIT 1";
-    FINISH_INPUTS = "UPDATE inbox SET state = 'done' \
-        WHERE position IN ($1, $2, $3, $4, $5, $6, $7, $8)";
+    FINISH_INPUTS = "UPDATE inbox SET state = 'done' WHERE position IN ($1, $2, $3, $4, $5, $6, $7, $8)";
     INPUT_AT = "SELECT input, arrived_at FROM inbox WHERE position = $1";
     PUT_INPUT_ASIDE = "UPDATE inbox SET state = 'dead', fault = $2 WHERE position = $1 AND state = 'new'";
     /// One for each open incident, all of them or none.
