@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use vigie::incident::id::IncidentId;
 use vigie::incident::state::{Phase, Run};
 
@@ -42,6 +43,9 @@ impl Outside {
         outside.approves(1, "undo-web").await;
         let changed = async || (space.image("web").await == "example/web:1-slow").then_some(());
         until("the change", PATIENCE, changed).await;
+        // Before the controller has seen the change, the status still tells of the last roll-out.
+        let is_seen = |web: &Value| web["status"]["observedGeneration"] == web["metadata"]["generation"];
+        space.once("deployment/web", is_seen).await;
         (outside, bot)
     }
 
