@@ -121,7 +121,7 @@ async fn a_break_after_the_message_leaves_the_outcome_unknown() {
 #[tokio::test]
 async fn silence_after_the_message_leaves_the_outcome_unknown() {
     let peer = MailPeer::start(Script { silent_after_message: true, ..Script::default() }).await;
-    let channel = EmailChannel::with_timeout(&config(peer.port), Duration::from_millis(500)).unwrap();
+    let channel = EmailChannel::with_timeout(&config(peer.port), Duration::from_secs(3)).unwrap();
     let result = channel.page(&sample_page("lead@example.com")).await;
     assert!(matches!(&result, Err(PagingFault::Unknown { why }) if why.contains("in time")), "{result:?}");
 }
@@ -131,7 +131,7 @@ async fn a_server_that_dawdles_over_the_goodbye_has_still_answered() {
     for recipients in [vec![], vec![("lead@", "550 5.1.1 no such user")]] {
         let refuses = !recipients.is_empty();
         let peer = MailPeer::start(Script { silent_on_quit: true, recipients, ..Script::default() }).await;
-        let channel = EmailChannel::with_timeout(&config(peer.port), Duration::from_secs(1)).unwrap();
+        let channel = EmailChannel::with_timeout(&config(peer.port), Duration::from_secs(3)).unwrap();
         let result = channel.page(&sample_page("lead@example.com")).await;
         match result {
             Ok(_) => assert!(!refuses),

@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_never_comes_leaves_the_outcome_unknown() {
         let peer = Peer::start(vec![Reply::Silence]).await;
-        let channel = SmsChannel::with_timeout(&config(&peer.base_url()), Duration::from_millis(300)).unwrap();
+        let channel = SmsChannel::with_timeout(&config(&peer.base_url()), Duration::from_secs(2)).unwrap();
         let result = channel.page(&sample_page("+15550100002")).await;
         assert!(matches!(&result, Err(PagingFault::Unknown { why }) if why.contains("in time")), "{result:?}");
     }

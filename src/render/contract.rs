@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::files::{self, Files, LocaleFiles};
-use super::samples::{self, Samples};
+use super::samples::{self, Sample, Samples};
 use super::{
-    DOCUMENT, Dialect, Locale, RenderFault, Renderer, SLACK_BUTTON_MAX, SLACK_SECTION_MAX, helpers, variables,
+    DOCUMENT, Dialect, Locale, RenderFault, Renderer, SLACK_BUTTON_MAX, SLACK_SECTION_MAX, helpers, proof, variables,
 };
 
 fn shipped() -> Files {
@@ -62,6 +62,11 @@ fn every_language_has_the_same_messages_and_labels_with_the_same_variables() {
 /// Forms of dates and durations choose among the same parts as their language wants.
 fn is_form(name: &str) -> bool {
     name.starts_with("format.") || name.starts_with("unit.")
+}
+
+#[test]
+fn every_text_that_ships_is_sound_and_reads_only_what_it_has() {
+    assert_eq!(proof::faults(&shipped(), |_| true), []);
 }
 
 #[test]
@@ -166,7 +171,7 @@ fn every_message_can_be_filled_in_and_fits_where_it_goes() {
 }
 
 /// The sample as it stands, with every optional variable null, and with every one absent.
-fn fillings(sample: &super::Sample) -> [Map<String, Value>; 3] {
+fn fillings(sample: &Sample) -> [Map<String, Value>; 3] {
     let whole = sample.variables.clone();
     let mut null = whole.clone();
     let mut absent = whole.clone();

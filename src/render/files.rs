@@ -27,6 +27,8 @@ pub(super) struct Source {
     /// The file, as shown in a fault.
     pub path: String,
     pub text: String,
+    /// It is in the program, and not a team's own.
+    pub is_shipped: bool,
 }
 
 /// All the text of one locale.
@@ -85,7 +87,7 @@ fn shipped(faults: &mut Vec<TemplateFault>) -> Files {
         match folder.parse::<Locale>() {
             Ok(locale) => {
                 let into = files.entry(locale).or_default();
-                take(into, name, Source { path, text }, faults);
+                take(into, name, Source { path, text, is_shipped: true }, faults);
             }
             Err(refusal) => faults.push(TemplateFault::new(path, refusal.to_string())),
         }
@@ -100,7 +102,7 @@ fn take(into: &mut LocaleFiles, name: &str, source: Source, faults: &mut Vec<Tem
             Ok(labels) => {
                 for (key, text) in labels {
                     let path = format!("{} ({key})", source.path);
-                    into.labels.insert(key, Source { path, text });
+                    into.labels.insert(key, Source { path, text, is_shipped: source.is_shipped });
                 }
             }
             Err(fault) => faults.push(yaml_fault(&source.path, &fault)),
@@ -178,7 +180,7 @@ fn read_own_file(
         .map_err(|fault| TemplateFault::new(&shown, format!("the file cannot be read: {fault}")))
         .and_then(|bytes| utf8(&shown, bytes));
     match text {
-        Ok(text) => take(into, name, Source { path: shown, text }, faults),
+        Ok(text) => take(into, name, Source { path: shown, text, is_shipped: false }, faults),
         Err(fault) => faults.push(fault),
     }
 }

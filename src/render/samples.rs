@@ -49,7 +49,11 @@ pub(super) struct Samples {
 
 /// What one template is for and what it may use.
 #[derive(Debug, Clone)]
-pub struct Sample {
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "most of it is for whoever edits a text, and for the tests that hold it to it")
+)]
+pub(super) struct Sample {
     /// When the text is sent and to whom, with the field-procedure row.
     pub purpose: String,
     /// Variables that may be null or absent.

@@ -233,8 +233,8 @@ impl World {
         let seed = self.rng.u64(..);
         let weather = Weather {
             rng: fastrand::Rng::with_seed(seed),
-            crashes: self.rng.u32(..4),
-            failures: self.rng.u32(..8),
+            crashes: self.rng.u32(..40),
+            failures: self.rng.u32(..80),
             crashed: Arc::clone(&self.crashed),
         };
         weather::set(Some(weather));
@@ -462,6 +462,10 @@ impl World {
             return false;
         }
         let (store, now) = (self.replicas[replica].store.clone(), self.replicas[replica].clock.now());
+        let due = store.next_due(lane).await.unwrap_or_else(|fault| panic!("{fault}"));
+        if due.is_none_or(|at| at > now) {
+            return false;
+        }
         let claimed = match self.drive(Box::pin(async move { store.claim(lane, now, LEASE, 16).await })).await.0 {
             Driven::Done(Ok(claimed)) => claimed,
             Driven::Done(Err(fault)) => {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use vigie::incident::approval::Outcome;
 use vigie::incident::id::IncidentId;
@@ -12,6 +13,7 @@ use vigie::store::{Store, Target};
 
 use crate::clicks::planned;
 use crate::database::{Database, Kind};
+use crate::faults::until;
 use crate::script::START;
 use crate::store::{take_all, typed};
 use crate::world::World;
@@ -107,8 +109,8 @@ async fn a_backup_that_was_made_while_a_card_was_on_its_way_can_be_restored() {
     for (line, severity) in [("severity sev1", "SEV1"), ("severity sev3", "SEV3")] {
         assert_eq!(oncall.command("C0GENERAL", "/incident", line).await.failure, None);
         world.ws().wait_for(hangs).await.expect("the card is on its way");
-        let decided = async { while world.incident(1).await.severity.label != severity {} };
-        tokio::time::timeout(std::time::Duration::from_secs(10), decided).await.expect("it is decided");
+        let decided = async || (world.incident(1).await.severity.label == severity).then_some(());
+        until("it is decided", Duration::from_secs(60), decided).await;
     }
     let folder = tempfile::tempdir().expect("a folder");
     let file = place(&folder);

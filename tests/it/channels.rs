@@ -110,7 +110,7 @@ async fn a_channel_whose_end_slack_did_not_tell_is_found_out_by_the_next_message
                 changes.changed().await.expect("the store is open");
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(10), lost).await.expect("it is found out");
+        tokio::time::timeout(std::time::Duration::from_secs(60), lost).await.expect("it is found out");
         world.ws().release_envelopes();
         world.settle().await;
         goes_on_without(&world).await;

@@ -2,6 +2,7 @@
 //! understand it.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use sqlx::{Connection as _, SqliteConnection};
 use vigie::incident::decision::Lane;
@@ -10,6 +11,7 @@ use vigie::incident::time::Millis;
 use vigie::store::{Store, StoreFault, Target};
 
 use crate::database::{Database, Kind};
+use crate::faults::until;
 use crate::nowhere::logged;
 use crate::script::START;
 use crate::store::{answer, take_all, take_next, typed};
@@ -172,13 +174,11 @@ async fn an_older_release_does_not_look_after_what_a_newer_one_keeps() {
     store.set_number("release", NEWER).await.unwrap();
     world.database.does("UPDATE incident SET wake_at = NULL, state = '{\"newer\": 1}'").await;
     let (before, beats) = (logged("a newer vigie has this database"), alive.beats());
-    let looked = async {
-        while logged("a newer vigie has this database") < before + 2 {
-            world.clock.passes(Millis::minutes(1));
-            tokio::task::yield_now().await;
-        }
+    let looked = async || {
+        world.clock.passes(Millis::minutes(1));
+        (logged("a newer vigie has this database") >= before + 2).then_some(())
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), looked).await.expect("it looks");
+    until("it looks", Duration::from_secs(60), looked).await;
     assert_eq!(store.put_aside().await.unwrap(), 0);
     assert!(alive.beats() <= beats + 1, "whoever listens hears the newer one's heart");
     let told = world.setup.phones.deliveries();

@@ -103,7 +103,7 @@ async fn dies_with_a_run_under_way(silence: Silence) -> World {
             changes.changed().await.expect("the shop is open");
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), met).await.expect("the run begins");
+    tokio::time::timeout(std::time::Duration::from_secs(60), met).await.expect("the run begins");
     world.crash().await;
     world.seconds(61).await;
     world.settle().await;

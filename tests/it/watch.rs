@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use vigie::slack::CANARY_HEARD;
 use vigie::store::{Store, Target};
 
 use crate::database::{Database, Kind};
+use crate::faults;
 use crate::nowhere::logged;
 use crate::store::{take_all, typed};
 use crate::world::{INCIDENTS, World, shown, texts};
@@ -48,12 +50,7 @@ impl Alive {
     }
 
     async fn beats_beyond(&self, before: usize) {
-        let waited = async {
-            while self.beats.load(Ordering::SeqCst) <= before {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(std::time::Duration::from_secs(10), waited).await.expect("the heart beats");
+        until("the heart beats", || self.beats() > before).await;
     }
 }
 
@@ -68,14 +65,12 @@ fn sings() -> String {
     format!("  canary: {CANARY}\n")
 }
 
+/// A look of the watch has come by then, on a machine with much else to do, too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits until a look of the watch, which comes with time, has shown itself.
 async fn until(what: &str, mut seen: impl FnMut() -> bool) {
-    let waited = async {
-        while !seen() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(20), waited).await.unwrap_or_else(|_| panic!("{what}"));
+    faults::until(what, PATIENCE, async || seen().then_some(())).await;
 }
 
 /// How often the lead was told this by something that is not Slack.
@@ -85,17 +80,13 @@ fn told(world: &World, what: &str) -> usize {
 
 /// Waits until one of those who share the database has heard it after it last sang.
 async fn the_canary_is_heard_by_somebody(world: &World) {
-    let heard = async {
-        loop {
-            let vigie = &world.setup.vigie;
-            let heard = vigie.store.number(CANARY_HEARD).await.expect("it reads").map(Instant);
-            if vigie.slack.canary_sung_at().is_some_and(|sung| heard.is_some_and(|heard| heard >= sung)) {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
+    let vigie = &world.setup.vigie;
+    let is_heard = async || {
+        let heard = vigie.store.number(CANARY_HEARD).await.expect("it reads").map(Instant);
+        let is_heard = vigie.slack.canary_sung_at().is_some_and(|sung| heard.is_some_and(|heard| heard >= sung));
+        is_heard.then_some(())
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), heard).await.expect("the canary is heard");
+    faults::until("the canary is heard", PATIENCE, is_heard).await;
 }
 
 /// Waits until the canary that sang last was heard.
@@ -137,12 +128,11 @@ fn told_of_an_absence(world: &World, channel: &str) -> usize {
 
 /// Waits until the watch has said in the store that somebody works at this moment.
 async fn somebody_works(world: &World) {
-    let works = async {
-        while world.setup.vigie.store.number("alive_at").await.ok().flatten() != Some(world.clock.now().0) {
-            tokio::task::yield_now().await;
-        }
+    let works = async || {
+        let alive_at = world.setup.vigie.store.number("alive_at").await.ok().flatten();
+        (alive_at == Some(world.clock.now().0)).then_some(())
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), works).await.expect("the watch looks");
+    faults::until("the watch looks", PATIENCE, works).await;
     world.settle_now().await;
 }
 
@@ -375,7 +365,7 @@ async fn an_incident_that_nothing_would_wake_any_more_is_woken_by_the_watch() {
             world.pass(1).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), climbs).await.expect("the next level is paged");
+    tokio::time::timeout(Duration::from_secs(20), climbs).await.expect("the next level is paged");
     world.close().await;
 }
 

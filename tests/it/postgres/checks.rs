@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use vigie::incident::approval::{CheckResult, Verdict};
 
 use super::shop::{PASSWORD, Shop};
+use crate::faults::until;
 use crate::french::is_french;
 use crate::room::Room;
 use crate::runbook::{Runbook, Sheet, TOKEN};
@@ -112,12 +113,8 @@ async fn a_slow_query_is_ended_by_the_server_and_said_to_hang() {
     other.close().await.expect("the connection closes");
     let left =
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vigie' AND datname = current_database()";
-    let gone = async {
-        while shop.count(left).await > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("no look goes on at the server");
+    let gone = async || (shop.count(left).await == 0).then_some(());
+    until("no look goes on at the server", Duration::from_secs(60), gone).await;
 }
 
 #[tokio::test]

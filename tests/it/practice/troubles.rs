@@ -7,12 +7,23 @@ use vigie::practice::Trouble;
 
 use super::app::{HandClock, Socket, call, client, ok, open, options};
 
-const PATIENCE: Duration = Duration::from_millis(300);
+/// An answer that is to come has come by then.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// One that is not to come is not waited for any longer.
+const SILENCE: Duration = Duration::from_secs(1);
 
 async fn post(practice: &vigie::practice::Practice, text: &str) -> Result<reqwest::Response, reqwest::Error> {
+    post_within(PATIENCE, practice, text).await
+}
+
+async fn post_within(
+    limit: Duration,
+    practice: &vigie::practice::Practice,
+    text: &str,
+) -> Result<reqwest::Response, reqwest::Error> {
     let url = format!("{}/chat.postMessage", practice.api_url());
     let body = json!({"channel": "C0OPS", "text": text});
-    client().post(url).bearer_auth(practice.bot_token()).json(&body).timeout(PATIENCE).send().await
+    client().post(url).bearer_auth(practice.bot_token()).json(&body).timeout(limit).send().await
 }
 
 fn retry_after(response: &reqwest::Response) -> &str {
@@ -41,7 +52,7 @@ async fn a_server_that_hangs_or_errs_does_as_it_was_told() {
     let (practice, _) = open().await;
     let faults = practice.workspace().faults();
     faults.next("*", 1, Trouble::Hang);
-    assert!(post(&practice, "hang").await.is_err_and(|error| error.is_timeout()));
+    assert!(post_within(SILENCE, &practice, "hang").await.is_err_and(|error| error.is_timeout()));
     faults.next("*", 1, Trouble::RateLimited { retry_after_s: 7 });
     let limited = post(&practice, "limited").await.expect("an answer");
     assert_eq!((limited.status().as_u16(), retry_after(&limited)), (429, "7"));
@@ -172,12 +183,12 @@ async fn a_silent_socket_stays_open_and_its_events_come_again_elsewhere() {
     practice.workspace().silence_sockets();
     assert_eq!(practice.workspace().open_sockets(), 0);
     practice.workspace().person("U0LEAD").say("ops", "hello").expect("said");
-    assert!(tokio::time::timeout(PATIENCE, deaf.next()).await.is_err());
+    assert!(tokio::time::timeout(SILENCE, deaf.next()).await.is_err());
     let mut other = Socket::open(&practice).await;
     // The silent one is still there for Slack, so the retry may go to either.
     for wait_ms in [3000, 63_000, 303_000] {
         clock.advance(wait_ms);
-        if let Ok(Some(frame)) = tokio::time::timeout(PATIENCE, other.next()).await {
+        if let Ok(Some(frame)) = tokio::time::timeout(SILENCE, other.next()).await {
             assert_eq!(frame["payload"]["event"]["text"], "hello");
             return;
         }
