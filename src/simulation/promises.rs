@@ -271,6 +271,7 @@ fn acted_upon(world: &World, incidents: &[Incident], faults: &mut Vec<String>) {
             incidents.len()
         ));
     }
+    let answered = world.outside.state().answered.clone();
     for (said, _) in world.acknowledged.iter().filter(|(_, existed)| *existed) {
         let wanted = said.input().0.incident;
         let Some(incident) = incidents.iter().find(|incident| Some(incident.id) == wanted) else { continue };
@@ -278,7 +279,8 @@ fn acted_upon(world: &World, incidents: &[Incident], faults: &mut Vec<String>) {
         let has_ended = !incident.status.is_open();
         let shows = match said.line.split(' ').next() {
             Some("ack") => incident.acknowledged.is_some() || has_ended,
-            Some("resolve" | "cancel") => has_ended,
+            // While a run is under way, or nobody knows how it ended, whoever says it is told that it has to wait.
+            Some("resolve" | "cancel") => has_ended || answered.contains(&said.source),
             Some("severity") => said.line.contains(&format!(" {} ", incident.severity.key)) || has_ended,
             _ => true,
         };
