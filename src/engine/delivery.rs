@@ -315,7 +315,7 @@ impl Engine {
                 self.tell(&setting, &errand, claimed.attempts).await
             }
             Effect::TellRun { run, ended, destination } => {
-                self.tell_of_run(&setting, *run, *ended, destination, claimed.attempts).await
+                self.tell_of_run(&setting, *run, *ended, destination, claimed).await
             }
             chat => Ok(self.parts.slack.carry_out(&self.scene(&setting), chat, claimed.attempts).await?),
         }

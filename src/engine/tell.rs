@@ -15,6 +15,7 @@ use crate::incident::words::Words;
 use crate::render::{Locale, RenderFault, escape_slack};
 use crate::slack::cards::notice;
 use crate::slack::cards::pen::{Pen, message_vars};
+use crate::store::Claimed;
 
 /// What is to be brought where.
 pub(super) struct Errand<'a> {
@@ -70,7 +71,7 @@ impl Engine {
         run: RunId,
         ended: bool,
         place: &str,
-        attempt: u32,
+        claimed: &Claimed,
     ) -> Result<Vec<Report>, Trouble> {
         let Some(incident) = setting.incident.as_ref() else { return Ok(Vec::new()) };
         let Some(state) = incident.runs.get(&run) else { return Ok(Vec::new()) };
@@ -78,8 +79,11 @@ impl Engine {
         let known = self.parts.comms.audience(audience).map_err(unknown)?;
         let scene = self.scene(setting);
         let pen = Pen::new(&scene, known.locale.parse().unwrap_or_default());
+        // One that went on and ended again has that told by another effect: this one is late, and would tell it twice.
+        if ended && state.ended_at.is_some_and(|at| at > claimed.created_at) {
+            return Ok(Vec::new());
+        }
         let Some(text) = notice::of_rollback(&pen, incident, state, ended)? else { return Ok(Vec::new()) };
-        // One that goes on after it had ended ends again, and that is told again.
         let moment =
             state.ended_at.filter(|_| ended).map_or_else(|| "begun".to_owned(), |at| format!("ended-{}", at.0));
         let message = Message {
@@ -97,7 +101,7 @@ impl Engine {
         match &outcome.result {
             Sent::BySlackRoom { channel } => {
                 let (channel, key) = (ChannelId(channel.clone()), message.id_for(place));
-                self.parts.slack.post_text(&channel, &escape_slack(&message.text), &key, attempt).await?;
+                self.parts.slack.post_text(&channel, &escape_slack(&message.text), &key, claimed.attempts).await?;
                 Ok(vec![told(None)])
             }
             Sent::Here { taken, missed } => {

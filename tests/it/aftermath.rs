@@ -14,6 +14,7 @@ use vigie::incident::time::Millis;
 use vigie::incident::timeline::Card;
 use vigie::incident::window::Window;
 use vigie::incident::words::Words;
+use vigie::practice::Trouble;
 use vigie::store::Target;
 
 use crate::faults::until;
@@ -164,6 +165,31 @@ async fn that_nothing_was_changed_is_only_said_where_nothing_was() {
         }
         world.close().await;
     }
+}
+
+/// What waits tells how things stand when it is sent: two ends that wait would tell the second one twice.
+#[tokio::test]
+async fn the_house_hears_an_end_once_where_slack_held_back_the_end_before() {
+    let team = Team::failed().await;
+    team.world.ws().faults().until_cleared("chat.postMessage", Trouble::RateLimited { retry_after_s: 120 });
+    team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "retry").await;
+    // It waits so long for its announcement, and no longer.
+    team.world.seconds(10).await;
+    assert!(matches!(team.outcome(1).await, Outcome::Failed { step: Some(1), .. }));
+    team.second.refuses(false);
+    team.world.clicks("U0LEAD", &team.channel, &ts(&team.card), "retry").await;
+    team.world.seconds(10).await;
+    assert_eq!(team.outcome(1).await, Outcome::Done);
+    let ends = || {
+        let said = team.world.ws().messages("C0GENERAL");
+        let count = |words: &str| said.iter().filter(|message| shown(message).contains(words)).count();
+        (count("Rollback stopped"), count("Rolled back"))
+    };
+    assert_eq!(ends(), (1, 0), "the end of before Slack held anything back");
+    team.world.ws().faults().clear();
+    team.world.pass(5).await;
+    assert_eq!(ends(), (1, 1));
+    team.world.close().await;
 }
 
 #[tokio::test]
