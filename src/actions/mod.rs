@@ -61,6 +61,8 @@ pub use keep::{State, StateFile};
 pub use provider::PlanFault;
 pub use redact::Redactor;
 pub use run::{Execution, NotCommitted};
+#[cfg(test)]
+pub(crate) use stopwatch::leaps;
 
 /// What providers and checks reach the world with.
 #[derive(Debug)]

@@ -42,7 +42,51 @@ pub(super) async fn within<F: Future>(deadline: Duration, future: F) -> Result<F
 /// Waits between two looks at the same thing.
 #[expect(clippy::disallowed_methods, reason = "the world outside does not move when the clock is moved by hand")]
 pub(super) async fn pause(length: Duration) {
+    #[cfg(test)]
+    if leaps::are_wanted() {
+        return tokio::time::advance(length).await;
+    }
     tokio::time::sleep(length).await;
+}
+
+/// In a simulated night nobody waits: the runtime's time stands still, and a pause moves it by its own length. So no limit
+/// in this room passes because the machine is slow.
+#[cfg(test)]
+pub(crate) mod leaps {
+    use std::cell::Cell;
+    use std::sync::mpsc::{Sender, channel};
+
+    thread_local! {
+        static WANTED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn are_wanted() -> bool {
+        WANTED.get()
+    }
+
+    /// Time stands still on this thread's runtime as long as this is kept.
+    #[derive(Debug)]
+    pub(crate) struct StandsStill {
+        _ends: Sender<()>,
+    }
+
+    impl StandsStill {
+        /// For a runtime of one thread that was started with its time paused.
+        pub(crate) fn begin() -> Self {
+            let (ends, ended) = channel::<()>();
+            // Paused time goes on by itself when there is nothing to do, as while a database answers; not while there is
+            // a task that blocks.
+            tokio::task::spawn_blocking(move || ended.recv());
+            WANTED.set(true);
+            Self { _ends: ends }
+        }
+    }
+
+    impl Drop for StandsStill {
+        fn drop(&mut self) {
+            WANTED.set(false);
+        }
+    }
 }
 
 /// What a look has at least that begins just before the end.

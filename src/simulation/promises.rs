@@ -277,10 +277,11 @@ fn acted_upon(world: &World, incidents: &[Incident], faults: &mut Vec<String>) {
         let Some(incident) = incidents.iter().find(|incident| Some(incident.id) == wanted) else { continue };
         // What is said of one that has ended is refused.
         let has_ended = !incident.status.is_open();
+        let has_begun = incident.runs.values().any(|run| run.fence.is_some());
         let shows = match said.line.split(' ').next() {
             Some("ack") => incident.acknowledged.is_some() || has_ended,
             // While a run is under way, or nobody knows how it ended, whoever says it is told that it has to wait.
-            Some("resolve" | "cancel") => has_ended || answered.contains(&said.source),
+            Some("resolve" | "cancel") => has_ended || (has_begun && answered.contains(&said.source)),
             Some("severity") => said.line.contains(&format!(" {} ", incident.severity.key)) || has_ended,
             _ => true,
         };

@@ -15,6 +15,7 @@ use super::outside::{Outside, Parked};
 use super::people::{Said, script};
 use super::promises;
 use super::replica::{Condition, Mould, Replica};
+use crate::actions::leaps::StandsStill;
 use crate::actions::toy::{Manner, Shop};
 use crate::clock::Clock;
 use crate::engine::{LEASE, Step};
@@ -150,11 +151,13 @@ pub(super) struct World {
     faults: Vec<String>,
     /// What begins so is acknowledged and kept nowhere: to see that it is missed.
     pub forgets: Option<&'static str>,
+    _still: StandsStill,
     _folder: TempDir,
 }
 
 impl World {
     pub async fn open(seed: u64) -> Self {
+        let still = StandsStill::begin();
         weather::set(None);
         let mut rng = fastrand::Rng::with_seed(seed);
         let folder = tempfile::tempdir().expect("a folder can be made");
@@ -186,6 +189,7 @@ impl World {
             faults: Vec::new(),
             forgets: None,
             rng,
+            _still: still,
             _folder: folder,
         };
         world.plan();
