@@ -136,6 +136,8 @@ pub(super) struct World {
     replicas: Vec<Replica>,
     flights: BTreeMap<u64, Flight>,
     next_flight: u64,
+    /// When each lane has something to do, as far as it was looked up since something was last written.
+    due: BTreeMap<Lane, Option<Instant>>,
     agenda: BTreeMap<(Instant, u64), Event>,
     next_event: u64,
     crashed: Arc<Notify>,
@@ -177,6 +179,7 @@ impl World {
             replicas,
             flights: BTreeMap::new(),
             next_flight: 0,
+            due: BTreeMap::new(),
             agenda: BTreeMap::new(),
             next_event: 0,
             crashed: Arc::default(),
@@ -336,6 +339,7 @@ impl World {
         let (target, input) = said.input();
         let (store, now, source) = (self.replicas[replica].store.clone(), self.clock.now(), said.source.clone());
         let task = Box::pin(async move { store.receive(&source, target, &input, now).await });
+        self.due.clear();
         match self.drive(task).await {
             (Driven::Done(Ok(fresh)), _) => {
                 self.tell(&format!("{} types “{}” to {replica} (new: {fresh})", said.who, said.line));
@@ -393,6 +397,7 @@ impl World {
     /// Drives an effect on until it ends or waits for the outside again.
     async fn fly(&mut self, number: u64, flight: Flight) {
         let Flight { replica, task, .. } = flight;
+        self.due.clear();
         match self.drive(task).await {
             (Driven::Done(()), _) => {}
             (Driven::Crashed, _) => self.die(replica, "ends in the middle of its work"),
@@ -447,7 +452,11 @@ impl World {
         let mut moved = false;
         while self.is_up(replica) {
             let engine = self.replicas[replica].engine.clone();
-            match self.drive(Box::pin(async move { engine.decide_one().await })).await.0 {
+            let decided = self.drive(Box::pin(async move { engine.decide_one().await })).await.0;
+            if !matches!(decided, Driven::Done(Ok(Step::Nothing { .. }))) {
+                self.due.clear();
+            }
+            match decided {
                 Driven::Done(Ok(Step::Decided)) => moved = true,
                 Driven::Done(Ok(Step::Busy | Step::Nothing { .. })) => break,
                 Driven::Done(Err(fault)) => {
@@ -466,10 +475,10 @@ impl World {
             return false;
         }
         let (store, now) = (self.replicas[replica].store.clone(), self.replicas[replica].clock.now());
-        let due = store.next_due(lane).await.unwrap_or_else(|fault| panic!("{fault}"));
-        if due.is_none_or(|at| at > now) {
+        if self.due(lane).await.is_none_or(|at| at > now) {
             return false;
         }
+        self.due.clear();
         let claimed = match self.drive(Box::pin(async move { store.claim(lane, now, LEASE, 16).await })).await.0 {
             Driven::Done(Ok(claimed)) => claimed,
             Driven::Done(Err(fault)) => {
@@ -490,6 +499,15 @@ impl World {
             }
         }
         moved
+    }
+
+    async fn due(&mut self, lane: Lane) -> Option<Instant> {
+        if let Some(known) = self.due.get(&lane) {
+            return *known;
+        }
+        let due = self.store.next_due(lane).await.unwrap_or_else(|fault| panic!("{fault}"));
+        self.due.insert(lane, due);
+        due
     }
 
     async fn take_off(&mut self, replica: usize, claimed: Claimed) {
@@ -592,7 +610,10 @@ impl World {
         }
         let failed = self.failures.last() == Some(&now);
         let wake = self.store.next_wake().await.unwrap_or_else(|fault| panic!("{fault}"));
-        let due = self.store.next_due_of_all().await.unwrap_or_else(|fault| panic!("{fault}"));
+        let mut due = None;
+        for lane in Lane::ALL {
+            due = [due, self.due(lane).await].into_iter().flatten().min();
+        }
         for (what, at) in [("a wake", wake), ("an effect", due)] {
             if at.is_some_and(|at| at <= now) && !failed {
                 let waiting = self.store.waiting().await;

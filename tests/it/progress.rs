@@ -63,9 +63,9 @@ async fn the_card_says_how_a_step_goes_and_is_edited_at_most_once_a_second() {
     assert!(shown(&world.again(&channel, &card)).contains("Running: Copy the orders"));
     gates[0].open().await;
     says("      ↳ all are copied").await;
-    let seconds = Clock::system().now().since(began).0 / 1_000;
     let told = |call: &Value| call.to_string().contains('↳') && call["ts"] == card["ts"];
     let edits = world.ws().calls_of("chat.update").into_iter().filter(|call| told(&call.args)).count();
+    let seconds = Clock::system().now().since(began).0 / 1_000;
     assert!((2..=usize::try_from(seconds).expect("it took a while") + 1).contains(&edits), "{edits} in {seconds} s");
     gates[1].open().await;
     world.settle().await;

@@ -19,14 +19,12 @@ use vigie::practice::phones::{Delivery, DeliveryKind};
 
 use super::people::{People, Said, Trace};
 use super::town::Town;
-use super::{LEASE, until};
+use super::{LEASE, LOOK, pass};
 use crate::world::INCIDENTS;
 
-/// What is still under way when the last command is typed is over by then: a lease, another try or two, and the cards
-/// that this brings, at Slack's pace.
-const QUIET_WITHIN: Duration = LEASE.saturating_add(Duration::from_secs(75));
-/// Slack takes fifty edits a minute, and what waits then may be cards.
-const AN_EDIT: Duration = Duration::from_millis(1_200);
+/// After the last command a lease has its end, and another try or two. Then, and as long as cards wait for Slack's pace
+/// (fifty edits a minute), fewer wait within this time than ever before.
+const FEWER_WITHIN: Duration = LEASE.saturating_add(Duration::from_secs(75));
 
 /// What a fault may cost.
 pub struct Allowed {
@@ -119,21 +117,26 @@ pub async fn check(town: &Town, people: &People<'_>, kind: &str, database: &str,
 
 /// Nothing waits, nothing is under way, and Slack has nothing more to say but what it says again much later.
 async fn quiet(town: &Town) {
-    let backlog = async || town.store.backlog().await.ok();
-    let (_, effects) = until("the store answers", QUIET_WITHIN, backlog).await;
-    let within = QUIET_WITHIN + AN_EDIT * u32::try_from(effects).expect("a number of effects");
-    let mut quiet_looks = 0;
-    let rests = async || {
-        let backlog = town.store.backlog().await.ok()?;
-        let at_rest = town.store.is_at_rest(Clock::system().now()).await.ok()?;
-        let heard = town.ws().waits_only_until().is_some() || town.ws().envelopes_waiting() == 0;
-        quiet_looks = if backlog == (0, 0) && at_rest && heard { quiet_looks + 1 } else { 0 };
-        // What was done last may have brought an event.
-        (quiet_looks >= 5).then_some(())
-    };
-    let settled = tokio::time::timeout(within, until("quiet", within * 2, rests)).await;
-    let waiting = town.store.waiting().await;
-    assert!(settled.is_ok(), "it did not come to rest within {within:?}; in the outbox: {waiting:#?}");
+    let (mut fewest, mut quiet_looks) = (i64::MAX, 0);
+    while quiet_looks < 5 {
+        let fewer = tokio::time::timeout(FEWER_WITHIN, async {
+            loop {
+                pass(LOOK).await;
+                let Ok((inputs, effects)) = town.store.backlog().await else { continue };
+                let at_rest = town.store.is_at_rest(Clock::system().now()).await.unwrap_or_default();
+                let heard = town.ws().waits_only_until().is_some() || town.ws().envelopes_waiting() == 0;
+                // What was done last may have brought an event.
+                quiet_looks = if inputs + effects == 0 && at_rest && heard { quiet_looks + 1 } else { 0 };
+                if quiet_looks == 5 || inputs + effects < fewest {
+                    break inputs + effects;
+                }
+            }
+        });
+        let Ok(left) = fewer.await else {
+            panic!("it does not come to rest; in the outbox: {:#?}", town.store.waiting().await);
+        };
+        fewest = left;
+    }
 }
 
 /// The bot's messages by their name: kind, incident, card or key.

@@ -133,7 +133,7 @@ async fn a_job_that_failed_and_is_tried_again_runs_again() {
 /// K14 · It was stopped at its deadline, and its pod still ends when somebody tries again: two never run at once.
 #[tokio::test]
 async fn a_job_that_is_tried_again_waits_for_the_pod_of_the_one_before() {
-    let run = [("migrate", "destructive", "job: { image: \"example/task:1-slow-lingers\", command: [migrate] }")];
+    let run = [("migrate", "destructive", "job: { image: \"example/task:1-slow-clings\", command: [migrate] }")];
     let setting = Setting { actions: &run, check: "get, namespace", within: "2s", ..Setting::default() };
     let Some(team) = Team::having(setting).await else { return };
     let (channel, card) = team.planned(1, "migrate").await;

@@ -15,9 +15,10 @@ anywhere in a container's image decides:
     wordy           1000 lines of log of 5 kB each before the usual    the same
     stays           nothing special                                   goes on whatever the others do
     lingers         gone 3 s after its deletion                       the same
+    clings          gone 60 s after its deletion                      the same
     unschedulable   no node takes it: the pod stays Pending           the same
 
-Words combine (`slow-fail`). Changing a pod's image in place starts it over; a deleted pod is gone at once unless it lingers; init containers
+Words combine (`slow-fail`). Changing a pod's image in place starts it over; a deleted pod is gone at once unless it lingers or clings; init containers
 have always succeeded. Logs know tailLines, sinceSeconds, sinceTime, timestamps, limitBytes, previous (for `crash`) and
 follow. The message of a failed container is the end of its log where terminationMessagePolicy is FallbackToLogsOnError.
 Events are told as a kubelet tells them, and metrics.k8s.io gives figures that are made up.
@@ -41,7 +42,7 @@ from pods import Pod
 
 HEARTBEAT = 5.0  # seconds between two reports of the node
 AGAIN = 0.2  # seconds until the API server is asked again after it did not answer
-LINGER = 3.0  # seconds that a pod which lingers takes to go
+LINGERS = {"lingers": 3.0, "clings": 60.0}  # seconds that a deleted pod takes to go
 CAPACITY = {"cpu": "32", "memory": "64Gi", "pods": "2000", "ephemeral-storage": "100Gi"}
 
 
@@ -181,7 +182,7 @@ class Node:
         meta, status = found["metadata"], found.get("status", {})
         pod = self.pods.get(meta["uid"])
         if meta.get("deletionTimestamp"):
-            self.timer.at(time.time() + LINGER if pod and pod.lingers else 0, self.delete, meta)
+            self.timer.at(time.time() + pod.lingers(LINGERS) if pod else 0, self.delete, meta)
             return
         if pod and pod.images == [c["image"] for c in found["spec"]["containers"]]:
             pod.labels = meta.get("labels", {})

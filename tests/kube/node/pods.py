@@ -205,9 +205,8 @@ class Pod:
     def ended(self, age):
         return all(c.ended(age) for c in self.containers)
 
-    @property
-    def lingers(self):
-        return any(c.has("lingers") for c in self.containers)
+    def lingers(self, lengths):
+        return max((length for word, length in lengths.items() for c in self.containers if c.has(word)), default=0)
 
     def next_change(self, age):
         changes = [c.next_change(age) for c in self.containers]
