@@ -16,18 +16,25 @@ pub(super) struct Stopwatch {
 impl Stopwatch {
     /// Starts measuring.
     pub(super) fn start() -> Self {
-        Self { started: Instant::now() }
+        Self { started: now() }
     }
 
     /// The time since the start.
     pub(super) fn took(self) -> Millis {
-        Millis(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX))
+        Millis(i64::try_from((now() - self.started).as_millis()).unwrap_or(i64::MAX))
     }
 
     /// What is left of a deadline that began with the start.
     pub(super) fn left_of(self, deadline: Duration) -> Duration {
-        deadline.saturating_sub(self.started.elapsed())
+        deadline.saturating_sub(now() - self.started)
     }
+}
+
+fn now() -> Instant {
+    #[cfg(test)]
+    return Instant::now() + leaps::so_far();
+    #[cfg(not(test))]
+    Instant::now()
 }
 
 /// The deadline passed first.
@@ -43,25 +50,32 @@ pub(super) async fn within<F: Future>(deadline: Duration, future: F) -> Result<F
 #[expect(clippy::disallowed_methods, reason = "the world outside does not move when the clock is moved by hand")]
 pub(super) async fn pause(length: Duration) {
     #[cfg(test)]
-    if leaps::are_wanted() {
-        return tokio::time::advance(length).await;
+    if leaps::are_made(length) {
+        return tokio::task::yield_now().await;
     }
     tokio::time::sleep(length).await;
 }
 
-/// In a simulated night nobody waits: the runtime's time stands still, and a pause moves it by its own length. So no limit
-/// in this room passes because the machine is slow.
+/// In a simulated night nobody waits: a pause moves the stopwatches by its length, and the runtime's own time stands still.
+/// So no limit passes, and no lease is renewed, because a machine is slow.
 #[cfg(test)]
 pub(crate) mod leaps {
     use std::cell::Cell;
     use std::sync::mpsc::{Sender, channel};
+    use std::time::Duration;
 
     thread_local! {
-        static WANTED: Cell<bool> = const { Cell::new(false) };
+        static LEAPED: Cell<Option<Duration>> = const { Cell::new(None) };
     }
 
-    pub(super) fn are_wanted() -> bool {
-        WANTED.get()
+    pub(super) fn so_far() -> Duration {
+        LEAPED.get().unwrap_or_default()
+    }
+
+    /// Whether the night leaps over a pause of this length; then it has.
+    pub(super) fn are_made(length: Duration) -> bool {
+        LEAPED.set(LEAPED.get().map(|so_far| so_far + length));
+        LEAPED.get().is_some()
     }
 
     /// Time stands still on this thread's runtime as long as this is kept.
@@ -77,14 +91,14 @@ pub(crate) mod leaps {
             // Paused time goes on by itself when there is nothing to do, as while a database answers; not while there is
             // a task that blocks.
             tokio::task::spawn_blocking(move || ended.recv());
-            WANTED.set(true);
+            LEAPED.set(Some(Duration::ZERO));
             Self { _ends: ends }
         }
     }
 
     impl Drop for StandsStill {
         fn drop(&mut self) {
-            WANTED.set(false);
+            LEAPED.set(None);
         }
     }
 }

@@ -139,6 +139,11 @@ impl Engine {
 
     /// Has the card show how the running step goes. Of what is told within one pace only the newest is shown.
     async fn show_progress(&self, fenced: &Fenced, mut told: watch::Receiver<Told>) -> Infallible {
+        // What is written beside a run would have an order that no seed decides.
+        #[cfg(test)]
+        if crate::store::weather::is_simulated() {
+            return pending().await;
+        }
         let mut edits = 0;
         while told.changed().await.is_ok() {
             let Some((step, words)) = told.borrow_and_update().clone() else { continue };

@@ -30,6 +30,11 @@ pub(crate) fn set(weather: Option<Weather>) {
     WEATHER.with_borrow_mut(|now| *now = weather);
 }
 
+/// Whether this thread plays a simulated night.
+pub(crate) fn is_simulated() -> bool {
+    WEATHER.with_borrow(Option::is_some)
+}
+
 /// Changes how bad it is; the draws go on from where they are.
 pub(crate) fn change(crashes: u32, failures: u32) {
     WEATHER.with_borrow_mut(|now| {
