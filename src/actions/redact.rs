@@ -48,7 +48,8 @@ impl Shape {
 }
 
 /// Patterns of credentials; what is kept of a match (`$k`) says what was there. A letter is one of ASCII or anything
-/// beyond it: Unicode's own table of letters would take half a megabyte here.
+/// beyond it: Unicode's own table of letters would take half a megabyte here. Nor is that class folded by case (`-i`), which
+/// would bring nothing and take as long as all else here: it has both cases.
 const SHAPES: &[(&str, &str)] = &[
     (r"https://hooks\.slack\.com/(?:services|workflows|triggers)/[^\s\x22']+", "https://hooks.slack.com/[redacted]"),
     (r"(?-u:\b)(?:xox[a-z](?:\.xox[a-z])?|xapp)-[A-Za-z0-9-]{8,}", MARK),
@@ -62,11 +63,11 @@ const SHAPES: &[(&str, &str)] = &[
     (r"(?i)(?<k>(?-u:\b)[a-z][a-z0-9+.-]*://[^/\s:@]*:)[^/\s]+@", "${k}[redacted]@"),
     (r"(?i)(?<k>(?-u:\b)[a-z][a-z0-9+.-]*://)[^/\s:@]{8,}@", "${k}[redacted]@"),
     (
-        r"(?i)(?<k>(?-u:\b)[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*=)(?:\x22[^\x22]*\x22|'[^']*'|[^\s\x22',;&]+)",
+        r"(?i)(?<k>(?-u:\b)(?-i:[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*)(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)(?-i:[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*)=)(?:\x22[^\x22]*\x22|'[^']*'|[^\s\x22',;&]+)",
         "${k}[redacted]",
     ),
     (
-        r"(?i)(?<k>[\x22'][0-9A-Za-z_.\u{80}-\u{10FFFF}-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*[\x22']\s*:\s*)(?:\x22(?:[^\x22\\]|\\.)*\x22|'[^']*')",
+        r"(?i)(?<k>[\x22'](?-i:[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*)(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)(?-i:[0-9A-Za-z_.\u{80}-\u{10FFFF}-]*)[\x22']\s*:\s*)(?:\x22(?:[^\x22\\]|\\.)*\x22|'[^']*')",
         "${k}\"[redacted]\"",
     ),
     (r"(?i)(?<k>(?-u:\b)(?:password|passwd|passphrase)\s*:\s*)[^\s\x22',;\[]+", "${k}[redacted]"),

@@ -6,6 +6,9 @@
 //! clears, and what was promised must hold (`promises.rs`). A seed that fails prints its story, and
 //! `VIGIE_SEEDS=4711` plays it again; `VIGIE_SEEDS=0..10000` plays many.
 //!
+//! No moment is the machine's: the runtime's time stands still, pauses between two looks are leapt over
+//! (`actions::leaps`), and what would go on beside a run is left out. So a slow machine tells the same story.
+//!
 //! Only tests use it, and it uses every room as `app` does.
 
 mod lanes;
@@ -21,7 +24,7 @@ use world::{Ended, World};
 
 /// What the everyday suite plays.
 const EVERYDAY: Range<u64> = 0..200;
-/// Nights that are played side by side: each mostly waits, for its database, and for a shop that is looked at again and again.
+/// Nights that are played side by side: half of each is its database's, on a thread of its own.
 const SIDE_BY_SIDE: u64 = 4;
 
 #[test]
