@@ -129,18 +129,20 @@ impl<'t> People<'t> {
         }
     }
 
-    /// Answers the incidents that were declared though Slack had said that it failed.
+    /// Answers and ends the incidents that were declared though Slack had said that it failed. Those that stay open are
+    /// reminded of their updates for ever, at more edits a minute than Slack takes.
     pub async fn answer_the_unexpected(&self) {
-        let promised =
-            |title: &str| self.said.borrow().iter().any(|said| said.text == title && said.promised.is_some());
-        let unanswered = async || {
+        let failed = |title: &str| self.said.borrow().iter().any(|said| said.text == title && said.promised.is_none());
+        let unexpected = async || {
             let mut open = self.town.store.open_incidents().await.ok()?;
-            open.worst.retain(|incident| incident.acknowledged.is_none() && !promised(&incident.title));
+            open.worst.retain(|incident| failed(&incident.title));
             Some(open.worst)
         };
-        for incident in until("a list of what is open", PATIENCE, unanswered).await {
+        for incident in until("a list of what is open", PATIENCE, unexpected).await {
             self.insists("U0ONCALL", &format!("ack --in {}", incident.id)).await;
             self.see("the answer", incident.id.0, |incident| incident.acknowledged.clone()).await;
+            self.insists("U0ONCALL", &format!("resolve --in {} it was declared twice", incident.id)).await;
+            self.see("the end", incident.id.0, |incident| (incident.status == Status::Resolved).then_some(())).await;
         }
     }
 
