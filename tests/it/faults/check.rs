@@ -70,7 +70,7 @@ impl Figures {
 
 /// Waits until nothing is left to do, looks at everything, prints the figures and demands that every promise was kept.
 pub async fn check(town: &Town, people: &People<'_>, kind: &str, database: &str, rounds: u32, allowed: &Allowed) {
-    people.answer_the_unexpected().await;
+    people.end_the_unexpected().await;
     quiet(town).await;
     let mut figures = Figures::default();
     let mut incidents = Vec::new();

@@ -75,7 +75,7 @@ impl<'t> People<'t> {
         let mut is_patient = can_roll_back;
         loop {
             self.incident(is_patient, can_roll_back).await;
-            self.answer_the_unexpected().await;
+            self.end_the_unexpected().await;
             is_patient = !is_patient;
             if is_over.get() {
                 return;
@@ -131,7 +131,7 @@ impl<'t> People<'t> {
 
     /// Answers and ends the incidents that were declared though Slack had said that it failed. Those that stay open are
     /// reminded of their updates for ever, at more edits a minute than Slack takes.
-    pub async fn answer_the_unexpected(&self) {
+    pub async fn end_the_unexpected(&self) {
         let failed = |title: &str| self.said.borrow().iter().any(|said| said.text == title && said.promised.is_none());
         let unexpected = async || {
             let mut open = self.town.store.open_incidents().await.ok()?;
