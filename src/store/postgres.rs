@@ -28,10 +28,11 @@ const TRIED_FOR: Duration = Duration::from_secs(1);
 /// Longer than the server lets a statement take: whoever has not answered by then is gone, and its host with it. The kernel would
 /// wait for a quarter of an hour.
 const GONE_AFTER: Duration = Duration::from_secs(12);
-/// A transaction that another one got in the way of is repeated so often; and where a row was in the way, which it sees when it
-/// is repeated.
+/// A transaction that another one got in the way of is repeated so often; where a row was in the way, which it sees when it
+/// is repeated; and where it stood still itself.
 const ATTEMPTS: u32 = 20;
 const ATTEMPTS_WITH_A_ROW: u32 = 5;
+const ATTEMPTS_AFTER_STANDING_STILL: u32 = 5;
 
 /// The connections of one process, apart so that changes which wait for a row hold up no acknowledgement. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -112,13 +113,13 @@ pub(super) async fn write<W: Write>(pool: &PgPool, change: W) -> Result<W::Out, 
     })
 }
 
-/// One transaction, repeated while the database says that another one was in its way.
+/// One transaction, repeated while the database says that another one was in its way, or that this one took too long.
 async fn repeated<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
     let mut attempt = 1;
     loop {
         match once(pool, change).await {
             Err(fault) if attempt < attempts(&fault) => {
-                tracing::debug!(%fault, attempt, "two transactions collided; this one is repeated");
+                tracing::debug!(%fault, attempt, "a transaction was not let through; it is repeated");
                 attempt += 1;
             }
             other => return other,
@@ -179,13 +180,15 @@ pub(super) fn give_back<T>(conn: PoolConnection<Postgres>, outcome: Result<T, St
     outcome
 }
 
-/// How often in all a change is tried that ended so. Serialization failure, deadlock, lock not available (rule 9); and a row that
-/// somebody else put there after this transaction had looked.
+/// How often in all a change is tried that ended so. Serialization failure, deadlock, lock not available (rule 9); a row that
+/// somebody else put there after this transaction had looked; and a process that stood still in the middle, of which the server
+/// keeps nothing.
 fn attempts(fault: &StoreFault) -> u32 {
     let StoreFault::Database(sqlx::Error::Database(error)) = fault else { return 1 };
     match error.code().as_deref() {
         Some("40001" | "40P01" | "55P03") => ATTEMPTS,
         Some("23505") => ATTEMPTS_WITH_A_ROW,
+        Some("25P03") => ATTEMPTS_AFTER_STANDING_STILL,
         _ => 1,
     }
 }

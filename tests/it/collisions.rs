@@ -1,11 +1,12 @@
 //! Transactions that get in each other's way on PostgreSQL, and sessions that hold others up (durability rule 9).
 
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
+use tokio::task::{JoinHandle, block_in_place};
 use vigie::incident::id::{ChannelId, IncidentId};
 use vigie::incident::timeline::Fact;
-use vigie::store::{Question, Store, Taken, Target};
+use vigie::store::{Question, Store, StoreFault, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::faults::until;
@@ -82,27 +83,55 @@ async fn a_process_that_freezes_within_a_transaction_loses_it_and_another_decide
     let frozen = with_an_incident(&database.url).await;
     let other = Store::open(&database.url).await.unwrap();
     receives(&frozen, "ack").await;
-    let ((begins, begun), (thaws, thawed)) = (mpsc::channel(), mpsc::channel::<()>());
-    let thawed = std::sync::Mutex::new(thawed);
-    let deciding = tokio::spawn(async move {
-        let decide = move |question: Question<'_>| {
-            // Both ends may be gone when the test has failed.
-            let _ = begins.send(());
-            let _ = thawed.lock().map(|thawed| thawed.recv());
-            answer(START)(question)
-        };
-        frozen.take_next(|| START, decide).await
-    });
-    tokio::task::spawn_blocking(move || begun.recv()).await.expect("it does not panic").expect("it decides");
+    let frozen = Frozen::while_it_decides(frozen).await;
     assert!(take_next(&other, START).await.is_empty(), "somebody has it in hand");
     let decides = async || take_next(&other, START).await.pop();
     let taken = until("the other one has it", PATIENCE, decides).await;
     assert_eq!(taken, Taken::Done { incident: Some(IncidentId(1)) });
-    thaws.send(()).expect("it waits");
-    drop(thaws);
-    let late = deciding.await.expect("it does not panic");
-    assert!(late.as_ref().map_or(true, Vec::is_empty), "{late:?}");
+    assert_eq!(frozen.thaws().await, []);
     assert_eq!(count(&other, |fact| matches!(fact, Fact::Acknowledged)).await, 1);
+}
+
+/// SQLSTATE 25P03.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_process_that_froze_within_a_transaction_does_it_again_and_once() {
+    let database = Database::of(Kind::Postgres).await;
+    let store = with_an_incident(&database.url).await;
+    receives(&store, "ack").await;
+    let frozen = Frozen::while_it_decides(store.clone()).await;
+    database.holds_an_incident(1).await.gives_up().await;
+    assert_eq!(frozen.thaws().await, [Taken::Done { incident: Some(IncidentId(1)) }]);
+    assert!(logged("idle-in-transaction timeout") > 0, "the server had ended it");
+    assert_eq!(count(&store, |fact| matches!(fact, Fact::Acknowledged)).await, 1);
+}
+
+/// One that stands still while it decides.
+struct Frozen {
+    thaws: mpsc::Sender<()>,
+    deciding: JoinHandle<Result<Vec<Taken>, StoreFault>>,
+}
+
+impl Frozen {
+    async fn while_it_decides(store: Store) -> Self {
+        let ((begins, begun), (thaws, thawed)) = (mpsc::channel(), mpsc::channel::<()>());
+        let thawed = Mutex::new(thawed);
+        let deciding = tokio::spawn(async move {
+            let decide = move |question: Question<'_>| {
+                // Both ends may be gone when the test has failed, and have nothing to say the second time.
+                let _ = begins.send(());
+                let _ = block_in_place(|| thawed.lock().map(|thawed| thawed.recv()));
+                answer(START)(question)
+            };
+            store.take_next(|| START, decide).await
+        });
+        tokio::task::spawn_blocking(move || begun.recv()).await.expect("it does not panic").expect("it decides");
+        Self { thaws, deciding }
+    }
+
+    async fn thaws(self) -> Vec<Taken> {
+        drop(self.thaws);
+        self.deciding.await.expect("it does not panic").expect("the server answers it")
+    }
 }
 
 #[tokio::test]
