@@ -106,14 +106,15 @@ fn was_answered(world: &World, incident: &Incident, since: Instant) -> bool {
     after.any(|at| at.since(since).0 <= explained(world, since, at).0 + BOUND.0)
 }
 
-/// How late something may be: nobody was there, the database failed, or whoever had taken it was lost with its lease.
+/// How late something may be: nobody was there, the database failed, or whoever had taken it was lost with its lease, which ends by
+/// a clock that may be ahead.
 fn explained(world: &World, from: Instant, until: Instant) -> Millis {
     let overlap = |(begin, end): &(Instant, Instant)| (*end).min(until).since((*begin).max(from)).0;
     let unattended: i64 = world.unattended.iter().map(overlap).sum();
     let within = |at: &&Instant| **at >= from - LEASE && **at <= until;
     let lost = world.losses.iter().filter(within).count() as i64;
     let failed = world.failures.iter().filter(within).count() as i64;
-    Millis(unattended + lost * LEASE.0 + failed * 1_000)
+    Millis(unattended + lost * (LEASE.0 + APART.0) + failed * 1_000)
 }
 
 /// Nothing runs without an approval, after a rejection or an expiry, or twice.

@@ -141,8 +141,10 @@ pub(super) struct World {
     agenda: BTreeMap<(Instant, u64), Event>,
     next_event: u64,
     crashed: Arc<Notify>,
-    /// Whoever typed this was told that it was received; with whether its incident existed by then.
+    /// Whoever typed this was told that it was received; with whether its incident existed when it was first brought.
     pub acknowledged: Vec<(Said, bool)>,
+    /// Whether the incident existed, by the envelope, when it was first brought.
+    existed: BTreeMap<String, bool>,
     /// When nobody could do anything, from and until.
     pub unattended: Vec<(Instant, Instant)>,
     unattended_since: Option<Instant>,
@@ -184,6 +186,7 @@ impl World {
             next_event: 0,
             crashed: Arc::default(),
             acknowledged: Vec::new(),
+            existed: BTreeMap::new(),
             unattended: Vec::new(),
             unattended_since: None,
             losses: Vec::new(),
@@ -332,8 +335,8 @@ impl World {
     async fn deliver(&mut self, said: Said, tries: u32) {
         let up: Vec<usize> = (0..2).filter(|at| self.replicas[*at].condition == Condition::Up).collect();
         let Some(replica) = self.rng.choice(&up).copied() else { return self.deliver_again(said, tries) };
+        let existed = self.existed(&said).await;
         if self.forgets.is_some_and(|verb| said.line.starts_with(verb)) {
-            let existed = self.exists(&said).await;
             return self.acknowledged.push((said, existed));
         }
         let (target, input) = said.input();
@@ -347,7 +350,6 @@ impl World {
                     self.tell("and the acknowledgement is lost");
                     self.deliver_again(said, tries);
                 } else {
-                    let existed = self.exists(&said).await;
                     self.acknowledged.push((said, existed));
                 }
             }
@@ -363,9 +365,15 @@ impl World {
         }
     }
 
-    async fn exists(&self, said: &Said) -> bool {
+    /// By the first time: what was decided upon then is not decided upon anew when it comes once more.
+    async fn existed(&mut self, said: &Said) -> bool {
         let Some(id) = said.input().0.incident else { return false };
-        self.store.incident(id).await.unwrap_or_else(|fault| panic!("{fault}")).is_some()
+        if let Some(existed) = self.existed.get(&said.source) {
+            return *existed;
+        }
+        let exists = self.store.incident(id).await.unwrap_or_else(|fault| panic!("{fault}")).is_some();
+        self.existed.insert(said.source.clone(), exists);
+        exists
     }
 
     /// What nobody acknowledged is sent again, if Slack does that; else whoever typed it saw that it failed.

@@ -96,8 +96,8 @@ statements! {
     /// The inputs behind one, of the same incident or channel, in order.
     INPUTS_BEHIND = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
         AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0";
-    /// The same, without those that somebody else has in hand; these are ours.
-    INPUTS_BEHIND_TO_TAKE = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
+    /// Where they are, without those that somebody else has in hand; these are ours.
+    INPUTS_BEHIND_TO_TAKE = "SELECT position FROM inbox WHERE state = 'new' \
         AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0"
         [" FOR UPDATE SKIP LOCKED"] "";
     IS_UNDECIDED = "SELECT position FROM inbox WHERE state = 'new' AND incident = $1 LIMIT 1";
