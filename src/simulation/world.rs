@@ -355,6 +355,8 @@ impl World {
             }
             (Driven::Done(Err(fault)), _) => {
                 self.note_failure(&fault);
+                // It was not kept, so what counts is when it is brought again.
+                self.existed.remove(&said.source);
                 self.deliver_again(said, tries);
             }
             (Driven::Parked, _) => self.faults.push("an envelope waits for the outside".to_owned()),

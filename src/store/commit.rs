@@ -254,24 +254,20 @@ impl Waiting {
 
 /// What waits behind `first` and for nothing else: as far as the targets are the same, nothing else can stand between.
 /// Whoever received side by side may have committed in another order than that of the places, so that somebody decides
-/// upon a later one already: it is not ours, and what stands behind it does not overtake it. SQLite has one writer, and so
-/// nobody else.
+/// upon a later one already: it is not ours, and what stands behind it does not overtake it.
 async fn behind(conn: &mut Conn<'_>, first: &Waiting) -> Result<Vec<Waiting>, StoreFault> {
     let channel = first.target.channel.as_ref().map(|channel| channel.0.clone());
     let most = i64::try_from(SHARE - 1).unwrap_or(i64::MAX);
     let related = args![first.position, first.target.incident.map(|id| id.0), channel, most];
     let there = conn.rows(&sql::INPUTS_BEHIND, related.clone()).await?;
-    let ours = if there.is_empty() || conn.has_one_writer() {
-        None
-    } else {
-        let ours = conn.rows(&sql::INPUTS_BEHIND_TO_TAKE, related).await?;
-        Some(ours.iter().map(|row| row.int("position")).collect::<Result<Vec<i64>, _>>()?)
-    };
+    if there.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ours = conn.rows(&sql::INPUTS_BEHIND_TO_TAKE, related).await?;
     let mut behind = Vec::new();
-    for (place, row) in there.iter().enumerate() {
-        let next = Waiting::of(row)?;
-        let is_ours = ours.as_ref().is_none_or(|ours| ours.get(place) == Some(&next.position));
-        if !is_ours || next.target != first.target || !next.may_share() {
+    for (there, ours) in there.iter().zip(&ours) {
+        let next = Waiting::of(there)?;
+        if ours.int("position")? != next.position || next.target != first.target || !next.may_share() {
             break;
         }
         behind.push(next);

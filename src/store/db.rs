@@ -148,11 +148,6 @@ pub(super) enum Conn<'c> {
 }
 
 impl Conn<'_> {
-    /// Nobody else can have anything in hand: SQLite.
-    pub const fn has_one_writer(&self) -> bool {
-        matches!(self, Conn::Sqlite(_))
-    }
-
     /// Runs a statement; the number of rows it changed.
     pub async fn run(&mut self, statement: &Statement, args: Args) -> Result<u64, StoreFault> {
         Ok(match self {
