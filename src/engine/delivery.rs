@@ -36,6 +36,10 @@ const RENEW_AGAIN: Duration = Duration::from_millis(500);
 /// So many effects of one queue are carried out without a look at the other queues.
 const IN_A_ROW: u32 = 16;
 
+/// What is due next is looked for so long after something was taken, unless an end or a decision asks for a look before: mostly
+/// one look then serves for all.
+const A_MOMENT: Duration = Duration::from_millis(10);
+
 /// A process that looked at nothing for so long stood still, and its leases may have ended over its own work.
 const STOOD_STILL: Millis = Millis(LEASE.0 / 2);
 
@@ -54,9 +58,30 @@ pub(crate) struct Hands {
     bulkheads: Bulkheads,
     under_way: JoinSet<()>,
     look: Look,
+    /// A decision has brought something, so that it need not be looked for.
+    has_news: bool,
+}
+
+/// When a lane looks again, if nothing asks it to before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Again {
+    at: Option<Instant>,
+    within: Duration,
+}
+
+impl Again {
+    /// When the next is due, as far as is known.
+    pub(crate) const fn at(at: Option<Instant>) -> Self {
+        Self { at, within: POLL }
+    }
 }
 
 impl Hands {
+    /// One look at what waits is enough for all that ended meanwhile.
+    fn forget_ended(&mut self) {
+        while self.under_way.try_join_next().is_some() {}
+    }
+
     /// As if calls that hang had taken every place of a lane with one bulkhead.
     #[cfg(test)]
     pub(crate) fn are_full(&mut self) {
@@ -120,39 +145,37 @@ pub(super) struct Setting {
 impl Engine {
     pub(crate) fn hands(&self, lane: Lane) -> Hands {
         let look = Look { at: self.parts.clock.now(), failed: self.failed_renewals() };
-        Hands { bulkheads: Bulkheads::of(lane), under_way: JoinSet::new(), look }
+        Hands { bulkheads: Bulkheads::of(lane), under_way: JoinSet::new(), look, has_news: false }
     }
 
     pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
         let mut decisions = self.parts.store.decisions(lane);
         let mut hands = self.hands(lane);
+        let mut brought = decisions.borrow().brought;
         while !stop.is_cancelled() {
-            decisions.mark_unchanged();
-            let next = self.begin_due(&mut hands, &stop).await;
-            let next = next.unwrap_or_else(|fault| {
+            let before = std::mem::replace(&mut brought, decisions.borrow_and_update().brought);
+            hands.has_news = brought != before;
+            let again = self.begin_due(&mut hands, &stop).await;
+            let again = again.unwrap_or_else(|fault| {
                 tracing::error!(%fault, lane = lane.word(), "the outbox cannot be read; trying again");
-                None
+                Again::at(None)
             });
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = decisions.changed() => {}
-                Some(_) = hands.under_way.join_next(), if !hands.under_way.is_empty() => {}
-                () = self.parts.clock.wait_until(next, POLL) => {}
+                Some(_) = hands.under_way.join_next(), if !hands.under_way.is_empty() => hands.forget_ended(),
+                () = self.parts.clock.wait_until(again.at, again.within) => {}
             }
         }
         while hands.under_way.join_next().await.is_some() {}
     }
 
-    /// Takes what is due and begins it, and tells when the next is due.
+    /// Takes what is due and begins it, and tells when to look again.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn begin_due(
-        &self,
-        hands: &mut Hands,
-        stop: &CancellationToken,
-    ) -> Result<Option<Instant>, StoreFault> {
-        let Hands { bulkheads, under_way, look } = hands;
+    pub(crate) async fn begin_due(&self, hands: &mut Hands, stop: &CancellationToken) -> Result<Again, StoreFault> {
+        let Hands { bulkheads, under_way, look, has_news } = hands;
         let lane = bulkheads.lane;
         loop {
             let now = self.parts.clock.now();
@@ -166,27 +189,40 @@ impl Engine {
             if full.contains(&ONE_BULKHEAD) {
                 // It does not stand still. Renewals now would keep what was lost on the way to us from everybody, too.
                 look.at = now;
-                return Ok(None);
+                return Ok(Again::at(None));
             }
             // Looking first keeps an idle process from taking the writer's lock for nothing.
-            let next = self.parts.store.next_due(lane).await?;
-            look.at = now;
-            if next.is_none_or(|at| at > now) {
-                return Ok(next);
+            let had_news = std::mem::take(has_news);
+            if !had_news {
+                let next = self.parts.store.next_due(lane).await?;
+                look.at = now;
+                if next.is_none_or(|at| at > now) {
+                    return Ok(Again::at(next));
+                }
             }
-            let left = u32::try_from(left).unwrap_or(u32::MAX);
-            let claimed = self.parts.store.claim_beside(lane, now, LEASE, left, &full).await?;
+            let most = u32::try_from(left).unwrap_or(u32::MAX);
+            let claimed = self.parts.store.claim_beside(lane, now, LEASE, most, &full).await?;
+            look.at = now;
+            if claimed.is_empty() && had_news {
+                continue;
+            }
             if claimed.is_empty() {
                 // It waits for a decision, or for a place behind a bulkhead that is full: both wake this lane.
-                return Ok(None);
+                return Ok(Again::at(None));
             }
+            let is_all = claimed.len() < left;
             for one in claimed {
-                let Ok(permit) = bulkheads.bulkhead_of(&one.queue).acquire_owned().await else { return Ok(None) };
+                let Ok(permit) = bulkheads.bulkhead_of(&one.queue).acquire_owned().await else {
+                    return Ok(Again::at(None));
+                };
                 let (engine, stop) = (self.clone(), stop.clone());
                 under_way.spawn(async move {
                     engine.deliver_in_a_row(one, &stop).await;
                     drop(permit);
                 });
+            }
+            if is_all {
+                return Ok(Again { at: None, within: A_MOMENT });
             }
         }
     }

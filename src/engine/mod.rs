@@ -35,7 +35,7 @@ use crate::store::{Question, Store, StoreFault};
 
 pub use chat::Chat;
 #[cfg(test)]
-pub(crate) use delivery::LEASE;
+pub(crate) use delivery::{Again, LEASE};
 pub use watch::Watch;
 
 /// The longest that anything due waits for a signal that was missed.

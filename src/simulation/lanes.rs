@@ -7,7 +7,7 @@ use super::outside::Outside;
 use super::people::Said;
 use super::replica::{Mould, Replica};
 use crate::clock::Clock;
-use crate::engine::{LEASE, Step};
+use crate::engine::{Again, LEASE, Step};
 use crate::incident::decision::Lane;
 use crate::incident::time::{Instant, Millis};
 use crate::store::Store;
@@ -46,8 +46,8 @@ impl Full {
         hands.are_full();
         for leap in leaps {
             self.clock.advance(leap);
-            let next = self.replica.engine.begin_due(&mut hands, &stop).await.expect("the database answers");
-            assert_eq!(next, None, "there is no room for anything");
+            let again = self.replica.engine.begin_due(&mut hands, &stop).await.expect("the database answers");
+            assert_eq!(again, Again::at(None), "there is no room for anything");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::commit::{answer, put_aside};
 use super::db::{Conn, Write, args};
+use super::effects::Effects;
 use super::{Store, StoreFault, read, sql, write};
 use crate::incident::decision::Input;
 use crate::incident::time::{Instant, Millis};
@@ -104,7 +105,9 @@ impl Write for TellAside {
     async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
         let Some(row) = conn.first(&sql::INPUT_AT, args![self.position]).await? else { return Ok(()) };
         let input: Input = read("input", row.text("input")?)?;
-        answer(conn, Instant(row.int("arrived_at")?), &input, &put_aside()).await
+        let mut effects = Effects::default();
+        answer(&mut effects, Instant(row.int("arrived_at")?), &input, &put_aside())?;
+        effects.insert(conn).await
     }
 }
 

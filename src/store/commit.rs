@@ -2,9 +2,11 @@
 //! effects wait, and the next wake is stored (rules 2 and 11: the incident first, always).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::aside::{InHand, WAKE_AGAIN};
 use super::db::{Arg, Args, Conn, Row, Write, args};
+use super::effects::Effects;
 use super::inbox::{Arrived, Target};
 use super::meant::{For, meant, named};
 use super::{Store, StoreFault, read, sql, write};
@@ -88,8 +90,14 @@ impl Store {
     /// # Errors
     /// When the database fails; nothing is changed then, and the inputs wait on.
     pub async fn take_next(&self, clock: impl Now, decide: impl Decide) -> Result<Vec<Taken>, StoreFault> {
-        let in_hand = InHand::default();
-        let decided = match self.db.write(TakeNext { clock, decide, in_hand: in_hand.clone() }).await {
+        let (mind, in_hand) = (Arc::new((clock, decide)), InHand::default());
+        let take = |most| self.db.write(TakeNext { mind: Arc::clone(&mind), most, in_hand: in_hand.clone() });
+        let mut decided = take(SHARE).await;
+        if decided.as_ref().is_err_and(StoreFault::is_for_good) {
+            // By itself, so that it is known which of them it is.
+            decided = take(1).await;
+        }
+        let decided = match decided {
             Err(fault) if fault.is_for_good() => {
                 self.put_input_aside(&in_hand, fault).await?;
                 vec![Decided::without_effect(Taken::PutAside)]
@@ -131,31 +139,33 @@ impl Store {
     }
 }
 
-/// What became of it, and the lanes in which something may be to be carried out now.
+/// What became of it, and the lanes in which something may be to be carried out now: something new, or what has waited.
 struct Decided {
     taken: Taken,
-    lanes: BTreeSet<Lane>,
+    lanes: BTreeMap<Lane, bool>,
 }
 
 impl Decided {
     /// The decision's own effects; and all that waited until this was decided upon, which pages do not.
     fn done(incident: Option<IncidentId>, effects: &[Effect]) -> Self {
-        let mut lanes: BTreeSet<Lane> = effects.iter().map(Effect::lane).collect();
+        let mut lanes = BTreeMap::new();
         if incident.is_some() {
-            lanes.extend([Lane::Action, Lane::Comms, Lane::Chat]);
+            lanes.extend([Lane::Action, Lane::Comms, Lane::Chat].map(|lane| (lane, false)));
         }
+        lanes.extend(effects.iter().map(|effect| (effect.lane(), true)));
         Self { taken: Taken::Done { incident }, lanes }
     }
 
     /// The answer goes out by chat, and what waited until this was decided upon may go on.
     fn without_effect(taken: Taken) -> Self {
-        Self { taken, lanes: Lane::ALL.into() }
+        Self { taken, lanes: Lane::ALL.map(|lane| (lane, false)).into() }
     }
 }
 
 struct TakeNext<N, F> {
-    clock: N,
-    decide: F,
+    /// The clock, and who decides.
+    mind: Arc<(N, F)>,
+    most: usize,
     in_hand: InHand,
 }
 
@@ -163,38 +173,39 @@ impl<N: Now, F: Decide> Write for TakeNext<N, F> {
     type Out = Vec<Decided>;
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<Self::Out, StoreFault> {
-        let Some(first) = conn.first(&sql::NEXT_INPUT, args![]).await? else { return Ok(Vec::new()) };
-        let first = Waiting::of(&first)?;
-        let behind = if first.may_share() { behind(conn, &first).await? } else { Vec::new() };
-        let mut homes = Homes::default();
+        let Some(row) = conn.first(&sql::NEXT_INPUT, args![]).await? else { return Ok(Vec::new()) };
+        let (first, newest) = (Waiting::of(&row)?, row.maybe_int("newest")?);
+        self.in_hand.is(first.position);
+        let has_company = newest > Some(first.position) && first.may_share() && self.most > 1;
+        let behind = if has_company { behind(conn, &first, self.most - 1).await? } else { Vec::new() };
+        let mut effects = Effects::default();
         let (mut decided, mut done) = (Vec::new(), Vec::new());
         for waiting in [first].into_iter().chain(behind) {
             let position = waiting.position;
-            let one = self.take(conn, waiting, &mut homes).await?;
+            let one = self.take(conn, waiting, &mut effects).await?;
             if one.taken != Taken::PutAside {
                 done.push(position);
             }
             decided.push(one);
         }
         finish(conn, &done).await?;
-        homes.insert(conn, &self.in_hand).await?;
+        effects.insert(conn).await?;
         Ok(decided)
     }
 }
 
 impl<N: Now, F: Decide> TakeNext<N, F> {
-    async fn take(&self, conn: &mut Conn<'_>, waiting: Waiting, homes: &mut Homes) -> Result<Decided, StoreFault> {
+    async fn take(&self, conn: &mut Conn<'_>, waiting: Waiting, effects: &mut Effects) -> Result<Decided, StoreFault> {
+        let (clock, decide) = &*self.mind;
         let Waiting { position, target, input } = waiting;
-        self.in_hand.is(position);
-        homes.of = position;
         let arrived = match input {
             Ok(input) => Arrived { position, target, input },
-            Err(fault) => return self.put_aside(conn, position, None, &fault).await,
+            Err(fault) => return self.put_aside(conn, position, None, &fault, effects).await,
         };
-        match take(conn, &self.clock, &arrived, &self.decide, homes).await {
+        match take(conn, clock, &arrived, decide, effects).await {
             // It can never be decided upon; the others must not wait for it.
             Err(fault @ (StoreFault::Unreadable { .. } | StoreFault::Defect { .. })) => {
-                self.put_aside(conn, position, Some(&arrived.input), &fault).await
+                self.put_aside(conn, position, Some(&arrived.input), &fault, effects).await
             }
             taken => taken,
         }
@@ -206,11 +217,12 @@ impl<N: Now, F: Decide> TakeNext<N, F> {
         position: i64,
         input: Option<&Input>,
         fault: &StoreFault,
+        effects: &mut Effects,
     ) -> Result<Decided, StoreFault> {
         tracing::error!(%fault, position, "an input was put aside");
         conn.run(&sql::PUT_INPUT_ASIDE, args![position, fault.to_string()]).await?;
         if let Some(input) = input {
-            answer(conn, (self.clock)(), input, &put_aside()).await?;
+            answer(effects, (self.mind.0)(), input, &put_aside())?;
         }
         Ok(Decided::without_effect(Taken::PutAside))
     }
@@ -255,55 +267,19 @@ impl Waiting {
 /// What waits behind `first` and for nothing else: as far as the targets are the same, nothing else can stand between.
 /// Whoever received side by side may have committed in another order than that of the places, so that somebody decides
 /// upon a later one already: it is not ours, and what stands behind it does not overtake it.
-async fn behind(conn: &mut Conn<'_>, first: &Waiting) -> Result<Vec<Waiting>, StoreFault> {
+async fn behind(conn: &mut Conn<'_>, first: &Waiting, most: usize) -> Result<Vec<Waiting>, StoreFault> {
     let channel = first.target.channel.as_ref().map(|channel| channel.0.clone());
-    let most = i64::try_from(SHARE - 1).unwrap_or(i64::MAX);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
     let related = args![first.position, first.target.incident.map(|id| id.0), channel, most];
-    let there = conn.rows(&sql::INPUTS_BEHIND, related.clone()).await?;
-    if there.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ours = conn.rows(&sql::INPUTS_BEHIND_TO_TAKE, related).await?;
     let mut behind = Vec::new();
-    for (there, ours) in there.iter().zip(&ours) {
-        let next = Waiting::of(there)?;
-        if ours.int("position")? != next.position || next.target != first.target || !next.may_share() {
+    for row in conn.rows(&sql::INPUTS_BEHIND, related).await? {
+        let (next, is_ours) = (Waiting::of(&row)?, row.maybe_int("ours")?.is_some());
+        if !is_ours || next.target != first.target || !next.may_share() {
             break;
         }
         behind.push(next);
     }
     Ok(behind)
-}
-
-/// The Homes that a transaction has drawn anew: the one queue that incidents share. They are touched last and in one
-/// order, so that two transactions for the same people never wait for each other in a circle.
-#[derive(Default)]
-struct Homes {
-    /// What is decided upon: whatever is drawn anew is drawn for that.
-    of: i64,
-    by_queue: BTreeMap<String, Home>,
-}
-
-struct Home {
-    of: i64,
-    now: Instant,
-    incident: IncidentId,
-    effect: Effect,
-}
-
-impl Homes {
-    fn draw(&mut self, now: Instant, incident: IncidentId, effect: Effect) {
-        let home = Home { of: self.of, now, incident, effect };
-        self.by_queue.insert(home.effect.queue(Some(incident)), home);
-    }
-
-    async fn insert(self, conn: &mut Conn<'_>, in_hand: &InHand) -> Result<(), StoreFault> {
-        for home in self.by_queue.into_values() {
-            in_hand.is(home.of);
-            insert_effects(conn, home.now, Some(home.incident), &[home.effect]).await?;
-        }
-        Ok(())
-    }
 }
 
 struct WakeNext<N, F> {
@@ -320,9 +296,9 @@ impl<N: Now, F: Decide> Write for WakeNext<N, F> {
         let id = IncidentId(row.int("id")?);
         self.in_hand.is(id.0);
         let arrived = Arrived { position: 0, target: Target::incident(id), input: Input::Wake };
-        let mut homes = Homes { of: id.0, ..Homes::default() };
-        let decided = take(conn, &self.clock, &arrived, &self.decide, &mut homes).await?;
-        homes.insert(conn, &self.in_hand).await?;
+        let mut effects = Effects::default();
+        let decided = take(conn, &self.clock, &arrived, &self.decide, &mut effects).await?;
+        effects.insert(conn).await?;
         Ok(Some(decided))
     }
 }
@@ -332,13 +308,13 @@ async fn take(
     clock: &impl Now,
     arrived: &Arrived,
     decide: &impl Decide,
-    homes: &mut Homes,
+    effects: &mut Effects,
 ) -> Result<Decided, StoreFault> {
     let incident = match &arrived.input {
         Input::Command { command, .. } if !command.needs_incident() => None,
         Input::Command { .. } => match meant(conn, &arrived.target, For::Deciding).await? {
             Ok(incident) => Some(incident),
-            Err(absent) => return refuse(conn, clock(), &arrived.input, &absent.refusal()).await,
+            Err(absent) => return refuse(effects, clock(), &arrived.input, &absent.refusal()),
         },
         Input::Chat(_) | Input::Report(_) | Input::Wake => named(conn, &arrived.target, For::Deciding).await?,
     };
@@ -349,8 +325,8 @@ async fn take(
     // A defect in the rules ends one decision, not the process.
     let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| decide(question)));
     match decided.map_err(|_| StoreFault::Defect { what: "decision" })? {
-        Ok(decision) => commit(conn, now, &arrived.input, incident, decision, homes).await,
-        Err(refusal) => refuse(conn, now, &arrived.input, &refusal).await,
+        Ok(decision) => commit(conn, now, &arrived.input, incident, decision, effects).await,
+        Err(refusal) => refuse(effects, now, &arrived.input, &refusal),
     }
 }
 
@@ -369,28 +345,25 @@ async fn commit(
     input: &Input,
     before: Option<Incident>,
     decision: Decision,
-    homes: &mut Homes,
+    effects: &mut Effects,
 ) -> Result<Decided, StoreFault> {
     let held = before.as_ref().map(targets).unwrap_or_default();
     let (after, entries) = fold(before, &input.by(), now, &decision)?;
     let Some(after) = after else {
-        insert_effects(conn, now, None, &decision.effects).await?;
+        effects.add(now, None, &decision.effects)?;
         return Ok(Decided::done(None, &decision.effects));
     };
     let holds = targets(&after);
     if let Some(busy) = lock_targets(conn, &held, &holds).await? {
         let refusal = Refusal::new("refusal.target_busy").with("run", busy.run).with("target", busy.target);
-        return refuse(conn, now, input, &refusal).await;
+        return refuse(effects, now, input, &refusal);
     }
     if !entries.is_empty() {
         save(conn, &after, &entries).await?;
     } else if matches!(input, Input::Wake) {
         move_wake(conn, &after, now).await?;
     }
-    let (at_home, others): (Vec<Effect>, Vec<Effect>) =
-        decision.effects.iter().cloned().partition(|effect| matches!(effect, Effect::Home { .. }));
-    at_home.into_iter().for_each(|home| homes.draw(now, after.id, home));
-    insert_effects(conn, now, Some(after.id), &others).await?;
+    effects.add(now, Some(after.id), &decision.effects)?;
     Ok(Decided::done(Some(after.id), &decision.effects))
 }
 
@@ -459,51 +432,21 @@ fn number(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-pub(super) async fn insert_effects(
-    conn: &mut Conn<'_>,
-    now: Instant,
-    incident: Option<IncidentId>,
-    effects: &[Effect],
-) -> Result<(), StoreFault> {
-    for effect in effects {
-        if let Some((ask, words)) = effect.answer() {
-            conn.run(&sql::ANSWER, args![ask, write("answer", &words)?, now.0]).await?;
-            continue;
-        }
-        let row = args![
-            incident.map(|id| id.0),
-            effect.lane().word(),
-            effect.queue(incident),
-            effect.fold_key(),
-            write("effect", effect)?,
-            now.0,
-        ];
-        conn.run(&sql::INSERT_EFFECT, row).await?;
-    }
-    Ok(())
-}
-
 /// Whoever said it is told so.
 pub(super) fn put_aside() -> Refusal {
     Refusal::new("refusal.put_aside")
 }
 
 /// The answer to whoever asked; nothing else changes.
-async fn refuse(conn: &mut Conn<'_>, now: Instant, input: &Input, refusal: &Refusal) -> Result<Decided, StoreFault> {
-    answer(conn, now, input, refusal).await?;
+fn refuse(effects: &mut Effects, now: Instant, input: &Input, refusal: &Refusal) -> Result<Decided, StoreFault> {
+    answer(effects, now, input, refusal)?;
     Ok(Decided::without_effect(Taken::Refused))
 }
 
 /// The answer to whoever asked.
-pub(super) async fn answer(
-    conn: &mut Conn<'_>,
-    now: Instant,
-    input: &Input,
-    refusal: &Refusal,
-) -> Result<(), StoreFault> {
+pub(super) fn answer(effects: &mut Effects, now: Instant, input: &Input, refusal: &Refusal) -> Result<(), StoreFault> {
     let Input::Command { reply, .. } = input else { return Ok(()) };
-    let effect = Effect::Reply { to: reply.clone(), words: refusal.0.clone() };
-    insert_effects(conn, now, None, &[effect]).await
+    effects.add(now, None, &[Effect::Reply { to: reply.clone(), words: refusal.0.clone() }])
 }
 
 /// The targets that the incident's runs hold, each with its run; in order, so that two decisions that lock the same

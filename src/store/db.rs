@@ -5,12 +5,12 @@
 
 use std::future::Future;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Executor as _, Postgres, Row as _, SqlSafeStr as _, Sqlite, Type};
 
 use super::StoreFault;
+use super::connections::{Connections, Loan};
 use super::postgres::{self, Pools};
 use super::sql::{self, Statement};
 use super::sqlite::Writer;
@@ -19,7 +19,7 @@ use super::sqlite::Writer;
 #[derive(Debug, Clone)]
 pub(super) enum Db {
     /// One file, one process: one writer, readers beside it.
-    Sqlite { writer: Option<Writer>, reader: SqlitePool },
+    Sqlite { writer: Option<Writer>, reader: Connections<Sqlite> },
     /// A server that several processes share.
     Postgres(Pools),
 }
@@ -66,11 +66,15 @@ impl Db {
     /// Reads what is committed.
     pub async fn read(&self, statement: &Statement, args: Args) -> Result<Vec<Row>, StoreFault> {
         match self {
-            Db::Sqlite { reader, .. } => Conn::Sqlite(&mut *reader.acquire().await?).rows(statement, args).await,
+            Db::Sqlite { reader, .. } => {
+                let mut conn = reader.lend().await?;
+                let rows = Conn::Sqlite(&mut conn).rows(statement, args).await;
+                conn.back(rows)
+            }
             Db::Postgres(pools) => {
-                let mut conn = pools.urgent.acquire().await?;
+                let mut conn = pools.urgent.lend().await?;
                 let rows = Conn::Postgres(&mut conn).rows(statement, args).await;
-                postgres::give_back(conn, rows)
+                conn.back(rows)
             }
         }
     }
@@ -83,8 +87,8 @@ impl Db {
     /// A connection to read through, several statements in a row.
     pub async fn reading(&self) -> Result<Reading, StoreFault> {
         Ok(match self {
-            Db::Sqlite { reader, .. } => Reading::Sqlite(reader.acquire().await?),
-            Db::Postgres(pools) => Reading::Postgres(pools.urgent.acquire().await?),
+            Db::Sqlite { reader, .. } => Reading::Sqlite(reader.lend().await?),
+            Db::Postgres(pools) => Reading::Postgres(pools.urgent.lend().await?),
         })
     }
 
@@ -93,10 +97,10 @@ impl Db {
         for statement in sql::ALL {
             let prepared = match self {
                 Db::Sqlite { reader, .. } => {
-                    reader.acquire().await?.prepare(statement.sqlite.into_sql_str()).await.map(|_| ())
+                    reader.lend().await?.prepare(statement.sqlite.into_sql_str()).await.map(|_| ())
                 }
                 Db::Postgres(pools) => {
-                    pools.urgent.acquire().await?.prepare(statement.postgres.into_sql_str()).await.map(|_| ())
+                    pools.urgent.lend().await?.prepare(statement.postgres.into_sql_str()).await.map(|_| ())
                 }
             };
             prepared.map_err(|error| StoreFault::Statement { name: statement.name, why: error.to_string() })?;
@@ -120,8 +124,8 @@ impl Db {
 
 /// A connection on loan.
 pub(super) enum Reading {
-    Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Sqlite(Loan<Sqlite>),
+    Postgres(Loan<Postgres>),
 }
 
 impl Reading {
@@ -135,8 +139,8 @@ impl Reading {
     /// Gives the connection back.
     pub fn end<T>(self, outcome: Result<T, StoreFault>) -> Result<T, StoreFault> {
         match self {
-            Reading::Sqlite(_) => outcome,
-            Reading::Postgres(conn) => postgres::give_back(conn, outcome),
+            Reading::Sqlite(conn) => conn.back(outcome),
+            Reading::Postgres(conn) => conn.back(outcome),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Who may act: one execution of a run at a time, each under a fence that only grows (rules 6 and 7).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use super::commit::insert_effects;
 use super::db::{Conn, Write, args};
+use super::effects::Effects;
 use super::inbox::{Target, receive_in};
 use super::outbox::Claimed;
 use super::{Store, StoreFault, incident_of, read, sql, write};
@@ -96,7 +96,7 @@ impl Store {
     /// When the database fails.
     pub async fn tell_progress(&self, fenced: &Fenced, progress: Progress) -> Result<bool, StoreFault> {
         let kept = self.db.write(TellProgress { fenced: fenced.clone(), progress }).await?;
-        self.announce_decision(&BTreeSet::from([Lane::Chat]));
+        self.announce_decision(&BTreeMap::from([(Lane::Chat, true)]));
         Ok(kept)
     }
 
@@ -193,7 +193,9 @@ impl Write for TellProgress {
         }
         let step = i64::try_from(*step).unwrap_or(i64::MAX);
         conn.run(&sql::TELL_PROGRESS, args![run.to_string(), step, write("progress", words)?, at.0]).await?;
-        insert_effects(conn, *at, Some(*incident), &[Effect::ShowCard { card: Card::Run(*run) }]).await?;
+        let mut effects = Effects::default();
+        effects.add(*at, Some(*incident), &[Effect::ShowCard { card: Card::Run(*run) }])?;
+        effects.insert(conn).await?;
         Ok(true)
     }
 }

@@ -10,7 +10,9 @@ mod aside;
 mod audit;
 mod backup;
 mod commit;
+mod connections;
 mod db;
+mod effects;
 mod execution;
 mod inbox;
 mod kept;
@@ -24,7 +26,7 @@ mod sqlite;
 #[cfg(test)]
 pub(crate) mod weather;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -151,8 +153,15 @@ struct Changed {
     /// Something is to be decided upon: one of those who decide is woken, for one can take it.
     arrived: Notify,
     /// Something may be to be carried out, by lane.
-    decided: [watch::Sender<u64>; Lane::ALL.len()],
+    decided: [watch::Sender<Told>; Lane::ALL.len()],
     anything: watch::Sender<u64>,
+}
+
+/// What a lane is told of decisions.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Told {
+    /// How many decisions brought something to be carried out now.
+    pub brought: u64,
 }
 
 fn bump(counter: &watch::Sender<u64>) {
@@ -177,7 +186,7 @@ impl Store {
             }
             Kind::Postgres => {
                 let pools = postgres::open(url).await?;
-                migrate::postgres(&pools.usual).await?;
+                migrate::postgres(&pools.usual.pool).await?;
                 // What connects is large, and a start waits for much else.
                 Box::pin(postgres::keeps_order(url)).await?;
                 (Db::Postgres(pools), None)
@@ -222,7 +231,7 @@ impl Store {
     }
 
     /// Is told whenever this process decided so that something may be to be carried out in a lane.
-    pub fn decisions(&self, lane: Lane) -> watch::Receiver<u64> {
+    pub fn decisions(&self, lane: Lane) -> watch::Receiver<Told> {
         self.changed.decided[lane as usize].subscribe()
     }
 
@@ -253,8 +262,10 @@ impl Store {
         self.announce_change();
     }
 
-    fn announce_decision(&self, lanes: &BTreeSet<Lane>) {
-        lanes.iter().for_each(|lane| bump(&self.changed.decided[*lane as usize]));
+    fn announce_decision(&self, lanes: &BTreeMap<Lane, bool>) {
+        for (lane, brings) in lanes {
+            self.changed.decided[*lane as usize].send_modify(|told| told.brought += u64::from(*brings));
+        }
         self.announce_change();
     }
 

@@ -3,15 +3,14 @@
 //! Nothing is used that CockroachDB or YugabyteDB lack: no advisory locks, no NOTIFY. What is due is found by asking.
 
 use std::future::Future;
-use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Row as _};
 
 use super::StoreFault;
+use super::connections::{Connections, TRIED_FOR, UNTRIED, is_gone, within};
 use super::db::{Conn, Write};
 
 /// Connections of one process for its usual changes: four deciders, all of which may wait for one row, and lanes beside them.
@@ -21,10 +20,6 @@ const USUAL: u32 = 6;
 const URGENT: u32 = 8;
 /// So many of each are kept open: to open one while somebody waits takes too long.
 const READY: u32 = 4;
-/// A connection that rested for so long is tried before it is used.
-const UNTRIED: Duration = Duration::from_secs(1);
-/// And it is given up when it does not answer that in time: others are there, or can be opened.
-const TRIED_FOR: Duration = Duration::from_secs(1);
 /// Longer than the server lets a statement take: whoever has not answered by then is gone, and its host with it. The kernel would
 /// wait for a quarter of an hour.
 const GONE_AFTER: Duration = Duration::from_secs(12);
@@ -37,13 +32,13 @@ const ATTEMPTS_AFTER_STANDING_STILL: u32 = 5;
 /// The connections of one process, apart so that changes which wait for a row hold up no acknowledgement. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Pools {
-    pub usual: PgPool,
-    pub urgent: PgPool,
+    pub usual: Connections<Postgres>,
+    pub urgent: Connections<Postgres>,
 }
 
 impl Pools {
     /// Those that a change is made through.
-    pub fn of<W: Write>(&self) -> &PgPool {
+    pub fn of<W: Write>(&self) -> &Connections<Postgres> {
         if W::URGENT { &self.urgent } else { &self.usual }
     }
 
@@ -71,7 +66,7 @@ pub(super) async fn open(url: &str) -> Result<Pools, StoreFault> {
     Ok(Pools { usual: pool(&options, USUAL), urgent: pool(&options, URGENT) })
 }
 
-fn pool(options: &PgConnectOptions, most: u32) -> PgPool {
+fn pool(options: &PgConnectOptions, most: u32) -> Connections<Postgres> {
     let pool = PgPoolOptions::new().min_connections(READY).max_connections(most);
     let pool = pool.acquire_timeout(Duration::from_secs(5));
     // A connection in use need not be tried each time: that would be one more round trip before each statement.
@@ -83,7 +78,7 @@ fn pool(options: &PgConnectOptions, most: u32) -> PgPool {
             Ok(true)
         })
     });
-    pool.connect_lazy_with(options.clone())
+    Connections::of(pool.connect_lazy_with(options.clone()), READY as usize)
 }
 
 /// What waits is done in the order of its numbers, so they are given out one by one. Asked of a connection without our
@@ -105,7 +100,7 @@ fn scheme(url: &str) -> String {
 
 /// One transaction, carried through even when whoever asked for it goes away: a connection given back in the middle of
 /// BEGIN would still be in a transaction, and what others commit through it would be lost.
-pub(super) async fn write<W: Write>(pool: &PgPool, change: W) -> Result<W::Out, StoreFault> {
+pub(super) async fn write<W: Write>(pool: &Connections<Postgres>, change: W) -> Result<W::Out, StoreFault> {
     let pool = pool.clone();
     let carried = tokio::spawn(async move { repeated(&pool, &change).await }).await;
     carried.unwrap_or_else(|end| {
@@ -114,7 +109,7 @@ pub(super) async fn write<W: Write>(pool: &PgPool, change: W) -> Result<W::Out, 
 }
 
 /// One transaction, repeated while the database says that another one was in its way, or that this one took too long.
-async fn repeated<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
+async fn repeated<W: Write>(pool: &Connections<Postgres>, change: &W) -> Result<W::Out, StoreFault> {
     let mut attempt = 1;
     loop {
         match once(pool, change).await {
@@ -127,10 +122,10 @@ async fn repeated<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFa
     }
 }
 
-async fn once<W: Write>(pool: &PgPool, change: &W) -> Result<W::Out, StoreFault> {
-    let mut conn = pool.acquire().await?;
+async fn once<W: Write>(pool: &Connections<Postgres>, change: &W) -> Result<W::Out, StoreFault> {
+    let mut conn = pool.lend().await?;
     let outcome = transaction(&mut conn, change).await;
-    give_back(conn, outcome)
+    conn.back(outcome)
 }
 
 async fn transaction<W: Write>(conn: &mut PgConnection, change: &W) -> Result<W::Out, StoreFault> {
@@ -161,23 +156,6 @@ async fn transaction<W: Write>(conn: &mut PgConnection, change: &W) -> Result<W:
 /// What the server answers, unless it is gone.
 pub(super) async fn answered<T>(asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     within(GONE_AFTER, asking).await
-}
-
-async fn within<T>(limit: Duration, asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let gone = |_| Err(std::io::Error::new(ErrorKind::TimedOut, "the server has not answered").into());
-    tokio::time::timeout(limit, asking).await.unwrap_or_else(gone)
-}
-
-fn is_gone(fault: &StoreFault) -> bool {
-    matches!(fault, StoreFault::Database(sqlx::Error::Io(error)) if error.kind() == ErrorKind::TimedOut)
-}
-
-/// Gives the connection back, but not one whose server is gone: others would wait for the same answer.
-pub(super) fn give_back<T>(conn: PoolConnection<Postgres>, outcome: Result<T, StoreFault>) -> Result<T, StoreFault> {
-    if outcome.as_ref().is_err_and(is_gone) {
-        drop(conn.detach());
-    }
-    outcome
 }
 
 /// How often in all a change is tried that ended so. Serialization failure, deadlock, lock not available (rule 9); a row that

@@ -64,6 +64,13 @@ macro_rules! is_first {
     };
 }
 
+/// What becomes of a copy of a card that waits already.
+macro_rules! unless_folded {
+    () => {
+        " ON CONFLICT (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL DO UPDATE SET fold = excluded.fold"
+    };
+}
+
 /// Whether nothing waits to be decided upon for the incident of an effect; asked for each effect by itself, too.
 macro_rules! is_decided {
     ($effect:literal) => {
@@ -86,20 +93,22 @@ statements! {
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and
     /// each incident's inputs keep their order. It is looked for among the oldest only, and what is the first of its incident and
     /// of its channel is asked of the index for each by itself: mostly of one.
-    NEXT_INPUT = "SELECT i.position, i.incident, i.channel, i.input FROM inbox i WHERE i.state = 'new' \
+    NEXT_INPUT = "SELECT i.position, i.incident, i.channel, i.input, \
+        (SELECT MAX(e.position) FROM inbox e WHERE e.state = 'new') AS newest FROM inbox i WHERE i.state = 'new' \
         AND i.position >= (SELECT MIN(position) FROM inbox WHERE state = 'new') \
         AND i.position < (SELECT MIN(position) FROM inbox WHERE state = 'new') + 50 \
         AND (i.incident IS NULL OR (SELECT MIN(e.position) FROM inbox e WHERE e.state = 'new' AND e.incident = i.incident) >= i.position) \
         AND (i.channel IS NULL OR (SELECT MIN(e.position) FROM inbox e WHERE e.state = 'new' AND e.channel = i.channel) >= i.position) \
         AND" (may_work!(), "ORDER BY i.position LIMIT 1")
         [" FOR UPDATE SKIP LOCKED"] "";
-    /// The inputs behind one, of the same incident or channel, in order.
-    INPUTS_BEHIND = "SELECT position, incident, channel, input FROM inbox WHERE state = 'new' \
-        AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0";
-    /// Where they are, without those that somebody else has in hand; these are ours.
-    INPUTS_BEHIND_TO_TAKE = "SELECT position FROM inbox WHERE state = 'new' \
+    /// The inputs behind one, of the same incident or channel, in order; `ours` is empty for those that somebody else has in
+    /// hand.
+    INPUTS_BEHIND = "WITH ours AS (SELECT position FROM inbox WHERE state = 'new' \
         AND position > $1 AND position < $1 + 50 AND (incident = $2 OR channel = $3) ORDER BY position LIMIT $4 + 0"
-        [" FOR UPDATE SKIP LOCKED"] "";
+        [" FOR UPDATE SKIP LOCKED"] ") \
+        SELECT i.position, i.incident, i.channel, i.input, ours.position AS ours FROM inbox i LEFT JOIN ours ON ours.position = i.position \
+        WHERE i.state = 'new' AND i.position > $1 AND i.position < $1 + 50 AND (i.incident = $2 OR i.channel = $3) \
+        ORDER BY i.position LIMIT $4 + 0";
     IS_UNDECIDED = "SELECT position FROM inbox WHERE state = 'new' AND incident = $1 LIMIT 1";
     FINISH_INPUTS = "UPDATE inbox SET state = 'done' WHERE position IN ($1, $2, $3, $4, $5, $6, $7, $8)";
     INPUT_AT = "SELECT input, arrived_at FROM inbox WHERE position = $1";
@@ -169,9 +178,20 @@ statements! {
     /// A waiting copy of the same card is touched, so that nobody takes it before this decision is committed: what
     /// is shown is read when it is sent.
     INSERT_EFFECT = "INSERT INTO outbox (incident, lane, queue, fold, effect, state, created_at, due_at, attempts) \
-        VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6, 0) \
-        ON CONFLICT (queue, fold) WHERE state = 'waiting' AND fold IS NOT NULL \
-        DO UPDATE SET fold = excluded.fold";
+        VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6, 0)" (unless_folded!());
+    /// Several, which get their numbers in this order. A row without a lane is none.
+    INSERT_EFFECTS = "WITH added (place, incident, lane, queue, fold, effect, at) AS (VALUES \
+        (1, CAST($1 AS BIGINT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT)), \
+        (2, $7, $8, $9, $10, $11, $12), \
+        (3, $13, $14, $15, $16, $17, $18), \
+        (4, $19, $20, $21, $22, $23, $24), \
+        (5, $25, $26, $27, $28, $29, $30), \
+        (6, $31, $32, $33, $34, $35, $36), \
+        (7, $37, $38, $39, $40, $41, $42), \
+        (8, $43, $44, $45, $46, $47, $48)) \
+        INSERT INTO outbox (incident, lane, queue, fold, effect, state, created_at, due_at, attempts) \
+        SELECT incident, lane, queue, fold, effect, 'waiting', at, at, 0 FROM added WHERE lane IS NOT NULL ORDER BY place"
+        (unless_folded!());
     /// The first of each queue only, and no more than asked for: a sub-select may be run again for each row of the table,
     /// and its limit begins anew then; what stands in WITH and locks rows is run once. The bulkheads named in $6 are full
     /// (`Lane::bulkhead`), and a page that nobody has tried, or whose sender is gone, goes before one that failed. Pages wait for

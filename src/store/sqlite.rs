@@ -13,13 +13,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreFault;
+use super::connections::Connections;
 use super::db::{Conn, Write};
 
 /// How many changes that nobody waits for with a deadline one commit may hold. An acknowledgement that comes meanwhile
@@ -44,10 +43,10 @@ pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, StoreFault> {
 }
 
 /// Connections that only read.
-pub(super) async fn readers(options: SqliteConnectOptions, most: u32) -> Result<SqlitePool, StoreFault> {
+pub(super) async fn readers(options: SqliteConnectOptions, most: u32) -> Result<Connections<Sqlite>, StoreFault> {
     // A file does not hang up: a connection need not be tried before each use.
     let pool = SqlitePoolOptions::new().max_connections(most).test_before_acquire(false);
-    Ok(pool.connect_with(options.read_only(true)).await?)
+    Ok(Connections::of(pool.connect_with(options.read_only(true)).await?, most as usize))
 }
 
 /// Holds a lock beside the database file for as long as the store lives, so that a second process refuses to start: by

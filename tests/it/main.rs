@@ -29,6 +29,7 @@ mod lanes;
 mod lever;
 mod lists;
 mod nowhere;
+mod outbox;
 mod page;
 mod payloads;
 mod permission;
