@@ -47,14 +47,14 @@ impl<DB: Database> Connections<DB> {
     /// A connection that works, as far as is known.
     pub async fn lend(&self) -> Result<Loan<DB>, StoreFault> {
         let waits = loop {
-            let mut found = match self.at_hand.take() {
-                Ok(found) => found,
+            let Resting { conn, since, rests_since } = match self.at_hand.take() {
+                Ok(resting) => resting,
                 Err(waits) => break waits,
             };
-            if found.rests_since.elapsed() < UNTRIED || within(TRIED_FOR, found.conn.ping()).await.is_ok() {
-                return Ok(Loan { conn: found.conn, since: found.since, at_hand: Arc::clone(&self.at_hand) });
+            let conn = if rests_since.elapsed() < UNTRIED { Some(conn) } else { still_works(conn).await };
+            if let Some(conn) = conn {
+                return Ok(Loan { conn, since, at_hand: Arc::clone(&self.at_hand) });
             }
-            drop(found.conn.detach());
         };
         let conn = self.pool.acquire().await?;
         drop(waits);
@@ -167,6 +167,25 @@ impl<DB: Database> Drop for Waits<DB> {
     }
 }
 
+/// The connection, if it answers in time.
+async fn still_works<DB: Database>(conn: PoolConnection<DB>) -> Option<PoolConnection<DB>> {
+    let mut tried = Tried(Some(conn));
+    within(TRIED_FOR, tried.0.as_mut()?.ping()).await.ok()?;
+    tried.0.take()
+}
+
+/// A connection of which it is not known whether it works. It is no longer the pool's when it does not, or when whoever
+/// asked for it goes away meanwhile: the pool would wait for its answer for as long as the kernel does.
+struct Tried<DB: Database>(Option<PoolConnection<DB>>);
+
+impl<DB: Database> Drop for Tried<DB> {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            drop(conn.detach());
+        }
+    }
+}
+
 /// What comes in time, or word that the server is gone.
 pub(super) async fn within<T>(
     limit: Duration,
@@ -183,6 +202,7 @@ pub(super) fn is_gone(fault: &StoreFault) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use sqlx::Sqlite;
     use sqlx::sqlite::SqlitePoolOptions;
 
@@ -234,6 +254,24 @@ mod tests {
         waits.await.unwrap().expect("it is lent on").unwrap();
         assert_eq!(connections.at_hand.shelf().waiting, 0);
         connections.lend().await.expect("it is at hand").back(Ok(())).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_rested_for_long_is_tried_and_nobody_gets_it_of_whom_that_is_not_known() {
+        let (connections, _folder) = connections(1).await;
+        let mut loan = connections.lend().await.unwrap();
+        marks(&mut loan).await;
+        loan.back(Ok(())).unwrap();
+        let rests_for_long = || connections.at_hand.shelf().resting[0].rests_since -= UNTRIED;
+        rests_for_long();
+        let mut loan = connections.lend().await.unwrap();
+        assert!(is_marked(&mut loan).await, "it answered");
+        loan.back(Ok(())).unwrap();
+        rests_for_long();
+        // Whoever asks goes away before it has answered.
+        assert!(connections.lend().now_or_never().is_none());
+        let mut loan = connections.lend().await.expect("another one is opened");
+        assert!(!is_marked(&mut loan).await);
     }
 
     #[tokio::test]
