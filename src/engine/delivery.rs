@@ -82,6 +82,12 @@ impl Hands {
         while self.under_way.try_join_next().is_some() {}
     }
 
+    /// As if a decision had brought something.
+    #[cfg(test)]
+    pub(crate) fn are_told(&mut self) {
+        self.has_news = true;
+    }
+
     /// As if calls that hang had taken every place of a lane with one bulkhead.
     #[cfg(test)]
     pub(crate) fn are_full(&mut self) {

@@ -59,6 +59,15 @@ async fn pages_taken_by(store: &Store, now: Instant) -> Vec<i64> {
 }
 
 #[tokio::test]
+async fn a_lane_that_is_told_of_something_and_finds_it_gone_knows_when_the_next_is_due() {
+    let full = Full::open().await;
+    let mut hands = full.replica.engine.hands(Lane::Page);
+    hands.are_told();
+    let again = full.replica.engine.begin_due(&mut hands, &CancellationToken::new()).await;
+    assert_eq!(again.expect("the database answers"), Again::at(Some(NOW + LEASE)), "when the leases of the pages end");
+}
+
+#[tokio::test]
 async fn a_page_that_nobody_has_in_hand_is_taken_over_in_fifteen_seconds_though_chat_is_full_and_hangs() {
     let full = Full::open().await;
     full.passes([Millis::seconds(1); 16]).await;
