@@ -157,9 +157,9 @@ impl Engine {
     pub(super) async fn deliver_until(self, lane: Lane, stop: CancellationToken) {
         let mut decisions = self.parts.store.decisions(lane);
         let mut hands = self.hands(lane);
-        let mut brought = decisions.borrow().brought;
+        let mut brought = *decisions.borrow();
         while !stop.is_cancelled() {
-            let before = std::mem::replace(&mut brought, decisions.borrow_and_update().brought);
+            let before = std::mem::replace(&mut brought, *decisions.borrow_and_update());
             hands.has_news = brought != before;
             let again = self.begin_due(&mut hands, &stop).await;
             let again = again.unwrap_or_else(|fault| {

@@ -152,16 +152,9 @@ pub struct Store {
 struct Changed {
     /// Something is to be decided upon: one of those who decide is woken, for one can take it.
     arrived: Notify,
-    /// Something may be to be carried out, by lane.
-    decided: [watch::Sender<Told>; Lane::ALL.len()],
+    /// Something may be to be carried out, by lane; and how many decisions have brought something.
+    decided: [watch::Sender<u64>; Lane::ALL.len()],
     anything: watch::Sender<u64>,
-}
-
-/// What a lane is told of decisions.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Told {
-    /// How many decisions brought something to be carried out now.
-    pub brought: u64,
 }
 
 fn bump(counter: &watch::Sender<u64>) {
@@ -230,8 +223,9 @@ impl Store {
         self.changed.arrived.notified().await;
     }
 
-    /// Is told whenever this process decided so that something may be to be carried out in a lane.
-    pub fn decisions(&self, lane: Lane) -> watch::Receiver<Told> {
+    /// Is told whenever this process decided so that something may be to be carried out in a lane:
+    /// how many decisions have brought something, or the same number again where something that waited may go on.
+    pub fn decisions(&self, lane: Lane) -> watch::Receiver<u64> {
         self.changed.decided[lane as usize].subscribe()
     }
 
@@ -264,7 +258,7 @@ impl Store {
 
     fn announce_decision(&self, lanes: &BTreeMap<Lane, bool>) {
         for (lane, brings) in lanes {
-            self.changed.decided[*lane as usize].send_modify(|told| told.brought += u64::from(*brings));
+            self.changed.decided[*lane as usize].send_modify(|brought| *brought += u64::from(*brings));
         }
         self.announce_change();
     }

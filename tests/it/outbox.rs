@@ -21,11 +21,11 @@ fn typed_by(user: &UserId, line: &str) -> Input {
     Input::Command { by: Actor::Person(user.clone()), command, channel, reply }
 }
 
-/// Everything that waits in a lane, in the order in which it is carried out.
-async fn everything(store: &Store, lane: Lane) -> Vec<Claimed> {
+/// Everything that waits in the lane of chat, in the order in which it is carried out.
+pub async fn chat(store: &Store) -> Vec<Claimed> {
     let mut all = Vec::new();
     loop {
-        let claimed = store.claim(lane, START, LEASE, 50).await.unwrap();
+        let claimed = store.claim(Lane::Chat, START, LEASE, 50).await.unwrap();
         if claimed.is_empty() {
             return all;
         }
@@ -42,7 +42,7 @@ async fn whoever_shares_a_commit_is_answered_in_the_order_in_which_they_asked() 
     let store = Store::open(&database.url).await.unwrap();
     store.receive("start", Target::default(), &typed("start sev2 one"), START).await.unwrap();
     take_all(&store, START).await;
-    everything(&store, Lane::Chat).await;
+    chat(&store).await;
     // Each is answered, and has a Home that shows the incident.
     let people: Vec<UserId> = (1..=8).rev().map(|number| UserId(format!("U0PERSON{number}"))).collect();
     for user in &people {
@@ -50,10 +50,7 @@ async fn whoever_shares_a_commit_is_answered_in_the_order_in_which_they_asked() 
         store.receive(&user.0, Target::incident(IncidentId(1)), &asks, START).await.unwrap();
     }
     assert_eq!(take_next(&store, START).await.len(), people.len(), "they share a commit");
-    let effects = everything(&store, Lane::Chat).await;
-    for one in &effects {
-        eprintln!("{} {} {:?}", one.id, one.queue, one.effect);
-    }
+    let effects = chat(&store).await;
     let answered = effects.iter().filter_map(|one| match &one.effect {
         Effect::Reply { to: ReplyTo::Person { user, .. }, .. } => Some(user.clone()),
         _ => None,

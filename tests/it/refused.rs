@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use vigie::incident::command::parse;
-use vigie::incident::decision::{Effect, Input, Lane, ReplyTo, Report};
+use vigie::incident::decision::{Effect, Input, ReplyTo, Report};
 use vigie::incident::id::{ChannelId, IncidentId, UserId};
 use vigie::incident::people::Actor;
 use vigie::incident::time::Millis;
@@ -11,6 +11,7 @@ use vigie::store::{Store, Taken, Target};
 
 use crate::database::{Database, Kind};
 use crate::faults::until;
+use crate::outbox::chat;
 use crate::script::START;
 use crate::store::{answer, notes, take_all, typed};
 use crate::world::World;
@@ -32,19 +33,11 @@ async fn receives(store: &Store, source: &str, incident: i64, input: &Input) {
 
 /// The keys of what people are answered.
 async fn replies(store: &Store) -> Vec<String> {
-    let mut keys = Vec::new();
-    loop {
-        let claimed = store.claim(Lane::Chat, START, Millis::seconds(60), 50).await.unwrap();
-        if claimed.is_empty() {
-            return keys;
-        }
-        for one in claimed {
-            if let Effect::Reply { words, .. } = &one.effect {
-                keys.push(words.key.clone());
-            }
-            store.done(&one, vec![], START).await.unwrap();
-        }
-    }
+    let keys = chat(store).await.into_iter().filter_map(|one| match one.effect {
+        Effect::Reply { words, .. } => Some(words.key),
+        _ => None,
+    });
+    keys.collect()
 }
 
 fn count_aside(taken: &[Taken]) -> usize {
