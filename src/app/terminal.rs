@@ -20,7 +20,7 @@ use crate::incident::id::{ChannelId, IncidentId, MessageRef, PageId, RunId, User
 use crate::incident::people::{Actor, Contact};
 use crate::incident::rules::Rules;
 use crate::incident::state::{Incident, Phase, Run};
-use crate::incident::time::{Instant, Millis};
+use crate::incident::time::Instant;
 use crate::incident::timeline::{Entry, Fact};
 use crate::incident::waiting::OpenIncidents;
 use crate::incident::words::Words;
@@ -384,8 +384,8 @@ impl Chat for Offline {
         Err(nobody())
     }
 
-    fn canary_unheard_for(&self, _: Instant) -> Option<Millis> {
-        None
+    fn canary_unheard(&self) -> Vec<Instant> {
+        Vec::new()
     }
 
     async fn may_hear_canary(&self) -> bool {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::incident::decision::{Effect, Report};
 use crate::incident::id::{ChannelId, MessageRef, PageId};
 use crate::incident::people::Contact;
-use crate::incident::time::{Instant, Millis};
+use crate::incident::time::Instant;
 use crate::slack::scene::Scene;
 use crate::slack::{Slack, SlackFault};
 
@@ -51,8 +51,8 @@ pub trait Chat: std::fmt::Debug + Send + Sync {
     /// A [`SlackFault`].
     async fn sing(&self, channel: &ChannelId, text: &str, now: Instant) -> Result<(), SlackFault>;
 
-    /// For how long the canary has sung without being heard.
-    fn canary_unheard_for(&self, now: Instant) -> Option<Millis>;
+    /// The last songs of the canary that were not heard, the earliest first.
+    fn canary_unheard(&self) -> Vec<Instant>;
 
     /// Whether Slack would tell of the canary's channel at all.
     async fn may_hear_canary(&self) -> bool;
@@ -95,8 +95,8 @@ impl Chat for Slack {
         Slack::sing(self, channel, text, now).await
     }
 
-    fn canary_unheard_for(&self, now: Instant) -> Option<Millis> {
-        Slack::canary_unheard_for(self, now)
+    fn canary_unheard(&self) -> Vec<Instant> {
+        Slack::canary_unheard(self)
     }
 
     async fn may_hear_canary(&self) -> bool {

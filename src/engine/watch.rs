@@ -18,7 +18,7 @@ use crate::incident::time::{Instant, Millis};
 use crate::incident::words::Words;
 use crate::paging::{Heartbeat, Page};
 use crate::render::{Locale, RenderFault};
-use crate::slack::{Health, SlackFault, unheard_by_all};
+use crate::slack::{CANARY_HEARD, Health, SlackFault, unheard_by_all};
 use crate::store::StoreFault;
 
 /// What Vigie's looking after itself is set up with.
@@ -74,6 +74,10 @@ struct Memory {
     /// Why the canary may not sing, when Slack refused it for good, and at how many looks in a row.
     mute: Option<(u32, String)>,
     deaf_since: Option<Instant>,
+    /// When the canary had been heard last, while it is not heard.
+    unheard_since: Option<Instant>,
+    /// Until then the open incidents know already when nobody was there.
+    told_until: Option<Instant>,
     told: BTreeMap<String, Instant>,
     /// When it last glanced, and how far somebody had moved the hands by then.
     glanced: Option<(Instant, Millis)>,
@@ -168,6 +172,7 @@ impl Engine {
         if self.note_absence().await? {
             // Nothing was heard meanwhile either, and once is enough.
             memory.deaf_since = memory.deaf_since.map(|_| now);
+            memory.told_until = Some(now);
             if store.is_shared() {
                 store.set_number(HEARD, now.0).await?;
             }
@@ -189,7 +194,11 @@ impl Engine {
             return;
         };
         match self.heard_again(memory.deaf_since, heard_again, now).await {
-            Ok(()) => memory.deaf_since = None,
+            Ok(()) => {
+                if memory.deaf_since.take().is_some() {
+                    memory.told_until = Some(heard_again);
+                }
+            }
             Err(fault) => {
                 tracing::error!(%fault, "the open incidents could not be told of an absence; it is tried again")
             }
@@ -260,6 +269,10 @@ impl Engine {
         let aside = store.put_aside().await?;
         metrics::gauge!("vigie_put_aside").set(aside as f64);
         let mut troubles = Vec::new();
+        metrics::counter!("vigie_forgotten_total").increment(forgotten.len() as u64);
+        if !forgotten.is_empty() {
+            troubles.push(Words::new("watch.forgotten").with("count", forgotten.len()));
+        }
         let worst = if late.chat > LATE_CHAT { late.worst().max(late.chat) } else { late.worst() };
         if worst > LATE {
             troubles.push(Words::new("watch.late").with("late_ms", worst.0));
@@ -304,19 +317,10 @@ impl Engine {
         self.parts.watch.door.as_ref().is_some_and(|door| door.gauge().switched_off)
     }
 
-    /// Since when nothing is heard. A canary that is not heard has every connection replaced.
+    /// Since when nothing is heard.
     async fn deaf_since(&self, memory: &mut Memory, now: Instant) -> Result<Option<Instant>, StoreFault> {
-        let door = self.parts.watch.door.as_ref();
-        let sung = self.parts.slack.canary_unheard_for(now);
-        if let Some(unheard) = unheard_by_all(&self.parts.store, sung, now).await? {
-            // It sings anew at the next look: through new connections, or where it is heard.
-            memory.sang_at = None;
-            if self.parts.slack.may_hear_canary().await {
-                if let Some(door) = door {
-                    door.reopen();
-                }
-                return Ok(Some(now - unheard));
-            }
+        if let Some(since) = self.canary_unheard_since(memory, now).await? {
+            return Ok(Some(since));
         }
         let Some(since) = memory.deaf_since.filter(|since| now.since(*since) >= DEAF) else { return Ok(None) };
         if self.hears_elsewhere(now).await? {
@@ -324,6 +328,43 @@ impl Engine {
             return Ok(None);
         }
         Ok(Some(since))
+    }
+
+    /// Since when the canary is not heard. Then every connection is replaced; once it is heard again, the open incidents are
+    /// told.
+    async fn canary_unheard_since(&self, memory: &mut Memory, now: Instant) -> Result<Option<Instant>, StoreFault> {
+        let (store, slack) = (&self.parts.store, &self.parts.slack);
+        let unheard = unheard_by_all(store, &slack.canary_unheard(), now).await?;
+        // What it sang at this very look has yet to be heard, through connections that may be new.
+        let is_new = memory.sang_at == Some(now);
+        if unheard.is_some() && !is_new {
+            // It sings anew at the next look: through new connections, or where it is heard.
+            memory.sang_at = None;
+        }
+        match unheard {
+            Some(since) if slack.may_hear_canary().await => {
+                if memory.unheard_since.is_none() {
+                    // All who share the database name the same moment, and so the incidents are told once.
+                    let by_all = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
+                    memory.unheard_since = Some(by_all.unwrap_or(since));
+                }
+                if let Some(door) = self.parts.watch.door.as_ref().filter(|_| !is_new) {
+                    door.reopen();
+                }
+                return Ok(memory.unheard_since);
+            }
+            // Slack would not tell of it.
+            Some(_) => {}
+            None => {
+                let from = memory.unheard_since.max(memory.told_until).filter(|_| memory.unheard_since.is_some());
+                if let Some(from) = from.filter(|from| now.since(*from) >= AWAY) {
+                    self.was_away("deaf", from, now).await?;
+                    memory.told_until = Some(now);
+                }
+            }
+        }
+        memory.unheard_since = None;
+        Ok(None)
     }
 
     /// Another process has its door open: commands and buttons work.

@@ -82,8 +82,10 @@ pub(super) struct State {
     pub channels: BTreeMap<IncidentId, Vec<ChannelId>>,
     /// The messages of each card or text, by conversation and name.
     pub messages: BTreeMap<(String, String), u32>,
-    /// Every attempt to wake somebody that got as far as the provider.
+    /// Every attempt to wake somebody, whether it reached the provider or not.
     pub rings: Vec<Ring>,
+    /// The pages that a mail server or a telephone company was given.
+    taken: BTreeSet<PageId>,
     /// What somebody was to be answered, by what they said; an answer may be lost on its way.
     pub answered: BTreeSet<String>,
     /// What must not happen, as it happened.
@@ -121,6 +123,7 @@ impl Outside {
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),
             rings: Vec::new(),
+            taken: BTreeSet::new(),
             answered: BTreeSet::new(),
             faults: Vec::new(),
             story: Vec::new(),
@@ -222,6 +225,12 @@ impl State {
         if let Some(work) = self.arriving.remove(&call) {
             work(self);
         }
+    }
+
+    /// A page has reached whoever brings it to the person.
+    pub fn has_arrived(&self, page: PageId) -> bool {
+        let name = page.to_string();
+        self.taken.contains(&page) || self.messages.keys().any(|(_, message)| *message == name)
     }
 
     fn draw(&mut self, now: Instant, can_refuse: bool) -> (Fate, Millis) {
@@ -339,8 +348,8 @@ impl Chat for Outside {
         Ok(())
     }
 
-    fn canary_unheard_for(&self, _: Instant) -> Option<Millis> {
-        None
+    fn canary_unheard(&self) -> Vec<Instant> {
+        Vec::new()
     }
 
     async fn may_hear_canary(&self) -> bool {
@@ -365,7 +374,11 @@ impl PagingChannel for Telephone {
     async fn page(&self, page: &Page) -> Result<Receipt, PagingFault> {
         let id: PageId = page.id.parse().map_err(|_| paging_fault(Vain::Never))?;
         self.0.wakes(id).await;
-        self.0.call(format!("{} {id}", self.1), true, |_| ()).await.map_err(paging_fault)?;
+        let takes = move |state: &mut State| {
+            state.taken.insert(id);
+        };
+        let call = self.0.call(format!("{} {id}", self.1), true, takes);
+        call.await.map_err(paging_fault)?;
         Ok(Receipt { provider_id: None, note: Words::verbatim("taken") })
     }
 }

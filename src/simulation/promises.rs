@@ -74,12 +74,16 @@ async fn incidents(world: &World) -> Vec<Incident> {
     all
 }
 
-/// Every page reached its provider, in time, unless nobody was to be woken any more.
+/// Every page was on its way in time, unless nobody was to be woken any more, and none is taken for delivered that did not
+/// arrive.
 fn pages(world: &World, incident: &Incident, faults: &mut Vec<String>) {
     let state = world.outside.state();
     for (id, page) in &incident.pages {
         if page.outcome == PageOutcome::Sending {
             faults.push(format!("{id} is still on its way"));
+        }
+        if matches!(page.outcome, PageOutcome::Delivered { .. }) && !state.has_arrived(*id) {
+            faults.push(format!("{id} ({}) is taken for delivered, and never arrived", page.way));
         }
         match state.rings.iter().find(|ring| ring.page == *id) {
             Some(ring) => {

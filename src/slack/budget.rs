@@ -447,6 +447,8 @@ mod tests {
         assert_eq!(post(&all, "C1", NOW), Ok(()));
         all.block("chat.postMessage", "C1", Urgency::Card, Duration::from_secs(30), NOW);
         assert!(post(&all, "C2", later(29_000)).is_err());
+        let page = all.take("chat.postMessage", "D1", Urgency::Person, later(1_000));
+        assert_eq!(page, Ok(()), "a page goes out at once");
         assert_eq!(post(&all, "C2", later(30_000)), Ok(()));
     }
 

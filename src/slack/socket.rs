@@ -222,6 +222,14 @@ mod tests {
     }
 
     #[test]
+    fn those_who_lost_their_connections_together_do_not_come_back_together() {
+        let wait = Duration::from_secs(10);
+        let lengths: std::collections::BTreeSet<Duration> = (0..50).map(|_| jittered(wait)).collect();
+        assert!(lengths.len() > 25, "{lengths:?}");
+        assert!(lengths.iter().all(|length| (wait / 2..=wait).contains(length)), "{lengths:?}");
+    }
+
+    #[test]
     fn a_silent_peer_is_noticed_within_twenty_seconds() {
         let patience = Patience::default();
         assert!(patience.ping_every * (patience.silent_pings + 1) <= Duration::from_secs(20));

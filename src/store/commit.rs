@@ -1,5 +1,6 @@
 //! One decision, one transaction: what came in is marked done, the facts are appended, the row is their fold, the
-//! effects wait, and the next wake is stored (rules 2 and 11: the incident first, always).
+//! effects wait, and the next wake is stored (rule 2). Of the rows that decisions wait for each other at, the incident is
+//! locked first, always (rule 11); what came in is locked before it, and nobody waits for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -66,27 +66,28 @@ async fn ready(State(gauges): State<Gauges>) -> impl IntoResponse {
 }
 
 async fn heard(gauges: &Gauges) -> Result<(), String> {
-    let Some(door) = &gauges.door else {
-        // Slack calls in: all that can be shown is that the token still works.
-        let asked = tokio::time::timeout(WITHIN, gauges.slack.check_tokens()).await;
-        return match asked {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(fault)) => Err(fault.to_string()),
-            Err(_) => Err("Slack does not answer".to_owned()),
-        };
-    };
-    if let Some(why) = gauges.slack.refusal() {
-        return Err(why);
-    }
-    let gauge = door.gauge();
-    if gauge.links == 0 {
-        return Err(gauge.fault.unwrap_or_else(|| "no connection to Slack is open".to_owned()));
-    }
     let now = gauges.clock.now();
-    let silent = gauge.last_heard.map(|at| now.since(at)).filter(|silent| *silent > DEAF_AFTER);
-    let unheard = unheard_by_all(&gauges.store, gauges.slack.canary_unheard_for(now), now).await;
-    match silent.or(unheard.map_err(|fault| fault.to_string())?) {
-        Some(silent) => Err(format!("Slack has been silent for {} s", silent.0 / 1000)),
+    let silent_since = match &gauges.door {
+        Some(door) => {
+            if let Some(why) = gauges.slack.refusal() {
+                return Err(why);
+            }
+            let gauge = door.gauge();
+            if gauge.links == 0 {
+                return Err(gauge.fault.unwrap_or_else(|| "no connection to Slack is open".to_owned()));
+            }
+            gauge.last_heard.filter(|at| now.since(*at) > DEAF_AFTER)
+        }
+        // Slack calls in: whether it still does only the canary shows.
+        None => {
+            let asked = tokio::time::timeout(WITHIN, gauges.slack.check_tokens()).await;
+            asked.map_err(|_| "Slack does not answer".to_owned())?.map_err(|fault| fault.to_string())?;
+            None
+        }
+    };
+    let unheard = unheard_by_all(&gauges.store, &gauges.slack.canary_unheard(), now).await;
+    match silent_since.or(unheard.map_err(|fault| fault.to_string())?) {
+        Some(since) => Err(format!("Slack has been silent for {} s", now.since(since).0 / 1000)),
         None => Ok(()),
     }
 }

@@ -228,6 +228,23 @@ async fn by_http_an_incident_works_end_to_end() {
     assert_eq!(site.ws().violations(), []);
 }
 
+#[tokio::test]
+async fn by_http_it_is_not_ready_while_slack_does_not_call() {
+    let site = Site::open().await;
+    let config = std::fs::read_to_string(site.path().join("vigie.yml")).expect("it can be read");
+    let watched = format!("{config}\nwatch:\n  canary: C0GENERAL\n");
+    std::fs::write(site.path().join("vigie.yml"), watched).expect("it can be written");
+    let bot = site.serve(&site.by_http(&[])).await;
+    bot.becomes(StatusCode::OK).await;
+    // Slack takes what Vigie says, and has no address to bring anything to.
+    let is_silent = async || {
+        let (status, why) = bot.get("/readyz").await;
+        (status == StatusCode::SERVICE_UNAVAILABLE && why.contains("Slack has been silent")).then_some(())
+    };
+    until("it is not ready", 3 * PATIENCE, is_silent).await;
+    bot.stop().await;
+}
+
 fn signature(secret: &str, timestamp: i64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key will do");
     mac.update(format!("v0:{timestamp}:{body}").as_bytes());

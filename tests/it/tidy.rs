@@ -256,6 +256,25 @@ fn no_instant_is_taken_from_the_database() {
     faults.demand_none();
 }
 
+/// A team that outgrows one server moves to CockroachDB or YugabyteDB, which lack these or have them only in part.
+#[test]
+fn nothing_is_asked_of_a_database_that_its_successors_lack() {
+    let lacking = Regex::new(
+        r"(?i)pg_(try_)?advisory|\b(un)?listen\s+\w|\bnotify\s+\w|create\s+(or\s+replace\s+)?(trigger|function|rule)|\binherits\b|lock\s+table",
+    )
+    .expect("the pattern is a regular expression");
+    let mut faults = Faults::default();
+    for file in tracked().iter().filter(|file| in_one_of(&file.path, &["migrations/postgres/", "src/store/"])) {
+        for (line, text) in (1..).zip(file.text.lines()) {
+            let is_comment = ["//", "--"].iter().any(|mark| text.trim_start().starts_with(mark));
+            if lacking.is_match(text) && !is_comment {
+                faults.add(&file.path, line, "CockroachDB or YugabyteDB does not have this");
+            }
+        }
+    }
+    faults.demand_none();
+}
+
 #[test]
 fn outside_input_cannot_crash_the_program() {
     let mut faults = Faults::default();

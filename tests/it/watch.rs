@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -93,7 +94,7 @@ async fn the_canary_is_heard_by_somebody(world: &World) {
 async fn the_canary_is_heard(world: &World) {
     until("the canary is heard", || {
         let slack = &world.setup.vigie.slack;
-        slack.canary_sung_at().is_some() && slack.canary_unheard_for(world.clock.now()).is_none()
+        slack.canary_sung_at().is_some() && slack.canary_unheard().is_empty()
     })
     .await;
     world.settle().await;
@@ -127,12 +128,16 @@ fn told_of_an_absence(world: &World, channel: &str) -> usize {
 }
 
 /// Waits until the watch has said in the store that somebody works at this moment.
-async fn somebody_works(world: &World) {
+async fn the_watch_looks(world: &World) {
     let works = async || {
         let alive_at = world.setup.vigie.store.number("alive_at").await.ok().flatten();
         (alive_at == Some(world.clock.now().0)).then_some(())
     };
     faults::until("the watch looks", PATIENCE, works).await;
+}
+
+async fn somebody_works(world: &World) {
+    the_watch_looks(world).await;
     world.settle_now().await;
 }
 
@@ -176,11 +181,25 @@ async fn a_database_that_was_away_is_an_absence_that_is_told_once() {
     world.close().await;
 }
 
+/// Lets a minute pass in which everybody worked, and be looked at.
+async fn a_minute_passes(world: &World) {
+    world.clock.passes(Millis::minutes(1));
+    somebody_works(world).await;
+}
+
+/// What `/readyz` answers.
+async fn ready(world: &World) -> (StatusCode, String) {
+    let asked = axum::http::Request::get("/readyz").body(axum::body::Body::empty()).expect("a request");
+    let answer = world.setup.vigie.routes().oneshot(asked).await.expect("it answers");
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
+    (status, String::from_utf8(body.to_vec()).expect("a text"))
+}
+
 /// Lets a minute pass after the other, and each be looked at, until this is seen.
 async fn minute_by_minute(world: &World, what: &str, mut seen: impl FnMut() -> bool) {
     for _ in 0..10 {
-        world.clock.passes(Millis::minutes(1));
-        somebody_works(world).await;
+        a_minute_passes(world).await;
         if seen() {
             return;
         }
@@ -366,6 +385,7 @@ async fn an_incident_that_nothing_would_wake_any_more_is_woken_by_the_watch() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), climbs).await.expect("the next level is paged");
+    until("the lead is told", || told(&world, "would not have been looked at any more") == 1).await;
     world.close().await;
 }
 
@@ -462,6 +482,77 @@ async fn connections_that_bring_nothing_are_noticed_by_the_canary_and_replaced()
     world.close().await;
 }
 
+/// Deaf is worse than dead: that new connections are tried makes nobody believe that all is well.
+#[tokio::test]
+async fn while_the_canary_is_not_heard_the_heart_is_silent_and_the_incidents_are_told_afterwards() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, &sings()).await;
+    world.types("U0SUPPORT", "C0GENERAL", START).await;
+    let channel = world.channel(1).await;
+    the_canary_is_heard(&world).await;
+    // What the mute connections were given waits, so that nothing settles.
+    let minute = async || {
+        world.minutes(1).await;
+        the_watch_looks(&world).await;
+    };
+    let sung_at = || world.setup.vigie.slack.canary_sung_at();
+    let sung = sung_at();
+    world.ws().mute_sockets();
+    world.minutes(6).await;
+    until("it has sung", || sung_at() != sung).await;
+    minute().await;
+    let beats = alive.beats();
+    let is_pinged = || world.setup.vigie.health.gauge().last_heard == Some(world.clock.now());
+    for _ in 0..2 {
+        // What is opened instead brings nothing either.
+        until("every connection is replaced", || world.ws().open_sockets() == 2).await;
+        world.ws().mute_sockets();
+        for _ in ["it sings", "it was not heard"] {
+            minute().await;
+            until("the connections look alive", is_pinged).await;
+            let (status, why) = ready(&world).await;
+            let is_said = why.contains("Slack has been silent");
+            assert!(status == StatusCode::SERVICE_UNAVAILABLE && is_said, "{status} {why}");
+        }
+    }
+    assert_eq!(alive.beats(), beats, "whoever listens for the heart hears of it");
+    assert_eq!(told_of_an_absence(&world, &channel), 0, "it is not over yet");
+
+    until("every connection is replaced", || world.ws().open_sockets() == 2).await;
+    until("the mute ones are gone", || world.ws().cut_silent_sockets() == 0).await;
+    minute().await;
+    the_canary_is_heard(&world).await;
+    minute().await;
+    alive.beats_beyond(beats).await;
+    until("the connections look alive", is_pinged).await;
+    assert_eq!(ready(&world).await.0, StatusCode::OK);
+    until("the incident is told", || told_of_an_absence(&world, &channel) == 1).await;
+    world.pass(2).await;
+    somebody_works(&world).await;
+    assert_eq!(told_of_an_absence(&world, &channel), 1, "and not again");
+    let _ = world.ws().take_violations();
+    world.close().await;
+}
+
+#[tokio::test]
+async fn minutes_without_any_connection_are_told_once_in_each_open_incident() {
+    let (world, channels) = with_three_incidents().await;
+    somebody_works(&world).await;
+    world.ws().faults().until_cleared("apps.connections.open", Trouble::ServerError);
+    world.ws().abort_sockets();
+    let links = || world.setup.vigie.health.gauge().links;
+    until("no connection is left", || links() == 0).await;
+    for _ in 0..4 {
+        a_minute_passes(&world).await;
+    }
+    assert!(channels.iter().all(|channel| told_of_an_absence(&world, channel) == 0), "it is not over yet");
+    world.ws().faults().clear();
+    until("Slack is heard again", || links() > 0).await;
+    each_is_told_once(&world, &channels).await;
+    let _ = world.ws().take_violations();
+    world.close().await;
+}
+
 #[tokio::test]
 async fn socket_mode_switched_off_by_somebody_is_said_at_once_by_mail_and_where_incidents_are_announced() {
     let alive = Alive::open().await;
@@ -545,22 +636,15 @@ async fn a_token_that_slack_takes_no_more_is_told_of_and_vigie_is_not_ready_unti
     let refusal = world.setup.vigie.slack.refusal().expect("it is known");
     assert!(refusal.contains("SLACK_BOT_TOKEN"), "{refusal}");
     assert_eq!(told(&world, "Vigie cannot look"), 0, "one reason is enough");
-    let ready = async || {
-        let asked = axum::http::Request::get("/readyz").body(axum::body::Body::empty()).expect("a request");
-        let answer = world.setup.vigie.routes().oneshot(asked).await.expect("it answers");
-        let status = answer.status();
-        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
-        (status, String::from_utf8(body.to_vec()).expect("a text"))
-    };
-    let (status, why) = ready().await;
-    assert!(status == axum::http::StatusCode::SERVICE_UNAVAILABLE && why.contains("SLACK_BOT_TOKEN"), "{status} {why}");
+    let (status, why) = ready(&world).await;
+    assert!(status == StatusCode::SERVICE_UNAVAILABLE && why.contains("SLACK_BOT_TOKEN"), "{status} {why}");
     world.ws().faults().clear();
     minute_by_minute(&world, "it is taken again", || world.setup.vigie.slack.refusal().is_none()).await;
     let beats = alive.beats();
     world.clock.passes(Millis::minutes(1));
     alive.beats_beyond(beats).await;
     // Minutes passed by the hands of the clock alone, so it may say now that Slack was silent.
-    let (_, why) = ready().await;
+    let (_, why) = ready(&world).await;
     assert!(!why.contains("SLACK_BOT_TOKEN"), "{why}");
     let _ = world.ws().take_violations();
     world.close().await;

@@ -24,15 +24,18 @@ pub const CANARY_HEARD: &str = "canary_heard_at";
 /// How soon it has to be heard.
 const WITHIN: Millis = Millis::seconds(30);
 
-/// For how long the canary has sung without being heard in time by any of those who share the database; `sung` is what this
-/// process knows of it. Their clocks differ a little.
+/// Since when the canary has sung without being heard in time by any of those who share the database; `unheard` are the
+/// songs that this process has not heard. Their clocks differ a little.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn unheard_by_all(store: &Store, sung: Option<Millis>, now: Instant) -> Result<Option<Millis>, StoreFault> {
-    let Some(sung) = sung.filter(|sung| *sung >= WITHIN) else { return Ok(None) };
+pub async fn unheard_by_all(store: &Store, unheard: &[Instant], now: Instant) -> Result<Option<Instant>, StoreFault> {
+    let late: Vec<Instant> = unheard.iter().copied().filter(|sung| now.since(*sung) >= WITHIN).collect();
+    if late.is_empty() {
+        return Ok(None);
+    }
     let by_another = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
-    Ok(by_another.is_none_or(|heard| heard + WITHIN < now - sung).then_some(sung))
+    Ok(late.into_iter().find(|sung| by_another.is_none_or(|heard| heard + WITHIN < *sung)))
 }
 
 /// What is known of it; may be lost.
@@ -44,6 +47,8 @@ struct State {
     channel: Option<ChannelId>,
     message: Option<MessageRef>,
     sung_at: Option<Instant>,
+    /// The song before. While a new one has its time to be heard, the one before is what shows deafness.
+    sung_before: Option<Instant>,
     heard_at: Option<Instant>,
 }
 
@@ -98,7 +103,7 @@ impl Slack {
         // Only what was sung can be heard. It may have been by now, which is later than `now`.
         canary.with(|state| {
             state.message = Some(message);
-            state.sung_at = Some(now);
+            state.sung_before = state.sung_at.replace(now);
         });
         Ok(())
     }
@@ -111,7 +116,7 @@ impl Slack {
         match is_heard_in(self.room(&channel).await) {
             Ok(true) => true,
             Ok(false) => {
-                canary.with(|state| state.sung_at = None);
+                canary.with(|state| (state.sung_at, state.sung_before) = (None, None));
                 false
             }
             Err(fault) => {
@@ -126,11 +131,11 @@ impl Slack {
         self.memory().canary.with(|state| state.sung_at)
     }
 
-    /// For how long the canary has sung without being heard; nothing when it was heard, or has not sung.
-    pub fn canary_unheard_for(&self, now: Instant) -> Option<Millis> {
+    /// The last two songs of the canary, as far as this process has not heard them; the earlier one first.
+    pub fn canary_unheard(&self) -> Vec<Instant> {
         self.memory().canary.with(|state| {
-            let sung = state.sung_at?;
-            state.heard_at.is_none_or(|heard| heard < sung).then(|| now.since(sung))
+            let sung = [state.sung_before, state.sung_at].into_iter().flatten();
+            sung.filter(|sung| state.heard_at.is_none_or(|heard| heard < *sung)).collect()
         })
     }
 
