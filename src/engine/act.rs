@@ -203,7 +203,8 @@ struct Journal {
 impl Journal {
     async fn keep(&self, number: u32, report: Report) -> Result<(), Trouble> {
         let parts = &self.engine.parts;
-        let kept = parts.store.journal(&self.fenced, number, report, parts.clock.now()).await?;
+        let keep = || parts.store.journal(&self.fenced, number, report.clone(), parts.clock.now());
+        let kept = self.engine.insist(keep).await?;
         if kept { Ok(()) } else { Err(taken_over()) }
     }
 }

@@ -32,6 +32,8 @@ pub const LEASE: Millis = Millis::seconds(15);
 /// How often it does, in real time; and how soon again when that failed.
 const RENEW: Duration = Duration::from_secs(5);
 const RENEW_AGAIN: Duration = Duration::from_millis(500);
+/// What happened is kept anew after this long when the database failed, and then after twice that, up to [`RENEW_AGAIN`].
+const SOON: Duration = Duration::from_millis(10);
 
 /// So many effects of one queue are carried out without a look at the other queues.
 const IN_A_ROW: u32 = 16;
@@ -185,6 +187,7 @@ impl Engine {
         let lane = bulkheads.lane;
         loop {
             let now = self.parts.clock.now();
+            self.parts.store.give_back_what_was_lost(now).await?;
             // Or this process would take over from itself what it is still doing.
             let failed = self.failed_renewals();
             if now.since(look.at) >= STOOD_STILL || failed != look.failed {
@@ -238,8 +241,7 @@ impl Engine {
         let mut next = Some(first);
         for number in 1..=IN_A_ROW {
             let Some(one) = next else { return };
-            let goes_on = number < IN_A_ROW && !stop.is_cancelled();
-            next = self.deliver_then(&one, goes_on).await;
+            next = self.deliver_then(&one, || number < IN_A_ROW && !stop.is_cancelled()).await;
         }
     }
 
@@ -248,12 +250,12 @@ impl Engine {
         if goes_on {
             self.deliver_in_a_row(claimed, &CancellationToken::new()).await;
         } else {
-            self.deliver_then(&claimed, false).await;
+            self.deliver_then(&claimed, || false).await;
         }
     }
 
     /// Carries out one effect and keeps what came of it; when it goes on, it takes what its queue has next.
-    async fn deliver_then(&self, claimed: &Claimed, goes_on: bool) -> Option<Claimed> {
+    async fn deliver_then(&self, claimed: &Claimed, goes_on: impl Fn() -> bool) -> Option<Claimed> {
         if !self.is_still_ours(claimed).await {
             return None;
         }
@@ -267,19 +269,51 @@ impl Engine {
                 return None;
             }
         };
-        let (store, now) = (&self.parts.store, self.parts.clock.now());
-        let kept = match result {
-            // What came into its queue meanwhile is found by the lane.
-            Ok(reports) if goes_on && claimed.has_others_behind => {
-                store.done_and_next(claimed, reports, now, LEASE).await
-            }
-            Ok(reports) => store.done(claimed, reports, now).await.map(|_| None),
-            Err(trouble) => self.after_trouble(claimed, &trouble, now).await.map(|()| None),
-        };
+        // Else it would be done once more.
+        let kept = self.insist(|| self.keep_result(claimed, &result, &goes_on)).await;
         kept.unwrap_or_else(|fault| {
-            tracing::error!(%fault, id = claimed.id, "the result could not be kept; the lease ends by itself");
+            tracing::error!(%fault, id = claimed.id, "the result cannot be kept; the lease ends by itself");
             None
         })
+    }
+
+    /// Keeps what came of an effect. A second time changes nothing.
+    async fn keep_result(
+        &self,
+        claimed: &Claimed,
+        result: &Result<Vec<Report>, Trouble>,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Option<Claimed>, StoreFault> {
+        let (store, now) = (&self.parts.store, self.parts.clock.now());
+        match result {
+            // What came into its queue meanwhile is found by the lane.
+            Ok(reports) if claimed.has_others_behind && goes_on() => {
+                store.done_and_next(claimed, reports.clone(), now, LEASE).await
+            }
+            Ok(reports) => store.done(claimed, reports.clone(), now).await.map(|_| None),
+            Err(trouble) => self.after_trouble(claimed, trouble, now).await.map(|()| None),
+        }
+    }
+
+    /// Keeps what happened for as long as it takes: only this process knows it. `keep` may have succeeded although it says
+    /// that the database failed, and must change nothing then.
+    pub(super) async fn insist<T, F>(&self, keep: impl Fn() -> F) -> Result<T, StoreFault>
+    where
+        F: Future<Output = Result<T, StoreFault>>,
+    {
+        let mut wait = SOON;
+        loop {
+            match keep().await {
+                Err(fault) if fault.may_pass() => {
+                    tracing::warn!(%fault, "what happened could not be kept; it is tried again");
+                    // Nor is the lease renewed meanwhile.
+                    self.failed_renewals.fetch_add(1, Ordering::SeqCst);
+                    self.parts.clock.wait_until(None, wait).await;
+                    wait = (wait * 2).min(RENEW_AGAIN);
+                }
+                ended => return ended,
+            }
+        }
     }
 
     /// A lease that is half over before the work begins may be over, and the work done by somebody else, before that

@@ -20,6 +20,7 @@ struct Full {
     base: Store,
     clock: Clock,
     lost: Vec<i64>,
+    token: String,
     _folder: TempDir,
 }
 
@@ -35,9 +36,10 @@ impl Full {
         let (target, input) = Said { source: "start".to_owned(), who: "U0SUPPORT", line, insists: true }.input();
         base.receive("start", target, &input, NOW).await.expect("it is kept");
         assert_eq!(replica.engine.decide_one().await.expect("it is decided upon"), Step::Decided);
-        let lost = pages_taken_by(&replica.store, NOW).await;
-        assert!(!lost.is_empty(), "somebody is paged");
-        Self { replica, base, clock, lost, _folder: folder }
+        let pages = replica.store.claim(Lane::Page, NOW, LEASE, 50).await.expect("the database answers");
+        let token = pages.first().expect("somebody is paged").token.clone();
+        let lost = pages.iter().map(|page| page.id).collect();
+        Self { replica, base, clock, lost, token, _folder: folder }
     }
 
     /// Time passes in leaps, and the lane of chat looks after each.
@@ -71,6 +73,14 @@ async fn a_lane_that_is_told_of_something_and_finds_it_gone_knows_when_the_next_
 async fn a_page_that_nobody_has_in_hand_is_taken_over_in_fifteen_seconds_though_chat_is_full_and_hangs() {
     let full = Full::open().await;
     full.passes([Millis::seconds(1); 16]).await;
+    assert_eq!(pages_taken_by(&full.base.beside(), full.clock.now()).await, full.lost);
+}
+
+#[tokio::test]
+async fn a_page_whose_claim_failed_in_doubt_is_given_back_at_once_and_not_kept_with_what_is_renewed() {
+    let full = Full::open().await;
+    full.replica.store.doubts(&full.token);
+    full.passes([Millis::seconds(14)]).await;
     assert_eq!(pages_taken_by(&full.base.beside(), full.clock.now()).await, full.lost);
 }
 

@@ -1,6 +1,7 @@
 //! What can never be decided upon is put aside, so that nobody waits for it: in a transaction of its own, for nothing is left of
 //! the one that failed. People are told of it by the watch, which counts what was put aside.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -43,6 +44,28 @@ impl StoreFault {
     }
 }
 
+impl StoreFault {
+    /// It is the database that failed, and not what was asked of it: once it is well, the same may succeed.
+    pub fn may_pass(&self) -> bool {
+        use sqlx::Error::{Database, Io, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+        match self {
+            StoreFault::Database(Io(_) | PoolTimedOut | Protocol(_) | Tls(_) | WorkerCrashed) => true,
+            StoreFault::Database(Database(_)) => !self.is_for_good(),
+            _ => false,
+        }
+    }
+
+    /// What was asked may have been done: the answer was lost, or never came.
+    pub(super) fn leaves_in_doubt(&self) -> bool {
+        use sqlx::Error::{Io, Protocol, WorkerCrashed};
+        match self {
+            StoreFault::Database(Io(error)) => error.kind() != ErrorKind::ConnectionRefused,
+            StoreFault::Database(Protocol(_) | WorkerCrashed) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Data that does not fit (22, but for 22P03, which is of the connection), a rule of the schema (23), a limit of the
 /// program (54), a page of the disk that is damaged. Of these 23505 was repeated before, see `postgres.rs`.
 fn refuses_postgres(code: &str) -> bool {
@@ -50,9 +73,9 @@ fn refuses_postgres(code: &str) -> bool {
     class.is_some_and(|class| ["22", "23", "54"].contains(&class)) || ["XX001", "XX002"].contains(&code)
 }
 
-/// `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH`: the lowest eight bits of the code tell.
+/// `SQLITE_CORRUPT`, a page that is damaged; `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH`: the lowest eight bits of the code tell.
 fn refuses_sqlite(code: &str) -> bool {
-    code.len() < 5 && code.parse::<u32>().is_ok_and(|code| [18, 19, 20].contains(&(code & 0xff)))
+    code.len() < 5 && code.parse::<u32>().is_ok_and(|code| [11, 18, 19, 20].contains(&(code & 0xff)))
 }
 
 impl Store {
@@ -60,7 +83,9 @@ impl Store {
     pub(super) async fn put_input_aside(&self, in_hand: &InHand, fault: StoreFault) -> Result<(), StoreFault> {
         let Some(position) = in_hand.number() else { return Err(fault) };
         tracing::error!(%fault, position, "an input is put aside");
-        self.db.write(PutInputAside { position, fault: fault.to_string() }).await?;
+        if !self.db.write(PutInputAside { position, fault: fault.to_string() }).await? {
+            return Ok(());
+        }
         // By itself, for the answer may be what is refused.
         self.db.write(TellAside { position }).await.unwrap_or_else(|fault| {
             tracing::error!(%fault, position, "whoever said it could not be told that it was put aside");
@@ -87,11 +112,10 @@ struct PutInputAside {
 }
 
 impl Write for PutInputAside {
-    type Out = ();
+    type Out = bool;
 
-    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
-        conn.run(&sql::PUT_INPUT_ASIDE, args![self.position, self.fault.as_str()]).await?;
-        Ok(())
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<bool, StoreFault> {
+        Ok(conn.run(&sql::PUT_INPUT_ASIDE, args![self.position, self.fault.as_str()]).await? == 1)
     }
 }
 
@@ -143,8 +167,16 @@ mod tests {
         {
             assert!(!refuses_postgres(code) && !refuses_sqlite(code), "{code}");
         }
-        for (code, refuses) in [("18", true), ("2067", true), ("787", true), ("20", true), ("5", false), ("13", false)]
-        {
+        for (code, refuses) in [
+            ("11", true),
+            ("523", true),
+            ("18", true),
+            ("2067", true),
+            ("787", true),
+            ("20", true),
+            ("5", false),
+            ("13", false),
+        ] {
             assert_eq!(refuses_sqlite(code), refuses, "{code}");
             assert!(!refuses_postgres(code), "{code}");
         }

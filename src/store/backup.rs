@@ -124,14 +124,14 @@ impl Store {
         match &self.db {
             Db::Sqlite { reader, .. } => {
                 let mut conn = reader.lend().await?;
-                sqlx::query("BEGIN").execute(&mut *conn).await?;
-                let copied = copy_all(&mut Conn::Sqlite(&mut conn), &mut Conn::Sqlite(&mut copy)).await;
-                sqlx::query("ROLLBACK").execute(&mut *conn).await?;
-                copied?;
+                sqlx::query("BEGIN").execute(conn.conn()?).await?;
+                let copied = copy_all(&mut Conn::Sqlite(conn.conn()?), &mut Conn::Sqlite(&mut copy)).await;
+                sqlx::query("ROLLBACK").execute(conn.conn()?).await?;
+                conn.back(copied)?;
             }
             Db::Postgres(pools) => {
                 let mut conn = pools.usual.lend().await?;
-                let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                let mut tx = conn.conn()?.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
                 // A table is read for as long as it takes to copy it, and what was read is written meanwhile.
                 sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
                 sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;

@@ -7,7 +7,6 @@
 use std::fmt::{self, Debug, Formatter};
 use std::future::Future;
 use std::io::ErrorKind;
-use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +20,8 @@ use super::StoreFault;
 pub(super) const UNTRIED: Duration = Duration::from_secs(1);
 /// And it is given up when it does not answer that in time: others are there, or can be opened.
 pub(super) const TRIED_FOR: Duration = Duration::from_secs(1);
+/// So long whoever closes them waits for those that are in use.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 /// So long a connection goes from hand to hand.
 const FROM_HAND_TO_HAND: Duration = Duration::from_secs(60);
 
@@ -53,53 +54,61 @@ impl<DB: Database> Connections<DB> {
             };
             let conn = if rests_since.elapsed() < UNTRIED { Some(conn) } else { still_works(conn).await };
             if let Some(conn) = conn {
-                return Ok(Loan { conn, since, at_hand: Arc::clone(&self.at_hand) });
+                return Ok(Loan { conn: Lent(Some(conn)), since, at_hand: Arc::clone(&self.at_hand) });
             }
         };
         let conn = self.pool.acquire().await?;
         drop(waits);
-        Ok(Loan { conn, since: Instant::now(), at_hand: Arc::clone(&self.at_hand) })
+        Ok(Loan { conn: Lent(Some(conn)), since: Instant::now(), at_hand: Arc::clone(&self.at_hand) })
     }
 
-    /// Closes them all, once they are given back.
+    /// Closes them all, once they are given back; but the end of the process waits for no server that is gone.
     pub async fn close(&self) {
         drop(self.at_hand.clear());
-        self.pool.close().await;
+        if tokio::time::timeout(CLOSED_WITHIN, self.pool.close()).await.is_err() {
+            tracing::warn!("connections to the database are left open, for what is under way on them does not end");
+        }
     }
 }
 
-/// A connection in use. One that is not given back is the pool's again.
+/// A connection in use.
 pub(super) struct Loan<DB: Database> {
-    conn: PoolConnection<DB>,
+    conn: Lent<DB>,
     /// When the pool lent it.
     since: Instant,
     at_hand: Arc<AtHand<DB>>,
 }
 
 impl<DB: Database> Loan<DB> {
+    /// The connection.
+    pub fn conn(&mut self) -> Result<&mut DB::Connection, StoreFault> {
+        self.conn.0.as_deref_mut().ok_or(StoreFault::Closed)
+    }
+
     /// Gives the connection back; but not one whose server is gone, for others would wait for the same answer. Where
     /// something failed, the pool sees to what is left under way.
-    pub fn back<T>(self, outcome: Result<T, StoreFault>) -> Result<T, StoreFault> {
-        match &outcome {
-            Ok(_) => self.at_hand.keep(self.conn, self.since),
-            Err(fault) if is_gone(fault) => drop(self.conn.detach()),
-            Err(_) => {}
+    pub fn back<T>(mut self, outcome: Result<T, StoreFault>) -> Result<T, StoreFault> {
+        let is_there = !outcome.as_ref().is_err_and(is_gone);
+        if let Some(conn) = self.conn.0.take_if(|_| is_there) {
+            match &outcome {
+                Ok(_) => self.at_hand.keep(conn, self.since),
+                Err(_) => drop(conn),
+            }
         }
         outcome
     }
 }
 
-impl<DB: Database> Deref for Loan<DB> {
-    type Target = DB::Connection;
+/// A connection that somebody has. It is no longer the pool's when it does not answer, or when whoever has it goes away in the
+/// middle: nobody knows then what is still under way on it, and the pool would wait for the answer for as long as the kernel
+/// does, and keep the connection's place meanwhile.
+struct Lent<DB: Database>(Option<PoolConnection<DB>>);
 
-    fn deref(&self) -> &Self::Target {
-        &self.conn
-    }
-}
-
-impl<DB: Database> DerefMut for Loan<DB> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.conn
+impl<DB: Database> Drop for Lent<DB> {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            drop(conn.detach());
+        }
     }
 }
 
@@ -169,21 +178,9 @@ impl<DB: Database> Drop for Waits<DB> {
 
 /// The connection, if it answers in time.
 async fn still_works<DB: Database>(conn: PoolConnection<DB>) -> Option<PoolConnection<DB>> {
-    let mut tried = Tried(Some(conn));
+    let mut tried = Lent(Some(conn));
     within(TRIED_FOR, tried.0.as_mut()?.ping()).await.ok()?;
     tried.0.take()
-}
-
-/// A connection of which it is not known whether it works. It is no longer the pool's when it does not, or when whoever
-/// asked for it goes away meanwhile: the pool would wait for its answer for as long as the kernel does.
-struct Tried<DB: Database>(Option<PoolConnection<DB>>);
-
-impl<DB: Database> Drop for Tried<DB> {
-    fn drop(&mut self) {
-        if let Some(conn) = self.0.take() {
-            drop(conn.detach());
-        }
-    }
 }
 
 /// What comes in time, or word that the server is gone.
@@ -217,11 +214,11 @@ mod tests {
 
     /// What one connection knows of itself: a table that no other sees.
     async fn marks(loan: &mut Loan<Sqlite>) {
-        sqlx::query("CREATE TEMP TABLE mark (it INTEGER)").execute(&mut **loan).await.unwrap();
+        sqlx::query("CREATE TEMP TABLE mark (it INTEGER)").execute(loan.conn().unwrap()).await.unwrap();
     }
 
     async fn is_marked(loan: &mut Loan<Sqlite>) -> bool {
-        sqlx::query("SELECT it FROM mark").execute(&mut **loan).await.is_ok()
+        sqlx::query("SELECT it FROM mark").execute(loan.conn().unwrap()).await.is_ok()
     }
 
     #[tokio::test]
@@ -270,6 +267,18 @@ mod tests {
         rests_for_long();
         // Whoever asks goes away before it has answered.
         assert!(connections.lend().now_or_never().is_none());
+        let mut loan = connections.lend().await.expect("another one is opened");
+        assert!(!is_marked(&mut loan).await);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_given_back_leaves_its_place_to_another() {
+        let (connections, _folder) = connections(1).await;
+        let mut loan = connections.lend().await.unwrap();
+        marks(&mut loan).await;
+        // Whoever has it goes away in the middle.
+        drop(loan);
+        assert_eq!(connections.pool.size(), 0);
         let mut loan = connections.lend().await.expect("another one is opened");
         assert!(!is_marked(&mut loan).await);
     }

@@ -68,12 +68,12 @@ impl Db {
         match self {
             Db::Sqlite { reader, .. } => {
                 let mut conn = reader.lend().await?;
-                let rows = Conn::Sqlite(&mut conn).rows(statement, args).await;
+                let rows = Conn::Sqlite(conn.conn()?).rows(statement, args).await;
                 conn.back(rows)
             }
             Db::Postgres(pools) => {
                 let mut conn = pools.urgent.lend().await?;
-                let rows = Conn::Postgres(&mut conn).rows(statement, args).await;
+                let rows = Conn::Postgres(conn.conn()?).rows(statement, args).await;
                 conn.back(rows)
             }
         }
@@ -95,15 +95,20 @@ impl Db {
     /// Prepares every statement there is, without running it.
     pub async fn prepare_all(&self) -> Result<(), StoreFault> {
         for statement in sql::ALL {
-            let prepared = match self {
+            let not_understood =
+                |error: sqlx::Error| StoreFault::Statement { name: statement.name, why: error.to_string() };
+            match self {
                 Db::Sqlite { reader, .. } => {
-                    reader.lend().await?.prepare(statement.sqlite.into_sql_str()).await.map(|_| ())
+                    let mut conn = reader.lend().await?;
+                    let prepared = conn.conn()?.prepare(statement.sqlite.into_sql_str()).await.map(|_| ());
+                    conn.back(prepared.map_err(not_understood))?;
                 }
                 Db::Postgres(pools) => {
-                    pools.urgent.lend().await?.prepare(statement.postgres.into_sql_str()).await.map(|_| ())
+                    let mut conn = pools.urgent.lend().await?;
+                    let prepared = conn.conn()?.prepare(statement.postgres.into_sql_str()).await.map(|_| ());
+                    conn.back(prepared.map_err(not_understood))?;
                 }
-            };
-            prepared.map_err(|error| StoreFault::Statement { name: statement.name, why: error.to_string() })?;
+            }
         }
         Ok(())
     }
@@ -129,11 +134,11 @@ pub(super) enum Reading {
 }
 
 impl Reading {
-    pub fn conn(&mut self) -> Conn<'_> {
-        match self {
-            Reading::Sqlite(conn) => Conn::Sqlite(conn),
-            Reading::Postgres(conn) => Conn::Postgres(conn),
-        }
+    pub fn conn(&mut self) -> Result<Conn<'_>, StoreFault> {
+        Ok(match self {
+            Reading::Sqlite(conn) => Conn::Sqlite(conn.conn()?),
+            Reading::Postgres(conn) => Conn::Postgres(conn.conn()?),
+        })
     }
 
     /// Gives the connection back.

@@ -14,7 +14,7 @@ impl Store {
     /// When the database fails or a row cannot be read.
     pub async fn meant(&self, target: &Target) -> Result<Result<Incident, Absent>, StoreFault> {
         let mut reading = self.db.reading().await?;
-        let meant = meant(&mut reading.conn(), target, For::Reading).await;
+        let meant = meant(&mut reading.conn()?, target, For::Reading).await;
         reading.end(meant)
     }
 }

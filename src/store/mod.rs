@@ -28,7 +28,7 @@ pub(crate) mod weather;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -145,6 +145,8 @@ pub struct Store {
     held: Option<Arc<File>>,
     /// Begins every token of a lease that this process holds.
     owner: Arc<str>,
+    /// The tokens under which the database may have given this process something that it does not know of.
+    doubtful: Arc<Mutex<Vec<String>>>,
 }
 
 /// Tells of what this process wrote. Whoever waits is spared what does not concern it.
@@ -210,7 +212,7 @@ impl Store {
 
     fn over(db: Db, held: Option<Arc<File>>) -> Self {
         let owner = uuid::Uuid::new_v4().simple().to_string().into();
-        Self { db, changed: Arc::default(), held, owner }
+        Self { db, changed: Arc::default(), held, owner, doubtful: Arc::default() }
     }
 
     /// Is told whenever this process wrote something.

@@ -1,5 +1,7 @@
 //! What must be done outside: at least once, in order within a queue, under a lease with a token (rule 3).
 
+use std::sync::PoisonError;
+
 use super::db::{Conn, Row, Write, args};
 use super::inbox::{Target, receive_in};
 use super::{Store, StoreFault, read, sql};
@@ -69,22 +71,51 @@ impl Store {
     }
 
     async fn take(&self, claim: Claim) -> Result<Vec<Claimed>, StoreFault> {
-        let taken = self.db.write(claim).await?;
-        self.readable(taken).await
+        let token = claim.token.clone();
+        let taken = self.db.write(claim).await.inspect_err(|fault| self.note_doubt(&token, fault))?;
+        Ok(self.readable(taken).await)
     }
 
-    async fn readable(&self, taken: Vec<Result<Claimed, PutAside>>) -> Result<Vec<Claimed>, StoreFault> {
+    async fn readable(&self, taken: Vec<Result<Claimed, PutAside>>) -> Vec<Claimed> {
         let mut claimed = Vec::new();
         for one in taken {
             match one {
                 Ok(one) => claimed.push(one),
                 Err(unreadable) => {
                     tracing::error!(fault = unreadable.fault, id = unreadable.id, "an effect was put aside");
-                    self.db.write(unreadable).await?;
+                    // The others are carried out all the same; this one is tried again when its lease ends.
+                    self.db.write(unreadable).await.unwrap_or_else(|fault| {
+                        tracing::error!(%fault, "an effect that cannot be read could not be put aside");
+                    });
                 }
             }
         }
-        Ok(claimed)
+        claimed
+    }
+
+    /// Nobody knows whether the database has given us something under this token.
+    fn note_doubt(&self, token: &str, fault: &StoreFault) {
+        if fault.leaves_in_doubt() {
+            self.doubts(token);
+        }
+    }
+
+    pub(crate) fn doubts(&self, token: &str) {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).push(token.to_owned());
+    }
+
+    /// What the database gave this process, and whose answer was lost, is anybody's again at once: nobody has begun it.
+    ///
+    /// # Errors
+    /// When the database fails; then it is tried again the next time.
+    pub async fn give_back_what_was_lost(&self, now: Instant) -> Result<(), StoreFault> {
+        let doubtful = || self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = doubtful().clone();
+        for token in tokens {
+            self.db.write(EndLease { token: token.clone(), now }).await?;
+            doubtful().retain(|other| *other != token);
+        }
+        Ok(())
     }
 
     fn new_token(&self) -> String {
@@ -120,9 +151,11 @@ impl Store {
         let tells = !finish.inputs.is_empty();
         let which = Which::NextIn { queue: claimed.queue.clone() };
         let claim = Claim { which, now, until: now + lease, token: self.new_token() };
-        let taken = self.db.write(FinishAndClaim { finish, claim }).await?;
+        let token = claim.token.clone();
+        let taken = self.db.write(FinishAndClaim { finish, claim }).await;
+        let taken = taken.inspect_err(|fault| self.note_doubt(&token, fault))?;
         self.announce_end(tells);
-        Ok(self.readable(taken).await?.pop())
+        Ok(self.readable(taken).await.pop())
     }
 
     fn announce_end(&self, tells: bool) {
@@ -233,6 +266,23 @@ impl Store {
     pub(super) async fn count(&self, statement: &sql::Statement, args: super::db::Args) -> Result<i64, StoreFault> {
         let row = self.db.read_first(statement, args).await?;
         Ok(row.map(|row| row.int("n")).transpose()?.unwrap_or(0))
+    }
+}
+
+struct EndLease {
+    token: String,
+    now: Instant,
+}
+
+impl Write for EndLease {
+    type Out = ();
+
+    fn is_single(&self) -> bool {
+        true
+    }
+
+    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
+        conn.run(&sql::END_LEASE, args![self.token.as_str(), self.now.0]).await.map(|_| ())
     }
 }
 

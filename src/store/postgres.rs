@@ -6,6 +6,7 @@ use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Row as _};
 
@@ -18,7 +19,7 @@ use super::db::{Conn, Write};
 const USUAL: u32 = 6;
 /// And for what waits for no row: what Slack waits for, and whoever only looks, as the doors do before they answer.
 const URGENT: u32 = 8;
-/// So many of each are kept open: to open one while somebody waits takes too long.
+/// So many of each are opened at the start and kept at hand while they are used: to open one while somebody waits takes long.
 const READY: u32 = 4;
 /// Longer than the server lets a statement take: whoever has not answered by then is gone, and its host with it. The kernel would
 /// wait for a quarter of an hour.
@@ -63,11 +64,25 @@ pub(super) async fn open(url: &str) -> Result<Pools, StoreFault> {
     ]);
     // One try by itself first: a pool would go on trying for as long as it may wait, and say only that it waited.
     PgConnection::connect_with(&options).await?.close().await?;
-    Ok(Pools { usual: pool(&options, USUAL), urgent: pool(&options, URGENT) })
+    let pools = Pools { usual: pool(&options, USUAL), urgent: pool(&options, URGENT) };
+    for one in [&pools.usual, &pools.urgent] {
+        tokio::spawn(get_ready(one.clone()));
+    }
+    Ok(pools)
+}
+
+/// Opens those that will be needed soon. The pool's own least number of connections is not used: where the server is away it
+/// goes on trying for minutes, keeps the places of those it has not got from whoever needs them, and does not let the pool close.
+async fn get_ready(connections: Connections<Postgres>) {
+    let loans = join_all((0..READY).map(|_| connections.lend())).await;
+    for loan in loans.into_iter().flatten() {
+        // Nothing was asked of it.
+        let _ = loan.back(Ok(()));
+    }
 }
 
 fn pool(options: &PgConnectOptions, most: u32) -> Connections<Postgres> {
-    let pool = PgPoolOptions::new().min_connections(READY).max_connections(most);
+    let pool = PgPoolOptions::new().max_connections(most);
     let pool = pool.acquire_timeout(Duration::from_secs(5));
     // A connection in use need not be tried each time: that would be one more round trip before each statement.
     let pool = pool.test_before_acquire(false).before_acquire(|conn, connection| {
@@ -124,7 +139,7 @@ async fn repeated<W: Write>(pool: &Connections<Postgres>, change: &W) -> Result<
 
 async fn once<W: Write>(pool: &Connections<Postgres>, change: &W) -> Result<W::Out, StoreFault> {
     let mut conn = pool.lend().await?;
-    let outcome = transaction(&mut conn, change).await;
+    let outcome = transaction(conn.conn()?, change).await;
     conn.back(outcome)
 }
 

@@ -220,6 +220,8 @@ statements! {
     POSTPONE = "UPDATE outbox SET state = 'waiting', due_at = $3, fault = $4, lets_pass = $5, lease_until = NULL, token = NULL \
         WHERE id = $1 AND token = $2";
     EXTEND = "UPDATE outbox SET lease_until = $3 WHERE id = $1 AND token = $2 AND state = 'leased'";
+    /// Nobody renews it from then on.
+    END_LEASE = "UPDATE outbox SET lease_until = $2, token = 'lost' WHERE token = $1 AND state = 'leased'";
     EXTEND_ALL = "UPDATE outbox SET lease_until = $2 WHERE state = 'leased' AND token LIKE $1";
     MOVE_LEASES = "UPDATE outbox SET lease_until = lease_until + $1 WHERE state = 'leased' AND token LIKE $2";
     NEXT_DUE = "SELECT MIN(n.at) AS at FROM (\

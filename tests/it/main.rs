@@ -24,6 +24,7 @@ mod eyes;
 mod faults;
 mod french;
 mod home;
+mod insist;
 mod kubernetes;
 mod lanes;
 mod lever;

@@ -10,17 +10,17 @@ use vigie::incident::state::Phase;
 use crate::world::{World, shown, ts};
 
 /// A pipe that a program waits at until the test lets it go on.
-struct Gate(PathBuf);
+pub struct Gate(pub PathBuf);
 
 impl Gate {
-    fn make(folder: &Path, name: &str) -> Self {
+    pub fn make(folder: &Path, name: &str) -> Self {
         let path = folder.join(name);
         let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs");
         assert!(made.success());
         Self(path)
     }
 
-    async fn open(&self) {
+    pub async fn open(&self) {
         tokio::fs::write(&self.0, "on\n").await.expect("somebody waits at the gate");
     }
 }
