@@ -305,7 +305,9 @@ impl Engine {
         loop {
             match keep().await {
                 Err(fault) if fault.may_pass() => {
-                    tracing::warn!(%fault, "what happened could not be kept; it is tried again");
+                    if wait == SOON {
+                        tracing::warn!(%fault, "what happened could not be kept; it is tried again until it is");
+                    }
                     // Nor is the lease renewed meanwhile.
                     self.failed_renewals.fetch_add(1, Ordering::SeqCst);
                     self.parts.clock.wait_until(None, wait).await;

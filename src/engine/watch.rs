@@ -114,7 +114,9 @@ impl Memory {
 impl Engine {
     /// Looks until `stop`; `was_out` when an absence may have to be told that could not be at the start.
     pub(super) async fn watch_until(self, stop: CancellationToken, was_out: bool) {
-        let mut memory = Memory { was_out, ..Memory::default() };
+        // Of what was before the start the incidents are told by whoever starts.
+        let told_until = Some(self.parts.clock.now());
+        let mut memory = Memory { was_out, told_until, ..Memory::default() };
         while !stop.is_cancelled() {
             let now = self.parts.clock.now();
             self.come_back(&mut memory, now).await;

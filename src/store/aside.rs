@@ -73,7 +73,8 @@ fn refuses_postgres(code: &str) -> bool {
     class.is_some_and(|class| ["22", "23", "54"].contains(&class)) || ["XX001", "XX002"].contains(&code)
 }
 
-/// `SQLITE_CORRUPT`, a page that is damaged; `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH`: the lowest eight bits of the code tell.
+/// `SQLITE_CORRUPT` (a page of the file that is damaged), `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH`: the lowest
+/// eight bits of the code tell.
 fn refuses_sqlite(code: &str) -> bool {
     code.len() < 5 && code.parse::<u32>().is_ok_and(|code| [11, 18, 19, 20].contains(&(code & 0xff)))
 }
