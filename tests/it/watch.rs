@@ -13,7 +13,7 @@ use vigie::incident::id::IncidentId;
 use vigie::incident::time::{Instant, Millis};
 use vigie::practice::Trouble;
 use vigie::practice::phones::{Door, Fault};
-use vigie::slack::CANARY_HEARD;
+use vigie::slack::{CANARY_HEARD, Slack};
 use vigie::store::{Store, Target};
 
 use crate::database::{Database, Kind};
@@ -79,13 +79,11 @@ fn told(world: &World, what: &str) -> usize {
     world.setup.phones.deliveries().iter().filter(|delivery| delivery.body.contains(what)).count()
 }
 
-/// Waits until one of those who share the database has heard it after it last sang.
-async fn the_canary_is_heard_by_somebody(world: &World) {
-    let vigie = &world.setup.vigie;
+/// Waits until each has sung, and one of those who share the database has heard it after it last sang.
+async fn the_canary_is_heard_by_somebody(store: &Store, singers: &[&Slack]) {
     let is_heard = async || {
-        let heard = vigie.store.number(CANARY_HEARD).await.expect("it reads").map(Instant);
-        let is_heard = vigie.slack.canary_sung_at().is_some_and(|sung| heard.is_some_and(|heard| heard >= sung));
-        is_heard.then_some(())
+        let heard = store.number(CANARY_HEARD).await.expect("it reads").map(Instant);
+        singers.iter().all(|one| one.canary_sung_at().is_some_and(|sung| heard >= Some(sung))).then_some(())
     };
     faults::until("the canary is heard", PATIENCE, is_heard).await;
 }
@@ -347,17 +345,15 @@ async fn of_two_bots_either_may_hear_the_canary_and_neither_is_called_deaf() {
         let stop = stop.clone();
         async move { other.run(stop).await }
     });
-    the_canary_is_heard_by_somebody(&world).await;
+    let both = [&world.setup.vigie.slack, &slack];
+    the_canary_is_heard_by_somebody(&world.setup.vigie.store, &both).await;
     let hellos = world.setup.vigie.health.gauge().hellos;
     for _ in 0..6 {
-        let sung = [world.setup.vigie.slack.canary_sung_at(), slack.canary_sung_at()];
+        let sung = both.map(Slack::canary_sung_at);
         let before = alive.beats();
         world.minutes(5).await;
-        until("both sing again", || {
-            sung[0] != world.setup.vigie.slack.canary_sung_at() && sung[1] != slack.canary_sung_at()
-        })
-        .await;
-        the_canary_is_heard_by_somebody(&world).await;
+        until("both sing again", || both.iter().zip(sung).all(|(one, before)| one.canary_sung_at() != before)).await;
+        the_canary_is_heard_by_somebody(&world.setup.vigie.store, &both).await;
         world.minutes(1).await;
         alive.beats_beyond(before).await;
     }
