@@ -269,8 +269,10 @@ impl Engine {
                 return None;
             }
         };
-        // Else it would be done once more.
-        let kept = self.insist(|| self.keep_result(claimed, &result, &goes_on)).await;
+        // Else it would be done once more. What became of it is decided once: that nothing could be kept for a while is no
+        // reason to give a page up that was never tried.
+        let now = self.parts.clock.now();
+        let kept = self.insist(|| self.keep_result(claimed, &result, now, &goes_on)).await;
         kept.unwrap_or_else(|fault| {
             tracing::error!(%fault, id = claimed.id, "the result cannot be kept; the lease ends by itself");
             None
@@ -282,9 +284,10 @@ impl Engine {
         &self,
         claimed: &Claimed,
         result: &Result<Vec<Report>, Trouble>,
+        now: Instant,
         goes_on: impl Fn() -> bool,
     ) -> Result<Option<Claimed>, StoreFault> {
-        let (store, now) = (&self.parts.store, self.parts.clock.now());
+        let store = &self.parts.store;
         match result {
             // What came into its queue meanwhile is found by the lane.
             Ok(reports) if claimed.has_others_behind && goes_on() => {
@@ -372,7 +375,7 @@ impl Engine {
             }
             Next::GiveUp => {
                 tracing::warn!(effect, why = trouble.told(), attempts = claimed.attempts, "given up");
-                self.parts.store.done(claimed, given_up(&claimed.effect, trouble), now).await.map(|_| ())
+                self.parts.store.give_up(claimed, given_up(&claimed.effect, trouble), now).await
             }
         }
     }

@@ -195,10 +195,11 @@ impl Engine {
             memory.deaf_since.get_or_insert(now);
             return;
         };
-        match self.heard_again(memory.deaf_since, heard_again, now).await {
-            Ok(()) => {
-                if memory.deaf_since.take().is_some() {
-                    memory.told_until = Some(heard_again);
+        match self.heard_again(memory, heard_again, now).await {
+            Ok(is_told) => {
+                memory.deaf_since = None;
+                if is_told {
+                    (memory.unheard_since, memory.told_until) = (None, Some(heard_again));
                 }
             }
             Err(fault) => {
@@ -208,17 +209,20 @@ impl Engine {
     }
 
     /// Of several processes each may have been deaf while another heard: nobody was away then, and an outage of all of
-    /// them is told once.
-    async fn heard_again(&self, own: Option<Instant>, heard_again: Instant, now: Instant) -> Result<(), StoreFault> {
+    /// them is told once. Whether it is told.
+    async fn heard_again(&self, memory: &Memory, heard_again: Instant, now: Instant) -> Result<bool, StoreFault> {
         let store = &self.parts.store;
         let by_all = if store.is_shared() { store.number(HEARD).await?.map(Instant) } else { None };
-        if let Some(own) = own {
-            let since = by_all.unwrap_or(own);
-            if heard_again.since(since) >= AWAY {
-                self.was_away("deaf", since, heard_again).await?;
-            }
+        // The canary may have been unheard before, through connections that looked alive.
+        let since = memory.deaf_since.map(|own| by_all.unwrap_or(own).min(memory.unheard_since.unwrap_or(now)));
+        let since = since.filter(|since| heard_again.since(*since) >= AWAY);
+        if let Some(since) = since {
+            self.was_away("deaf", since, heard_again).await?;
         }
-        if store.is_shared() { store.set_number(HEARD, now.0).await } else { Ok(()) }
+        if store.is_shared() {
+            store.set_number(HEARD, now.0).await?;
+        }
+        Ok(since.is_some())
     }
 
     async fn look(&self, memory: &mut Memory, now: Instant) {

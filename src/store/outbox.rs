@@ -32,6 +32,9 @@ pub struct Claimed {
     pub has_others_behind: bool,
 }
 
+/// So many claims in doubt are remembered.
+const MOST_DOUBTFUL: usize = 16;
+
 /// What becomes of the place of an effect that is put off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -101,7 +104,12 @@ impl Store {
     }
 
     pub(crate) fn doubts(&self, token: &str) {
-        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).push(token.to_owned());
+        let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        // In a long outage the older ones were asked of nobody: each is one more statement before anything is taken.
+        if doubtful.len() == MOST_DOUBTFUL {
+            doubtful.remove(0);
+        }
+        doubtful.push(token.to_owned());
     }
 
     /// What the database gave this process, and whose answer was lost, is anybody's again at once: nobody has begun it.
@@ -135,7 +143,19 @@ impl Store {
         Ok(ours)
     }
 
-    /// The same, and what is due next in its queue is taken in the same commit. To look for the first of each queue
+    /// It was tried for long enough. Nothing happened, so that nothing is told where somebody else has it by now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_up(&self, claimed: &Claimed, reports: Vec<Report>, now: Instant) -> Result<(), StoreFault> {
+        let finish = Finish { only_as_ours: true, ..Finish::of(claimed, reports, now) };
+        let tells = !finish.inputs.is_empty();
+        self.db.write(finish).await?;
+        self.announce_end(tells);
+        Ok(())
+    }
+
+    /// The same as [`Store::done`], and what is due next in its queue is taken in the same commit. To look for the first of each queue
     /// takes a look at everything that waits; this takes none.
     ///
     /// # Errors
@@ -361,11 +381,14 @@ struct Finish {
     claimed: Claimed,
     inputs: Vec<Input>,
     now: Instant,
+    /// Only whoever still has the lease tells anything.
+    only_as_ours: bool,
 }
 
 impl Finish {
     fn of(claimed: &Claimed, reports: Vec<Report>, now: Instant) -> Self {
-        Self { claimed: claimed.clone(), inputs: reports.into_iter().map(Input::Report).collect(), now }
+        let inputs = reports.into_iter().map(Input::Report).collect();
+        Self { claimed: claimed.clone(), inputs, now, only_as_ours: false }
     }
 }
 
@@ -379,10 +402,10 @@ impl Write for Finish {
     async fn write(&self, conn: &mut Conn<'_>) -> Result<bool, StoreFault> {
         let Claimed { id, token, incident, .. } = &self.claimed;
         let ours = conn.run(&sql::FINISH_EFFECT, args![*id, token.as_str()]).await? == 1;
-        if let Some(incident) = incident {
+        if let Some(incident) = incident.filter(|_| ours || !self.only_as_ours) {
             for (number, input) in self.inputs.iter().enumerate() {
                 let source = format!("outbox:{id}:{token}:{number}");
-                receive_in(conn, &source, &Target::incident(*incident), input, self.now).await?;
+                receive_in(conn, &source, &Target::incident(incident), input, self.now).await?;
             }
         }
         Ok(ours)

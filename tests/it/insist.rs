@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use vigie::incident::approval::Outcome;
-use vigie::incident::state::Phase;
+use vigie::incident::people::Way;
+use vigie::incident::state::{PageOutcome, Phase};
+use vigie::incident::time::Millis;
 use vigie::practice::Trouble;
 
 use crate::faults::until;
@@ -76,5 +78,31 @@ async fn what_slack_took_while_the_database_failed_is_not_said_again() {
     // Whatever was leased then would be anybody's by now.
     world.seconds(20).await;
     assert_eq!(said(), 1);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_page_is_not_given_up_for_the_time_that_the_database_failed() {
+    let world = World::open().await;
+    // The first try comes to nothing, as the database does.
+    world.ws().faults().next("conversations.open", 1, Trouble::Hang);
+    let ack = world.ws().person("U0SUPPORT").command("C0GENERAL", "/incident", "start sev2 orders are lost").await;
+    assert_eq!(ack.failure, None);
+    let is_begun = async || {
+        let waiting = world.setup.vigie.store.waiting().await.expect("the store answers");
+        let is_alone = waiting.iter().all(|(queue, attempts, ..)| queue.starts_with("page:slack") && *attempts == 1);
+        (is_alone && !waiting.is_empty()).then_some(())
+    };
+    until("it is all that is under way", PATIENCE, is_begun).await;
+    world.database.does("ALTER TABLE outbox RENAME TO outbox_away").await;
+    it_cannot_be_kept(logged(NOT_KEPT)).await;
+    // Longer than a page is tried one way.
+    world.clock.passes(Millis::seconds(40));
+    world.database.does("ALTER TABLE outbox_away RENAME TO outbox").await;
+    world.settle().await;
+    let incident = world.incident(1).await;
+    let by_slack = incident.pages.values().find(|page| page.way == Way::Slack).expect("somebody is paged in Slack");
+    assert!(matches!(by_slack.outcome, PageOutcome::Delivered { .. }), "{by_slack:?}");
+    let _ = world.ws().take_violations();
     world.close().await;
 }
