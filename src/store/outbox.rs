@@ -136,11 +136,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn done(&self, claimed: &Claimed, reports: Vec<Report>, now: Instant) -> Result<bool, StoreFault> {
-        let finish = Finish::of(claimed, reports, now);
-        let tells = !finish.inputs.is_empty();
-        let ours = self.db.write(finish).await?;
-        self.announce_end(tells);
-        Ok(ours)
+        self.finish(Finish::of(claimed, reports, now)).await
     }
 
     /// It was tried for long enough. Nothing happened, so that nothing is told where somebody else has it by now.
@@ -148,15 +144,18 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn give_up(&self, claimed: &Claimed, reports: Vec<Report>, now: Instant) -> Result<(), StoreFault> {
-        let finish = Finish { only_as_ours: true, ..Finish::of(claimed, reports, now) };
-        let tells = !finish.inputs.is_empty();
-        self.db.write(finish).await?;
-        self.announce_end(tells);
-        Ok(())
+        self.finish(Finish { only_as_ours: true, ..Finish::of(claimed, reports, now) }).await.map(|_| ())
     }
 
-    /// The same as [`Store::done`], and what is due next in its queue is taken in the same commit. To look for the first of each queue
-    /// takes a look at everything that waits; this takes none.
+    async fn finish(&self, finish: Finish) -> Result<bool, StoreFault> {
+        let tells = !finish.inputs.is_empty();
+        let ours = self.db.write(finish).await?;
+        self.announce_end(tells);
+        Ok(ours)
+    }
+
+    /// The same as [`Store::done`], and what is due next in its queue is taken in the same commit. To look for the first of each
+    /// queue takes a look at everything that waits; this takes none.
     ///
     /// # Errors
     /// When the database fails.

@@ -15,14 +15,14 @@ use crate::progress::Gate;
 use crate::world::{World, ts};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Says the log.
+const NOT_KEPT: &str = "what happened could not be kept";
 
 /// Waits until something could not be kept.
 async fn it_cannot_be_kept(before: usize) {
     let is_said = async || (logged(NOT_KEPT) > before).then_some(());
     until("it cannot be kept", PATIENCE, is_said).await;
 }
-
-const NOT_KEPT: &str = "what happened could not be kept";
 
 #[tokio::test]
 async fn a_step_that_ended_while_the_database_failed_is_done_and_nobody_is_asked_what_became_of_it() {

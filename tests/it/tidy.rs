@@ -238,6 +238,20 @@ fn the_core_neither_waits_nor_looks_around() {
     faults.demand_none();
 }
 
+/// Neither the store's statements nor these migrations.
+fn no_sql_says(unwanted: &Regex, migrations: &str, fault: &str) {
+    let mut faults = Faults::default();
+    for file in tracked().iter().filter(|file| in_one_of(&file.path, &[migrations, "src/store/"])) {
+        for (line, text) in (1..).zip(file.text.lines()) {
+            let is_comment = ["//", "--"].iter().any(|mark| text.trim_start().starts_with(mark));
+            if unwanted.is_match(text) && !is_comment {
+                faults.add(&file.path, line, fault);
+            }
+        }
+    }
+    faults.demand_none();
+}
+
 #[test]
 fn no_instant_is_taken_from_the_database() {
     // `Instant::now()` measures how long something of this process lasts, and says no time of day.
@@ -245,15 +259,7 @@ fn no_instant_is_taken_from_the_database() {
         r"(?i)(^|[^:\w])(current_timestamp|current_time|current_date|now\s*\(\s*\)|strftime\s*\(\s*'[^']*'\s*,\s*'now')",
     )
     .expect("the pattern is a regular expression");
-    let mut faults = Faults::default();
-    for file in tracked().iter().filter(|file| in_one_of(&file.path, &["migrations/", "src/store/"])) {
-        for (line, text) in (1..).zip(file.text.lines()) {
-            if now.is_match(text) && !text.trim_start().starts_with("//") {
-                faults.add(&file.path, line, "SQL that reads a clock; bind the instant as a parameter");
-            }
-        }
-    }
-    faults.demand_none();
+    no_sql_says(&now, "migrations/", "SQL that reads a clock; bind the instant as a parameter");
 }
 
 /// A team that outgrows one server moves to CockroachDB or YugabyteDB, which lack these or have them only in part.
@@ -263,16 +269,7 @@ fn nothing_is_asked_of_a_database_that_its_successors_lack() {
         r"(?i)pg_(try_)?advisory|\b(un)?listen\s+\w|\bnotify\s+\w|create\s+(or\s+replace\s+)?(trigger|function|rule)|\binherits\b|lock\s+table",
     )
     .expect("the pattern is a regular expression");
-    let mut faults = Faults::default();
-    for file in tracked().iter().filter(|file| in_one_of(&file.path, &["migrations/postgres/", "src/store/"])) {
-        for (line, text) in (1..).zip(file.text.lines()) {
-            let is_comment = ["//", "--"].iter().any(|mark| text.trim_start().starts_with(mark));
-            if lacking.is_match(text) && !is_comment {
-                faults.add(&file.path, line, "CockroachDB or YugabyteDB does not have this");
-            }
-        }
-    }
-    faults.demand_none();
+    no_sql_says(&lacking, "migrations/postgres/", "CockroachDB or YugabyteDB does not have this");
 }
 
 #[test]
