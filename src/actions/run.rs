@@ -181,7 +181,8 @@ impl Single<'_, '_> {
         };
         let Done { note, output, live } = done;
         let took = watch.took();
-        self.report(Report::StepFinished { run: self.run, step: index, note, took, output, live }).await?;
+        let (run, fence, step) = (self.run, Some(self.execution.fence), index);
+        self.report(Report::StepFinished { run, fence, step, note, took, output, live }).await?;
         let progress = |now: Words| self.tell(index, now);
         let cx = self.context(index, &provider, &progress);
         if within(TIDYING, provider.provider.tidy(&cx)).await.is_err() {

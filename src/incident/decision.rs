@@ -283,6 +283,9 @@ pub enum Report {
     StepFinished {
         /// The run.
         run: RunId,
+        /// The fence under which it was begun; a release before this one did not tell.
+        #[serde(default)]
+        fence: Option<i64>,
         /// The step, from 0.
         step: usize,
         /// What it did.

@@ -6,7 +6,7 @@ use super::command::Command;
 use super::decision::{Context, Decision, Effect, ReplyTo, Report};
 use super::draft::Draft;
 use super::id::ChannelId;
-use super::state::{Incident, PageOutcome, Phase};
+use super::state::{Incident, PageOutcome, Phase, Run};
 use super::time::Instant;
 use super::timeline::{Card, Fact};
 use super::words::Words;
@@ -94,6 +94,8 @@ pub fn report(context: Context<'_>, incident: &Incident, report: &Report) -> Dec
         | Report::VerificationFinished { run, .. } => {
             if let Some(fact) = progress(report, &draft.incident) {
                 draft.fact(fact).show(Card::Run(*run));
+            } else {
+                ended_late(&mut draft, report);
             }
         }
         Report::RunFinished { run, outcome, output } => draft.run_finished(*run, outcome.clone(), output.clone()),
@@ -171,12 +173,23 @@ fn was_away(draft: &mut Draft<'_>, from: Instant, until: Instant) {
     draft.fact(Fact::Fault { words }).notice();
 }
 
-/// The fact that a report of progress stands for, if the run is being executed.
+/// Whoever had begun a step tells how it ended when the run has gone on, or come to an end, without them. It is nothing that
+/// the present attempt did; whoever decides what is done next must know of it all the same.
+fn ended_late(draft: &mut Draft<'_>, report: &Report) {
+    let Report::StepFinished { run, step, note, .. } = report else { return };
+    if draft.incident.runs.get(run).is_none_or(Run::went_well) {
+        return;
+    }
+    let words = Words::new("fault.ended_late").with("run", run.to_string()).with("step", step + 1);
+    draft.fact(Fact::Fault { words: words.with("note", note.clone()) }).notice();
+}
+
+/// The fact that a report of progress stands for, if the run is being executed, and by the attempt that tells it.
 fn progress(report: &Report, incident: &Incident) -> Option<Fact> {
     let (run, fact) = match report {
         Report::RunStarted { run, fence } => (run, Fact::RunStarted { run: *run, fence: *fence }),
         Report::StepStarted { run, step } => (run, Fact::StepStarted { run: *run, step: *step }),
-        Report::StepFinished { run, step, note, took, output, live } => (
+        Report::StepFinished { run, step, note, took, output, live, .. } => (
             run,
             Fact::StepFinished {
                 run: *run,
@@ -196,8 +209,10 @@ fn progress(report: &Report, incident: &Incident) -> Option<Fact> {
         }
         _ => return None,
     };
-    let phase = &incident.runs.get(run)?.phase;
-    matches!(phase, Phase::Released | Phase::Running | Phase::Verifying).then_some(fact)
+    let run = incident.runs.get(run)?;
+    let is_executed = matches!(run.phase, Phase::Released | Phase::Running | Phase::Verifying);
+    let is_of_another = matches!(report, Report::StepFinished { fence, .. } if !run.is_of_this_attempt(*fence));
+    (is_executed && !is_of_another).then_some(fact)
 }
 
 fn chat_failed(draft: &mut Draft<'_>, effect: &Effect, code: &str, why: &Words) {

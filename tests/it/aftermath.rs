@@ -361,6 +361,7 @@ fn running() -> Script {
     script.play("1m oncall ack\n2m oncall rollback");
     script.report(Report::Planned { run: id(), plan: Ok(Box::new(plan("v1", Risk::Reversible))) });
     script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    script.report(Report::RunStarted { run: id(), fence: 1 });
     script.report(Report::StepStarted { run: id(), step: 0 });
     script
 }
@@ -399,9 +400,7 @@ fn a_run_goes_on_after_the_channel_was_told_and_holds_its_target_from_then_on() 
 #[test]
 fn checks_that_failed_are_tried_again_and_never_skipped() {
     let mut script = running();
-    let took = Millis(1);
-    let note = Words::verbatim("ok");
-    script.report(Report::StepFinished { run: id(), step: 0, note, took, output: None, live: None });
+    done(&mut script, 0);
     script.report(ended(Outcome::Failed { step: None, why: Words::verbatim("health") }));
     let skipped = script.then("6m lead skip run_7_1 it is well");
     assert!(skipped.contains("refusal.nothing_to_skip"), "{skipped}");
@@ -420,6 +419,7 @@ fn in_the_second_of_three() -> Script {
     }
     script.report(Report::Planned { run: id(), plan: Ok(Box::new(three)) });
     script.play("3m lead tick run_7_1 backup\n4m lead approve run_7_1\n5m wake");
+    script.report(Report::RunStarted { run: id(), fence: 1 });
     script.report(Report::StepStarted { run: id(), step: 0 });
     done(&mut script, 0);
     script.report(Report::StepStarted { run: id(), step: 1 });
@@ -427,8 +427,12 @@ fn in_the_second_of_three() -> Script {
 }
 
 fn done(script: &mut Script, step: usize) {
+    script.report(done_under(1, step));
+}
+
+fn done_under(fence: i64, step: usize) -> Report {
     let (note, took) = (Words::verbatim("ok"), Millis(1));
-    script.report(Report::StepFinished { run: id(), step, note, took, output: None, live: None });
+    Report::StepFinished { run: id(), fence: Some(fence), step, note, took, output: None, live: None }
 }
 
 fn failed(why: &'static str) -> Report {
@@ -465,6 +469,30 @@ fn once_somebody_has_looked_the_run_goes_on_from_what_they_saw() {
 }
 
 #[test]
+fn what_an_earlier_attempt_tells_late_is_told_to_people_and_is_nothing_that_the_new_one_did() {
+    let mut script = in_the_second_of_three();
+    // Its process stood still, another one could not tell what became of the step, and somebody looked.
+    script.report(Report::RunStarted { run: id(), fence: 2 });
+    script.report(ended(Outcome::Unknown { step: 1, why: Words::verbatim("the answer was lost") }));
+    let told = script.then_report(done_under(1, 1));
+    assert!(told.contains("fault\n"), "whoever is to look is told: {told}");
+    script.play("6m lead settle run_7_1 not-happened\n7m lead retry run_7_1\n8m wake");
+    let early = script.then_report(done_under(1, 1));
+    assert!(early.contains("fault\n") && state(&script).steps.len() == 1, "it has not begun yet: {early}");
+    script.report(Report::RunStarted { run: id(), fence: 3 });
+    script.report(Report::StepStarted { run: id(), step: 1 });
+    let told = script.then_report(done_under(1, 1));
+    assert!(told.contains("fault\n") && !told.contains("    step_finished"), "{told}");
+    assert_eq!(state(&script).step_in_doubt(), Some(1), "what is under way is not over");
+    // Whoever takes this attempt up and whoever had begun it are of it.
+    script.report(Report::RunStarted { run: id(), fence: 4 });
+    assert!(script.then_report(done_under(3, 1)).contains("    step_finished"));
+    assert_eq!(state(&script).step_in_doubt(), None);
+    script.report(ended(Outcome::Done));
+    assert_eq!(script.then_report(done_under(3, 1)).matches("fault").count(), 0, "it is no news");
+}
+
+#[test]
 fn what_was_begun_before_it_was_skipped_is_taken_back_and_what_was_left_alone_is_not() {
     for (why, may_have_changed, to_take_back) in
         [("step.program_exit", true, vec![0, 1, 2]), ("step.unchanged", false, vec![0, 2])]
@@ -472,6 +500,7 @@ fn what_was_begun_before_it_was_skipped_is_taken_back_and_what_was_left_alone_is
         let mut script = in_the_second_of_three();
         script.report(failed(why));
         script.play("6m lead skip run_7_1 it comes up slowly\n7m wake");
+        script.report(Report::RunStarted { run: id(), fence: 1 });
         script.report(Report::StepStarted { run: id(), step: 2 });
         done(&mut script, 2);
         script.report(ended(Outcome::Done));
@@ -493,6 +522,7 @@ fn a_step_that_was_tried_again_is_unfinished_until_it_is_done() {
         "the first try counts"
     );
     script.play("9m lead retry run_7_1\n10m wake");
+    script.report(Report::RunStarted { run: id(), fence: 1 });
     script.report(Report::StepStarted { run: id(), step: 1 });
     done(&mut script, 1);
     script.report(Report::StepStarted { run: id(), step: 2 });

@@ -261,9 +261,11 @@ fn an_execution_that_is_given_up_is_unknown_at_the_step_that_had_begun() {
             &mut script_of_two,
             1,
             vec![
+                Report::RunStarted { run, fence: 1 },
                 Report::StepStarted { run, step: 0 },
                 Report::StepFinished {
                     run,
+                    fence: Some(1),
                     step: 0,
                     note: Words::verbatim("ok"),
                     took: vigie::incident::time::Millis(1),

@@ -574,7 +574,15 @@ async fn whoever_lost_an_execution_begins_nothing_more_and_may_still_say_what_it
     assert!(matches!(late, Beginning::Lost), "the old lease is worth nothing");
     assert!(!store.journal(&old, 2, Report::StepStarted { run, step: 1 }, later).await.unwrap());
     let took = Millis::seconds(5);
-    let done = Report::StepFinished { run, step: 0, note: Words::verbatim(""), took, output: None, live: None };
+    let done = Report::StepFinished {
+        run,
+        fence: Some(old.fence),
+        step: 0,
+        note: Words::verbatim(""),
+        took,
+        output: None,
+        live: None,
+    };
     assert!(store.journal(&old, 3, done, later).await.unwrap());
     assert!(store.journal(&new, 1, Report::StepStarted { run, step: 1 }, later).await.unwrap());
 }

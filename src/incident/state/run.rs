@@ -362,6 +362,11 @@ impl Run {
         all.into_iter().filter(|place| !taken_up(place)).collect()
     }
 
+    /// What was begun under this fence belongs to the present attempt. Without one it was told by a release that did not say.
+    pub fn is_of_this_attempt(&self, fence: Option<i64>) -> bool {
+        fence.is_none_or(|fence| self.attempt.is_some_and(|attempt| fence >= attempt))
+    }
+
     /// It did what it was to do, as far as anybody knows.
     pub fn went_well(&self) -> bool {
         let all = self.plan.as_ref().map_or(0, |plan| plan.steps.len());
