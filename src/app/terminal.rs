@@ -384,6 +384,10 @@ impl Chat for Offline {
         Err(nobody())
     }
 
+    fn canary_heard_at(&self) -> Option<Instant> {
+        None
+    }
+
     fn canary_unheard(&self) -> Vec<Instant> {
         Vec::new()
     }

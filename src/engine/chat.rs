@@ -54,6 +54,9 @@ pub trait Chat: std::fmt::Debug + Send + Sync {
     /// The last songs of the canary that were not heard, the earliest first.
     fn canary_unheard(&self) -> Vec<Instant>;
 
+    /// When the canary was last heard here.
+    fn canary_heard_at(&self) -> Option<Instant>;
+
     /// Whether Slack would tell of the canary's channel at all.
     async fn may_hear_canary(&self) -> bool;
 
@@ -97,6 +100,10 @@ impl Chat for Slack {
 
     fn canary_unheard(&self) -> Vec<Instant> {
         Slack::canary_unheard(self)
+    }
+
+    fn canary_heard_at(&self) -> Option<Instant> {
+        Slack::canary_heard_at(self)
     }
 
     async fn may_hear_canary(&self) -> bool {

@@ -3,6 +3,7 @@
 //! up no page in Slack, executions no plan, and a customer's webhook no status page.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,6 +35,8 @@ const RENEW: Duration = Duration::from_secs(5);
 const RENEW_AGAIN: Duration = Duration::from_millis(500);
 /// What happened is kept anew after this long when the database failed, and then after twice that, up to [`RENEW_AGAIN`].
 const SOON: Duration = Duration::from_millis(10);
+/// And at so many failures it is logged once, about each minute.
+const LOGGED_EVERY: u64 = 120;
 
 /// So many effects of one queue are carried out without a look at the other queues.
 const IN_A_ROW: u32 = 16;
@@ -272,11 +275,33 @@ impl Engine {
         // Else it would be done once more. What became of it is decided once: that nothing could be kept for a while is no
         // reason to give a page up that was never tried.
         let now = self.parts.clock.now();
-        let kept = self.insist(|| self.keep_result(claimed, &result, now, &goes_on)).await;
+        // Nor may the lease end while the database takes its time. Once it is kept there is nothing to renew.
+        let kept = tokio::select! {
+            biased;
+            kept = self.keep_or_put_aside(claimed, &result, now, &goes_on) => kept,
+            never = async { self.lease_is_lost(claimed).await; pending().await } => never,
+        };
         kept.unwrap_or_else(|fault| {
             tracing::error!(%fault, id = claimed.id, "the result cannot be kept; the lease ends by itself");
             None
         })
+    }
+
+    /// Keeps what came of an effect, for as long as it takes. Where the database refuses it for good, to do the same once more
+    /// would end no better.
+    async fn keep_or_put_aside(
+        &self,
+        claimed: &Claimed,
+        result: &Result<Vec<Report>, Trouble>,
+        now: Instant,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Option<Claimed>, StoreFault> {
+        match self.insist(|| self.keep_result(claimed, result, now, &goes_on)).await {
+            Err(fault) if fault.is_for_good() => {
+                self.insist(|| self.parts.store.put_effect_aside(claimed, &fault)).await.map(|()| None)
+            }
+            kept => kept,
+        }
     }
 
     /// Keeps what came of an effect. A second time changes nothing.
@@ -304,14 +329,15 @@ impl Engine {
     where
         F: Future<Output = Result<T, StoreFault>>,
     {
-        let mut wait = SOON;
+        let (mut wait, mut failed) = (SOON, 0_u64);
         loop {
             match keep().await {
                 Err(fault) if fault.may_pass() => {
-                    if wait == SOON {
+                    if failed.is_multiple_of(LOGGED_EVERY) {
                         tracing::warn!(%fault, "what happened could not be kept; it is tried again until it is");
                     }
-                    // Nor is the lease renewed meanwhile.
+                    failed += 1;
+                    // Nor is any other lease renewed meanwhile.
                     self.failed_renewals.fetch_add(1, Ordering::SeqCst);
                     self.wait_before_again(wait).await;
                     wait = (wait * 2).min(RENEW_AGAIN);

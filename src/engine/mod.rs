@@ -102,13 +102,10 @@ impl Engine {
             return;
         }
         // Before anything is decided: it tells what is late by then.
-        let was_out = self.note_absence().await.map_or_else(
-            |fault| {
-                tracing::error!(%fault, "whether anybody was away could not be looked at; it is tried again");
-                true
-            },
-            |_| false,
-        );
+        let noted = self.note_absence().await.inspect_err(|fault| {
+            tracing::error!(%fault, "whether anybody was away could not be looked at; it is tried again");
+        });
+        let was_out = noted.is_err();
         let mut loops = JoinSet::new();
         for _ in 0..DECIDERS {
             let (engine, token) = (self.clone(), stop.clone());

@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
-use crate::incident::decision::{Input, Report};
 use crate::incident::id::ChannelId;
 use crate::incident::people::{Contact, Way};
 use crate::incident::time::{Instant, Millis};
@@ -73,12 +72,11 @@ struct Memory {
     sang_at: Option<Instant>,
     /// Why the canary may not sing, when Slack refused it for good, and at how many looks in a row.
     mute: Option<(u32, String)>,
+    /// Since when this process's door to Slack is not open.
     deaf_since: Option<Instant>,
-    /// When the canary had been heard last, while it is not heard.
-    unheard_since: Option<Instant>,
-    /// Until then the open incidents know already when nobody was there.
-    told_until: Option<Instant>,
     told: BTreeMap<String, Instant>,
+    /// So many incidents nobody would have woken, and people were not told yet.
+    forgotten: usize,
     /// When it last glanced, and how far somebody had moved the hands by then.
     glanced: Option<(Instant, Millis)>,
     /// This process stood still, or its database was away: the open incidents may have to be told. Until they are, nobody says
@@ -114,9 +112,9 @@ impl Memory {
 impl Engine {
     /// Looks until `stop`; `was_out` when an absence may have to be told that could not be at the start.
     pub(super) async fn watch_until(self, stop: CancellationToken, was_out: bool) {
-        // Of what was before the start the incidents are told by whoever starts.
-        let told_until = Some(self.parts.clock.now());
-        let mut memory = Memory { was_out, told_until, ..Memory::default() };
+        // Nobody has heard anything yet, and perhaps nobody did before.
+        let deaf_since = self.parts.watch.door.as_ref().map(|_| self.parts.clock.now());
+        let mut memory = Memory { was_out, deaf_since, ..Memory::default() };
         while !stop.is_cancelled() {
             let now = self.parts.clock.now();
             self.come_back(&mut memory, now).await;
@@ -139,16 +137,14 @@ impl Engine {
         }
     }
 
-    /// Nobody worked for a while: the open incidents are told, once, whoever of several processes notices first. Whether
-    /// that was so.
-    pub(super) async fn note_absence(&self) -> Result<bool, StoreFault> {
+    /// Nobody worked for a while: the open incidents are told.
+    pub(super) async fn note_absence(&self) -> Result<(), StoreFault> {
         let (store, now) = (&self.parts.store, self.parts.clock.now());
         match store.number(ALIVE).await?.map(Instant) {
             Some(alive) if now.since(alive) >= AWAY_AT_START => {
-                self.was_away("away", alive, now).await?;
-                Ok(true)
+                store.tell_absence(alive, now, AWAY_AT_START).await.map(|_| ())
             }
-            _ => Ok(false),
+            _ => Ok(()),
         }
     }
 
@@ -162,30 +158,11 @@ impl Engine {
         if !memory.was_out {
             return;
         }
-        match self.tell_of_absence(memory, now).await {
+        match self.note_absence().await {
             // Should nobody say then that somebody works again, the same absence is told once all the same.
             Ok(()) => memory.was_out = false,
             Err(fault) => tracing::error!(%fault, "whether anybody was away could not be looked at; it is tried again"),
         }
-    }
-
-    async fn tell_of_absence(&self, memory: &mut Memory, now: Instant) -> Result<(), StoreFault> {
-        let store = &self.parts.store;
-        if self.note_absence().await? {
-            // Nothing was heard meanwhile either, and once is enough.
-            memory.deaf_since = memory.deaf_since.map(|_| now);
-            memory.told_until = Some(now);
-            if store.is_shared() {
-                store.set_number(HEARD, now.0).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn was_away(&self, kind: &str, from: Instant, until: Instant) -> Result<(), StoreFault> {
-        tracing::warn!(seconds = until.since(from).0 / 1000, kind, "back after an absence");
-        let report = Input::Report(Report::WasAway { from, until });
-        self.parts.store.receive_in_all(&format!("{kind}:{}:", from.0), &report, until).await
     }
 
     /// Whether the door to Slack is open; when it opens again after a while, the open incidents are told.
@@ -196,33 +173,34 @@ impl Engine {
             return;
         };
         match self.heard_again(memory, heard_again, now).await {
-            Ok(is_told) => {
-                memory.deaf_since = None;
-                if is_told {
-                    (memory.unheard_since, memory.told_until) = (None, Some(heard_again));
-                }
-            }
+            Ok(()) => memory.deaf_since = None,
             Err(fault) => {
                 tracing::error!(%fault, "the open incidents could not be told of an absence; it is tried again")
             }
         }
     }
 
-    /// Of several processes each may have been deaf while another heard: nobody was away then, and an outage of all of
-    /// them is told once. Whether it is told.
-    async fn heard_again(&self, memory: &Memory, heard_again: Instant, now: Instant) -> Result<bool, StoreFault> {
+    /// Of several processes each may have been deaf while another heard: nobody was away then.
+    async fn heard_again(&self, memory: &Memory, heard_again: Instant, now: Instant) -> Result<(), StoreFault> {
         let store = &self.parts.store;
-        let by_all = if store.is_shared() { store.number(HEARD).await?.map(Instant) } else { None };
-        // The canary may have been unheard before, through connections that looked alive.
-        let since = memory.deaf_since.map(|own| by_all.unwrap_or(own).min(memory.unheard_since.unwrap_or(now)));
-        let since = since.filter(|since| heard_again.since(*since) >= AWAY);
-        if let Some(since) = since {
-            self.was_away("deaf", since, heard_again).await?;
+        if let Some(own) = memory.deaf_since {
+            let since = self.heard_by_all().await?.unwrap_or(own);
+            let is_told = store.tell_absence(since, heard_again, AWAY).await?;
+            // Where a canary sings it may be unheard still.
+            if is_told || self.parts.watch.canary.is_none() {
+                store.note_deaf(None).await?;
+            }
         }
         if store.is_shared() {
             store.set_number(HEARD, now.0).await?;
         }
-        Ok(since.is_some())
+        Ok(())
+    }
+
+    /// When one of several processes last had its door open.
+    async fn heard_by_all(&self) -> Result<Option<Instant>, StoreFault> {
+        let store = &self.parts.store;
+        if store.is_shared() { Ok(store.number(HEARD).await?.map(Instant)) } else { Ok(None) }
     }
 
     async fn look(&self, memory: &mut Memory, now: Instant) {
@@ -272,13 +250,11 @@ impl Engine {
         for incident in &forgotten {
             tracing::error!(%incident, "nothing would have woken this incident any more; it is woken now");
         }
+        metrics::counter!("vigie_forgotten_total").increment(forgotten.len() as u64);
+        memory.forgotten += forgotten.len();
         let aside = store.put_aside().await?;
         metrics::gauge!("vigie_put_aside").set(aside as f64);
         let mut troubles = Vec::new();
-        metrics::counter!("vigie_forgotten_total").increment(forgotten.len() as u64);
-        if !forgotten.is_empty() {
-            troubles.push(Words::new("watch.forgotten").with("count", forgotten.len()));
-        }
         let worst = if late.chat > LATE_CHAT { late.worst().max(late.chat) } else { late.worst() };
         if worst > LATE {
             troubles.push(Words::new("watch.late").with("late_ms", worst.0));
@@ -299,6 +275,10 @@ impl Engine {
         if let Err(fault) = store.forget_inputs(now - KEPT).await {
             tracing::error!(%fault, "what was decided upon long ago could not be forgotten");
             troubles.push(Words::new("watch.database"));
+        }
+        let forgotten = std::mem::take(&mut memory.forgotten);
+        if forgotten > 0 {
+            troubles.push(Words::new("watch.forgotten").with("count", forgotten));
         }
         Ok(Some(troubles))
     }
@@ -323,23 +303,40 @@ impl Engine {
         self.parts.watch.door.as_ref().is_some_and(|door| door.gauge().switched_off)
     }
 
-    /// Since when nothing is heard.
+    /// Since when nothing is heard. Whoever notices notes it for all, and for whoever starts meanwhile.
     async fn deaf_since(&self, memory: &mut Memory, now: Instant) -> Result<Option<Instant>, StoreFault> {
-        if let Some(since) = self.canary_unheard_since(memory, now).await? {
-            return Ok(Some(since));
+        let store = &self.parts.store;
+        let noted = store.deaf_since().await?;
+        let since = match self.canary_unheard_since(memory, noted, now).await? {
+            Some(since) => since,
+            None => {
+                let own = memory.deaf_since.filter(|since| now.since(*since) >= DEAF);
+                let Some(own) = own else { return Ok(None) };
+                if self.hears_elsewhere(now).await? {
+                    tracing::warn!("this process does not hear Slack; another one that shares the database does");
+                    return Ok(None);
+                }
+                self.heard_by_all().await?.unwrap_or(own)
+            }
+        };
+        if noted.is_none() {
+            store.note_deaf(Some(since)).await?;
         }
-        let Some(since) = memory.deaf_since.filter(|since| now.since(*since) >= DEAF) else { return Ok(None) };
-        if self.hears_elsewhere(now).await? {
-            tracing::warn!("this process does not hear Slack; another one that shares the database does");
-            return Ok(None);
-        }
-        Ok(Some(since))
+        Ok(Some(noted.unwrap_or(since)))
     }
 
     /// Since when the canary is not heard. Then every connection is replaced; once it is heard again, the open incidents are
-    /// told.
-    async fn canary_unheard_since(&self, memory: &mut Memory, now: Instant) -> Result<Option<Instant>, StoreFault> {
+    /// told. `noted` is since when nobody hears Slack.
+    async fn canary_unheard_since(
+        &self,
+        memory: &mut Memory,
+        noted: Option<Instant>,
+        now: Instant,
+    ) -> Result<Option<Instant>, StoreFault> {
         let (store, slack) = (&self.parts.store, &self.parts.slack);
+        if self.parts.watch.canary.is_none() {
+            return Ok(None);
+        }
         let unheard = unheard_by_all(store, &slack.canary_unheard(), now).await?;
         // What it sang at this very look has yet to be heard, through connections that may be new.
         let is_new = memory.sang_at == Some(now);
@@ -347,37 +344,38 @@ impl Engine {
             // It sings anew at the next look: through new connections, or where it is heard.
             memory.sang_at = None;
         }
-        match unheard {
-            Some(since) if slack.may_hear_canary().await => {
-                if memory.unheard_since.is_none() {
-                    // All who share the database name the same moment, and so the incidents are told once.
-                    let by_all = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
-                    memory.unheard_since = Some(by_all.unwrap_or(since));
-                }
+        match (unheard, noted) {
+            (Some(since), _) if slack.may_hear_canary().await => {
                 if let Some(door) = self.parts.watch.door.as_ref().filter(|_| !is_new) {
                     door.reopen();
                 }
-                return Ok(memory.unheard_since);
+                Ok(Some(since))
+            }
+            (None, Some(noted)) if !self.heard_canary_since(noted).await? => {
+                // It has not been heard yet, by a process that is new, for instance. One that may not sing shows nothing.
+                Ok(memory.mute.is_none().then_some(noted))
+            }
+            (None, Some(noted)) => {
+                store.tell_absence(noted, now, AWAY).await?;
+                store.note_deaf(None).await?;
+                Ok(None)
             }
             // Slack would not tell of it.
-            Some(_) => {}
-            None => {
-                let from = memory.unheard_since.max(memory.told_until).filter(|_| memory.unheard_since.is_some());
-                if let Some(from) = from.filter(|from| now.since(*from) >= AWAY) {
-                    self.was_away("deaf", from, now).await?;
-                    memory.told_until = Some(now);
-                }
-            }
+            (Some(_), Some(_)) => store.note_deaf(None).await.map(|()| None),
+            (_, None) => Ok(None),
         }
-        memory.unheard_since = None;
-        Ok(None)
+    }
+
+    /// Somebody has heard the canary after that.
+    async fn heard_canary_since(&self, since: Instant) -> Result<bool, StoreFault> {
+        let store = &self.parts.store;
+        let by_all = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
+        Ok(by_all.max(self.parts.slack.canary_heard_at()).is_some_and(|heard| heard > since))
     }
 
     /// Another process has its door open: commands and buttons work.
     async fn hears_elsewhere(&self, now: Instant) -> Result<bool, StoreFault> {
-        let store = &self.parts.store;
-        let heard = if store.is_shared() { store.number(HEARD).await?.map(Instant) } else { None };
-        Ok(heard.is_some_and(|heard| now.since(heard) < DEAF))
+        Ok(self.heard_by_all().await?.is_some_and(|heard| now.since(heard) < DEAF))
     }
 
     async fn sing(&self, memory: &mut Memory, now: Instant) {

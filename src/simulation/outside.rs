@@ -348,6 +348,10 @@ impl Chat for Outside {
         Ok(())
     }
 
+    fn canary_heard_at(&self) -> Option<Instant> {
+        None
+    }
+
     fn canary_unheard(&self) -> Vec<Instant> {
         Vec::new()
     }

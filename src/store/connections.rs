@@ -1,8 +1,9 @@
 //! The connections of one process to a database, with those at hand that were in use a moment ago.
 //!
 //! sqlx's pool asks the server after each use whether the connection still works: another round trip for each statement,
-//! and a task to carry it. So a connection that has just answered well is kept at hand for whoever comes next, and the
-//! pool gets those that failed, those that are too many, and now and then each, to see whether it is too old.
+//! and a task to carry it; and should the server fall silent at that moment, the connection keeps its place in the pool for as
+//! long as the kernel waits. So what the pool has lent never goes back to it: a connection that has just been answered is kept
+//! at hand for whoever comes next, and any other is closed.
 
 use std::fmt::{self, Debug, Formatter};
 use std::future::Future;
@@ -12,58 +13,71 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Database, Pool};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::StoreFault;
 
+/// So long whoever asks for a connection waits for one.
+const LENT_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that rested for so long is tried before it is used.
-pub(super) const UNTRIED: Duration = Duration::from_secs(1);
+const UNTRIED: Duration = Duration::from_secs(1);
 /// And it is given up when it does not answer that in time: others are there, or can be opened.
-pub(super) const TRIED_FOR: Duration = Duration::from_secs(1);
+const TRIED_FOR: Duration = Duration::from_secs(1);
 /// So long whoever closes them waits for those that are in use.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
-/// So long a connection goes from hand to hand.
-const FROM_HAND_TO_HAND: Duration = Duration::from_secs(60);
+/// So old a connection becomes: the memory that a server keeps for each grows.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// The connections. Cheap to clone.
 #[derive(Debug)]
 pub(super) struct Connections<DB: Database> {
     pub pool: Pool<DB>,
+    /// One for each connection that may be in use: whoever comes first is served first.
+    places: Arc<Semaphore>,
     at_hand: Arc<AtHand<DB>>,
 }
 
 impl<DB: Database> Clone for Connections<DB> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), at_hand: Arc::clone(&self.at_hand) }
+        Self { pool: self.pool.clone(), places: Arc::clone(&self.places), at_hand: Arc::clone(&self.at_hand) }
     }
 }
 
 impl<DB: Database> Connections<DB> {
-    /// Those of a pool, so many of them at hand at most.
-    pub fn of(pool: Pool<DB>, most: usize) -> Self {
-        let shelf = Shelf { resting: Vec::new(), waiting: 0, closed: false };
-        Self { pool, at_hand: Arc::new(AtHand { most, shelf: Mutex::new(shelf) }) }
+    /// Those of a pool.
+    pub fn of(pool: Pool<DB>) -> Self {
+        let places = Semaphore::new(pool.options().get_max_connections() as usize);
+        let shelf = Shelf { resting: Vec::new(), closed: false };
+        Self { pool, places: Arc::new(places), at_hand: Arc::new(AtHand(Mutex::new(shelf))) }
     }
 
     /// A connection that works, as far as is known.
     pub async fn lend(&self) -> Result<Loan<DB>, StoreFault> {
-        let waits = loop {
-            let Resting { conn, since, rests_since } = match self.at_hand.take() {
-                Ok(resting) => resting,
-                Err(waits) => break waits,
-            };
+        let lent = tokio::time::timeout(LENT_WITHIN, self.lend_in_turn()).await;
+        Ok(lent.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
+    }
+
+    /// Whoever has a place finds a connection at hand, or the pool has room for another one.
+    async fn lend_in_turn(&self) -> Result<Loan<DB>, sqlx::Error> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        while let Some(Resting { conn, since, rests_since }) = self.at_hand.take() {
             let conn = if rests_since.elapsed() < UNTRIED { Some(conn) } else { still_works(conn).await };
             if let Some(conn) = conn {
-                return Ok(Loan { conn: Lent(Some(conn)), since, at_hand: Arc::clone(&self.at_hand) });
+                return Ok(self.loan(conn, since, place));
             }
-        };
-        let conn = self.pool.acquire().await?;
-        drop(waits);
-        Ok(Loan { conn: Lent(Some(conn)), since: Instant::now(), at_hand: Arc::clone(&self.at_hand) })
+            self.at_hand.drop_untried();
+        }
+        Ok(self.loan(self.pool.acquire().await?, Instant::now(), place))
+    }
+
+    fn loan(&self, conn: PoolConnection<DB>, since: Instant, place: OwnedSemaphorePermit) -> Loan<DB> {
+        Loan { conn: Lent(Some(conn)), since, at_hand: Arc::clone(&self.at_hand), _place: place }
     }
 
     /// Closes them all, once they are given back; but the end of the process waits for no server that is gone.
     pub async fn close(&self) {
+        self.places.close();
         drop(self.at_hand.clear());
         if tokio::time::timeout(CLOSED_WITHIN, self.pool.close()).await.is_err() {
             tracing::warn!("connections to the database are left open, for what is under way on them does not end");
@@ -77,6 +91,8 @@ pub(super) struct Loan<DB: Database> {
     /// When the pool lent it.
     since: Instant,
     at_hand: Arc<AtHand<DB>>,
+    /// Given up last, when the connection is at hand again or closed.
+    _place: OwnedSemaphorePermit,
 }
 
 impl<DB: Database> Loan<DB> {
@@ -85,15 +101,11 @@ impl<DB: Database> Loan<DB> {
         self.conn.0.as_deref_mut().ok_or(StoreFault::Closed)
     }
 
-    /// Gives the connection back; but not one whose server is gone, for others would wait for the same answer. Where
-    /// something failed, the pool sees to what is left under way.
+    /// Gives the connection back, if it has been answered, well or not.
     pub fn back<T>(mut self, outcome: Result<T, StoreFault>) -> Result<T, StoreFault> {
-        let is_there = !outcome.as_ref().is_err_and(is_gone);
-        if let Some(conn) = self.conn.0.take_if(|_| is_there) {
-            match &outcome {
-                Ok(_) => self.at_hand.keep(conn, self.since),
-                Err(_) => drop(conn),
-            }
+        let is_whole = outcome.as_ref().map_or_else(StoreFault::leaves_connection_whole, |_| true);
+        if let Some(conn) = self.conn.0.take_if(|_| is_whole) {
+            self.at_hand.keep(conn, self.since);
         }
         outcome
     }
@@ -112,22 +124,17 @@ impl<DB: Database> Drop for Lent<DB> {
     }
 }
 
-struct AtHand<DB: Database> {
-    most: usize,
-    shelf: Mutex<Shelf<DB>>,
-}
+struct AtHand<DB: Database>(Mutex<Shelf<DB>>);
 
 impl<DB: Database> Debug for AtHand<DB> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AtHand").field("most", &self.most).finish_non_exhaustive()
+        f.debug_struct("AtHand").finish_non_exhaustive()
     }
 }
 
 struct Shelf<DB: Database> {
     /// The last one was in use last.
     resting: Vec<Resting<DB>>,
-    /// So many wait for the pool: what is given back is theirs.
-    waiting: usize,
     closed: bool,
 }
 
@@ -140,23 +147,30 @@ struct Resting<DB: Database> {
 impl<DB: Database> AtHand<DB> {
     fn shelf(&self) -> MutexGuard<'_, Shelf<DB>> {
         // Whoever panicked has left it whole: nothing is done to it in several steps.
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(self: &Arc<Self>) -> Result<Resting<DB>, Waits<DB>> {
-        let mut shelf = self.shelf();
-        shelf.resting.pop().ok_or_else(|| {
-            shelf.waiting += 1;
-            Waits(Arc::clone(self))
-        })
+    fn take(&self) -> Option<Resting<DB>> {
+        self.shelf().resting.pop()
     }
 
     fn keep(&self, conn: PoolConnection<DB>, since: Instant) {
         let now = Instant::now();
+        if now - since >= LIFETIME {
+            return drop(conn.detach());
+        }
         let mut shelf = self.shelf();
-        let has_room = shelf.waiting == 0 && shelf.resting.len() < self.most;
-        if has_room && !shelf.closed && now - since < FROM_HAND_TO_HAND {
-            shelf.resting.push(Resting { conn, since, rests_since: now });
+        if shelf.closed {
+            // Whoever closes them waits for it.
+            return drop(conn);
+        }
+        shelf.resting.push(Resting { conn, since, rests_since: now });
+    }
+
+    /// One has not answered, and those that rest for as long would not either: nobody waits for each of them.
+    fn drop_untried(&self) {
+        for old in self.shelf().resting.extract_if(.., |one| one.rests_since.elapsed() >= UNTRIED) {
+            drop(old.conn.detach());
         }
     }
 
@@ -164,15 +178,6 @@ impl<DB: Database> AtHand<DB> {
         let mut shelf = self.shelf();
         shelf.closed = true;
         std::mem::take(&mut shelf.resting)
-    }
-}
-
-/// Somebody waits for the pool.
-struct Waits<DB: Database>(Arc<AtHand<DB>>);
-
-impl<DB: Database> Drop for Waits<DB> {
-    fn drop(&mut self) {
-        self.0.shelf().waiting -= 1;
     }
 }
 
@@ -192,11 +197,6 @@ pub(super) async fn within<T>(
     tokio::time::timeout(limit, asking).await.unwrap_or_else(gone)
 }
 
-/// Whether [`within`] said so.
-pub(super) fn is_gone(fault: &StoreFault) -> bool {
-    matches!(fault, StoreFault::Database(sqlx::Error::Io(error)) if error.kind() == ErrorKind::TimedOut)
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
@@ -208,8 +208,8 @@ mod tests {
     async fn connections(most: u32) -> (Connections<Sqlite>, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("vigie.db").display());
-        let pool = SqlitePoolOptions::new().max_connections(most).acquire_timeout(Duration::from_secs(10));
-        (Connections::of(pool.connect(&url).await.unwrap(), most as usize), folder)
+        let pool = SqlitePoolOptions::new().max_connections(most);
+        (Connections::of(pool.connect(&url).await.unwrap()), folder)
     }
 
     /// What one connection knows of itself: a table that no other sees.
@@ -231,26 +231,41 @@ mod tests {
         first.back(Ok(())).unwrap();
         let mut again = connections.lend().await.unwrap();
         assert!(is_marked(&mut again).await, "the one that was in use last");
-        assert!(again.back::<()>(Err(StoreFault::Closed)).is_err());
+        let refused = sqlx::query("SELECT no_such_column").execute(again.conn().unwrap()).await;
+        assert!(again.back(refused.map_err(StoreFault::from)).is_err());
+        let mut again = connections.lend().await.unwrap();
+        assert!(is_marked(&mut again).await, "it has answered, though not well");
+        let lost = sqlx::Error::Io(ErrorKind::ConnectionReset.into());
+        assert!(again.back::<()>(Err(lost.into())).is_err());
         let mut other = connections.lend().await.unwrap();
         assert!(!is_marked(&mut other).await);
     }
 
     #[tokio::test]
-    async fn whoever_waits_gets_what_is_given_back_and_it_is_not_put_by() {
+    async fn whoever_waits_longest_gets_what_is_given_back_and_nobody_who_comes_later() {
         let (connections, _folder) = connections(1).await;
-        let only = connections.lend().await.unwrap();
-        let waits = tokio::spawn({
-            let connections = connections.clone();
-            async move { connections.lend().await.map(|loan| loan.back(Ok(()))) }
-        });
-        while connections.at_hand.shelf().waiting == 0 {
-            tokio::task::yield_now().await;
-        }
+        let mut only = connections.lend().await.unwrap();
+        marks(&mut only).await;
+        let mut waits = Box::pin(connections.lend());
+        assert!((&mut waits).now_or_never().is_none());
         only.back(Ok(())).unwrap();
-        waits.await.unwrap().expect("it is lent on").unwrap();
-        assert_eq!(connections.at_hand.shelf().waiting, 0);
-        connections.lend().await.expect("it is at hand").back(Ok(())).unwrap();
+        assert!(connections.lend().now_or_never().is_none(), "somebody was there before");
+        let mut loan = waits.await.expect("it is lent on");
+        assert!(is_marked(&mut loan).await);
+        loan.back(Ok(())).unwrap();
+        connections.lend().now_or_never().expect("it is at hand").unwrap().back(Ok(())).unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_has_become_old_is_closed_and_leaves_its_place_to_another() {
+        let (connections, _folder) = connections(1).await;
+        let mut loan = connections.lend().await.unwrap();
+        marks(&mut loan).await;
+        loan.since -= LIFETIME;
+        loan.back(Ok(())).unwrap();
+        assert_eq!(connections.pool.size(), 0);
+        let mut loan = connections.lend().await.expect("another one is opened");
+        assert!(!is_marked(&mut loan).await);
     }
 
     #[tokio::test]
@@ -265,8 +280,11 @@ mod tests {
         assert!(is_marked(&mut loan).await, "it answered");
         loan.back(Ok(())).unwrap();
         rests_for_long();
-        // Whoever asks goes away before it has answered.
-        assert!(connections.lend().now_or_never().is_none());
+        // Whoever asks goes away before it has answered; where that was quicker, somebody else does.
+        while let Some(loan) = connections.lend().now_or_never() {
+            loan.unwrap().back(Ok(())).unwrap();
+            rests_for_long();
+        }
         let mut loan = connections.lend().await.expect("another one is opened");
         assert!(!is_marked(&mut loan).await);
     }

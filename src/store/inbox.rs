@@ -48,37 +48,6 @@ impl Store {
     }
 }
 
-impl Store {
-    /// Keeps the same input for each open incident, under `source` and its number: for all of them, or for none.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn receive_in_all(&self, source: &str, input: &Input, at: Instant) -> Result<(), StoreFault> {
-        self.db.write(ReceiveInAll { source: source.to_owned(), input: input.clone(), at }).await?;
-        self.announce_arrival();
-        Ok(())
-    }
-}
-
-struct ReceiveInAll {
-    source: String,
-    input: Input,
-    at: Instant,
-}
-
-impl Write for ReceiveInAll {
-    type Out = ();
-
-    fn is_single(&self) -> bool {
-        true
-    }
-
-    async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
-        let row = args![self.source.as_str(), write("input", &self.input)?, self.at.0];
-        conn.run(&sql::RECEIVE_IN_ALL, row).await.map(|_| ())
-    }
-}
-
 /// Somebody waits for this with a deadline: Slack for its acknowledgement.
 struct Receive {
     source: String,

@@ -5,6 +5,7 @@
 //! never the database's clock. SQLite and PostgreSQL are served by one code: what differs is in `db`, `sqlite`,
 //! `postgres` and `sql`.
 
+mod absence;
 mod answers;
 mod aside;
 mod audit;
@@ -14,6 +15,7 @@ mod connections;
 mod db;
 mod effects;
 mod execution;
+mod fault;
 mod inbox;
 mod kept;
 mod meant;
@@ -45,97 +47,12 @@ pub use audit::Lateness;
 pub use backup::Copied;
 pub use commit::{Decide, Now, Question, Taken};
 pub use execution::{Beginning, Fenced};
+pub use fault::StoreFault;
 pub use inbox::{Arrived, Target};
 pub use outbox::{Claimed, Place};
 
 /// So many open incidents are read for a list or a Home; of the rest the number is told.
 const LOOKED_AT: u32 = 100;
-
-/// What the store cannot do, in a sentence.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreFault {
-    /// The address is not one that is understood.
-    #[error("DATABASE_URL “{url}” is not understood: {why}. Use sqlite://vigie.db or postgres://user@host/database")]
-    Address {
-        /// The address, without credentials.
-        url: String,
-        /// Why.
-        why: String,
-    },
-    /// The file cannot be made, opened or read as a database.
-    #[error("the database {path} cannot be opened: {why}. Check the path in DATABASE_URL and who may write there")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        why: String,
-    },
-    /// Another process has the database open.
-    #[error("{path} is in use by another vigie process. Stop that one, or give this one another DATABASE_URL")]
-    InUse {
-        /// The file.
-        path: String,
-    },
-    /// The database failed.
-    #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
-    /// The schema could not be brought up to date.
-    #[error("the database's schema could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    /// What waits would not be done in its order.
-    #[error(
-        "the database gives each connection {size} numbers of {sequence} in advance, and what waits is done in the order of its \
-         numbers. Run ALTER SEQUENCE {sequence} CACHE 1; on YugabyteDB set ysql_sequence_cache_minval=1 before that"
-    )]
-    Order {
-        /// The sequence.
-        sequence: String,
-        /// How many numbers each connection takes.
-        size: i64,
-    },
-    /// A newer release has the database.
-    #[error(
-        "a newer vigie has this database (it keeps release {found}; this one knows {known}). Start that one; to go back to \
-         this one, restore the backup that was made before into an empty database"
-    )]
-    Newer {
-        /// What is kept there.
-        found: i64,
-        /// What this one knows.
-        known: i64,
-    },
-    /// A stored value cannot be read: it was written by a newer version, or damaged.
-    #[error("a stored {what} cannot be read ({why}). Was the database written by a newer version?")]
-    Unreadable {
-        /// What.
-        what: &'static str,
-        /// Why.
-        why: String,
-    },
-    /// The database does not understand a statement: its schema is not the one of this version.
-    #[error("the database does not understand {name} ({why}). Run vigie migrate, and one version only")]
-    Statement {
-        /// Its name.
-        name: &'static str,
-        /// Why.
-        why: String,
-    },
-    /// A defect in Vigie itself.
-    #[error("a {what} failed by a defect in Vigie; the log has the details, please report it")]
-    Defect {
-        /// What failed.
-        what: &'static str,
-    },
-    /// A backup that could not be made or used.
-    #[error("{0}")]
-    Backup(String),
-    /// The store was closed.
-    #[error("the database is closed, for Vigie is stopping")]
-    Closed,
-    /// The store was opened to read.
-    #[error("the database was opened to read and cannot be changed")]
-    ReadOnly,
-}
 
 /// The store. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -203,6 +203,19 @@ impl Store {
         Ok(())
     }
 
+    /// It was carried out, and the database never keeps what came of it: it is not done once more, and what waits behind it
+    /// goes on. People are told of it by the watch.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_effect_aside(&self, claimed: &Claimed, fault: &StoreFault) -> Result<(), StoreFault> {
+        let (id, token) = (claimed.id, claimed.token.clone());
+        tracing::error!(%fault, id, "an effect is put aside, for what came of it can never be kept");
+        self.db.write(PutAside { id, token, fault: fault.to_string() }).await?;
+        self.announce_change();
+        Ok(())
+    }
+
     /// Keeps the lease for longer, while the work goes on. `false` when it has passed to somebody else.
     ///
     /// # Errors
@@ -345,7 +358,7 @@ impl Claim {
         let id = row.int("id")?;
         let effect = match read("effect", row.text("effect")?) {
             Ok(effect) => effect,
-            Err(fault) => return Ok(Err(PutAside { id, fault: fault.to_string() })),
+            Err(fault) => return Ok(Err(PutAside { id, token: self.token.clone(), fault: fault.to_string() })),
         };
         Ok(Ok(Claimed {
             id,
@@ -361,9 +374,10 @@ impl Claim {
     }
 }
 
-/// An effect that cannot be read: the others go on.
+/// An effect that cannot be read, or of which the database keeps nothing: the others go on.
 struct PutAside {
     id: i64,
+    token: String,
     fault: String,
 }
 
@@ -371,7 +385,7 @@ impl Write for PutAside {
     type Out = ();
 
     async fn write(&self, conn: &mut Conn<'_>) -> Result<(), StoreFault> {
-        conn.run(&sql::PUT_EFFECT_ASIDE, args![self.id, self.fault.as_str()]).await?;
+        conn.run(&sql::PUT_EFFECT_ASIDE, args![self.id, self.token.as_str(), self.fault.as_str()]).await?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Row as _};
 
 use super::StoreFault;
-use super::connections::{Connections, TRIED_FOR, UNTRIED, is_gone, within};
+use super::connections::{Connections, within};
 use super::db::{Conn, Write};
 
 /// Connections of one process for its usual changes: four deciders, all of which may wait for one row, and lanes beside them.
@@ -82,18 +82,7 @@ async fn get_ready(connections: Connections<Postgres>) {
 }
 
 fn pool(options: &PgConnectOptions, most: u32) -> Connections<Postgres> {
-    let pool = PgPoolOptions::new().max_connections(most);
-    let pool = pool.acquire_timeout(Duration::from_secs(5));
-    // A connection in use need not be tried each time: that would be one more round trip before each statement.
-    let pool = pool.test_before_acquire(false).before_acquire(|conn, connection| {
-        Box::pin(async move {
-            if connection.idle_for >= UNTRIED {
-                within(TRIED_FOR, conn.ping()).await?;
-            }
-            Ok(true)
-        })
-    });
-    Connections::of(pool.connect_lazy_with(options.clone()), READY as usize)
+    Connections::of(PgPoolOptions::new().max_connections(most).connect_lazy_with(options.clone()))
 }
 
 /// What waits is done in the order of its numbers, so they are given out one by one. Asked of a connection without our
@@ -153,13 +142,14 @@ async fn transaction<W: Write>(conn: &mut PgConnection, change: &W) -> Result<W:
             answered(tx.commit()).await?;
             Ok(out)
         }
-        Err(fault) if is_gone(&fault) => Err(fault),
+        // Nothing more can be asked there.
+        Err(fault) if !fault.leaves_connection_whole() => Err(fault),
         Err(fault) => {
             // Waited for: what is left locked would be skipped when this is repeated.
             if let Err(error) = answered(tx.rollback()).await {
                 tracing::debug!(%error, "a transaction that failed could not be rolled back; it ends with its connection");
                 let error = StoreFault::from(error);
-                if is_gone(&error) {
+                if !error.leaves_connection_whole() {
                     return Err(error);
                 }
             }

@@ -234,7 +234,8 @@ statements! {
         (is_first!(), ")) + (SELECT COUNT(*) FROM incident WHERE wake_at <= $1) AS n");
     WAITING = "SELECT queue, attempts, due_at, fault FROM outbox ORDER BY id LIMIT 100";
     EFFECTS_WAITING = "SELECT COUNT(*) AS n FROM outbox WHERE state <> 'dead'";
-    PUT_EFFECT_ASIDE = "UPDATE outbox SET state = 'dead', fault = $2, lease_until = NULL, token = NULL WHERE id = $1";
+    PUT_EFFECT_ASIDE = "UPDATE outbox SET state = 'dead', fault = $3, lease_until = NULL, token = NULL \
+        WHERE id = $1 AND token = $2";
 
     // Locks and numbers
     LOCK_TARGET = "INSERT INTO target_lock (target, run) VALUES ($1, $2) ON CONFLICT (target) DO NOTHING";

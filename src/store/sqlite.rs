@@ -46,7 +46,7 @@ pub(super) fn options(url: &str) -> Result<SqliteConnectOptions, StoreFault> {
 pub(super) async fn readers(options: SqliteConnectOptions, most: u32) -> Result<Connections<Sqlite>, StoreFault> {
     // A file does not hang up: a connection need not be tried before each use.
     let pool = SqlitePoolOptions::new().max_connections(most).test_before_acquire(false);
-    Ok(Connections::of(pool.connect_with(options.read_only(true)).await?, most as usize))
+    Ok(Connections::of(pool.connect_with(options.read_only(true)).await?))
 }
 
 /// Holds a lock beside the database file for as long as the store lives, so that a second process refuses to start: by

@@ -106,3 +106,27 @@ async fn a_page_is_not_given_up_for_the_time_that_the_database_failed() {
     let _ = world.ws().take_violations();
     world.close().await;
 }
+
+/// Nobody is asked twice, and what waits behind it goes on; the watch tells of it.
+#[tokio::test]
+async fn what_came_of_an_effect_and_is_refused_for_good_is_put_aside_and_the_effect_is_not_done_once_more() {
+    let world = World::open().await;
+    // Of each incident one effect may tell what came of it, and no other.
+    world.database.does("CREATE UNIQUE INDEX one_end ON inbox (incident) WHERE substr(source, 1, 7) = 'outbox:'").await;
+    world.types("U0SUPPORT", "C0GENERAL", "start sev2 orders are lost").await;
+    let store = &world.setup.vigie.store;
+    assert!(store.put_aside().await.expect("the store answers") > 0);
+    world.database.does("DROP INDEX one_end").await;
+    let tried = async || {
+        let waiting = store.waiting().await.expect("the store answers");
+        waiting.into_iter().map(|(queue, attempts, ..)| (queue, attempts)).collect::<Vec<_>>()
+    };
+    let before = tried().await;
+    assert!(before.iter().any(|(queue, _)| queue.starts_with("page:")), "{before:?}");
+    // Whatever was leased then would be anybody's by now.
+    world.seconds(20).await;
+    world.settle().await;
+    assert_eq!(tried().await, before);
+    let _ = world.ws().take_violations();
+    world.close().await;
+}

@@ -1,5 +1,6 @@
 //! Promises to the user, one file each. One binary, so that it links once.
 
+mod absence;
 mod acknowledge;
 mod aftermath;
 mod approval;

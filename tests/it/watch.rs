@@ -62,7 +62,7 @@ pub async fn watched(alive: &Alive, canary: &str) -> World {
 }
 
 /// The line of the configuration that lets the canary sing.
-fn sings() -> String {
+pub fn sings() -> String {
     format!("  canary: {CANARY}\n")
 }
 
@@ -89,7 +89,7 @@ async fn the_canary_is_heard_by_somebody(store: &Store, singers: &[&Slack]) {
 }
 
 /// Waits until the canary that sang last was heard.
-async fn the_canary_is_heard(world: &World) {
+pub async fn the_canary_is_heard(world: &World) {
     until("the canary is heard", || {
         let slack = &world.setup.vigie.slack;
         slack.canary_sung_at().is_some() && slack.canary_unheard().is_empty()
@@ -121,12 +121,12 @@ async fn an_absence_is_told_once_in_each_open_incident_and_made_up_for() {
 }
 
 /// How often an incident's channel was told of an absence.
-fn told_of_an_absence(world: &World, channel: &str) -> usize {
+pub fn told_of_an_absence(world: &World, channel: &str) -> usize {
     world.ws().messages(channel).iter().filter(|message| shown(message).contains("was away")).count()
 }
 
 /// Waits until the watch has said in the store that somebody works at this moment.
-async fn the_watch_looks(world: &World) {
+pub async fn the_watch_looks(world: &World) {
     let works = async || {
         let alive_at = world.setup.vigie.store.number("alive_at").await.ok().flatten();
         (alive_at == Some(world.clock.now().0)).then_some(())

@@ -131,6 +131,11 @@ impl Slack {
         self.memory().canary.with(|state| state.sung_at)
     }
 
+    /// When this process last heard the canary.
+    pub fn canary_heard_at(&self) -> Option<Instant> {
+        self.memory().canary.with(|state| state.heard_at)
+    }
+
     /// The last two songs of the canary, as far as this process has not heard them; the earlier one first.
     pub fn canary_unheard(&self) -> Vec<Instant> {
         self.memory().canary.with(|state| {
