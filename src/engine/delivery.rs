@@ -297,7 +297,7 @@ impl Engine {
         goes_on: impl Fn() -> bool,
     ) -> Result<Option<Claimed>, StoreFault> {
         match self.insist(|| self.keep_result(claimed, result, now, &goes_on)).await {
-            Err(fault) if fault.is_for_good() => {
+            Err(fault) if fault.is_for_good() && result.is_ok() => {
                 self.insist(|| self.parts.store.put_effect_aside(claimed, &fault)).await.map(|()| None)
             }
             kept => kept,
@@ -379,7 +379,9 @@ impl Engine {
                 Ok(true) => RENEW,
                 Ok(false) => return,
                 Err(fault) => {
-                    tracing::error!(%fault, id = claimed.id, "a lease could not be renewed");
+                    if wait == RENEW {
+                        tracing::error!(%fault, id = claimed.id, "a lease could not be renewed; it is tried again until it is");
+                    }
                     self.failed_renewals.fetch_add(1, Ordering::SeqCst);
                     RENEW_AGAIN
                 }

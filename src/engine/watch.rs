@@ -75,6 +75,8 @@ struct Memory {
     /// Since when this process's door to Slack is not open.
     deaf_since: Option<Instant>,
     told: BTreeMap<String, Instant>,
+    /// Nobody had heard it, and what it sang at this look has yet to be heard.
+    waits_for_canary: bool,
     /// So many incidents nobody would have woken, and people were not told yet.
     forgotten: usize,
     /// When it last glanced, and how far somebody had moved the hands by then.
@@ -181,15 +183,17 @@ impl Engine {
     }
 
     /// Of several processes each may have been deaf while another heard: nobody was away then.
-    async fn heard_again(&self, memory: &Memory, heard_again: Instant, now: Instant) -> Result<(), StoreFault> {
+    async fn heard_again(&self, memory: &mut Memory, heard_again: Instant, now: Instant) -> Result<(), StoreFault> {
         let store = &self.parts.store;
         if let Some(own) = memory.deaf_since {
             let since = self.heard_by_all().await?.unwrap_or(own);
-            let is_told = store.tell_absence(since, heard_again, AWAY).await?;
-            // Where a canary sings it may be unheard still.
-            if is_told || self.parts.watch.canary.is_none() {
+            let noted = store.deaf_since().await?;
+            // What began while the door was open is over when the canary is heard.
+            if self.parts.watch.canary.is_none() || noted.is_none_or(|noted| noted >= since) {
+                store.tell_absence(since, heard_again, AWAY).await?;
                 store.note_deaf(None).await?;
             }
+            memory.sang_at = None;
         }
         if store.is_shared() {
             store.set_number(HEARD, now.0).await?;
@@ -225,7 +229,7 @@ impl Engine {
                 memory.telling.spawn(async move { engine.tell_of(&words, now).await });
             }
         }
-        if troubles.is_empty() {
+        if troubles.is_empty() && !memory.waits_for_canary {
             self.beat().await;
         }
     }
@@ -267,9 +271,10 @@ impl Engine {
         } else if let Some((_, why)) = memory.mute.as_ref().filter(|(looks, _)| *looks >= MUTE_AFTER) {
             troubles.push(Words::new("watch.mute").with("why", why.as_str()));
         }
+        let deaf_since = self.deaf_since(memory, now).await?;
         if self.is_switched_off() {
             troubles.push(Words::new(SWITCHED_OFF));
-        } else if let Some(since) = self.deaf_since(memory, now).await? {
+        } else if let Some(since) = deaf_since {
             troubles.push(Words::new("watch.deaf").with("since", since.0));
         }
         if let Err(fault) = store.forget_inputs(now - KEPT).await {
@@ -310,6 +315,10 @@ impl Engine {
         let since = match self.canary_unheard_since(memory, noted, now).await? {
             Some(since) => since,
             None => {
+                if noted.is_some() && self.parts.watch.canary.is_none() && memory.deaf_since.is_none() {
+                    // Of a door, or a canary, that this configuration has no more.
+                    store.note_deaf(None).await?;
+                }
                 let own = memory.deaf_since.filter(|since| now.since(*since) >= DEAF);
                 let Some(own) = own else { return Ok(None) };
                 if self.hears_elsewhere(now).await? {
@@ -334,43 +343,58 @@ impl Engine {
         now: Instant,
     ) -> Result<Option<Instant>, StoreFault> {
         let (store, slack) = (&self.parts.store, &self.parts.slack);
+        memory.waits_for_canary = false;
         if self.parts.watch.canary.is_none() {
             return Ok(None);
         }
-        let unheard = unheard_by_all(store, &slack.canary_unheard(), now).await?;
+        let door = self.parts.watch.door.as_ref();
+        let opened = door.and_then(|door| door.gauge().connected_since);
+        if door.is_some() && opened.is_none() {
+            // The door tells of it.
+            return Ok(noted);
+        }
+        let mut songs = slack.canary_unheard();
+        songs.retain(|sung| opened.is_none_or(|opened| *sung >= opened));
+        let unheard = unheard_by_all(store, &songs, now).await?;
         // What it sang at this very look has yet to be heard, through connections that may be new.
         let is_new = memory.sang_at == Some(now);
         if unheard.is_some() && !is_new {
             // It sings anew at the next look: through new connections, or where it is heard.
             memory.sang_at = None;
         }
+        let heard = self.canary_heard_at().await?;
         match (unheard, noted) {
             (Some(since), _) if slack.may_hear_canary().await => {
-                if let Some(door) = self.parts.watch.door.as_ref().filter(|_| !is_new) {
+                if let Some(door) = door.filter(|_| !is_new) {
                     door.reopen();
                 }
                 Ok(Some(since))
             }
-            (None, Some(noted)) if !self.heard_canary_since(noted).await? => {
-                // It has not been heard yet, by a process that is new, for instance. One that may not sing shows nothing.
-                Ok(memory.mute.is_none().then_some(noted))
-            }
-            (None, Some(noted)) => {
-                store.tell_absence(noted, now, AWAY).await?;
-                store.note_deaf(None).await?;
-                Ok(None)
-            }
+            (None, Some(noted)) => match heard.filter(|heard| *heard > noted) {
+                Some(heard) => {
+                    store.tell_absence(noted, heard, AWAY).await?;
+                    store.note_deaf(None).await.map(|()| None)
+                }
+                // One that may not sing shows nothing.
+                None if memory.mute.is_some() => store.note_deaf(None).await.map(|()| None),
+                // Whoever is new is believed to hear it, but does not say so before it has.
+                None if is_new => {
+                    memory.waits_for_canary = true;
+                    Ok(None)
+                }
+                None => Ok(Some(noted)),
+            },
             // Slack would not tell of it.
             (Some(_), Some(_)) => store.note_deaf(None).await.map(|()| None),
             (_, None) => Ok(None),
         }
     }
 
-    /// Somebody has heard the canary after that.
-    async fn heard_canary_since(&self, since: Instant) -> Result<bool, StoreFault> {
+    /// When anybody last heard the canary.
+    async fn canary_heard_at(&self) -> Result<Option<Instant>, StoreFault> {
         let store = &self.parts.store;
         let by_all = if store.is_shared() { store.number(CANARY_HEARD).await?.map(Instant) } else { None };
-        Ok(by_all.max(self.parts.slack.canary_heard_at()).is_some_and(|heard| heard > since))
+        Ok(by_all.max(self.parts.slack.canary_heard_at()))
     }
 
     /// Another process has its door open: commands and buttons work.

@@ -26,6 +26,8 @@ const UNTRIED: Duration = Duration::from_secs(1);
 const TRIED_FOR: Duration = Duration::from_secs(1);
 /// So long whoever closes them waits for those that are in use.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+/// One that nobody needed for so long is closed.
+const UNUSED: Duration = Duration::from_secs(10 * 60);
 /// So old a connection becomes: the memory that a server keeps for each grows.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
@@ -66,7 +68,8 @@ impl<DB: Database> Connections<DB> {
             if let Some(conn) = conn {
                 return Ok(self.loan(conn, since, place));
             }
-            self.at_hand.drop_untried();
+            // Those that rest for as long would not answer either: nobody waits for each of them.
+            self.at_hand.drop_rested(UNTRIED);
         }
         Ok(self.loan(self.pool.acquire().await?, Instant::now(), place))
     }
@@ -156,6 +159,7 @@ impl<DB: Database> AtHand<DB> {
 
     fn keep(&self, conn: PoolConnection<DB>, since: Instant) {
         let now = Instant::now();
+        self.drop_rested(UNUSED);
         if now - since >= LIFETIME {
             return drop(conn.detach());
         }
@@ -167,9 +171,8 @@ impl<DB: Database> AtHand<DB> {
         shelf.resting.push(Resting { conn, since, rests_since: now });
     }
 
-    /// One has not answered, and those that rest for as long would not either: nobody waits for each of them.
-    fn drop_untried(&self) {
-        for old in self.shelf().resting.extract_if(.., |one| one.rests_since.elapsed() >= UNTRIED) {
+    fn drop_rested(&self, long: Duration) {
+        for old in self.shelf().resting.extract_if(.., |one| one.rests_since.elapsed() >= long) {
             drop(old.conn.detach());
         }
     }

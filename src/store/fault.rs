@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use sqlx::Error::{Database, Io, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+use sqlx::Error::{BeginFailed, Database, Io, PoolTimedOut, Protocol, Tls, WorkerCrashed};
 
 /// What the store cannot do, in a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +126,7 @@ impl StoreFault {
     pub(super) fn leaves_connection_whole(&self) -> bool {
         match self {
             StoreFault::Database(Database(_)) => self.code().is_some_and(|code| is_of_the_statement(&code)),
-            StoreFault::Database(Io(_) | Protocol(_) | Tls(_) | WorkerCrashed) => false,
+            StoreFault::Database(Io(_) | Protocol(_) | Tls(_) | WorkerCrashed | BeginFailed) => false,
             _ => true,
         }
     }
@@ -151,11 +151,12 @@ fn may_be_done(code: &str) -> bool {
 }
 
 /// Data that does not fit (22), a rule of the schema (23), a transaction that met another one (40, 55P03), a statement that is
-/// not understood (42), a limit (54), one that took too long (57014): PostgreSQL's connection lives on. SQLite's is a file, which
+/// not understood (42), a limit (54), no room on the disk or in memory (53100, 53200), one that took too long (57014): PostgreSQL's connection lives on. SQLite's is a file, which
 /// does not hang up.
 fn is_of_the_statement(code: &str) -> bool {
     let of_postgres = ["22", "23", "40", "42", "54"].iter().any(|class| code.starts_with(class));
-    code.len() < 5 || (of_postgres && code != "22P03" && code != "40003") || ["55P03", "57014"].contains(&code)
+    let of_server = ["53100", "53200", "55P03", "57014"].contains(&code);
+    code.len() < 5 || of_server || (of_postgres && code != "22P03" && code != "40003")
 }
 
 /// `SQLITE_CORRUPT` (a page of the file that is damaged), `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH`: the lowest
@@ -178,7 +179,8 @@ mod tests {
         {
             assert!(!refuses_postgres(code) && !refuses_sqlite(code), "{code}");
         }
-        for (code, lives_on) in [("40001", true), ("55P03", true), ("23505", true), ("25P03", false), ("57P01", false)]
+        for (code, lives_on) in
+            [("40001", true), ("55P03", true), ("23505", true), ("53100", true), ("25P03", false), ("57P01", false)]
         {
             assert_eq!(is_of_the_statement(code), lives_on, "{code}");
         }

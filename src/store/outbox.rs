@@ -198,7 +198,9 @@ impl Store {
         fault: &str,
     ) -> Result<(), StoreFault> {
         let (id, token) = (claimed.id, claimed.token.clone());
-        self.db.write(Postpone { id, token, due_at, place, fault: fault.to_owned() }).await?;
+        // PostgreSQL takes no such letter, and nothing may keep an effect from being tried again.
+        let fault = fault.replace('\0', "");
+        self.db.write(Postpone { id, token, due_at, place, fault }).await?;
         self.announce_change();
         Ok(())
     }

@@ -19,7 +19,7 @@ use super::db::{Conn, Write};
 const USUAL: u32 = 6;
 /// And for what waits for no row: what Slack waits for, and whoever only looks, as the doors do before they answer.
 const URGENT: u32 = 8;
-/// So many of each are opened at the start and kept at hand while they are used: to open one while somebody waits takes long.
+/// So many of each are opened at the start: to open one while somebody waits takes long.
 const READY: u32 = 4;
 /// Longer than the server lets a statement take: whoever has not answered by then is gone, and its host with it. The kernel would
 /// wait for a quarter of an hour.
@@ -102,8 +102,8 @@ fn scheme(url: &str) -> String {
     format!("{}:…", url.split(':').next().unwrap_or_default())
 }
 
-/// One transaction, carried through even when whoever asked for it goes away: a connection given back in the middle of
-/// BEGIN would still be in a transaction, and what others commit through it would be lost.
+/// One transaction, carried through even when whoever asked for it goes away: else its connection would be closed in the middle,
+/// and another one opened, each time that somebody does not wait.
 pub(super) async fn write<W: Write>(pool: &Connections<Postgres>, change: W) -> Result<W::Out, StoreFault> {
     let pool = pool.clone();
     let carried = tokio::spawn(async move { repeated(&pool, &change).await }).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use vigie::incident::id::IncidentId;
 use vigie::incident::time::{Instant, Millis};
 use vigie::incident::timeline::Fact;
+use vigie::practice::Trouble;
 use vigie::store::{Store, Target};
 
 use crate::database::Database;
@@ -87,10 +88,12 @@ async fn whoever_starts_the_bot_anew_because_it_hears_nothing_is_told_of_the_tim
     world.types("U0SUPPORT", "C0GENERAL", "start sev2 orders are lost").await;
     let channel = world.channel(1).await;
     the_canary_is_heard(&world).await;
+    let sung_at = || world.setup.vigie.slack.canary_sung_at();
+    let sung = sung_at();
     world.ws().mute_sockets();
-    for _ in 0..6 {
-        a_minute_passes(&world).await;
-    }
+    world.minutes(6).await;
+    until("it has sung", PATIENCE, async || (sung_at() != sung).then_some(())).await;
+    a_minute_passes(&world).await;
     for _ in 0..2 {
         // What is opened instead brings nothing either.
         until("every connection is replaced", PATIENCE, async || (world.ws().open_sockets() == 2).then_some(())).await;
@@ -113,5 +116,49 @@ async fn whoever_starts_the_bot_anew_because_it_hears_nothing_is_told_of_the_tim
     until("the heart beats", PATIENCE, async || (alive.beats() > beats).then_some(())).await;
     assert_eq!(told_of_an_absence(&world, &channel), 1, "and not again");
     let _ = world.ws().take_violations();
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_door_that_opens_again_ends_its_own_deafness_and_the_canary_adds_nothing_to_it() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, &sings()).await;
+    world.types("U0SUPPORT", "C0GENERAL", "start sev2 orders are lost").await;
+    let channel = world.channel(1).await;
+    the_canary_is_heard(&world).await;
+    world.ws().faults().until_cleared("apps.connections.open", Trouble::ServerError);
+    world.ws().abort_sockets();
+    let links = || world.setup.vigie.health.gauge().links;
+    until("no connection is left", PATIENCE, async || (links() == 0).then_some(())).await;
+    let noted = async || world.setup.vigie.store.deaf_since().await.expect("the store answers");
+    for _ in 0..3 {
+        if noted().await.is_none() {
+            a_minute_passes(&world).await;
+        }
+    }
+    assert!(noted().await.is_some(), "it was noticed");
+    world.ws().faults().clear();
+    until("Slack is heard again", PATIENCE, async || (links() > 0).then_some(())).await;
+    until("it is no longer noted", PATIENCE, async || noted().await.is_none().then_some(())).await;
+    world.settle().await;
+    let (told, beats) = (told_of_an_absence(&world, &channel), alive.beats());
+    for _ in 0..3 {
+        a_minute_passes(&world).await;
+    }
+    until("the heart beats", PATIENCE, async || (alive.beats() > beats).then_some(())).await;
+    world.settle().await;
+    assert_eq!((told_of_an_absence(&world, &channel), noted().await), (told, None));
+    let _ = world.ws().take_violations();
+    world.close().await;
+}
+
+/// Nothing else would ever end it, and each later absence would be told as one that began then.
+#[tokio::test]
+async fn a_deafness_that_a_former_configuration_noted_is_forgotten_by_one_that_hears() {
+    let world = World::open().await;
+    world.setup.vigie.store.note_deaf(Some(START)).await.expect("the store answers");
+    a_minute_passes(&world).await;
+    let noted = async || world.setup.vigie.store.deaf_since().await.expect("the store answers");
+    until("it is forgotten", PATIENCE, async || noted().await.is_none().then_some(())).await;
     world.close().await;
 }

@@ -111,8 +111,11 @@ async fn a_page_is_not_given_up_for_the_time_that_the_database_failed() {
 #[tokio::test]
 async fn what_came_of_an_effect_and_is_refused_for_good_is_put_aside_and_the_effect_is_not_done_once_more() {
     let world = World::open().await;
-    // Of each incident one effect may tell what came of it, and no other.
-    world.database.does("CREATE UNIQUE INDEX one_end ON inbox (incident) WHERE substr(source, 1, 7) = 'outbox:'").await;
+    // Of each incident one page may tell that it was delivered, and no other.
+    world
+        .database
+        .does("CREATE UNIQUE INDEX one_end ON inbox (incident) WHERE replace(input, 'page_delivered', '') <> input")
+        .await;
     world.types("U0SUPPORT", "C0GENERAL", "start sev2 orders are lost").await;
     let store = &world.setup.vigie.store;
     assert!(store.put_aside().await.expect("the store answers") > 0);
