@@ -278,7 +278,7 @@ impl Engine {
         // Nor may the lease end while the database takes its time. Once it is kept there is nothing to renew.
         let kept = tokio::select! {
             biased;
-            kept = self.keep_or_put_aside(claimed, &result, now, &goes_on) => kept,
+            kept = self.insist(|| self.keep_result(claimed, &result, now, &goes_on)) => kept,
             never = async { self.lease_is_lost(claimed).await; pending().await } => never,
         };
         kept.unwrap_or_else(|fault| {
@@ -287,24 +287,8 @@ impl Engine {
         })
     }
 
-    /// Keeps what came of an effect, for as long as it takes. Where the database refuses it for good, to do the same once more
-    /// would end no better.
-    async fn keep_or_put_aside(
-        &self,
-        claimed: &Claimed,
-        result: &Result<Vec<Report>, Trouble>,
-        now: Instant,
-        goes_on: impl Fn() -> bool,
-    ) -> Result<Option<Claimed>, StoreFault> {
-        match self.insist(|| self.keep_result(claimed, result, now, &goes_on)).await {
-            Err(fault) if fault.is_for_good() && result.is_ok() => {
-                self.insist(|| self.parts.store.put_effect_aside(claimed, &fault)).await.map(|()| None)
-            }
-            kept => kept,
-        }
-    }
-
-    /// Keeps what came of an effect. A second time changes nothing.
+    /// Keeps what came of an effect. A second time changes nothing. Where the database refuses it for good, to carry the effect
+    /// out once more would end no better.
     async fn keep_result(
         &self,
         claimed: &Claimed,
@@ -313,13 +297,19 @@ impl Engine {
         goes_on: impl Fn() -> bool,
     ) -> Result<Option<Claimed>, StoreFault> {
         let store = &self.parts.store;
-        match result {
+        let reports = match result {
+            Ok(reports) => reports.clone(),
+            Err(trouble) => return self.after_trouble(claimed, trouble, now).await.map(|()| None),
+        };
+        let kept = if claimed.has_others_behind && goes_on() {
+            store.done_and_next(claimed, reports, now, LEASE).await
+        } else {
             // What came into its queue meanwhile is found by the lane.
-            Ok(reports) if claimed.has_others_behind && goes_on() => {
-                store.done_and_next(claimed, reports.clone(), now, LEASE).await
-            }
-            Ok(reports) => store.done(claimed, reports.clone(), now).await.map(|_| None),
-            Err(trouble) => self.after_trouble(claimed, trouble, now).await.map(|()| None),
+            store.done(claimed, reports, now).await.map(|_| None)
+        };
+        match kept {
+            Err(fault) if fault.is_for_good() => store.put_effect_aside(claimed, &fault).await.map(|()| None),
+            kept => kept,
         }
     }
 

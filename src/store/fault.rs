@@ -151,8 +151,8 @@ fn may_be_done(code: &str) -> bool {
 }
 
 /// Data that does not fit (22), a rule of the schema (23), a transaction that met another one (40, 55P03), a statement that is
-/// not understood (42), a limit (54), no room on the disk or in memory (53100, 53200), one that took too long (57014): PostgreSQL's connection lives on. SQLite's is a file, which
-/// does not hang up.
+/// not understood (42), a limit (54), no room on the disk or in memory (53100, 53200), one that took too long (57014):
+/// PostgreSQL's connection lives on. SQLite's is a file, which does not hang up.
 fn is_of_the_statement(code: &str) -> bool {
     let of_postgres = ["22", "23", "40", "42", "54"].iter().any(|class| code.starts_with(class));
     let of_server = ["53100", "53200", "55P03", "57014"].contains(&code);

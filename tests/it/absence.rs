@@ -12,7 +12,10 @@ use crate::database::Database;
 use crate::faults::until;
 use crate::script::START;
 use crate::store::{take_all, typed};
-use crate::watch::{Alive, sings, the_canary_is_heard, the_watch_looks, told_of_an_absence, watched};
+use crate::watch::{
+    Alive, a_minute_is_looked_at, it_sings_and_nothing_is_brought, sings, the_canary_is_heard, told_of_an_absence,
+    watched,
+};
 use crate::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -75,12 +78,6 @@ async fn with_an_absence_the_deafness_that_went_before_it_is_told() {
     assert_eq!(told(&store).await[2], (40, 44));
 }
 
-/// Lets a minute pass and be looked at. What mute connections were given waits, so that nothing settles.
-async fn a_minute_passes(world: &World) {
-    world.minutes(1).await;
-    the_watch_looks(world).await;
-}
-
 #[tokio::test]
 async fn whoever_starts_the_bot_anew_because_it_hears_nothing_is_told_of_the_time_before() {
     let alive = Alive::open().await;
@@ -88,18 +85,14 @@ async fn whoever_starts_the_bot_anew_because_it_hears_nothing_is_told_of_the_tim
     world.types("U0SUPPORT", "C0GENERAL", "start sev2 orders are lost").await;
     let channel = world.channel(1).await;
     the_canary_is_heard(&world).await;
-    let sung_at = || world.setup.vigie.slack.canary_sung_at();
-    let sung = sung_at();
-    world.ws().mute_sockets();
-    world.minutes(6).await;
-    until("it has sung", PATIENCE, async || (sung_at() != sung).then_some(())).await;
-    a_minute_passes(&world).await;
+    it_sings_and_nothing_is_brought(&world).await;
+    a_minute_is_looked_at(&world).await;
     for _ in 0..2 {
         // What is opened instead brings nothing either.
         until("every connection is replaced", PATIENCE, async || (world.ws().open_sockets() == 2).then_some(())).await;
         world.ws().mute_sockets();
         for _ in ["it sings", "it was not heard"] {
-            a_minute_passes(&world).await;
+            a_minute_is_looked_at(&world).await;
         }
     }
     let deaf_since = world.setup.vigie.store.deaf_since().await.expect("the store answers");
@@ -108,11 +101,11 @@ async fn whoever_starts_the_bot_anew_because_it_hears_nothing_is_told_of_the_tim
     world.crash().await;
     the_canary_is_heard(&world).await;
     for _ in 0..2 {
-        a_minute_passes(&world).await;
+        a_minute_is_looked_at(&world).await;
     }
     until("it is told", PATIENCE, async || (told_of_an_absence(&world, &channel) == 1).then_some(())).await;
     let beats = alive.beats();
-    a_minute_passes(&world).await;
+    a_minute_is_looked_at(&world).await;
     until("the heart beats", PATIENCE, async || (alive.beats() > beats).then_some(())).await;
     assert_eq!(told_of_an_absence(&world, &channel), 1, "and not again");
     let _ = world.ws().take_violations();
@@ -133,7 +126,7 @@ async fn a_door_that_opens_again_ends_its_own_deafness_and_the_canary_adds_nothi
     let noted = async || world.setup.vigie.store.deaf_since().await.expect("the store answers");
     for _ in 0..3 {
         if noted().await.is_none() {
-            a_minute_passes(&world).await;
+            a_minute_is_looked_at(&world).await;
         }
     }
     assert!(noted().await.is_some(), "it was noticed");
@@ -143,7 +136,7 @@ async fn a_door_that_opens_again_ends_its_own_deafness_and_the_canary_adds_nothi
     world.settle().await;
     let (told, beats) = (told_of_an_absence(&world, &channel), alive.beats());
     for _ in 0..3 {
-        a_minute_passes(&world).await;
+        a_minute_is_looked_at(&world).await;
     }
     until("the heart beats", PATIENCE, async || (alive.beats() > beats).then_some(())).await;
     world.settle().await;
@@ -157,7 +150,7 @@ async fn a_door_that_opens_again_ends_its_own_deafness_and_the_canary_adds_nothi
 async fn a_deafness_that_a_former_configuration_noted_is_forgotten_by_one_that_hears() {
     let world = World::open().await;
     world.setup.vigie.store.note_deaf(Some(START)).await.expect("the store answers");
-    a_minute_passes(&world).await;
+    a_minute_is_looked_at(&world).await;
     let noted = async || world.setup.vigie.store.deaf_since().await.expect("the store answers");
     until("it is forgotten", PATIENCE, async || noted().await.is_none().then_some(())).await;
     world.close().await;

@@ -126,7 +126,7 @@ pub fn told_of_an_absence(world: &World, channel: &str) -> usize {
 }
 
 /// Waits until the watch has said in the store that somebody works at this moment.
-pub async fn the_watch_looks(world: &World) {
+async fn the_watch_looks(world: &World) {
     let works = async || {
         let alive_at = world.setup.vigie.store.number("alive_at").await.ok().flatten();
         (alive_at == Some(world.clock.now().0)).then_some(())
@@ -454,15 +454,28 @@ async fn the_canary_is_one_message_that_is_edited_and_heard() {
     world.close().await;
 }
 
+/// The connections look alive and bring nothing from now on, not even what the canary sings.
+pub async fn it_sings_and_nothing_is_brought(world: &World) {
+    let sung_at = || world.setup.vigie.slack.canary_sung_at();
+    let sung = sung_at();
+    world.ws().mute_sockets();
+    world.minutes(6).await;
+    until("it has sung", || sung_at() != sung).await;
+}
+
+/// Lets a minute pass and be looked at. What mute connections were given waits, so that nothing settles.
+pub async fn a_minute_is_looked_at(world: &World) {
+    world.minutes(1).await;
+    the_watch_looks(world).await;
+}
+
 #[tokio::test]
 async fn connections_that_bring_nothing_are_noticed_by_the_canary_and_replaced() {
     let alive = Alive::open().await;
     let world = watched(&alive, &sings()).await;
     the_canary_is_heard(&world).await;
-    let (hellos, sung) = (world.setup.vigie.health.gauge().hellos, world.setup.vigie.slack.canary_sung_at());
-    world.ws().mute_sockets();
-    world.minutes(6).await;
-    until("it has sung", || world.setup.vigie.slack.canary_sung_at() != sung).await;
+    let hellos = world.setup.vigie.health.gauge().hellos;
+    it_sings_and_nothing_is_brought(&world).await;
     world.minutes(1).await;
     until("every connection is replaced", || {
         world.setup.vigie.health.gauge().hellos > hellos && world.ws().open_sockets() > 0
@@ -486,17 +499,8 @@ async fn while_the_canary_is_not_heard_the_heart_is_silent_and_the_incidents_are
     world.types("U0SUPPORT", "C0GENERAL", START).await;
     let channel = world.channel(1).await;
     the_canary_is_heard(&world).await;
-    // What the mute connections were given waits, so that nothing settles.
-    let minute = async || {
-        world.minutes(1).await;
-        the_watch_looks(&world).await;
-    };
-    let sung_at = || world.setup.vigie.slack.canary_sung_at();
-    let sung = sung_at();
-    world.ws().mute_sockets();
-    world.minutes(6).await;
-    until("it has sung", || sung_at() != sung).await;
-    minute().await;
+    it_sings_and_nothing_is_brought(&world).await;
+    a_minute_is_looked_at(&world).await;
     let beats = alive.beats();
     let is_pinged = || world.setup.vigie.health.gauge().last_heard == Some(world.clock.now());
     for _ in 0..2 {
@@ -504,7 +508,7 @@ async fn while_the_canary_is_not_heard_the_heart_is_silent_and_the_incidents_are
         until("every connection is replaced", || world.ws().open_sockets() == 2).await;
         world.ws().mute_sockets();
         for _ in ["it sings", "it was not heard"] {
-            minute().await;
+            a_minute_is_looked_at(&world).await;
             until("the connections look alive", is_pinged).await;
             let (status, why) = ready(&world).await;
             let is_said = why.contains("Slack has been silent");
@@ -516,9 +520,9 @@ async fn while_the_canary_is_not_heard_the_heart_is_silent_and_the_incidents_are
 
     until("every connection is replaced", || world.ws().open_sockets() == 2).await;
     until("the mute ones are gone", || world.ws().cut_silent_sockets() == 0).await;
-    minute().await;
+    a_minute_is_looked_at(&world).await;
     the_canary_is_heard(&world).await;
-    minute().await;
+    a_minute_is_looked_at(&world).await;
     alive.beats_beyond(beats).await;
     until("the connections look alive", is_pinged).await;
     assert_eq!(ready(&world).await.0, StatusCode::OK);
