@@ -10,7 +10,7 @@ mod link;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::fault::SlackFault;
@@ -126,36 +126,34 @@ impl SocketDoor {
             reopen.mark_unchanged();
             let leave = CancellationToken::new();
             let mut serving = tokio::spawn(link.serve(ask, leave.clone(), stop.clone()));
-            let served = tokio::select! {
-                served = &mut serving => Some(served),
+            let was_of_use = tokio::select! {
+                served = &mut serving => of_use(served),
                 Ok(()) = reopen.changed() => {
                     tracing::warn!(slot, "a connection is replaced, for nothing is heard through it");
                     // What it was given all the same is still taken and acknowledged.
                     expire(self.patience.leave_within, leave);
-                    None
+                    leaving.spawn(serving);
+                    true
                 }
                 farewell = asked => match farewell {
                     // The old connection serves on until Slack closes it; meanwhile the new one is opened.
-                    Ok(Farewell::Refresh) => None,
-                    Ok(Farewell::Disabled) => {
-                        rest(self.switched_off(slot), stop).await;
-                        None
+                    Ok((Farewell::Refresh, of_use)) => {
+                        leaving.spawn(serving);
+                        of_use
                     }
-                    Err(_) => Some((&mut serving).await),
+                    Ok((Farewell::Disabled, _)) => {
+                        leaving.spawn(serving);
+                        rest(self.switched_off(slot), stop).await;
+                        true
+                    }
+                    Err(_) => of_use(serving.await),
                 },
             };
-            match served {
-                None => {
-                    pause.reset();
-                    leaving.spawn(serving);
-                }
-                Some(Ok(true)) => pause.reset(),
-                // Ended before it was of any use: do not run in circles.
-                Some(Ok(false)) => rest(pause.next(), stop).await,
-                Some(Err(broken)) => {
-                    tracing::error!(%broken, "a connection's own work failed");
-                    rest(pause.next(), stop).await;
-                }
+            if was_of_use {
+                pause.reset();
+            } else {
+                // Do not run in circles.
+                rest(pause.next(), stop).await;
             }
         }
         while leaving.join_next().await.is_some() {}
@@ -168,6 +166,14 @@ impl SocketDoor {
         self.health.switched_off(&why);
         jittered(self.patience.disabled_pause)
     }
+}
+
+/// Whether a connection that ended was of use.
+fn of_use(served: Result<bool, JoinError>) -> bool {
+    served.unwrap_or_else(|broken| {
+        tracing::error!(%broken, "a connection's own work failed");
+        false
+    })
 }
 
 /// Pauses that grow: none at first, then doubling, with jitter, so that a thousand clients do not come back at once.

@@ -106,7 +106,7 @@ impl StoreFault {
     /// It is the database that failed, and not what was asked of it: once it is well, the same may succeed.
     pub fn may_pass(&self) -> bool {
         match self {
-            StoreFault::Database(Io(_) | PoolTimedOut | Protocol(_) | Tls(_) | WorkerCrashed) => true,
+            StoreFault::Database(Io(_) | PoolTimedOut | Protocol(_) | Tls(_) | WorkerCrashed | BeginFailed) => true,
             StoreFault::Database(Database(_)) => !self.is_for_good(),
             _ => false,
         }
@@ -144,10 +144,10 @@ fn refuses_postgres(code: &str) -> bool {
     class.is_some_and(|class| ["22", "23", "54"].contains(&class)) || ["XX001", "XX002"].contains(&code)
 }
 
-/// Statement completion unknown (a node that answers for others lost them), and a connection that was ended from the other side,
-/// maybe after the commit.
+/// Statement completion unknown (a node that answers for others lost them), transaction resolution unknown (the same from a pooler),
+/// and a connection that was ended from the other side, maybe after the commit.
 fn may_be_done(code: &str) -> bool {
-    ["40003", "57P01", "57P02"].contains(&code)
+    ["08007", "40003", "57P01", "57P02"].contains(&code)
 }
 
 /// Data that does not fit (22), a rule of the schema (23), a transaction that met another one (40, 55P03), a statement that is

@@ -101,6 +101,12 @@ impl Frame {
 fn farewell(reason: &str) -> Farewell {
     match reason {
         "link_disabled" => Farewell::Disabled,
+        "too_many_websockets" => {
+            tracing::warn!(
+                "Slack closes a connection, for this app has more than the ten that it allows; let fewer processes use the app's token"
+            );
+            Farewell::Refresh
+        }
         reason => {
             tracing::info!(reason, "Slack will close a connection");
             Farewell::Refresh
@@ -143,6 +149,7 @@ mod tests {
         let goodbye = |reason: &str| Frame::read(&json!({"type": "disconnect", "reason": reason}).to_string());
         assert!(matches!(goodbye("warning"), Frame::Goodbye(Farewell::Refresh)));
         assert!(matches!(goodbye("refresh_requested"), Frame::Goodbye(Farewell::Refresh)));
+        assert!(matches!(goodbye("too_many_websockets"), Frame::Goodbye(Farewell::Refresh)));
         assert!(matches!(goodbye("link_disabled"), Frame::Goodbye(Farewell::Disabled)));
     }
 }

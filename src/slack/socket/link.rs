@@ -78,12 +78,12 @@ impl Link {
         Ok(Self { stream, inbound: inbound.clone(), patience: patience.clone(), standing: Standing(health.clone()) })
     }
 
-    /// Serves until the connection ends. `ask` is told when Slack wants another one opened. True when the connection
-    /// was of use, so that the next one may be opened without a pause.
+    /// Serves until the connection ends. `ask` is told when Slack wants another one opened. True, there and at the end,
+    /// when the connection was of use, so that the next one may be opened without a pause.
     /// It closes when `leave` is called in, and soon after Slack asked for that.
     pub async fn serve(
         mut self,
-        ask: oneshot::Sender<Farewell>,
+        ask: oneshot::Sender<(Farewell, bool)>,
         leave: CancellationToken,
         stop: CancellationToken,
     ) -> bool {
@@ -109,16 +109,16 @@ impl Link {
                     silent = 0;
                     self.standing.0.heard(self.inbound.clock().now());
                     match message {
-                        Message::Text(text) => {
-                            of_use = true;
-                            if let Some(farewell) = self.take(&text, &mut taking)
-                                && let Some(ask) = ask.take()
-                            {
-                                // Whoever keeps this connection may be stopping, and then needs no other.
-                                let _ = ask.send(farewell);
-                                expire(self.patience.leave_within, leave.clone());
+                        Message::Text(text) => match self.take(&text, &mut taking) {
+                            None => of_use = true,
+                            Some(farewell) => {
+                                if let Some(ask) = ask.take() {
+                                    // Whoever keeps this connection may be stopping, and then needs no other.
+                                    let _ = ask.send((farewell, of_use));
+                                    expire(self.patience.leave_within, leave.clone());
+                                }
                             }
-                        }
+                        },
                         Message::Close(_) => break,
                         _ => {}
                     }

@@ -1,5 +1,6 @@
 //! Socket Mode breaks in every way it can, and nobody is left unheard.
 
+use std::future::Future;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -127,29 +128,30 @@ async fn a_waiting_time_that_slack_names_for_connections_is_kept() {
     assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
-/// A Slack whose connections are pinged and never greeted: its address, and how many it has taken.
-async fn without_greeting() -> (String, watch::Receiver<usize>) {
+/// A Slack with one way to treat every connection: its address, and how many it has taken.
+async fn treating<F, Treated>(treat: F) -> (String, watch::Receiver<usize>)
+where
+    F: Fn(WebSocket) -> Treated + Clone + Send + Sync + 'static,
+    Treated: Future<Output = ()> + Send + 'static,
+{
     let (taken, count) = watch::channel(0);
     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = tcp.local_addr().expect("an address");
-    let ping = move |mut socket: WebSocket| async move {
-        taken.send_modify(|taken| *taken += 1);
-        let mut next = tokio::time::interval(Duration::from_millis(10));
-        while socket.send(Message::Ping("ping".into())).await.is_ok() {
-            next.tick().await;
-        }
+    let link = move |upgrade: WebSocketUpgrade| {
+        let (taken, treat) = (taken.clone(), treat.clone());
+        std::future::ready(upgrade.on_upgrade(move |socket| {
+            taken.send_modify(|taken| *taken += 1);
+            treat(socket)
+        }))
     };
-    let link = move |upgrade: WebSocketUpgrade| std::future::ready(upgrade.on_upgrade(ping.clone()));
     let open = move || async move { Json(json!({"ok": true, "url": format!("ws://{address}/link")})) };
     let routes = Router::new().route("/api/apps.connections.open", post(open)).route("/link", get(link));
     tokio::spawn(async move { axum::serve(tcp, routes).await });
     (format!("http://{address}/api"), count)
 }
 
-#[tokio::test]
-async fn a_connection_that_is_alive_and_never_greeted_is_given_up() {
-    let world = World::quiet().await;
-    let (api_url, mut taken) = without_greeting().await;
+/// Connects with one link to such a Slack.
+fn connect_to(world: &World, api_url: String, patience: Patience) {
     let config = SlackConfig {
         bot_token: world.practice.bot_token().into(),
         app_token: Some(world.practice.app_token().into()),
@@ -159,8 +161,49 @@ async fn a_connection_that_is_alive_and_never_greeted_is_given_up() {
     let slack = Slack::new(&config, world.clock.clone()).unwrap();
     let (rules, render) = (world.rules.clone(), world.render.clone());
     let inbound = Inbound::new(world.store.clone(), world.clock.clone(), rules, render, slack);
-    let impatient = Patience { links: 1, answer_within: Duration::from_millis(300), ..patience() };
-    tokio::spawn(SocketDoor::new(inbound, Health::default(), impatient).run(world.stop.clone()));
-    let again = tokio::time::timeout(Duration::from_secs(20), taken.wait_for(|taken| *taken >= 2)).await;
-    again.expect("another one is opened").expect("the peer stands");
+    let one = Patience { links: 1, ..patience };
+    tokio::spawn(SocketDoor::new(inbound, Health::default(), one).run(world.stop.clone()));
+}
+
+async fn until_taken(count: &mut watch::Receiver<usize>, at_least: usize) {
+    let taken = tokio::time::timeout(Duration::from_secs(20), count.wait_for(|taken| *taken >= at_least)).await;
+    taken.expect("another one is opened").expect("the peer stands");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_alive_and_never_greeted_is_given_up() {
+    let world = World::quiet().await;
+    let (api_url, mut taken) = treating(|mut socket| async move {
+        let mut next = tokio::time::interval(Duration::from_millis(10));
+        while socket.send(Message::Ping("ping".into())).await.is_ok() {
+            next.tick().await;
+        }
+    })
+    .await;
+    connect_to(&world, api_url, Patience { answer_within: Duration::from_millis(300), ..patience() });
+    until_taken(&mut taken, 2).await;
+}
+
+/// As where more connections are open than Slack allows: each new one is greeted, and then sent away.
+#[tokio::test]
+async fn connections_that_are_sent_away_at_once_are_not_opened_in_circles() {
+    let world = World::quiet().await;
+    let (api_url, mut taken) = treating(|mut socket| async move {
+        let farewell = json!({"type": "disconnect", "reason": "too_many_websockets"});
+        for frame in [json!({"type": "hello"}), farewell] {
+            if socket.send(Message::Text(frame.to_string().into())).await.is_err() {
+                return;
+            }
+        }
+        while let Some(Ok(_)) = socket.recv().await {}
+    })
+    .await;
+    let patience = patience();
+    let pauses = [1, 2, 4, 8].map(|doubled| (patience.first_pause * doubled).min(patience.longest_pause));
+    // A pause is half of its length at least, and all of it at most.
+    let least: Duration = pauses.iter().sum::<Duration>() / 2;
+    let begun = std::time::Instant::now();
+    connect_to(&world, api_url, patience);
+    until_taken(&mut taken, 1 + pauses.len()).await;
+    assert!(begun.elapsed() >= least, "{:?} for {} pauses", begun.elapsed(), pauses.len());
 }
