@@ -30,7 +30,12 @@ pub struct ByHand {
     let_go: Arc<AtomicBool>,
     stop: CancellationToken,
     running: JoinHandle<()>,
+    /// What was counted before it: a process has one set of figures.
+    counted_before: BTreeMap<Call, u64>,
 }
+
+/// A method of Slack, and what became of the call.
+type Call = (String, String);
 
 impl ByHand {
     /// Opens the workspace at this moment and starts Vigie in it.
@@ -50,13 +55,14 @@ impl ByHand {
         let vigie = Vigie::assemble(config, &slack, &database.url, clock.clone()).await;
         let vigie = vigie.unwrap_or_else(|fault| panic!("{fault}"));
         let routes = vigie.routes();
+        let counted_before = counted(&routes).await;
         let (stop, bot) = (CancellationToken::new(), vigie.clone());
         let running = tokio::spawn({
             let stop = stop.clone();
             async move { bot.run(stop).await }
         });
         team.is_heard(Duration::from_secs(10)).await;
-        Self { team, vigie, routes, clock, let_go, stop, running }
+        Self { team, vigie, routes, clock, let_go, stop, running, counted_before }
     }
 
     pub fn now(&self) -> Instant {
@@ -97,17 +103,12 @@ impl ByHand {
 
     /// How often Vigie has called each method of Slack so far with this outcome, by its own figures.
     pub async fn calls(&self, outcome: &str) -> BTreeMap<String, u64> {
-        let ask = Request::get("/metrics").body(Body::empty()).expect("a request");
-        let Ok(answer) = self.routes.clone().oneshot(ask).await;
-        let figures = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a text");
-        let figures = String::from_utf8(figures.to_vec()).expect("figures are UTF-8");
-        let counted = |line: &str| {
-            let (method, count) = line
-                .strip_prefix("vigie_slack_calls_total{method=\"")?
-                .split_once(&format!("\",outcome=\"{outcome}\"}} "))?;
-            Some((method.to_owned(), count.parse().expect("a count")))
-        };
-        figures.lines().filter_map(counted).collect()
+        let own = counted(&self.routes).await.into_iter().filter(|((_, became), _)| became == outcome);
+        own.map(|(call, count)| {
+            let before = self.counted_before.get(&call).copied().unwrap_or(0);
+            (call.0, count - before)
+        })
+        .collect()
     }
 
     /// Stops Vigie in good order; the workspace stays, and goes by the machine's clock.
@@ -118,4 +119,18 @@ impl ByHand {
         self.let_go.store(true, Ordering::SeqCst);
         self.team
     }
+}
+
+/// How often each method of Slack was called in this process, and with what outcome.
+async fn counted(routes: &axum::Router) -> BTreeMap<Call, u64> {
+    let ask = Request::get("/metrics").body(Body::empty()).expect("a request");
+    let Ok(answer) = routes.clone().oneshot(ask).await;
+    let figures = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a text");
+    let figures = String::from_utf8(figures.to_vec()).expect("figures are UTF-8");
+    let read = |line: &str| {
+        let (method, rest) = line.strip_prefix("vigie_slack_calls_total{method=\"")?.split_once("\",outcome=\"")?;
+        let (outcome, count) = rest.split_once("\"} ")?;
+        Some(((method.to_owned(), outcome.to_owned()), count.parse().expect("a count")))
+    };
+    figures.lines().filter_map(read).collect()
 }

@@ -25,32 +25,23 @@ use std::process::ExitCode;
 
 use table::Table;
 
-/// The groups in the order of the table, and whether they are measured when none is named.
-const GROUPS: [(&str, bool); 9] = [
-    ("ack", true),
-    ("idle", true),
-    ("start", true),
-    ("hear", true),
-    ("declare", true),
-    ("first-write", true),
-    ("undo", true),
-    ("many", false),
-    ("storm", false),
-];
+/// The groups in the order of the table.
+const GROUPS: [&str; 9] = ["ack", "idle", "start", "hear", "declare", "many", "storm", "first-write", "undo"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
     vigie::app::install_crypto();
     // cargo adds words of its own, which begin with a dash.
     let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    if let Some(strange) = named.iter().find(|name| GROUPS.iter().all(|(group, _)| group != name)) {
-        let known = GROUPS.map(|(group, _)| group).join(", ");
-        eprintln!("there are no figures called “{strange}”; there are: {known}");
+    let strange = named.iter().find(|name| !GROUPS.contains(&name.as_str()));
+    if named.is_empty() || strange.is_some() {
+        let strange = strange.map_or("without a name".to_owned(), |name| format!("called “{name}”"));
+        eprintln!("there are no figures {strange}; there are: {}", GROUPS.join(", "));
         return ExitCode::from(2);
     }
     let mut table = Table::default();
-    for (group, usual) in GROUPS {
-        if named.iter().any(|name| name == group) || (named.is_empty() && usual) {
+    for group in GROUPS {
+        if named.iter().any(|name| name == group) {
             measure(group, &mut table).await;
         }
     }
@@ -65,10 +56,10 @@ async fn measure(group: &str, table: &mut Table) {
         "start" => start::measure(table).await,
         "hear" => hear::measure(table).await,
         "declare" => declare::measure(table).await,
-        "first-write" => undo::first_write(table).await,
-        "undo" => undo::undo(table).await,
         "many" => many::measure(table).await,
         "storm" => storm::measure(table).await,
+        "first-write" => undo::first_write(table).await,
+        "undo" => undo::undo(table).await,
         _ => unreachable!("every group of the list has its line here"),
     }
 }

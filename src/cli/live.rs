@@ -62,11 +62,15 @@ pub(super) async fn practice(args: &Practice) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// It traces whole requests, and that of a connection to Slack holds the ticket for it.
+const NO_TICKETS: &str = "tungstenite=info";
+
 /// The log goes to standard error: `RUST_LOG` says how much (tracing's own words), `VIGIE_LOG=json` for machines.
 fn write_log(usual: &str) -> anyhow::Result<()> {
     let wanted = environment("RUST_LOG").unwrap_or_else(|| usual.to_owned());
     let filter =
         EnvFilter::try_new(&wanted).context("RUST_LOG is not understood; write for example info or vigie=debug")?;
+    let filter = filter.add_directive(NO_TICKETS.parse().context("a rule for the log is not understood")?);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let done = match environment("VIGIE_LOG").as_deref() {
         Some("json") => log.json().try_init(),

@@ -190,8 +190,7 @@ impl Engine {
             let noted = store.deaf_since().await?;
             // What began while the door was open is over when the canary is heard.
             if self.parts.watch.canary.is_none() || noted.is_none_or(|noted| noted >= since) {
-                store.tell_absence(since, heard_again, AWAY).await?;
-                store.note_deaf(None).await?;
+                self.end_deafness(since, heard_again).await?;
             }
             memory.sang_at = None;
         }
@@ -371,12 +370,9 @@ impl Engine {
                 Ok(Some(since))
             }
             (None, Some(noted)) => match heard.filter(|heard| *heard > noted) {
-                Some(heard) => {
-                    store.tell_absence(noted, heard, AWAY).await?;
-                    store.note_deaf(None).await.map(|()| None)
-                }
-                // One that may not sing shows nothing.
-                None if memory.mute.is_some() => store.note_deaf(None).await.map(|()| None),
+                Some(heard) => self.end_deafness(noted, heard).await.map(|()| None),
+                // One that may not sing shows nothing. How long the door was shut is known all the same.
+                None if memory.mute.is_some() => self.end_deafness(noted, opened.unwrap_or(noted)).await.map(|()| None),
                 // Whoever is new is believed to hear it, but does not say so before it has.
                 None if is_new => {
                     memory.waits_for_canary = true;
@@ -385,9 +381,15 @@ impl Engine {
                 None => Ok(Some(noted)),
             },
             // Slack would not tell of it.
-            (Some(_), Some(_)) => store.note_deaf(None).await.map(|()| None),
+            (Some(_), Some(noted)) => self.end_deafness(noted, opened.unwrap_or(noted)).await.map(|()| None),
             (_, None) => Ok(None),
         }
+    }
+
+    /// Tells of it, and forgets it.
+    async fn end_deafness(&self, since: Instant, ended: Instant) -> Result<(), StoreFault> {
+        self.parts.store.tell_absence(since, ended, AWAY).await?;
+        self.parts.store.note_deaf(None).await
     }
 
     /// When anybody last heard the canary.

@@ -1,7 +1,7 @@
 //! How well Slack is heard: what readiness and the auditor look at.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::incident::time::Instant;
 
@@ -11,15 +11,21 @@ pub struct Health(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    links: AtomicUsize,
+    links: Mutex<Links>,
     hellos: AtomicU64,
     /// Milliseconds UTC; 0 while it never happened.
-    connected_since: AtomicI64,
     last_heard: AtomicI64,
     fault: Mutex<Option<String>>,
     switched_off: AtomicBool,
     /// Counts how often somebody wanted every connection replaced.
     reopen: tokio::sync::watch::Sender<u64>,
+}
+
+/// The connections that stand, and since when there has been one: told together, or an absence would be told wrongly.
+#[derive(Debug, Clone, Copy, Default)]
+struct Links {
+    open: usize,
+    since: Option<Instant>,
 }
 
 /// How it stands at one moment.
@@ -42,13 +48,12 @@ pub struct Gauge {
 impl Health {
     /// How it stands.
     pub fn gauge(&self) -> Gauge {
-        let links = self.0.links.load(Ordering::Acquire);
-        let since = self.0.connected_since.load(Ordering::Acquire);
+        let links = *self.links();
         let heard = self.0.last_heard.load(Ordering::Acquire);
         let fault = self.0.fault.lock().unwrap_or_else(PoisonError::into_inner);
         Gauge {
-            links,
-            connected_since: (links > 0).then_some(Instant(since)),
+            links: links.open,
+            connected_since: links.since,
             last_heard: (heard > 0).then_some(Instant(heard)),
             hellos: self.0.hellos.load(Ordering::Acquire),
             fault: fault.clone(),
@@ -58,9 +63,10 @@ impl Health {
 
     /// A connection said hello.
     pub(super) fn opened(&self, now: Instant) {
-        if self.0.links.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.0.connected_since.store(now.0, Ordering::Release);
-        }
+        let mut links = self.links();
+        links.open += 1;
+        links.since.get_or_insert(now);
+        drop(links);
         self.0.hellos.fetch_add(1, Ordering::AcqRel);
         self.set_fault(None);
         self.0.switched_off.store(false, Ordering::Release);
@@ -79,7 +85,15 @@ impl Health {
 
     /// A connection that had said hello is gone.
     pub(super) fn closed(&self) {
-        self.0.links.fetch_sub(1, Ordering::AcqRel);
+        let mut links = self.links();
+        links.open = links.open.saturating_sub(1);
+        if links.open == 0 {
+            links.since = None;
+        }
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.0.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something came from Slack.

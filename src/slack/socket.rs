@@ -125,16 +125,10 @@ impl SocketDoor {
             let (ask, asked) = oneshot::channel();
             reopen.mark_unchanged();
             let leave = CancellationToken::new();
-            let mut serving = tokio::spawn(link.serve(ask, leave.clone(), stop.clone()));
+            let serving = tokio::spawn(link.serve(ask, leave.clone(), stop.clone()));
             let was_of_use = tokio::select! {
-                served = &mut serving => of_use(served),
-                Ok(()) = reopen.changed() => {
-                    tracing::warn!(slot, "a connection is replaced, for nothing is heard through it");
-                    // What it was given all the same is still taken and acknowledged.
-                    expire(self.patience.leave_within, leave);
-                    leaving.spawn(serving);
-                    true
-                }
+                biased;
+                // Nothing is said where it ends without a farewell.
                 farewell = asked => match farewell {
                     // The old connection serves on until Slack closes it; meanwhile the new one is opened.
                     Ok((Farewell::Refresh, of_use)) => {
@@ -148,6 +142,13 @@ impl SocketDoor {
                     }
                     Err(_) => of_use(serving.await),
                 },
+                Ok(()) = reopen.changed() => {
+                    tracing::warn!(slot, "a connection is replaced, for nothing is heard through it");
+                    // What it was given all the same is still taken and acknowledged.
+                    expire(self.patience.leave_within, leave);
+                    leaving.spawn(serving);
+                    true
+                }
             };
             if was_of_use {
                 pause.reset();

@@ -46,6 +46,18 @@ impl Store {
         self.announce_arrival();
         Ok(inserted)
     }
+
+    /// Whether it is this input that was received under this source, and no other. What was tidied up since counts as this.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn received_this(&self, source: &str, input: &Input) -> Result<bool, StoreFault> {
+        let received = self.db.read_first(&sql::INPUT_OF, args![source]).await?;
+        match received {
+            Some(row) => Ok(row.text("input")? == write("input", input)?),
+            None => Ok(true),
+        }
+    }
 }
 
 /// Somebody waits for this with a deadline: Slack for its acknowledgement.

@@ -88,6 +88,7 @@ statements! {
     // Inbox
     RECEIVE = "INSERT INTO inbox (source, incident, channel, input, state, arrived_at) \
         VALUES ($1, $2, $3, $4, 'new', $5) ON CONFLICT (source) DO NOTHING";
+    INPUT_OF = "SELECT input FROM inbox WHERE source = $1";
     UNDECIDED = "SELECT (SELECT MIN(position) FROM inbox WHERE state = 'new') AS input, \
         (SELECT MIN(wake_at) FROM incident WHERE wake_at IS NOT NULL) AS wake WHERE" (may_work!());
     /// The oldest input that no older one of the same incident or channel waits before: replicas share the inbox, and

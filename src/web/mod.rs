@@ -68,6 +68,7 @@ async fn ready(State(gauges): State<Gauges>) -> impl IntoResponse {
 /// Slack's calls away, and nothing could be heard ever again.
 async fn heard(gauges: &Gauges) -> Result<Option<String>, String> {
     let now = gauges.clock.now();
+    let mut songs = gauges.slack.canary_unheard();
     let silent_since = match &gauges.door {
         Some(door) => {
             if let Some(why) = gauges.slack.refusal() {
@@ -77,6 +78,8 @@ async fn heard(gauges: &Gauges) -> Result<Option<String>, String> {
             if gauge.links == 0 {
                 return Err(gauge.fault.unwrap_or_else(|| "no connection to Slack is open".to_owned()));
             }
+            // What was sung while the door was shut is not to be heard.
+            songs.retain(|sung| gauge.connected_since.is_none_or(|opened| *sung >= opened));
             gauge.last_heard.filter(|at| now.since(*at) > DEAF_AFTER)
         }
         // Slack calls in: whether it still does only the canary shows.
@@ -86,7 +89,7 @@ async fn heard(gauges: &Gauges) -> Result<Option<String>, String> {
             None
         }
     };
-    let unheard = unheard_by_all(&gauges.store, &gauges.slack.canary_unheard(), now).await;
+    let unheard = unheard_by_all(&gauges.store, &songs, now).await;
     let silent_since = silent_since.or(unheard.map_err(|fault| fault.to_string())?);
     let silent = silent_since.map(|since| format!("Slack has been silent for {} s", now.since(since).0 / 1000));
     match silent {

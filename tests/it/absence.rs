@@ -155,3 +155,20 @@ async fn a_deafness_that_a_former_configuration_noted_is_forgotten_by_one_that_h
     until("it is forgotten", PATIENCE, async || noted().await.is_none().then_some(())).await;
     world.close().await;
 }
+
+/// How long the door was shut is known without the canary.
+#[tokio::test]
+async fn a_deafness_of_the_door_is_told_though_the_canary_may_not_sing() {
+    let alive = Alive::open().await;
+    let world = watched(&alive, "  canary: C0NOWHERE\n").await;
+    world.types("U0SUPPORT", "C0GENERAL", "start sev2 orders are lost").await;
+    let channel = world.channel(1).await;
+    let opened = world.setup.vigie.health.gauge().connected_since.expect("the door is open");
+    world.setup.vigie.store.note_deaf(Some(opened - Millis::minutes(10))).await.expect("the store answers");
+    a_minute_is_looked_at(&world).await;
+    until("it is told", PATIENCE, async || (told_of_an_absence(&world, &channel) == 1).then_some(())).await;
+    let noted = async || world.setup.vigie.store.deaf_since().await.expect("the store answers");
+    until("it is forgotten", PATIENCE, async || noted().await.is_none().then_some(())).await;
+    let _ = world.ws().take_violations();
+    world.close().await;
+}

@@ -126,8 +126,14 @@ impl Inbound {
     /// Puts the line into the inbox.
     pub(super) async fn store_line(&self, ask: Ask) -> Asked {
         let (target, input) = (ask.target(), ask.input());
-        match self.receive(&ask.source, target, &input).await {
-            Ok(()) => Asked::Stored,
+        let is_kept = match self.receive(&ask.source, target, &input).await {
+            Ok(false) => self.store.received_this(&ask.source, &input).await,
+            new => new,
+        };
+        match is_kept {
+            Ok(true) => Asked::Stored,
+            // A dialog that was changed and sent off again, for the answer to its first text was lost.
+            Ok(false) => Asked::Answer(Words::new("refusal.already_taken")),
             Err(fault) => Asked::Answer(self.sorry("a command", &fault)),
         }
     }

@@ -77,7 +77,7 @@ impl Inbound {
         let input = Input::Chat(happening);
         let target = Target { incident: Some(incident), channel: Some(channel) };
         match self.receive(source, target, &input).await {
-            Ok(()) => Ack::PLAIN,
+            Ok(_) => Ack::PLAIN,
             Err(fault) => {
                 tracing::error!(%fault, "an event was not taken; Slack delivers it again");
                 Ack::Again

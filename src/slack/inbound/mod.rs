@@ -116,13 +116,13 @@ impl Inbound {
         ack
     }
 
-    /// Into the inbox. A repeated delivery has the same `source` and changes nothing.
-    async fn receive(&self, source: &str, target: Target, input: &Input) -> Result<(), StoreFault> {
+    /// Into the inbox. A repeated delivery has the same `source` and changes nothing. Whether it is new.
+    async fn receive(&self, source: &str, target: Target, input: &Input) -> Result<bool, StoreFault> {
         let new = self.store.receive(source, target, input, self.clock.now()).await?;
         if !new {
             tracing::info!(source, "a repeated delivery was dropped");
         }
-        Ok(())
+        Ok(new)
     }
 
     /// A sentence in a person's language.

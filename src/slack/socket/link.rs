@@ -4,15 +4,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Uri;
 use futures_util::{SinkExt, StreamExt};
+use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use url::Url;
 
 use super::super::client::is_safe;
@@ -58,15 +61,14 @@ impl Link {
     /// Asks Slack for an address, connects, and waits for hello.
     pub async fn open(inbound: &Inbound, health: &Health, patience: &Patience) -> Result<Self, NoLink> {
         let address = inbound.slack().open_socket_address().await?;
-        let is_safe = Url::parse(&address).is_ok_and(|url| is_safe(&url));
-        if !is_safe {
+        let Some(url) = Url::parse(&address).ok().filter(is_safe) else {
             return Err(NoLink::Broken("Slack named an address that is not encrypted".to_owned()));
-        }
-        // Nagle's algorithm would hold an acknowledgement back behind an earlier small frame for tens of milliseconds.
+        };
         let trust = tls::config().map_err(|fault| NoLink::Broken(fault.to_string()))?;
         let socket = WebSocketConfig::default().read_buffer_size(BUFFER);
+        let tcp = within(patience.answer_within, dial(&url, patience.answer_within / 2)).await?;
         let connecting =
-            connect_async_tls_with_config(address, Some(socket), true, Some(Connector::Rustls(Arc::new(trust))));
+            client_async_tls_with_config(address, tcp, Some(socket), Some(Connector::Rustls(Arc::new(trust))));
         let (mut stream, _) = within(patience.answer_within, connecting).await?;
         match within(patience.answer_within, greeting(&mut stream)).await? {
             None => {}
@@ -210,6 +212,21 @@ impl Link {
         if tokio::time::timeout(self.patience.finish_within, storing).await.is_err() {
             tracing::warn!("a connection ended while envelopes were still being stored");
         }
+    }
+}
+
+/// Connects to whichever of the host's addresses answers: one that swallows everything shall not keep the others from being
+/// tried.
+async fn dial(url: &Url, limit: Duration) -> Result<TcpStream, Error> {
+    let mut tcp = HttpConnector::new();
+    // Nagle's algorithm would hold an acknowledgement back behind an earlier small frame for tens of milliseconds.
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(limit));
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
+    let peer = Uri::builder().scheme("http").authority(format!("{host}:{port}")).path_and_query("/").build()?;
+    match tcp.oneshot(peer).await {
+        Ok(stream) => Ok(stream.into_inner()),
+        Err(error) => Err(Error::Io(std::io::Error::other(error))),
     }
 }
 

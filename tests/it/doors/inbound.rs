@@ -260,6 +260,33 @@ async fn a_refused_click_in_a_dialog_keeps_what_was_typed() {
     assert!(world.incident().await.status.is_open());
 }
 
+/// Slack keeps a dialog open whose acknowledgement it never saw.
+#[tokio::test]
+async fn a_dialog_that_is_sent_off_again_is_taken_once_and_says_so_if_its_text_is_another() {
+    let world = World::open().await;
+    world.person("lead").command("ops", "/incident", "start").await;
+    let view = world.ws().top_view("U0LEAD").expect("a dialog is open")["id"].as_str().unwrap().to_owned();
+    let (first, other) = (json!({"title": "checkout returns 500"}), json!({"title": "checkout and login return 500"}));
+    world.ws().lose_next_acks(1);
+    let lead = world.person("lead");
+    let (lost, ()) = tokio::join!(lead.submit(&view, first.clone()), async {
+        world.until(|ws| ws.acks_to_lose() == 0).await;
+        // Slack gives up waiting.
+        world.clock.advance(vigie::incident::time::Millis::seconds(4));
+    });
+    assert!(matches!(lost, Ok(SubmitOutcome::Failed(_))), "{lost:?}");
+    world.settle().await;
+    let told = world.person("lead").submit(&view, other).await;
+    assert!(
+        matches!(&told, Ok(SubmitOutcome::Errors(errors)) if errors.values().any(|told| told.as_str().unwrap().contains("sent first"))),
+        "{told:?}"
+    );
+    assert_eq!(world.person("lead").submit(&view, first).await, Ok(SubmitOutcome::Cleared));
+    world.settle().await;
+    assert_eq!(world.incident().await.title, "checkout returns 500");
+    assert_eq!(world.store.recent_incidents(5).await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_dialog_that_slack_does_not_open_is_answered_with_a_reference() {
     let world = World::open().await;
