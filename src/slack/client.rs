@@ -411,18 +411,25 @@ impl Slack {
     }
 }
 
+/// How every connection to Slack begins, of calls and of sockets: with whichever of the host's addresses answers, for one that
+/// swallows everything shall not keep the others from being tried.
+pub(super) fn dialer() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    // Nagle's algorithm would hold an acknowledgement back behind an earlier small frame for tens of milliseconds.
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_LIMIT));
+    tcp.set_keepalive(Some(Duration::from_secs(30)));
+    tcp
+}
+
 fn connector() -> Result<SlackHyperHttpsConnector, TlsFault> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(CONNECT_LIMIT));
-    http.set_keepalive(Some(Duration::from_secs(30)));
     let builder = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(tls::config()?)
         .https_or_http()
         .enable_http1()
         .enable_http2();
-    Ok(builder.wrap_connector(http))
+    Ok(builder.wrap_connector(dialer()))
 }
 
 fn client(connector: SlackHyperHttpsConnector, base: &str) -> SlackHyperClient {

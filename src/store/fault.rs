@@ -144,8 +144,8 @@ fn refuses_postgres(code: &str) -> bool {
     class.is_some_and(|class| ["22", "23", "54"].contains(&class)) || ["XX001", "XX002"].contains(&code)
 }
 
-/// Statement completion unknown (a node that answers for others lost them), transaction resolution unknown (the same from a pooler),
-/// and a connection that was ended from the other side, maybe after the commit.
+/// Statement completion unknown (a node that answers for others lost them), transaction resolution unknown (the same from a
+/// pooler), and a connection that was ended from the other side, maybe after the commit.
 fn may_be_done(code: &str) -> bool {
     ["08007", "40003", "57P01", "57P02"].contains(&code)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use futures_util::{SinkExt, StreamExt};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinSet};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use url::Url;
 
-use super::super::client::is_safe;
+use super::super::client::{dialer, is_safe};
 use super::super::health::Health;
 use super::super::inbound::{Ack, Inbound};
 use super::frame::{Envelope, Farewell, Frame, acknowledgement};
@@ -66,7 +66,7 @@ impl Link {
         };
         let trust = tls::config().map_err(|fault| NoLink::Broken(fault.to_string()))?;
         let socket = WebSocketConfig::default().read_buffer_size(BUFFER);
-        let tcp = within(patience.answer_within, dial(&url, patience.answer_within / 2)).await?;
+        let tcp = within(patience.answer_within, dial(&url)).await?;
         let connecting =
             client_async_tls_with_config(address, tcp, Some(socket), Some(Connector::Rustls(Arc::new(trust))));
         let (mut stream, _) = within(patience.answer_within, connecting).await?;
@@ -215,19 +215,12 @@ impl Link {
     }
 }
 
-/// Connects to whichever of the host's addresses answers: one that swallows everything shall not keep the others from being
-/// tried.
-async fn dial(url: &Url, limit: Duration) -> Result<TcpStream, Error> {
-    let mut tcp = HttpConnector::new();
-    // Nagle's algorithm would hold an acknowledgement back behind an earlier small frame for tens of milliseconds.
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(limit));
+async fn dial(url: &Url) -> Result<TcpStream, Error> {
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
+    // Of a WebSocket's scheme the dialer does not know the port.
     let peer = Uri::builder().scheme("http").authority(format!("{host}:{port}")).path_and_query("/").build()?;
-    match tcp.oneshot(peer).await {
-        Ok(stream) => Ok(stream.into_inner()),
-        Err(error) => Err(Error::Io(std::io::Error::other(error))),
-    }
+    let dialed = dialer().oneshot(peer).await;
+    dialed.map(TokioIo::into_inner).map_err(|error| Error::Io(std::io::Error::other(error)))
 }
 
 /// Reads up to hello; or up to the farewell that Slack said in its place.
