@@ -3,7 +3,8 @@
 //! Open loop: the moments at which people type are fixed in advance, and each wait counts from its moment, so that a bot
 //! that falls behind is seen to. The command is `/incident list` with no incident open, the cheapest that Vigie keeps:
 //! afterwards Vigie also decides upon it and answers it by its `response_url`. Of the bots beside it one does the like, and
-//! the others do nothing more.
+//! the others do nothing more. An acknowledgement that says something says here that it did not work, and counts as lost.
+//! What was acknowledged is looked for in the database afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,8 @@ async fn bot_rows(kind: bot::Kind, store: database::Kind) -> Vec<Row> {
         rows.push(row);
     }
     bot.stop().await;
+    let kept = database.commands_kept().await;
+    assert!(kept >= due, "{name} acknowledged {due} commands and kept {kept}");
     rows
 }
 
@@ -118,7 +121,7 @@ async fn typed(team: &Team, (rate, length): (u32, Duration)) -> Vec<Wait> {
             std::thread::sleep(moment.saturating_duration_since(Instant::now()));
             runtime.spawn(async move {
                 let ack = person.command(GENERAL, "/incident", "list").await;
-                let (took, lost) = (moment.elapsed(), ack.failure.is_some());
+                let (took, lost) = (moment.elapsed(), ack.failure.is_some() || ack.payload.is_some());
                 Wait { took: if lost { took.max(SLACKS_PATIENCE) } else { took }, lost }
             })
         });

@@ -1,7 +1,7 @@
 //! The databases that the bots keep what they hear in: a SQLite file on a real disk, or a database of their own on the
 //! PostgreSQL server that `VIGIE_BENCH_POSTGRES` names.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::place;
@@ -26,7 +26,7 @@ impl Kind {
 /// A database that nobody has used.
 pub struct Database {
     pub url: String,
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Database {
@@ -35,10 +35,26 @@ impl Database {
             Kind::Sqlite => {
                 let folder = place::folder();
                 let url = format!("sqlite://{}", folder.path().join("bot.db").display());
-                Self { url, _folder: Some(folder) }
+                Self { url, folder: Some(folder) }
             }
-            Kind::Postgres => Self { url: on_the_server().await, _folder: None },
+            Kind::Postgres => Self { url: on_the_server().await, folder: None },
         }
+    }
+
+    /// How many of `/incident list` are in the inbox, whichever bot's it is.
+    pub async fn commands_kept(&self) -> usize {
+        const COUNT: &str = r#"SELECT count(*) FROM inbox WHERE input LIKE '%"list"%'"#;
+        let kept: Result<i64, sqlx::Error> = match self.folder {
+            Some(_) => {
+                let mut conn = SqliteConnection::connect(&self.url).await.expect("the file can be opened");
+                sqlx::query_scalar(COUNT).fetch_one(&mut conn).await
+            }
+            None => {
+                let mut conn = PgConnection::connect(&self.url).await.expect("the server answers");
+                sqlx::query_scalar(COUNT).fetch_one(&mut conn).await
+            }
+        };
+        usize::try_from(kept.expect("it has an inbox")).expect("a count")
     }
 }
 

@@ -10,34 +10,55 @@ use crate::team::Team;
 
 /// Starts that are timed.
 const STARTS: usize = 10;
+/// What a start leaves to be done is done by then.
+const SETTLED: Duration = Duration::from_secs(30);
 /// How long nothing happens.
-const QUIET: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(60);
 
 pub async fn measure(table: &mut Table) {
+    let mut idle = Vec::new();
     for kind in [database::Kind::Sqlite, database::Kind::Postgres] {
         for bot in [Kind::Vigie, Kind::BoltJs, Kind::BoltPython] {
-            let row = row(bot, kind).await;
-            table.add(row);
+            idle.push(Idle::after_its_starts(bot, kind).await);
         }
+    }
+    // Nobody does anything, so all do nothing at the same time.
+    pass(SETTLED).await;
+    let before: Vec<Duration> = idle.iter().map(|idle| idle.bot.processor()).collect();
+    pass(QUIET).await;
+    for (idle, before) in idle.into_iter().zip(before) {
+        table.add(idle.row(before).await);
     }
 }
 
-async fn row(kind: Kind, database: database::Kind) -> Row {
-    let bot = format!("{}, {}", kind.name(), database.name());
-    let team = Team::open().await;
-    let mut took = Vec::new();
-    let mut besides = String::new();
-    for number in 1..=STARTS {
-        let database = Database::fresh(database).await;
-        let bot = Bot::start(kind, &team, &database).await;
-        took.push(bot.took_to_start);
-        if number == STARTS {
-            let before = bot.processor();
-            pass(QUIET).await;
-            let share = (bot.processor() - before).as_secs_f64() / QUIET.as_secs_f64() * 100.0;
-            besides = format!("idle: {:.0} MB, {share:.1} % of a core", bot.memory());
+/// A bot that nobody says anything to, and how long each of its starts took.
+struct Idle {
+    name: String,
+    took: Vec<Duration>,
+    bot: Bot,
+    /// They are there for as long as the bot is.
+    _around: (Team, Database),
+}
+
+impl Idle {
+    async fn after_its_starts(kind: Kind, database: database::Kind) -> Self {
+        let name = format!("{}, {}", kind.name(), database.name());
+        let mut took = Vec::new();
+        loop {
+            let around = (Team::open().await, Database::fresh(database).await);
+            let bot = Bot::start(kind, &around.0, &around.1).await;
+            took.push(bot.took_to_start);
+            if took.len() == STARTS {
+                return Self { name, took, bot, _around: around };
+            }
+            bot.stop().await;
         }
-        bot.stop().await;
     }
-    Row { figure: "start to ready".into(), bot, took, besides }
+
+    async fn row(self, before: Duration) -> Row {
+        let share = (self.bot.processor() - before).as_secs_f64() / QUIET.as_secs_f64() * 100.0;
+        let besides = format!("idle: {:.0} MB, {share:.2} % of a core", self.bot.memory());
+        self.bot.stop().await;
+        Row { figure: "start to ready".into(), bot: self.name, took: self.took, besides }
+    }
 }

@@ -103,13 +103,17 @@ pub async fn undo(table: &mut Table) {
     let Some(place) = Place::open("undo").await else { return };
     let (mut bot, mut by_hand) = (Vec::new(), Vec::new());
     for number in 1..=UNDOS {
+        // Now one goes first, now the other, and each after the same rest.
+        let hand_first = number % 2 == 0;
+        if hand_first {
+            by_hand.push(place.undone_by_hand().await);
+        }
         let (clicked, run) = place.approves(number).await;
         let ended = place.step_ended(run).await;
         bot.push(Duration::from_millis(u64::try_from(ended - clicked).expect("the end follows the click")));
-        let began = Moment::now();
-        place.kubectl(&["rollout", "undo", "deployment/api"]).await;
-        place.kubectl(&["rollout", "status", "deployment/api"]).await;
-        by_hand.push(began.elapsed());
+        if !hand_first {
+            by_hand.push(place.undone_by_hand().await);
+        }
     }
     let figure = format!("whole roll-back, {PODS} pods");
     table.add(Row { figure: figure.clone(), bot: "kubectl".into(), took: by_hand, besides: String::new() });
@@ -239,6 +243,15 @@ impl Place {
         let received = text(&own.next().expect("the change is on record"), "requestReceivedTimestamp");
         let received: jiff::Timestamp = received.parse().expect("a time");
         received.as_millisecond()
+    }
+
+    async fn undone_by_hand(&self) -> Duration {
+        self.bot.rests().await;
+        pass(READING).await;
+        let began = Moment::now();
+        self.kubectl(&["rollout", "undo", "deployment/api"]).await;
+        self.kubectl(&["rollout", "status", "deployment/api"]).await;
+        began.elapsed()
     }
 
     async fn kubectl(&self, words: &[&str]) {

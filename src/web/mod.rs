@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::clock::Clock;
 use crate::incident::time::Millis;
-use crate::slack::{Health, Slack, unheard_by_all};
+use crate::slack::{Health, Slack, SlackFault, unheard_by_all};
 use crate::store::Store;
 
 /// How long any part may take to show that it works.
@@ -64,8 +64,8 @@ async fn ready(State(gauges): State<Gauges>) -> impl IntoResponse {
     (status, Json(body))
 }
 
-/// Whether Slack is heard. Where Slack calls in, its silence is said and no more: a balancer that goes by readiness would keep
-/// Slack's calls away, and nothing could be heard ever again.
+/// Whether Slack is heard. Where Slack calls in, its silence and its passing troubles are said and no more: a balancer that
+/// goes by readiness would keep Slack's calls away, which can be taken all the same. Who Vigie is must have been heard once.
 async fn heard(gauges: &Gauges) -> Result<Option<String>, String> {
     let now = gauges.clock.now();
     let mut songs = gauges.slack.canary_unheard();
@@ -84,8 +84,15 @@ async fn heard(gauges: &Gauges) -> Result<Option<String>, String> {
         }
         // Slack calls in: whether it still does only the canary shows.
         None => {
-            let asked = tokio::time::timeout(WITHIN, gauges.slack.check_tokens()).await;
-            asked.map_err(|_| "Slack does not answer".to_owned())?.map_err(|fault| fault.to_string())?;
+            let passing = match tokio::time::timeout(WITHIN, gauges.slack.check_tokens()).await {
+                Ok(Ok(_)) => None,
+                Ok(Err(fault @ SlackFault::Permanent { .. })) => return Err(fault.to_string()),
+                Ok(Err(fault)) => Some(fault.to_string()),
+                Err(_) => Some("Slack does not answer".to_owned()),
+            };
+            if let Some(why) = passing {
+                return if gauges.slack.known_identity().is_some() { Ok(Some(why)) } else { Err(why) };
+            }
             None
         }
     };
@@ -122,10 +129,14 @@ async fn on_time(gauges: &Gauges) -> Result<(), String> {
 }
 
 async fn figures(State(gauges): State<Gauges>) -> impl IntoResponse {
-    if let Ok((inbox, outbox)) = gauges.store.backlog().await {
-        metrics::gauge!("vigie_inbox_waiting").set(inbox as f64);
-        metrics::gauge!("vigie_outbox_waiting").set(outbox as f64);
-    }
+    // A database that does not tell leaves no number behind: the one before would look like a calm.
+    let backlog = tokio::time::timeout(WITHIN, gauges.store.backlog()).await;
+    let (inbox, outbox) = match backlog {
+        Ok(Ok((inbox, outbox))) => (inbox as f64, outbox as f64),
+        Ok(Err(_)) | Err(_) => (f64::NAN, f64::NAN),
+    };
+    metrics::gauge!("vigie_inbox_waiting").set(inbox);
+    metrics::gauge!("vigie_outbox_waiting").set(outbox);
     let text = gauges.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

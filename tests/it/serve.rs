@@ -301,41 +301,62 @@ async fn the_http_doors_open_to_what_slack_signed_and_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn it_is_ready_only_while_slack_is_reached_and_alive_all_the_time() {
+async fn by_socket_mode_it_is_ready_only_while_slack_is_reached_and_alive_all_the_time() {
     let site = Site::open().await;
-    for (variables, way) in
-        [(site.by_socket(&[("DATABASE_URL", "sqlite://socket.db")]), "socket"), (site.by_http(&[]), "http")]
-    {
-        println!("{way}");
-        site.ws().faults().until_cleared("*", Trouble::ServerError);
-        let bot = site.serve(&variables).await;
-        let (status, parts) = bot.readiness().await;
-        assert_eq!((status, &parts["database"]), (StatusCode::SERVICE_UNAVAILABLE, &"ok".into()), "{parts}");
-        assert_ne!(parts["slack"], "ok", "{parts}");
-        assert_eq!(bot.get("/healthz").await.0, StatusCode::OK, "it is alive and waits");
-        site.ws().faults().clear();
-        bot.becomes(StatusCode::OK).await;
-        site.ws().faults().until_cleared("*", Trouble::ServerError);
-        site.ws().abort_sockets();
-        let parts = bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;
-        assert_ne!(parts["slack"], "ok", "{parts}");
-        site.ws().faults().clear();
-        bot.becomes(StatusCode::OK).await;
-        bot.stop().await;
-    }
-
-    let (socket, http) =
-        (site.serve(&site.by_socket(&[])).await, site.by_http(&[("DATABASE_URL", "sqlite://http.db")]));
-    let http = site.serve(&http).await;
-    for bot in [&socket, &http] {
-        bot.becomes(StatusCode::OK).await;
-    }
+    let bot = starts_without_slack(&site, &site.by_socket(&[])).await;
+    site.ws().faults().until_cleared("*", Trouble::ServerError);
+    site.ws().abort_sockets();
+    let parts = bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_ne!(parts["slack"], "ok", "{parts}");
+    site.ws().faults().clear();
+    bot.becomes(StatusCode::OK).await;
     site.practice.shutdown();
-    for bot in [socket, http] {
-        bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;
-        assert_eq!(bot.get("/healthz").await.0, StatusCode::OK);
-        bot.stop().await;
+    bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;
+    assert_eq!(bot.get("/healthz").await.0, StatusCode::OK);
+    bot.stop().await;
+}
+
+#[tokio::test]
+async fn by_http_slacks_calls_are_taken_and_no_balancer_keeps_them_away_while_slack_answers_none() {
+    let site = Site::open().await;
+    let bot = starts_without_slack(&site, &site.by_http(&[])).await;
+    site.ws().set_delivery(Delivery::Http { base_url: bot.address.clone() }).expect("a loopback address");
+    let lead = site.ws().person("U0LEAD");
+    for (trouble, said) in [
+        (Trouble::ServerError, "HTTP 500"),
+        (Trouble::RateLimited { retry_after_s: 2 }, "Slack takes no more calls"),
+        (Trouble::Slow(3 * PATIENCE), "does not answer"),
+    ] {
+        site.ws().faults().until_cleared("*", trouble);
+        let told = async || {
+            let (status, parts) = bot.readiness().await;
+            assert_eq!(status, StatusCode::OK, "{parts}");
+            parts["slack"].as_str().is_some_and(|slack| slack.contains(said)).then_some(())
+        };
+        until(said, PATIENCE, told).await;
+        let ack = lead.command("C0GENERAL", "/incident", "list").await;
+        assert_eq!(ack.failure, None);
+        site.ws().faults().clear();
+        let good = async || (bot.readiness().await.1["slack"] == "ok").then_some(());
+        until("Slack is well again", PATIENCE, good).await;
     }
+    site.ws().faults().until_cleared("auth.test", Trouble::Error("token_revoked".to_owned()));
+    let parts = bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;
+    assert!(parts["slack"].as_str().is_some_and(|slack| slack.contains("SLACK_BOT_TOKEN")), "{parts}");
+    bot.stop().await;
+}
+
+/// A bot that is not ready when it starts while Slack is away, waits, and is ready once Slack was reached.
+async fn starts_without_slack(site: &Site, variables: &[(String, String)]) -> Bot {
+    site.ws().faults().until_cleared("*", Trouble::ServerError);
+    let bot = site.serve(variables).await;
+    let (status, parts) = bot.readiness().await;
+    assert_eq!((status, &parts["database"]), (StatusCode::SERVICE_UNAVAILABLE, &"ok".into()), "{parts}");
+    assert_ne!(parts["slack"], "ok", "{parts}");
+    assert_eq!(bot.get("/healthz").await.0, StatusCode::OK, "it is alive and waits");
+    site.ws().faults().clear();
+    bot.becomes(StatusCode::OK).await;
+    bot
 }
 
 #[tokio::test]

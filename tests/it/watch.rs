@@ -187,10 +187,15 @@ async fn a_minute_passes(world: &World) {
 
 /// What `/readyz` answers.
 async fn ready(world: &World) -> (StatusCode, String) {
-    let asked = axum::http::Request::get("/readyz").body(axum::body::Body::empty()).expect("a request");
+    asked(world, "/readyz").await
+}
+
+/// What Vigie answers to machines there.
+async fn asked(world: &World, path: &str) -> (StatusCode, String) {
+    let asked = axum::http::Request::get(path).body(axum::body::Body::empty()).expect("a request");
     let answer = world.setup.vigie.routes().oneshot(asked).await.expect("it answers");
     let status = answer.status();
-    let body = axum::body::to_bytes(answer.into_body(), 10_000).await.expect("a body");
+    let body = axum::body::to_bytes(answer.into_body(), 100_000).await.expect("a body");
     (status, String::from_utf8(body.to_vec()).expect("a text"))
 }
 
@@ -648,4 +653,19 @@ async fn a_token_that_slack_takes_no_more_is_told_of_and_vigie_is_not_ready_unti
     assert!(!why.contains("SLACK_BOT_TOKEN"), "{why}");
     let _ = world.ws().take_violations();
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_shows_no_backlog_rather_than_the_one_before() {
+    let world = World::open().await;
+    world.settle().await;
+    let waiting = async || {
+        let (status, figures) = asked(&world, "/metrics").await;
+        assert_eq!(status, StatusCode::OK, "all other figures are told");
+        ["vigie_inbox_waiting ", "vigie_outbox_waiting "]
+            .map(|figure| figures.lines().find_map(|line| line.strip_prefix(figure)).map(str::to_owned))
+    };
+    assert_eq!(waiting().await, [Some("0".to_owned()), Some("0".to_owned())]);
+    world.setup.vigie.store.close().await;
+    assert_eq!(waiting().await, [Some("NaN".to_owned()), Some("NaN".to_owned())]);
 }
