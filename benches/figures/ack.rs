@@ -121,7 +121,7 @@ async fn typed(team: &Team, (rate, length): (u32, Duration)) -> Vec<Wait> {
             std::thread::sleep(moment.saturating_duration_since(Instant::now()));
             runtime.spawn(async move {
                 let ack = person.command(GENERAL, "/incident", "list").await;
-                let (took, lost) = (moment.elapsed(), ack.failure.is_some() || ack.payload.is_some());
+                let (took, lost) = (moment.elapsed(), ack.failure.is_some() || ack.text().is_some());
                 Wait { took: if lost { took.max(SLACKS_PATIENCE) } else { took }, lost }
             })
         });
