@@ -37,7 +37,7 @@ pub async fn measure(table: &mut Table) {
     let people = world.team.colleagues();
     let starts = people.iter().cycle().take(STORM).map(async |person| {
         let ack = person.command(GENERAL, "/incident", "start sev3 checkout returns 500").await;
-        assert_eq!((ack.failure.as_deref(), ack.text()), (None, None));
+        assert_eq!(ack.failure, None);
         real.elapsed()
     });
     let took = join_all(starts).await;
