@@ -153,7 +153,11 @@ impl Engine {
                 Ok(true) => {}
                 // Another process has the run now and tells how it goes.
                 Ok(false) => break,
-                Err(fault) => tracing::warn!(%fault, run = %fenced.run, "how a step goes could not be kept"),
+                Err(fault) => {
+                    tracing::warn!(%fault, run = %fenced.run, "how a step goes could not be kept; it is tried again");
+                    // Or what is newer by then.
+                    told.mark_changed();
+                }
             }
             edits += 1;
             self.parts.clock.wait_until(None, if edits < WHILE_BRISK { BRISK } else { CALM }).await;

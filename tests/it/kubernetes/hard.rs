@@ -107,7 +107,10 @@ async fn that_a_cluster_was_silent_is_no_longer_told_once_it_answers() {
             let progress = edits.iter().map(|call| shown(&call.args)).rfind(|card| card.contains('↳'));
             progress.is_some_and(|card| card.contains(text)).then_some(())
         };
-        until("the card says so", PATIENCE, says).await;
+        tokio::select! {
+            () = until(text, PATIENCE, says) => {}
+            run = outside.ended(1) => panic!("it ended before the card said “{text}”: {run:?}"),
+        }
     };
     newest_says("↳ web: 1 of 1 updated").await;
     plane.freeze().await;
