@@ -106,13 +106,8 @@ async fn listening(kind: Kind) -> (Team, Bot, usize) {
 }
 
 async fn has_its_sockets(team: &Team, sockets: usize) {
-    let mut changes = team.ws().changes();
-    let has = async {
-        while team.ws().open_sockets() < sockets {
-            changes.changed().await.expect("the workspace is there");
-        }
-    };
-    tokio::time::timeout(LONGEST, has).await.expect("it connects again");
+    let has = team.ws().wait_for(|ws| (ws.open_sockets() >= sockets).then_some(()));
+    has.await.unwrap_or_else(|vain| panic!("{vain}"));
 }
 
 /// Somebody types again and again until something is acknowledged.

@@ -55,8 +55,8 @@ fn paged(world: &ByHand) -> usize {
     world.team.phones.deliveries().iter().filter(|delivery| delivery.kind == DeliveryKind::Email).count()
 }
 
-/// Moves the clock until every channel is complete: each call that an incident begins with was taken, and nothing was given
-/// up.
+/// Moves the clock until every channel is complete: each call that an incident begins with was taken, and nothing was put
+/// aside.
 async fn channels(world: &ByHand) -> Row {
     let began = world.now();
     world.settle().await;
