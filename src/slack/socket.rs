@@ -32,9 +32,9 @@ pub struct Patience {
     pub answer_within: Duration,
     /// The shortest pause between two attempts; doubles with each failure.
     pub first_pause: Duration,
-    /// The longest pause.
+    /// The longest pause: for so long at most Vigie stays deaf once Slack takes connections again.
     pub longest_pause: Duration,
-    /// The pause while Socket Mode is switched off in the app's settings.
+    /// The pause while only people can mend it: Socket Mode is switched off, or Slack takes the token no more.
     pub disabled_pause: Duration,
     /// A connection that Slack announced to close may stay open this long beside its successor.
     pub leave_within: Duration,
@@ -50,7 +50,8 @@ impl Default for Patience {
             silent_pings: 3,
             answer_within: Duration::from_secs(10),
             first_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(30),
+            // Three processes with two connections each stay within the 50 attempts a minute that Slack takes.
+            longest_pause: Duration::from_secs(10),
             disabled_pause: Duration::from_secs(60),
             leave_within: Duration::from_secs(60),
             finish_within: Duration::from_secs(3),
@@ -107,7 +108,7 @@ impl SocketDoor {
                         NoLink::Disabled => self.switched_off(slot),
                         NoLink::Refused(SlackFault::Permanent { .. }) => {
                             tracing::error!(slot, "{none}");
-                            jittered(self.patience.longest_pause)
+                            jittered(self.patience.disabled_pause)
                         }
                         NoLink::Refused(SlackFault::Retry { after: Some(after), .. }) => {
                             tracing::warn!(slot, "{none}");
@@ -234,6 +235,20 @@ mod tests {
         let lengths: std::collections::BTreeSet<Duration> = (0..50).map(|_| jittered(wait)).collect();
         assert!(lengths.len() > 25, "{lengths:?}");
         assert!(lengths.iter().all(|length| (wait / 2..=wait).contains(length)), "{lengths:?}");
+    }
+
+    #[test]
+    fn however_long_slack_refused_it_is_asked_again_within_ten_seconds() {
+        let mut pause = Pause::new(&Patience::default());
+        assert!((0..1_000).map(|_| pause.next()).all(|length| length <= Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn the_attempts_of_three_processes_stay_within_fifty_a_minute() {
+        let patience = Patience::default();
+        let attempts_at_once = 3 * u32::try_from(patience.links).expect("Slack allows ten");
+        let between_attempts = patience.longest_pause * 3 / 4;
+        assert!(Duration::from_secs(60) * attempts_at_once <= between_attempts * 50);
     }
 
     #[test]
