@@ -5,6 +5,9 @@ use vigie::incident::approval::Verdict;
 use crate::world::{World, shown};
 
 const LIMITS: (&str, &str) = ("\nservices:\n", "\nlimits:\n  diagnose_within: 2s\n\nservices:\n");
+/// The shop may take its time, as it does on a busy machine.
+const PATIENT: (&str, &str) =
+    ("warn_after: 500ms\n          fail_after: 2s", "warn_after: 20s\n          fail_after: 30s");
 
 async fn in_channel(changes: &[(&str, &str)]) -> (World, String) {
     let world = World::open_changed(changes).await;
@@ -20,7 +23,7 @@ fn cards(world: &World, channel: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_well_shop_gives_one_card_that_says_so_and_nothing_is_changed() {
-    let (world, channel) = in_channel(&[]).await;
+    let (world, channel) = in_channel(&[PATIENT]).await;
     let before = world.setup.shop.state().switch;
     world.types("U0ONCALL", &channel, "diag").await;
     let [card] = cards(&world, &channel).try_into().expect("there is one card");
