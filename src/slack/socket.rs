@@ -34,7 +34,7 @@ pub struct Patience {
     pub first_pause: Duration,
     /// The longest pause: for so long at most Vigie stays deaf once Slack takes connections again.
     pub longest_pause: Duration,
-    /// The pause while only people can mend it: Socket Mode is switched off, or Slack takes the token no more.
+    /// The pause while Socket Mode is switched off in the app's settings.
     pub disabled_pause: Duration,
     /// A connection that Slack announced to close may stay open this long beside its successor.
     pub leave_within: Duration,
@@ -108,7 +108,8 @@ impl SocketDoor {
                         NoLink::Disabled => self.switched_off(slot),
                         NoLink::Refused(SlackFault::Permanent { .. }) => {
                             tracing::error!(slot, "{none}");
-                            jittered(self.patience.disabled_pause)
+                            // What stands between may have said it in Slack's place, for a while.
+                            pause.next()
                         }
                         NoLink::Refused(SlackFault::Retry { after: Some(after), .. }) => {
                             tracing::warn!(slot, "{none}");

@@ -128,6 +128,16 @@ async fn a_waiting_time_that_slack_names_for_connections_is_kept() {
     assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
+/// What stands between may say no in Slack's place for a while.
+#[tokio::test]
+async fn a_refusal_that_looks_final_is_asked_about_as_soon_as_any_other() {
+    let world = World::quiet().await;
+    world.ws().faults().next("apps.connections.open", 4, Trouble::Error("invalid_auth".into()));
+    let never_by_itself = Patience { disabled_pause: Duration::from_secs(3_600), ..patience() };
+    connect_to(&world, world.practice.api_url().to_owned(), never_by_itself);
+    world.until(|ws| ws.open_sockets() == 1).await;
+}
+
 /// A Slack with one way to treat every connection: its address, and how many it has taken.
 async fn treating<F, Treated>(treat: F) -> (String, watch::Receiver<usize>)
 where
