@@ -119,6 +119,7 @@ async fn a_door_that_opens_again_ends_its_own_deafness_and_the_canary_adds_nothi
     world.types("U0SUPPORT", "C0GENERAL", "start sev2 orders are lost").await;
     let channel = world.channel(1).await;
     the_canary_is_heard(&world).await;
+    until("both connections are open", PATIENCE, async || (world.ws().open_sockets() == 2).then_some(())).await;
     world.ws().faults().until_cleared("apps.connections.open", Trouble::ServerError);
     world.ws().abort_sockets();
     let links = || world.setup.vigie.health.gauge().links;

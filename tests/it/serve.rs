@@ -304,6 +304,8 @@ async fn the_http_doors_open_to_what_slack_signed_and_to_nobody_else() {
 async fn by_socket_mode_it_is_ready_only_while_slack_is_reached_and_alive_all_the_time() {
     let site = Site::open().await;
     let bot = starts_without_slack(&site, &site.by_socket(&[])).await;
+    // It is ready with the first connection; the second one, still on its way, would outlive the others.
+    site.ws().wait_for(|ws| (ws.open_sockets() == 2).then_some(())).await.expect("both connections are open");
     site.ws().faults().until_cleared("*", Trouble::ServerError);
     site.ws().abort_sockets();
     let parts = bot.becomes(StatusCode::SERVICE_UNAVAILABLE).await;

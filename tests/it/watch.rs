@@ -543,6 +543,7 @@ async fn while_the_canary_is_not_heard_the_heart_is_silent_and_the_incidents_are
 async fn minutes_without_any_connection_are_told_once_in_each_open_incident() {
     let (world, channels) = with_three_incidents().await;
     somebody_works(&world).await;
+    until("both connections are open", || world.ws().open_sockets() == 2).await;
     world.ws().faults().until_cleared("apps.connections.open", Trouble::ServerError);
     world.ws().abort_sockets();
     let links = || world.setup.vigie.health.gauge().links;
