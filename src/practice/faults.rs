@@ -10,6 +10,8 @@ pub enum Trouble {
     RateLimited { retry_after_s: u64 },
     /// HTTP 500 with an HTML body; nothing was done.
     ServerError,
+    /// This HTTP status with an HTML body, from something that stands between; nothing was done.
+    Between(u16),
     /// HTTP 500, but the work was done.
     ServerErrorAfterWork,
     /// No answer, ever; nothing was done.

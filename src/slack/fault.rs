@@ -121,6 +121,7 @@ pub fn reason(code: &str) -> Words {
         "connect_failed" => "slack_fault.unreached",
         "internal_error" | "fatal_error" | "service_unavailable" => "slack_fault.broken",
         code if code.starts_with("http_5") => "slack_fault.broken",
+        code if BETWEEN.iter().any(|status| code == format!("http_{status}")) => "slack_fault.between",
         "missing_scope" | "not_allowed_token_type" => "slack_fault.missing_scope",
         "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => "slack_fault.token",
         "restricted_action" | "cannot_create_channel" | "permission_denied" | "access_denied" => {
@@ -159,6 +160,10 @@ const PASSING: [&str; 9] = [
     "update_failed",
 ];
 
+/// With these a proxy, a firewall or a sign-in page keeps a request from Slack for a while: a redirection that is not for
+/// good, a credential that it wants, a refusal.
+const BETWEEN: [u16; 8] = [302, 303, 307, 401, 403, 407, 421, 451];
+
 /// What an error of the client means, and the answer's body where Slack gave one (for errors told one by one).
 pub(super) fn understand(
     method: &str,
@@ -176,7 +181,7 @@ pub(super) fn understand(
             let fault = refused(method, credential, &refusal.code, body.as_ref());
             (fault, body)
         }
-        SlackClientError::HttpError(http) => (of_status(method, http.status_code.as_u16()), None),
+        SlackClientError::HttpError(http) => (of_status(method, credential, http.status_code.as_u16()), None),
         SlackClientError::HttpProtocolError(protocol) => {
             let cause = protocol.cause.as_deref();
             (of_transport(method, cause), None)
@@ -205,10 +210,17 @@ pub(super) fn lost(method: &str) -> SlackFault {
     SlackFault::unknown("connection_lost", why)
 }
 
-fn of_status(method: &str, status: u16) -> SlackFault {
+fn of_status(method: &str, credential: Credential, status: u16) -> SlackFault {
     let code = format!("http_{status}");
     if status >= 500 || status == 408 {
         let why = format!("Slack answered {method} with HTTP {status}.");
+        return SlackFault::retry(&code, None, why);
+    }
+    // Of a method Slack says no in JSON; an address that is its own permission may well be refused so.
+    if credential != Credential::None && BETWEEN.contains(&status) {
+        let why = format!(
+            "What stands between Vigie and Slack answered {method} with HTTP {status}; check the proxy and the firewall."
+        );
         return SlackFault::retry(&code, None, why);
     }
     let why = format!(
@@ -335,6 +347,17 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_may_let_the_next_call_through_and_an_address_that_is_over_is_over() {
+        for status in [302, 403, 407] {
+            let fault = of_status("chat.postMessage", Credential::Bot, status);
+            assert!(matches!(fault, SlackFault::Retry { .. }), "{status}");
+            assert!(fault.why().contains("check the proxy"), "{fault}");
+            assert_eq!(fault.words(), Words::new("slack_fault.between"));
+            assert!(matches!(of_status("response_url", Credential::None, status), SlackFault::Permanent { .. }));
+        }
+    }
+
+    #[test]
     fn slacks_own_waiting_time_is_kept() {
         let limit = SlackRateLimitError::new().with_retry_after(Duration::from_secs(7));
         let (fault, _) = understand("chat.update", Credential::Bot, &SlackClientError::RateLimitError(limit));
@@ -346,8 +369,8 @@ mod tests {
 
     #[test]
     fn a_server_error_is_tried_again_and_a_lost_answer_is_unknown() {
-        assert!(matches!(of_status("auth.test", 503), SlackFault::Retry { .. }));
-        assert!(matches!(of_status("auth.test", 404), SlackFault::Permanent { .. }));
+        assert!(matches!(of_status("auth.test", Credential::Bot, 503), SlackFault::Retry { .. }));
+        assert!(matches!(of_status("auth.test", Credential::Bot, 404), SlackFault::Permanent { .. }));
         let lost = SlackClientError::EndOfStream(SlackClientEndOfStreamError::new());
         let (fault, _) = understand("auth.test", Credential::Bot, &lost);
         assert!(matches!(fault, SlackFault::Unknown { .. }));

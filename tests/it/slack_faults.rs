@@ -110,6 +110,17 @@ async fn an_answer_that_is_no_json_is_made_up_for() {
     world.close().await;
 }
 
+/// A proxy that wants a sign-in, or a firewall that refuses, for a while.
+#[tokio::test]
+async fn what_stands_between_vigie_and_slack_delays_a_start_and_nothing_more() {
+    let world = World::open().await;
+    let methods = START_PATH.into_iter().filter(|method| *method != "response_url");
+    for (number, (method, status)) in (1..).zip(methods.zip([403, 407, 302, 401].into_iter().cycle())) {
+        start_survives(&world, number, &[method], 1, &Trouble::Between(status)).await;
+    }
+    world.close().await;
+}
+
 #[tokio::test]
 async fn an_error_of_slacks_own_is_tried_again() {
     each_method_by_itself(Trouble::Error("internal_error".into())).await;

@@ -31,6 +31,11 @@ impl Answered {
         }
     }
 
+    /// What is not Slack's own, or no answer at all.
+    pub fn nothing(status: StatusCode) -> Self {
+        Self { status, body: Value::Null, retry_after_s: None, scopes: None }
+    }
+
     pub fn error(code: &str) -> Self {
         Self::ok(json!({"ok": false, "error": code}))
     }
@@ -76,10 +81,14 @@ pub(crate) async fn with_faults(
         Some(Trouble::RateLimited { retry_after_s }) => Answered::rate_limited(*retry_after_s),
         Some(Trouble::Error(code)) => Answered::error(code),
         Some(Trouble::ServerError | Trouble::Hang | Trouble::CutBefore | Trouble::Garbage) => {
-            Answered { status: StatusCode::INTERNAL_SERVER_ERROR, body: Value::Null, retry_after_s: None, scopes: None }
+            Answered::nothing(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        Some(Trouble::Between(status)) => {
+            Answered::nothing(StatusCode::from_u16(*status).unwrap_or(StatusCode::FORBIDDEN))
         }
     };
     note(answered.status, answered.body.clone());
+    let status = answered.status;
     match trouble {
         Some(Trouble::Hang | Trouble::HangAfterWork) => std::future::pending().await,
         Some(Trouble::CutBefore | Trouble::CutAfter) => {
@@ -89,6 +98,7 @@ pub(crate) async fn with_faults(
         Some(Trouble::ServerError | Trouble::ServerErrorAfterWork) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "<html><body>Server Error</body></html>").into_response()
         }
+        Some(Trouble::Between(_)) => (status, "<html><body>Access denied by the proxy</body></html>").into_response(),
         Some(Trouble::Garbage) => (StatusCode::OK, "<html>upstream connect error").into_response(),
         _ => answered.into_response(),
     }
