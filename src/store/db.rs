@@ -95,8 +95,7 @@ impl Db {
     /// Prepares every statement there is, without running it.
     pub async fn prepare_all(&self) -> Result<(), StoreFault> {
         for statement in sql::ALL {
-            let not_understood =
-                |error: sqlx::Error| StoreFault::Statement { name: statement.name, why: error.to_string() };
+            let not_understood = |error| StoreFault::of_statement(statement.name, error);
             match self {
                 Db::Sqlite { reader, .. } => {
                     let mut conn = reader.lend().await?;

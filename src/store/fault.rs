@@ -91,6 +91,14 @@ pub enum StoreFault {
 }
 
 impl StoreFault {
+    /// Why a statement could not be prepared: the database does not understand it, or has trouble that is no fault of its.
+    pub(super) fn of_statement(name: &'static str, error: sqlx::Error) -> Self {
+        let why = error.to_string();
+        let fault = StoreFault::from(error);
+        let is_understood = fault.code().is_none_or(|code| !names_what_is_not_there(&code));
+        if is_understood { fault } else { StoreFault::Statement { name, why } }
+    }
+
     /// The same change fails again, however often it is tried and however well the database is: it is too large, breaks a
     /// rule of the schema, cannot be read, or meets a defect. All else passes, or is no fault of this change.
     pub fn is_for_good(&self) -> bool {
@@ -165,9 +173,32 @@ fn refuses_sqlite(code: &str) -> bool {
     code.len() < 5 && code.parse::<u32>().is_ok_and(|code| [11, 18, 19, 20].contains(&(code & 0xff)))
 }
 
+/// Syntax and names (42, but for 42501, which is a right that is lacking); of SQLite `SQLITE_ERROR`.
+fn names_what_is_not_there(code: &str) -> bool {
+    let is_postgres = code.len() == 5;
+    if is_postgres { code.starts_with("42") && code != "42501" } else { code == "1" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_statement_is_not_understood_only_where_the_database_says_so() {
+        for (code, is_not_there) in [
+            ("42P01", true),
+            ("42703", true),
+            ("1", true),
+            ("42501", false),
+            ("57P01", false),
+            ("5", false),
+            ("11", false),
+        ] {
+            assert_eq!(names_what_is_not_there(code), is_not_there, "{code}");
+        }
+        let lost = || sqlx::Error::Io(ErrorKind::ConnectionReset.into());
+        assert!(matches!(StoreFault::of_statement("incident", lost()), StoreFault::Database(Io(_))));
+    }
 
     #[test]
     fn what_passes_is_told_from_what_never_does() {
