@@ -161,7 +161,8 @@ const PASSING: [&str; 9] = [
 ];
 
 /// With these a proxy, a firewall or a sign-in page keeps a request from Slack for a while: a redirection that is not for
-/// good, a credential that it wants, a refusal.
+/// good, a credential that it wants, a refusal. Slack itself says no with 200 and JSON, and with 404 of an address that is
+/// used up.
 const BETWEEN: [u16; 8] = [302, 303, 307, 401, 403, 407, 421, 451];
 
 /// What an error of the client means, and the answer's body where Slack gave one (for errors told one by one).
@@ -181,7 +182,7 @@ pub(super) fn understand(
             let fault = refused(method, credential, &refusal.code, body.as_ref());
             (fault, body)
         }
-        SlackClientError::HttpError(http) => (of_status(method, credential, http.status_code.as_u16()), None),
+        SlackClientError::HttpError(http) => (of_status(method, http.status_code.as_u16()), None),
         SlackClientError::HttpProtocolError(protocol) => {
             let cause = protocol.cause.as_deref();
             (of_transport(method, cause), None)
@@ -210,14 +211,13 @@ pub(super) fn lost(method: &str) -> SlackFault {
     SlackFault::unknown("connection_lost", why)
 }
 
-fn of_status(method: &str, credential: Credential, status: u16) -> SlackFault {
+fn of_status(method: &str, status: u16) -> SlackFault {
     let code = format!("http_{status}");
     if status >= 500 || status == 408 {
         let why = format!("Slack answered {method} with HTTP {status}.");
         return SlackFault::retry(&code, None, why);
     }
-    // Of a method Slack says no in JSON; an address that is its own permission may well be refused so.
-    if credential != Credential::None && BETWEEN.contains(&status) {
+    if BETWEEN.contains(&status) {
         let why = format!(
             "What stands between Vigie and Slack answered {method} with HTTP {status}; check the proxy and the firewall."
         );
@@ -347,13 +347,12 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_between_may_let_the_next_call_through_and_an_address_that_is_over_is_over() {
+    fn what_stands_between_may_let_the_next_call_through() {
         for status in [302, 403, 407] {
-            let fault = of_status("chat.postMessage", Credential::Bot, status);
+            let fault = of_status("chat.postMessage", status);
             assert!(matches!(fault, SlackFault::Retry { .. }), "{status}");
             assert!(fault.why().contains("check the proxy"), "{fault}");
             assert_eq!(fault.words(), Words::new("slack_fault.between"));
-            assert!(matches!(of_status("response_url", Credential::None, status), SlackFault::Permanent { .. }));
         }
     }
 
@@ -369,8 +368,8 @@ mod tests {
 
     #[test]
     fn a_server_error_is_tried_again_and_a_lost_answer_is_unknown() {
-        assert!(matches!(of_status("auth.test", Credential::Bot, 503), SlackFault::Retry { .. }));
-        assert!(matches!(of_status("auth.test", Credential::Bot, 404), SlackFault::Permanent { .. }));
+        assert!(matches!(of_status("auth.test", 503), SlackFault::Retry { .. }));
+        assert!(matches!(of_status("auth.test", 404), SlackFault::Permanent { .. }));
         let lost = SlackClientError::EndOfStream(SlackClientEndOfStreamError::new());
         let (fault, _) = understand("auth.test", Credential::Bot, &lost);
         assert!(matches!(fault, SlackFault::Unknown { .. }));

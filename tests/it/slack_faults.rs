@@ -114,8 +114,7 @@ async fn an_answer_that_is_no_json_is_made_up_for() {
 #[tokio::test]
 async fn what_stands_between_vigie_and_slack_delays_a_start_and_nothing_more() {
     let world = World::open().await;
-    let methods = START_PATH.into_iter().filter(|method| *method != "response_url");
-    for (number, (method, status)) in (1..).zip(methods.zip([403, 407, 302, 401].into_iter().cycle())) {
+    for (number, (method, status)) in (1..).zip(START_PATH.into_iter().zip([403, 407, 302, 401].into_iter().cycle())) {
         start_survives(&world, number, &[method], 1, &Trouble::Between(status)).await;
     }
     world.close().await;

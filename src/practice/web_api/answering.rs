@@ -88,7 +88,6 @@ pub(crate) async fn with_faults(
         }
     };
     note(answered.status, answered.body.clone());
-    let status = answered.status;
     match trouble {
         Some(Trouble::Hang | Trouble::HangAfterWork) => std::future::pending().await,
         Some(Trouble::CutBefore | Trouble::CutAfter) => {
@@ -98,7 +97,9 @@ pub(crate) async fn with_faults(
         Some(Trouble::ServerError | Trouble::ServerErrorAfterWork) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "<html><body>Server Error</body></html>").into_response()
         }
-        Some(Trouble::Between(_)) => (status, "<html><body>Access denied by the proxy</body></html>").into_response(),
+        Some(Trouble::Between(_)) => {
+            (answered.status, "<html><body>Access denied by the proxy</body></html>").into_response()
+        }
         Some(Trouble::Garbage) => (StatusCode::OK, "<html>upstream connect error").into_response(),
         _ => answered.into_response(),
     }
